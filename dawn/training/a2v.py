@@ -1,0 +1,134 @@
+"""Stages ``a2v_stage1`` and ``a2v_stage2``: the audio-to-video flow diffusion model under the two-stage curriculum.
+
+Paper 3.3 (conditions, eq. 6 and 7) and 3.5. Stage 1: the source is the first frame of a short clip of fixed length K'.
+Stage 2: the source is any frame of the video and the length is drawn from [K_min, K_max] for each batch. The targets come
+from the frozen latent flow generator.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dawn.config import A2vStage, Config
+from dawn.features.boxes import box_mask
+from dawn.models.diffusion import GaussianDiffusion, to_data
+from dawn.models.facemask import FaceMaskEmbedder
+from dawn.models.lfg import LatentFlowGenerator
+from dawn.models.unet3d import UNet3D
+from dawn.training.data import ClipStore, color_jitter, to_float
+from dawn.training.lfg import detail_boxes
+
+
+class Batch(NamedTuple):
+    """Clips of one length n."""
+
+    source: Tensor  # (b, 3, S, S) in [0, 1]
+    frames: Tensor  # (b, n, 3, S, S) in [0, 1]
+    face_box: Tensor  # (b, 4) of the source, pixels
+    details: Tensor  # (b, n, 3, 4) mouth and eye boxes of the frames, pixels
+    speech: Tensor  # (b, n, c)
+    pose: Tensor  # (b, n, 6) difference to the source, in units of a2v.pose_unit
+    eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
+
+
+def build(config: Config) -> dict[str, nn.Module]:
+    """The networks of both stages, keyed as in their weights files."""
+    feature_channels = 4 * config.lfg.model.expansion
+    mask = FaceMaskEmbedder(config.a2v.model.mask_channels)
+    mask.requires_grad_(config.a2v.model.train_mask_embedder)
+    return {"unet": UNet3D(config.a2v.model, config.features.speech.dim, feature_channels), "mask": mask}
+
+
+class A2vTask:
+    """Denoise the motion of a clip given source, speech, pose and blink."""
+
+    groups = (("unet", "mask"),)
+
+    def __init__(self, config: Config, stage: A2vStage, store: ClipStore, lfg: LatentFlowGenerator) -> None:
+        self.config = config
+        self.stage = stage
+        self.store = store
+        self.side = config.corpus.resolution
+        self.latent = config.latent_side
+        self.lfg = lfg.eval().requires_grad_(False)
+        self.networks = build(config)
+        self.diffusion = GaussianDiffusion(config.a2v.diffusion)
+
+    def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
+        batch = self._batch(generator)
+        x0, z_src = self._targets(batch)
+        b, _, n = x0.shape[:3]
+        kept = (torch.rand(b, n, 1, generator=generator) >= self.stage.drop).float()
+        t = torch.randint(self.config.a2v.diffusion.timesteps, (b,), generator=generator)
+        noise = torch.randn(x0.shape, generator=generator)
+        noisy = self.diffusion.q_sample(x0, t, noise)
+        face = self.networks["mask"](box_mask(batch.face_box, self.side, self.side)[:, None])
+        output = self.networks["unet"](
+            noisy,
+            t,
+            torch.cat([z_src, face], dim=1),
+            speech=batch.speech * kept,
+            pose=batch.pose * kept,
+            eye=batch.eye * kept,
+        )
+        return self._parts(x0, output, noisy, t, noise, batch)
+
+    def _parts(
+        self, x0: Tensor, output: Tensor, noisy: Tensor, t: Tensor, noise: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Paper eq. 7, with the published variants behind their weights."""
+        weights = self.stage.loss
+        channels = x0.new_tensor([1.0, 1.0, weights.occlusion]).view(3, 1, 1, 1)
+        error = (output - self.diffusion.target(x0, t, noise)) ** 2 * channels
+        parts = {"simple": error.mean()}
+        for name, weight, boxes in (("lip", weights.lip, [0]), ("eyes", weights.eyes, [1, 2])):
+            if weight:
+                inside = box_mask(batch.details[:, :, boxes].flatten(0, 1), self.side, self.latent)
+                inside = inside.view(x0.shape[0], 1, *x0.shape[2:])
+                area = inside.sum() if weights.lip_mean else x0.new_tensor(error[:, 0].numel())
+                parts[name] = weight * (error * inside).sum() / (area.clamp(min=1) * x0.shape[1])
+        if weights.clean:
+            clean = self.diffusion.clean(noisy, t, output)
+            parts["clean"] = weights.clean * ((self.diffusion.threshold(clean) - x0) ** 2).mean()
+        return parts
+
+    @torch.no_grad()
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Clean motion (b, 3, n, h, w) and the source's latent code (b, c, h, w)."""
+        b, n = batch.frames.shape[:2]
+        source = batch.source.repeat_interleave(n, 0)
+        flow, occlusion = self.lfg.motion(source, batch.frames.flatten(0, 1))
+        x0 = to_data(flow.unflatten(0, (b, n)), occlusion.unflatten(0, (b, n)), self.config.a2v.diffusion)
+        return x0, self.lfg.encode(batch.source)[-1]
+
+    def _batch(self, generator: torch.Generator) -> Batch:
+        low, high = self.stage.frames_min, self.stage.frames_max
+        wanted = int(torch.randint(low, high + 1, (), generator=generator))
+        clips = torch.randint(len(self.store), (self.stage.batch,), generator=generator).tolist()
+        n = min([wanted, *(self.store.length(clip) for clip in clips)])
+        rows = [self._clip(clip, n, generator) for clip in clips]
+        return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
+
+    def _clip(self, clip: int, n: int, generator: torch.Generator) -> Batch:
+        features = self.store.features(clip)
+        length = self.store.length(clip)
+        start = int(torch.randint(length - n + 1, (), generator=generator))
+        source = start if self.stage.source == "first" else int(torch.randint(length, (), generator=generator))
+        images = to_float(self.store.frames(clip, [source, *range(start, start + n)]))
+        if self.stage.jitter:
+            images = color_jitter(images, self.stage.jitter, 0.04, generator)
+        window = slice(start, start + n)
+        pose = torch.from_numpy(features.pose)
+        blink = torch.from_numpy(features.blink)
+        return Batch(
+            source=images[0],
+            frames=images[1:],
+            face_box=torch.from_numpy(features.face_box[source]),
+            details=detail_boxes(torch.from_numpy(features.landmarks[window])),
+            speech=torch.from_numpy(features.speech[window]),
+            pose=(pose[window] - pose[source]) / pose.new_tensor(self.config.a2v.pose_unit),
+            eye=(blink[window] - blink[source]) / self.config.a2v.blink_unit,
+        )

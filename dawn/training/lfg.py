@@ -1,0 +1,86 @@
+"""Stage ``lfg``: the latent flow generator, self-supervised on pairs of frames of one clip (paper 3.2, eq. 3 to 5)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dawn.config import Config
+from dawn.features.boxes import box_mask
+from dawn.models.lfg import LatentFlowGenerator
+from dawn.training.data import ClipStore, color_jitter, to_float
+from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, pyramid_l1
+
+# Landmarks that trade places in a mirrored face (68-landmark numbering).
+MIRROR = torch.tensor(
+    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)]
+    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
+    + [*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)]
+)
+
+
+class LfgTask:
+    """Reconstruct a driving frame from a source frame of the same clip."""
+
+    groups = (("lfg",),)
+
+    def __init__(self, config: Config, store: ClipStore) -> None:
+        self.schedule = config.lfg.train
+        self.store = store
+        self.side = config.corpus.resolution
+        self.network = LatentFlowGenerator(config.lfg.model)
+        self.networks: dict[str, nn.Module] = {"lfg": self.network}
+        weights = self.schedule.loss
+        self.perceptual = Perceptual(weights.scales) if weights.perceptual else None
+
+    def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
+        images, landmarks, boxes = self._batch(generator)
+        source, driving = images[:, 0].contiguous(), images[:, 1].contiguous()
+        out = self.network(source, driving)
+        weights = self.schedule.loss
+        parts: dict[str, Tensor] = {}
+        if weights.pyramid:
+            parts["pyramid"] = weights.pyramid * pyramid_l1(out.prediction, driving, weights.scales)
+        if weights.mouth:
+            inside = box_mask(boxes, self.side, self.side)[:, None].clamp(max=1)
+            error = (out.prediction - driving).abs().mean(1, keepdim=True) * inside
+            parts["mouth"] = weights.mouth * error.sum() / inside.sum().clamp(min=1)
+        if self.perceptual is not None:
+            parts["perceptual"] = weights.perceptual * self.perceptual(out.prediction, driving)
+        if weights.equivariance_shift or weights.equivariance_affine:
+            shift, affine = Equivariance.losses(out.driving, self.network.region_predictor, driving, generator)
+            parts["equivariance_shift"] = weights.equivariance_shift * shift
+            parts["equivariance_affine"] = weights.equivariance_affine * affine
+        if weights.landmark_guidance:
+            both = landmark_guidance(out.source, landmarks[:, 0]) + landmark_guidance(out.driving, landmarks[:, 1])
+            parts["landmark_guidance"] = weights.landmark_guidance * both
+        return parts
+
+    def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of the driving frame."""
+        images, landmarks = [], []
+        for _ in range(self.schedule.batch):
+            clip = int(torch.randint(len(self.store), (), generator=generator))
+            pair = torch.randint(self.store.length(clip), (2,), generator=generator).tolist()
+            image = to_float(self.store.frames(clip, pair))
+            points = torch.from_numpy(self.store.features(clip).landmarks[pair]) / self.side * 2 - 1
+            if torch.rand((), generator=generator) < self.schedule.flip:
+                image = image.flip(-1)
+                points = (points * points.new_tensor([-1.0, 1.0]))[:, MIRROR]
+            if self.schedule.jitter:
+                image = color_jitter(image, self.schedule.jitter, self.schedule.jitter, generator)
+            images.append(image)
+            landmarks.append(points)
+        points = torch.stack(landmarks)
+        return torch.stack(images), points, detail_boxes((points[:, 1] + 1) / 2 * self.side)
+
+
+def detail_boxes(landmarks: Tensor) -> Tensor:
+    """Boxes (..., 3, 4) of the mouth and both eyes, pixels, from landmarks (..., 68, 2), widened by a fifth."""
+    boxes = []
+    for group in (slice(48, 68), slice(36, 42), slice(42, 48)):
+        points = landmarks[..., group, :]
+        low, high = points.amin(-2), points.amax(-2)
+        margin = 0.2 * (high - low).amax(-1, keepdim=True)
+        boxes.append(torch.cat([low - margin, high + margin], dim=-1))
+    return torch.stack(boxes, dim=-2)

@@ -1,0 +1,127 @@
+"""Stage ``pbnet``: the pose and blink network (paper 3.4, A.2, eq. 11 to 13)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.config import Config
+from dawn.features.store import Features
+from dawn.models.discriminator import PatchDiscriminator
+from dawn.models.pbnet import PBNet
+from dawn.training.data import ClipStore
+
+PARTS = {"motion": slice(0, 8), "pose": slice(0, 6), "eye": slice(6, 8)}
+
+
+def part_names(joint: bool) -> tuple[str, ...]:
+    """Names of the networks: one for pose and blink together (paper), or one each (published)."""
+    return ("motion",) if joint else ("pose", "eye")
+
+
+def build(config: Config) -> dict[str, nn.Module]:
+    """The networks of this stage, keyed as in its weights file."""
+    settings = config.pbnet
+    return {
+        name: PBNet(settings.model, _width(name), config.features.speech.dim) for name in part_names(settings.joint)
+    }
+
+
+def normalise(pose: Tensor, blink: Tensor, config: Config) -> Tensor:
+    """Pose (..., 6) and blink (..., 2) to the (..., 8) vector that PBNet sees, about 0 to 1 (SPEC: published ranges)."""
+    low = pose.new_tensor(config.pbnet.pose_min)
+    high = pose.new_tensor(config.pbnet.pose_max)
+    return torch.cat([(pose - low) / (high - low), blink / config.pbnet.blink_max], dim=-1)
+
+
+def denormalise(motion: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    """Inverse of :func:`normalise`."""
+    low = motion.new_tensor(config.pbnet.pose_min)
+    high = motion.new_tensor(config.pbnet.pose_max)
+    return motion[..., :6] * (high - low) + low, motion[..., 6:] * config.pbnet.blink_max
+
+
+class PbnetTask:
+    """Reconstruction, annealed KL and PatchGAN losses on sequences of up to `frames` frames."""
+
+    def __init__(self, config: Config, store: ClipStore, total: int) -> None:
+        self.config = config
+        self.schedule = config.pbnet.train
+        self.store = store
+        self.total = total
+        self.generators = build(config)
+        self.judges: dict[str, nn.Module] = {
+            f"judge_{name}": PatchDiscriminator(_width(name)) for name in self.generators
+        }
+        self.networks = self.generators | self.judges
+        self.groups = (tuple(self.generators), tuple(self.judges))
+        self._made: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
+        return self._judge_loss() if group else self._generator_loss(step, generator)
+
+    def _generator_loss(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        motion, speech, mask = self._batch(generator)
+        weights = self.schedule.loss
+        parts: dict[str, Tensor] = {}
+        for name, net in self.generators.items():
+            x = motion[..., PARTS[name]]
+            reference = x[:, 0]
+            mu, logvar = net.encode(x, speech, mask)
+            noise = torch.randn(mu.shape, generator=generator)
+            output = net.decode(mu + (0.5 * logvar).exp() * noise, speech, reference, mask)
+            error = (output - (x - reference[:, None])) ** 2
+            kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
+            valid = mask.T[..., None] if kl.shape[0] == mask.shape[1] else mask[..., None]
+            fake = output + reference[:, None]
+            self._made[name] = (x, fake.detach())
+            verdict = self.judges[f"judge_{name}"](fake)
+            parts[f"{name}/reconstruction"] = weights.reconstruction * _mean(error, mask[..., None])
+            parts[f"{name}/kl"] = self.kl_weight(step) * _mean(kl, valid)
+            parts[f"{name}/gan"] = weights.gan * F.binary_cross_entropy_with_logits(verdict, torch.ones_like(verdict))
+        return parts
+
+    def _judge_loss(self) -> dict[str, Tensor]:
+        parts = {}
+        for name, (true, fake) in self._made.items():
+            judge = self.judges[f"judge_{name}"]
+            real, made = judge(true), judge(fake)
+            parts[f"{name}/judge"] = 0.5 * (
+                F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+                + F.binary_cross_entropy_with_logits(made, torch.zeros_like(made))
+            )
+        return parts
+
+    def kl_weight(self, step: int) -> float:
+        """lambda_KL: zero at first, then rising linearly to its end value (paper A.2)."""
+        start = self.schedule.loss.kl_start * self.total
+        return self.schedule.loss.kl * min(1.0, max(0.0, (step - start) / max(1.0, self.total - start)))
+
+    def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Motion (b, n, 8), speech (b, n, c) and validity (b, n), padded with zeros to the longest sequence."""
+        rows = [self._sequence(generator) for _ in range(self.schedule.batch)]
+        motion = nn.utils.rnn.pad_sequence([row[0] for row in rows], batch_first=True)
+        speech = nn.utils.rnn.pad_sequence([row[1] for row in rows], batch_first=True)
+        lengths = torch.tensor([len(row[0]) for row in rows])
+        return motion, speech, torch.arange(motion.shape[1])[None] < lengths[:, None]
+
+    def _sequence(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        features = self.store.features(int(torch.randint(len(self.store), (), generator=generator)))
+        motion, speech = motion_of(features, self.config), torch.from_numpy(features.speech)
+        frames = min(self.schedule.frames, len(motion))
+        start = int(torch.randint(len(motion) - frames + 1, (), generator=generator))
+        return motion[start : start + frames], speech[start : start + frames]
+
+
+def motion_of(features: Features, config: Config) -> Tensor:
+    """Normalised pose and blink (N, 8) of a clip."""
+    return normalise(torch.from_numpy(features.pose), torch.from_numpy(features.blink), config)
+
+
+def _width(name: str) -> int:
+    return PARTS[name].stop - PARTS[name].start
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum() / mask.expand_as(values).sum()

@@ -1,0 +1,69 @@
+"""The training stages by name, and what each depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.media.files import sha256_file
+from dawn.models.lfg import LatentFlowGenerator
+from dawn.paths import STAGES, Paths
+from dawn.provenance import code_digest, digest, read_json
+from dawn.training.a2v import A2vTask
+from dawn.training.checkpoint import load_weights
+from dawn.training.data import ClipStore
+from dawn.training.lfg import LfgTask
+from dawn.training.loop import Task, step_seed, train
+from dawn.training.pbnet import PbnetTask
+from dawn.training.settings import CODE, NEEDS, schedule_of, settings_of
+
+
+def train_stage(config: Config, paths: Paths, stage: str) -> Path:
+    """Train one stage from the corpus' training split; returns its weights file. Continues a killed run."""
+    if stage not in STAGES:
+        raise InputError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
+    schedule = schedule_of(config, stage)
+    torch.set_num_threads(schedule.threads)
+    torch.manual_seed(step_seed(config.seed, stage, -1))  # starting weights
+    store = ClipStore(paths.dataset, "train")
+    total = schedule.total_steps(len(store))
+    fingerprint = digest(
+        {
+            "settings": settings_of(config, stage),
+            "code": code_digest(*CODE[stage]),
+            "data": read_json(paths.dataset.with_suffix(".json"))["digest"],
+            "needs": {need: sha256_file(_existing(paths.weights(need))) for need in NEEDS[stage]},
+        }
+    )
+    return train(
+        _task(config, paths, stage, store, total),
+        stage=stage,
+        schedule=schedule,
+        total=total,
+        out=paths.weights(stage).parent,
+        seed=config.seed,
+        fingerprint=fingerprint,
+        config=config.dump(),
+    )
+
+
+def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int) -> Task:
+    if stage == "lfg":
+        return LfgTask(config, store)
+    if stage == "pbnet":
+        return PbnetTask(config, store, total)
+    lfg = LatentFlowGenerator(config.lfg.model)
+    load_weights(paths.weights("lfg"), {"lfg": lfg})
+    task = A2vTask(config, config.a2v.stage1 if stage == "a2v_stage1" else config.a2v.stage2, store, lfg)
+    if stage == "a2v_stage2":
+        load_weights(paths.weights("a2v_stage1"), task.networks)
+    return task
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights; train the stage that makes them first")
+    return path
