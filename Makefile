@@ -1,0 +1,75 @@
+# The environment (.venv) is made by whichever target needs it first, from requirements.lock. After that, nothing here
+# needs a network.
+
+PYTHON ?= python3.11
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+STARTED := $(VENV).started
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-deps $(if $(wildcard $(READY)),--quiet)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help table1 smoke test lint format schema clean
+
+# Rules of the workflow call `python` and `dawn` by name; the environment itself is made by a Python from outside it.
+OUTSIDE := $(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+$(READY): export PATH := $(OUTSIDE)
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+table1: $(READY) ## the main job on the embedded corpus: train, generate, measure, results/table1.csv
+	$(BIN)/snakemake --cores $(CORES) results/table1.csv
+
+smoke: $(READY) ## the same, as small as it can be: a check that every step runs
+	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv
+
+test: $(READY) ## run the tests; the closing summary names what was skipped and why
+	$(BIN)/python -m pytest -q
+
+lint: $(READY) ## style, types, workflow and the order of the rooms
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy dawn eval
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports
+
+format: $(READY) ## lay out code and workflow as lint wants them
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+schema: $(READY) ## write config/schema.json from dawn/config.py
+	$(BIN)/python -c "from dawn.config import schema; print(schema(), end='')" > config/schema.json.part
+	mv config/schema.json.part config/schema.json
+
+clean: ## remove what demo and smoke made, and the tools' caches; environment and other corpora stay
+	rm -rf data/demo data/smoke results/demo results/smoke results/figures results/index.html
+	rm -rf .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# An installation that was broken off leaves the mark .venv.started and no stamp: the next make clears the folder and
+# goes on from what pip has in its cache. A changed lock is installed over what is there.
+$(READY): requirements.lock pyproject.toml
+	@python=; for candidate in "$(PYTHON)" python3; do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
+		then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 is needed; neither '$(PYTHON)' nor 'python3' is it." >&2; \
+		echo "Install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	if [ -e $(STARTED) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		echo "Making $(VENV): about 8 GB, some minutes, once."; \
+		touch $(STARTED) && "$$python" -m venv --clear $(VENV); \
+	fi
+	@touch $(STARTED)
+	$(PIP) --requirement requirements.lock
+	$(PIP) --no-build-isolation --editable .
+	@rm $(STARTED)
+	@touch $@
