@@ -1,0 +1,160 @@
+"""``dawn``: every step of the workflow, and generation, as a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dawn import __version__
+from dawn.config import Config, load, schema
+from dawn.errors import InputError
+from dawn.paths import METHODS, STAGES, Paths
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 with one line on standard error for input that cannot be used."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run_command(options)
+    except InputError as error:
+        print(f"dawn: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dawn: interrupted; start the command again to continue", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dawn", description="Talking heads by non-autoregressive diffusion.")
+    parser.add_argument("--version", action="version", version=f"dawn {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    generate = commands.add_parser("generate", help="a portrait and speech to a video")
+    generate.add_argument("portrait", type=Path, help="an image with one face")
+    generate.add_argument("speech", type=Path, help="sound in any format, or a video with sound")
+    generate.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
+    generate.add_argument(
+        "--run", type=Path, default=Path("results/demo"), help="folder of a trained run (default: %(default)s)"
+    )
+    generate.add_argument("--pose-from", type=Path, metavar="VIDEO", help="take head pose and blinks from this video")
+    generate.add_argument(
+        "--seed", type=int, default=0, help="another seed, another performance (default: %(default)s)"
+    )
+    generate.set_defaults(run_command=_generate)
+
+    for name, function, text in (
+        ("corpus", _corpus, "list the clips of the corpus"),
+        ("dataset", _dataset, "gather clips and features into the dataset"),
+        ("testset", _testset, "choose the test clips that are measured"),
+        ("reconstruct", _reconstruct, "measure the latent flow generator on test clips"),
+    ):
+        _workflow_step(commands.add_parser(name, help=text), function)
+    for name, function, text in (
+        ("clips", _clips, "make the clips of one shard"),
+        ("features", _features, "extract the features of one shard"),
+    ):
+        step = _workflow_step(commands.add_parser(name, help=text), function)
+        step.add_argument("--shard", type=int, required=True, help="which of corpus.shards, from 0")
+    train = _workflow_step(commands.add_parser("train", help="train one stage"), _train)
+    train.add_argument("stage", choices=STAGES)
+    videos = _workflow_step(commands.add_parser("videos", help="make the test videos of one method"), _videos)
+    videos.add_argument("method", choices=METHODS)
+    commands.add_parser("schema", help="print the JSON schema of the configuration").set_defaults(
+        run_command=lambda _: print(schema(), end="")
+    )
+    return parser
+
+
+def _workflow_step(
+    parser: argparse.ArgumentParser, function: Callable[[argparse.Namespace], None]
+) -> argparse.ArgumentParser:
+    parser.add_argument(
+        "--config", type=Path, default=Path("config/demo.yaml"), help="configuration (default: %(default)s)"
+    )
+    parser.set_defaults(run_command=function)
+    return parser
+
+
+def _setup(options: argparse.Namespace) -> tuple[Config, Paths]:
+    config = load(options.config)
+    return config, Paths.of(config)
+
+
+# Heavy libraries are imported by the command that needs them, so that `dawn --help` and errors answer at once.
+def _generate(options: argparse.Namespace) -> None:
+    if options.output.suffix.lower() != ".mp4":
+        raise InputError(f"{options.output}: the output is an MP4 video; give a name that ends in .mp4")
+    from dawn.generation.networks import Networks
+    from dawn.generation.talk import generate
+
+    report = generate(
+        Networks.load(options.run),
+        options.portrait,
+        options.speech,
+        options.output,
+        pose_from=options.pose_from,
+        seed=options.seed,
+    )
+    seconds = report["seconds"]
+    print(
+        f"{options.output}: {report['frames']} frames; motion {seconds['motion']:.1f} s, "
+        f"decoding {seconds['decode']:.1f} s; synthetic, marked so in its metadata"
+    )
+
+
+def _corpus(options: argparse.Namespace) -> None:
+    from dawn.corpora import prepare
+
+    config, paths = _setup(options)
+    prepare(config.corpus, paths.corpus)
+
+
+def _clips(options: argparse.Namespace) -> None:
+    from dawn.features.shards import make_clips
+
+    make_clips(*_setup(options), options.shard)
+
+
+def _features(options: argparse.Namespace) -> None:
+    from dawn.features.shards import make_features
+
+    make_features(*_setup(options), options.shard)
+
+
+def _dataset(options: argparse.Namespace) -> None:
+    from dawn.features.shards import gather
+
+    gather(*_setup(options))
+
+
+def _testset(options: argparse.Namespace) -> None:
+    from dawn.generation.testset import choose_clips
+
+    choose_clips(*_setup(options))
+
+
+def _train(options: argparse.Namespace) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on a GPU
+    from dawn.training.stages import train_stage
+
+    train_stage(*_setup(options), options.stage)
+
+
+def _videos(options: argparse.Namespace) -> None:
+    from dawn.generation.testset import make_videos
+
+    make_videos(*_setup(options), options.method)
+
+
+def _reconstruct(options: argparse.Namespace) -> None:
+    from dawn.generation.reconstruct import reconstruct
+
+    reconstruct(*_setup(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

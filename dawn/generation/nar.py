@@ -1,0 +1,115 @@
+"""Non-autoregressive generation: the motion of all frames in one sampling pass (paper 3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dawn.generation.networks import Networks
+from dawn.models.diffusion import from_data
+from dawn.training.pbnet import PARTS, denormalise, normalise
+
+
+@dataclass(frozen=True)
+class Source:
+    """A portrait and its state."""
+
+    image: NDArray[np.uint8]  # (S, S, 3) RGB
+    pose: NDArray[np.float32]  # (6,)
+    blink: NDArray[np.float32]  # (2,)
+    face_box: NDArray[np.float32]  # (4,) pixels
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Motion of all frames, and the pose and blink that commanded it."""
+
+    flow: Tensor  # (n, h, w, 2) absolute sampling grid in [-1, 1]
+    occlusion: Tensor  # (n, 1, h, w) in [0, 1]
+    pose: NDArray[np.float32]  # (n, 6)
+    blink: NDArray[np.float32]  # (n, 2)
+
+
+@torch.inference_mode()
+def sample_pose_blink(
+    nets: Networks, source: Source, speech: NDArray[np.float32], generator: torch.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pose (n, 6) and blink (n, 2) for speech features (n, c), starting from the source's own (paper eq. 9)."""
+    config = nets.config
+    start = normalise(torch.from_numpy(source.pose), torch.from_numpy(source.blink), config)
+    audio = torch.from_numpy(speech)[None]
+    motion = start.expand(len(speech), 8).clone()
+    for name, net in nets.pbnet.items():
+        z = torch.randn(len(speech), 1, config.pbnet.model.audio_latent, generator=generator)
+        part = PARTS[name]
+        motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
+    pose, blink = denormalise(motion, config)
+    return pose.numpy(), blink.clamp(min=0).numpy()
+
+
+@torch.inference_mode()
+def sample_motion(
+    nets: Networks,
+    source: Source,
+    speech: NDArray[np.float32],
+    pose: NDArray[np.float32],
+    blink: NDArray[np.float32],
+    generator: torch.Generator,
+    progress: bool = False,
+) -> Motion:
+    """Motion of all frames at once from speech (n, c), pose (n, 6) and blink (n, 2) (paper eq. 6)."""
+    config = nets.config
+    settings = config.generate
+    image = _image(source)
+    static = torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(torch.from_numpy(source.face_box))], dim=1)
+    units = torch.tensor(config.a2v.pose_unit)
+    conditions = {
+        "speech": torch.from_numpy(speech)[None],
+        "pose": torch.from_numpy(pose - source.pose)[None] / units,
+        "eye": torch.from_numpy(blink - source.blink)[None] / config.a2v.blink_unit,
+    }
+    dropped = {name: torch.zeros_like(value) for name, value in conditions.items()}
+    stem = nets.unet.static_stem(static)
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        def run(given: dict[str, Tensor]) -> Tensor:
+            return nets.unet(x, t, static_stem=stem, window=settings.window, **given)
+
+        if settings.guidance == 1:
+            return run(conditions)
+        null = run(dropped)
+        return null + settings.guidance * (run(conditions) - null)
+
+    side = config.latent_side
+    data = nets.diffusion.ddim_sample(
+        network,
+        (1, 3, len(speech), side, side),
+        steps=settings.steps,
+        eta=settings.eta,
+        generator=generator,
+        progress=progress,
+    )
+    flow, occlusion = from_data(data, config.a2v.diffusion)
+    return Motion(flow[0], occlusion[0], pose, blink)
+
+
+@torch.inference_mode()
+def decode(nets: Networks, source: Source, motion: Motion) -> Iterator[NDArray[np.uint8]]:
+    """Frames (S, S, 3) RGB, decoded in batches from the source encoded once (paper eq. 4)."""
+    image = _image(source)
+    features = nets.lfg.encode(image)
+    batch = nets.config.generate.batch_frames
+    for start in range(0, len(motion.flow), batch):
+        part = slice(start, start + batch)
+        frames = nets.lfg.decode(image, features, motion.flow[part], motion.occlusion[part])
+        quantised = (frames.clamp(0, 1) * 255).round().byte()
+        yield from quantised.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _image(source: Source) -> Tensor:
+    return torch.from_numpy(source.image.copy()).permute(2, 0, 1)[None].float() / 255

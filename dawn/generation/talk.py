@@ -1,0 +1,128 @@
+"""A portrait and speech to a video: what ``dawn generate`` does."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dawn import __version__
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.features.blink import eye_aspect_ratios
+from dawn.features.boxes import face_box
+from dawn.features.extract import extract
+from dawn.features.landmarks import FaceMesh
+from dawn.features.portrait import crop_portrait
+from dawn.features.pose import head_pose
+from dawn.features.speech import encode
+from dawn.generation.nar import Motion, Source, decode, sample_motion, sample_pose_blink
+from dawn.generation.networks import Networks
+from dawn.media.audio import read_audio
+from dawn.media.image import read_image
+from dawn.media.video import write_video
+
+SILENCE = 1e-3  # peak below this (-60 dB) is no speech
+SYNTHETIC = {
+    "title": "Synthetic talking head",
+    "comment": "AI-generated: this video is synthetic and shows speech that the pictured person did not give",
+    "synthetic": "true",
+    "software": f"dawn {__version__}",
+}
+
+
+def load_source(path: Path, config: Config) -> Source:
+    """Find, crop and measure the face of a portrait. Raises InputError when there is none."""
+    side = config.corpus.resolution
+    with FaceMesh(config.features.detect_side, static=True) as mesh:
+        image = crop_portrait(read_image(path), side, mesh=mesh, name=str(path))
+        face = mesh.detect(image)
+    if face is None:
+        raise InputError(f"{path}: the face is lost at {side} x {side} pixels; use a clearer portrait")
+    return Source(
+        image=image,
+        pose=head_pose(face.mesh, side, side),
+        blink=eye_aspect_ratios(face.landmarks),
+        face_box=face_box(face.landmarks),
+    )
+
+
+def load_speech(path: Path, config: Config) -> tuple[NDArray[np.float32], int]:
+    """Sound (T,) at the corpus' rate and the frames that it covers. Raises InputError for silence."""
+    audio = read_audio(path, config.corpus.sample_rate)
+    if float(np.abs(audio).max()) < SILENCE:
+        raise InputError(f"{path}: holds no sound (peak below -60 dB); give a file with speech")
+    frames = len(audio) * config.corpus.fps // config.corpus.sample_rate
+    if frames < 1:
+        raise InputError(f"{path}: shorter than one frame; give at least {1 / config.corpus.fps:g} s of speech")
+    return audio, frames
+
+
+def reenact(
+    driver: Path, source: Source, frames: int, config: Config
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pose (n, 6) and blink (n, 2) of a driving video, carried over to the source (paper A.4.1).
+
+    Angles are taken as they are; size, place and eye opening differ between people and framings, so their change since
+    the driver's first frame is added to the source's own. A driver shorter than the speech is played back and forth.
+    """
+    features = extract(driver, config.features, config.corpus.fps)
+    pose = features.pose.copy()
+    pose[:, 3:] += source.pose[3:] - features.pose[0, 3:]
+    blink = features.blink + (source.blink - features.blink[0])
+    period = max(1, 2 * len(pose) - 2)
+    phase = np.arange(frames) % period
+    order = np.minimum(phase, period - phase)
+    return pose[order], np.maximum(blink[order], 0)
+
+
+def generate(
+    nets: Networks,
+    portrait: Path,
+    speech: Path,
+    out: Path,
+    *,
+    pose_from: Path | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write a talking video of `portrait` saying `speech`; returns frames and seconds spent on each part.
+
+    The sound is muxed and the file's metadata says that it is synthetic. Nothing is written on failure.
+    """
+    config = nets.config
+    torch.set_num_threads(config.generate.threads)
+    source = load_source(portrait, config)
+    audio, frames = load_speech(speech, config)
+    clock = time.perf_counter()
+    features = encode(audio, frames, config.features.speech)
+    generator = torch.Generator().manual_seed(seed)
+    if pose_from is None:
+        pose, blink = sample_pose_blink(nets, source, features, generator)
+    else:
+        pose, blink = reenact(pose_from, source, frames, config)
+    motion = sample_motion(nets, source, features, pose, blink, generator, progress=True)
+    sampled = time.perf_counter()
+    write_talk(nets, source, motion, audio, out)
+    return {
+        "frames": frames,
+        "seconds": {"motion": sampled - clock, "decode": time.perf_counter() - sampled},
+        "weights": nets.hashes,
+        "seed": seed,
+    }
+
+
+def write_talk(nets: Networks, source: Source, motion: Motion, audio: NDArray[np.float32], out: Path) -> None:
+    """Decode `motion` into `out`, marked as synthetic."""
+    config = nets.config
+    write_video(
+        out,
+        decode(nets, source, motion),
+        fps=config.corpus.fps,
+        audio=audio,
+        sample_rate=config.corpus.sample_rate,
+        metadata=SYNTHETIC,
+    )

@@ -1,0 +1,53 @@
+"""What all rules share: the checked configuration, file names, and what a rule's result depends on.
+
+Needs a configuration (config/*.yaml). Gives CONFIG, P (dawn.paths.Paths), TREE and the functions below.
+"""
+
+import sys
+from pathlib import Path
+
+from dawn import config as configuration
+from dawn.paths import METHODS, STAGES, Paths
+from dawn.provenance import code_digest, digest, forget_incomplete
+from dawn.training.settings import CODE, NEEDS, schedule_of, settings_of
+from snakemake.exceptions import WorkflowError
+
+try:
+    CONFIG = configuration.parse(dict(config))
+except configuration.ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+P = Paths.of(CONFIG)
+TREE = CONFIG.model_dump(mode="json")
+RESOLVED = P.run / "config.yaml"
+SHARDS = list(range(CONFIG.corpus.shards))
+MEASURED = ("gt", "dawn", "still", "other_speech")
+
+# Commands of this environment are found whether or not it is activated.
+shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
+
+# Rules re-run when the code of their rooms changes, and only then: Snakemake does not see imported modules.
+METRIC_FILES = "bas blink bootstrap csim fd_efficientnet frechet fvd judges lse measure mouth".split()
+DATA_CODE = ("dawn/corpora", "dawn/media")
+FEATURE_CODE = ("dawn/features", "dawn/media")
+MEASURE_CODE = ("eval/backbones", *(f"eval/{name}.py" for name in METRIC_FILES), *FEATURE_CODE)
+GENERATION_CODE = ("dawn/generation", "dawn/media", "dawn/models")
+
+
+def settings(*names):
+    """Digest of the configuration below dotted `names`: a rule re-runs when one of its own keys changes."""
+    chosen = {}
+    for name in names:
+        node = TREE
+        for part in name.split("."):
+            node = node[part]
+        chosen[name] = node
+    return digest(chosen)
+
+
+# A report that lists files which are gone is no report: without it, the step that made them runs again.
+for index in SHARDS:
+    forget_incomplete(P.shard("clips", index), P.clips, ".mp4")
+    forget_incomplete(P.shard("features", index), P.features, ".safetensors")
+for method in METHODS:
+    forget_incomplete(P.videos_report(method), P.videos(method), ".mp4")

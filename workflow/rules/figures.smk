@@ -1,0 +1,54 @@
+"""The picture and the page.
+
+Needs the videos of generate.smk and the table of tables.smk. Gives results/figures/samples.png and results/index.html, which
+plays the videos of the run that was asked for last.
+"""
+
+SHOWN = ("dawn", "commanded", "other_speech")
+
+
+rule samples:
+    input:
+        test=P.test,
+        videos=[P.videos_report(method) for method in SHOWN],
+    output:
+        "results/figures/samples.png",
+    log:
+        P.run / "logs/samples.log",
+    conda:
+        "../../environment.yml"
+    params:
+        run=CONFIG.name,
+        code=code_digest("eval/figures.py"),
+        real=P.clips,
+        videos=[f"{method}={P.videos(method)}" for method in SHOWN],
+    message:
+        "sample frames of run {params.run}"
+    shell:
+        "python -m eval samples --clips {input.test} --real {params.real} --videos {params.videos}"
+        " --out {output} 2> >(tee {log} >&2)"
+
+
+rule page:
+    input:
+        config=ancient(RESOLVED),
+        test=P.test,
+        videos=[P.videos_report(method) for method in SHOWN],
+        table="results/table1.csv",
+        picture="results/figures/samples.png",
+    output:
+        "results/index.html",
+    log:
+        P.run / "logs/page.log",
+    conda:
+        "../../environment.yml"
+    params:
+        run=CONFIG.name,
+        code=code_digest("eval/page.py", "eval/tables.py", "eval/columns.py"),
+        real=P.clips,
+        videos=[f"{method}={P.videos(method)}" for method in SHOWN],
+    message:
+        "page of run {params.run}"
+    shell:
+        "python -m eval page --config {input.config} --clips {input.test} --real {params.real} --videos {params.videos}"
+        " --table {input.table} --picture {input.picture} --out {output} 2> >(tee {log} >&2)"

@@ -1,0 +1,47 @@
+"""Tables.
+
+Needs the scores of metrics.smk. Gives results/<run>/table1.csv, .md, .tex and .json, and the same as results/table1.* for
+the run that was asked for last. A table of scores that do not belong together fails instead.
+"""
+
+ROWS = ("gt", "still", "other_speech", "dawn")
+
+
+rule table1:
+    input:
+        config=ancient(RESOLVED),
+        scores=[P.scores(method) / "scores.json" for method in ROWS],
+    output:
+        multiext(str(P.run / "table1"), ".csv", ".md", ".tex", ".json"),
+    log:
+        P.run / "logs/table1.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=settings("evaluate.metrics", "evaluate.paper_dataset"),
+        code=code_digest("eval/tables.py", "eval/columns.py"),
+        scores=[f"{method}={P.scores(method)}" for method in ROWS],
+        out=P.run / "table1",
+    message:
+        "table 1 of run {CONFIG.name}"
+    shell:
+        "python -m eval tables --config {input.config} --scores {params.scores} --out {params.out} 2> >(tee {log} >&2)"
+
+
+rule publish:
+    input:
+        P.run / "table1.{suffix}",
+    output:
+        "results/table1.{suffix}",
+    log:
+        P.run / "logs/publish-{suffix}.log",
+    wildcard_constraints:
+        suffix="csv|md|tex|json",
+    conda:
+        "../../environment.yml"
+    params:
+        run=CONFIG.name,
+    message:
+        "results/table1.{wildcards.suffix} from run {params.run}"
+    shell:
+        "cp {input} {output} 2> {log}"
