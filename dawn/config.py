@@ -391,7 +391,7 @@ class SyncnetModel(Section):
     train: Schedule = Schedule(steps=1)
 
 
-METRICS = ("fvd16", "fvd32", "lse_c", "lse_d", "csim_dlib", "bas", "blink_per_s", "fd_efficientnet")
+METRICS = ("fvd16", "fvd32", "lse_c_own", "lse_d_own", "csim_dlib", "bas", "blink_per_s", "fd_efficientnet")
 
 
 class Evaluate(Section):
@@ -477,11 +477,16 @@ def load(path: str | os.PathLike[str]) -> Config:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error.__class__.__name__})") from None
+    return loads(text, str(path))
+
+
+def loads(text: str, origin: str = "configuration") -> Config:
+    """A validated :class:`Config` from YAML text, such as :meth:`Config.dump` gives. Raises :class:`ConfigError`."""
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    return parse(tree, str(path))
+        raise ConfigError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
+    return parse(tree, origin)
 
 
 def schema() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -24,7 +25,7 @@ SCHEDULE = Schedule(steps=60, batch=4, lr=1e-2, ema=0.9, checkpoint_every=7, log
 
 
 class Toy:
-    """Two networks in an adversarial pair, with dropout and batch statistics: every kind of state the loop must keep."""
+    """Two networks in an adversarial pair, with dropout and batch statistics: every kind of state."""
 
     groups = (("maker",), ("judge",))
 
@@ -140,7 +141,7 @@ def test_learning_rate_warms_up_and_follows_the_cosine() -> None:
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0)
     assert rates[100] == pytest.approx(0.1)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_seeds_differ_by_stage_and_step() -> None:

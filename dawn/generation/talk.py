@@ -15,7 +15,7 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.boxes import face_box
-from dawn.features.extract import extract
+from dawn.features.extract import track_face
 from dawn.features.landmarks import FaceMesh
 from dawn.features.portrait import crop_portrait
 from dawn.features.pose import head_pose
@@ -70,7 +70,7 @@ def reenact(
     Angles are taken as they are; size, place and eye opening differ between people and framings, so their change since
     the driver's first frame is added to the source's own. A driver shorter than the speech is played back and forth.
     """
-    features = extract(driver, config.features, config.corpus.fps)
+    features = track_face(driver, config.features, config.corpus.fps)
     pose = features.pose.copy()
     pose[:, 3:] += source.pose[3:] - features.pose[0, 3:]
     blink = features.blink + (source.blink - features.blink[0])

@@ -1,8 +1,8 @@
 """Stages ``a2v_stage1`` and ``a2v_stage2``: the audio-to-video flow diffusion model under the two-stage curriculum.
 
 Paper 3.3 (conditions, eq. 6 and 7) and 3.5. Stage 1: the source is the first frame of a short clip of fixed length K'.
-Stage 2: the source is any frame of the video and the length is drawn from [K_min, K_max] for each batch. The targets come
-from the frozen latent flow generator.
+Stage 2: the source is any frame of the video and the length is drawn from [K_min, K_max] for each batch. The targets
+come from the frozen latent flow generator.
 """
 
 from __future__ import annotations

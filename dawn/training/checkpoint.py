@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -59,7 +60,8 @@ def save_weights(path: Path, modules: dict[str, dict[str, Tensor]], metadata: di
     """Networks of a finished stage in one safetensors file, keys ``<network>/<state-dict key>``."""
     flat = {f"{name}/{key}": value.contiguous() for name, state in modules.items() for key, value in state.items()}
     with atomic_path(path) as aside:
-        save_file(flat, aside, metadata=metadata)
+        # One key only: the library writes several in random order, and equal weights would differ in their hash.
+        save_file(flat, aside, metadata={"dawn": json.dumps(metadata, sort_keys=True)})
 
 
 def load_weights(path: Path, modules: dict[str, nn.Module]) -> None:
@@ -82,4 +84,5 @@ def load_weights(path: Path, modules: dict[str, nn.Module]) -> None:
 def weights_metadata(path: Path) -> dict[str, str]:
     """The metadata written beside the weights: stage, fingerprint, steps, config."""
     with safe_open(path, framework="pt") as stream:
-        return stream.metadata() or {}
+        written: dict[str, str] = json.loads((stream.metadata() or {}).get("dawn", "{}"))
+        return written

@@ -13,9 +13,11 @@ from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance
 
 # Landmarks that trade places in a mirrored face (68-landmark numbering).
 MIRROR = torch.tensor(
-    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)]
-    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
-    + [*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)]
+    [
+        *(*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)),
+        *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+        *(*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)),
+    ]
 )
 
 
@@ -57,7 +59,7 @@ class LfgTask:
         return parts
 
     def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of the driving frame."""
+        """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of driving."""
         images, landmarks = [], []
         for _ in range(self.schedule.batch):
             clip = int(torch.randint(len(self.store), (), generator=generator))

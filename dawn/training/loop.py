@@ -26,7 +26,7 @@ from dawn.training.checkpoint import Checkpoints, save_weights
 
 
 class Task(Protocol):
-    """What a stage trains. `networks` are saved; `loss` gives the parts of the loss of one step, their sum is minimised.
+    """What a stage trains: `networks` are saved, the sum of the parts that `loss` gives is minimised.
 
     `groups` names which networks each optimiser owns; `loss` is asked once for every group, in order, with fresh
     gradients, so that an adversary trains on what the generator of the same step made.
@@ -63,6 +63,7 @@ def train(
     """
     torch.set_num_threads(schedule.threads)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs, and hides nothing
     networks = nn.ModuleDict(task.networks)
     optimizers = [
         torch.optim.AdamW(
@@ -70,6 +71,7 @@ def train(
             lr=schedule.lr,
             betas=schedule.betas,
             weight_decay=schedule.weight_decay,
+            fused=True,
         )
         for group in task.groups
     ]

@@ -29,7 +29,7 @@ def build(config: Config) -> dict[str, nn.Module]:
 
 
 def normalise(pose: Tensor, blink: Tensor, config: Config) -> Tensor:
-    """Pose (..., 6) and blink (..., 2) to the (..., 8) vector that PBNet sees, about 0 to 1 (SPEC: published ranges)."""
+    """Pose (..., 6) and blink (..., 2) to the (..., 8) vector that PBNet sees, about 0 to 1."""
     low = pose.new_tensor(config.pbnet.pose_min)
     high = pose.new_tensor(config.pbnet.pose_max)
     return torch.cat([(pose - low) / (high - low), blink / config.pbnet.blink_max], dim=-1)

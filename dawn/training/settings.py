@@ -1,4 +1,4 @@
-"""What each training stage depends on: settings, code and earlier stages. Imports nothing heavy: the workflow reads it."""
+"""What each training stage depends on: settings, code and earlier stages. No heavy imports: the workflow reads it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _SHARED_CODE = (
     "dawn/training/checkpoint.py",
     "dawn/features/store.py",
 )
+LFG_CODE = tuple(f"dawn/models/{name}.py" for name in ("lfg", "generator", "flow", "regions", "hourglass", "sampling"))
 CODE: dict[str, tuple[str, ...]] = {
-    "lfg": (*_SHARED_CODE, "dawn/training/lfg.py", "dawn/training/lfg_losses.py", "dawn/models/lfg.py"),
+    "lfg": (*_SHARED_CODE, "dawn/training/lfg.py", "dawn/training/lfg_losses.py", *LFG_CODE),
     "pbnet": (
         *_SHARED_CODE,
         "dawn/training/pbnet.py",
@@ -36,7 +37,8 @@ CODE: dict[str, tuple[str, ...]] = {
         "dawn/models/attention.py",
         "dawn/models/diffusion.py",
         "dawn/models/facemask.py",
-        "dawn/models/lfg.py",
+        "dawn/models/conditioning.py",
+        *LFG_CODE,
     ),
 }
 CODE["a2v_stage2"] = CODE["a2v_stage1"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from dawn import config as configuration
 from dawn.paths import METHODS, STAGES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
-from dawn.training.settings import CODE, NEEDS, schedule_of, settings_of
+from dawn.training.settings import CODE, LFG_CODE, NEEDS, schedule_of, settings_of
 from snakemake.exceptions import WorkflowError
 
 try:

@@ -67,7 +67,7 @@ rule reconstruct:
         "../../environment.yml"
     threads: CONFIG.generate.threads
     params:
-        code=code_digest("dawn/generation/reconstruct.py", "dawn/models/lfg.py"),
+        code=code_digest("dawn/generation/reconstruct.py", *LFG_CODE),
     message:
         "reconstruction by the latent flow generator of run {CONFIG.name}"
     shell:

@@ -1,0 +1,50 @@
+"""Where clips come from. A corpus is prepared once (manifest and rejects), then its clips are made one by one.
+
+A new kind of corpus is a value of `config.Corpus.kind` and one branch in each of the two functions below.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dawn.config import Corpus
+from dawn.corpora import demo
+from dawn.corpora import folder as videos
+from dawn.corpora.demo.truth import Truth
+from dawn.corpora.folder import FindBox
+from dawn.corpora.manifest import Clip, Rejected, write_manifest, write_rejected
+from dawn.errors import InputError
+from dawn.media.files import sha256_file
+
+__all__ = ["make_clip", "prepare"]
+
+
+def prepare(corpus: Corpus, folder: Path) -> None:
+    """Write `clips.csv`, `rejected.corpus.csv` and what clips are made from to the corpus' folder `data/<name>`.
+
+    Raises InputError when not a single clip can be made.
+    """
+    rejected: list[Rejected] = []
+    if corpus.kind == "demo":
+        clips = demo.prepare(corpus, folder)
+    else:
+        clips, rejected = videos.prepare(corpus)
+    write_rejected(folder / "rejected.corpus.csv", rejected)
+    write_manifest(folder / "clips.csv", clips)
+
+
+def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: FindBox) -> None:
+    """Write one clip as video: 25 fps, square, `corpus.resolution` pixels, with 16 kHz mono speech.
+
+    `folder` is `data/<name>`; `find_box(frame)` gives the landmark box of a face in pixels, or None, and is not asked
+    for drawn people. Raises InputError with the reason when the clip must be rejected.
+    """
+    source = (folder if corpus.kind == "demo" else Path(corpus.folder.root)) / clip.source
+    if not source.is_file():
+        raise InputError(f"{source}: missing; prepare the corpus again")
+    if sha256_file(source) != clip.sha256:
+        raise InputError(f"{source}: changed since the manifest was written; prepare the corpus again")
+    if corpus.kind == "demo":
+        demo.draw(Truth.load(source), corpus.resolution, out)
+    else:
+        videos.make_clip(corpus, clip, out, find_box)

@@ -1,0 +1,72 @@
+"""Finding the face in a picture of any size and kind, and cropping it as the clips are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.corpora.folder import Box, crop, crop_box
+from dawn.errors import InputError
+from dawn.features.boxes import face_box
+from dawn.features.landmarks import FaceMesh, confirm_face
+
+
+def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
+    """Box x0, y0, x1, y1 around the 68 landmarks of the largest face in a frame (H, W, 3), pixels, or None."""
+    face = mesh.detect(frame)
+    if face is None:
+        return None
+    x0, y0, x1, y1 = face_box(face.landmarks).tolist()
+    return x0, y0, x1, y1
+
+
+def crop_portrait(
+    image: NDArray[np.uint8], resolution: int, *, mesh: FaceMesh, name: str = "the image"
+) -> NDArray[np.uint8]:
+    """The face of an image uint8 (H, W, 3) as uint8 (resolution, resolution, 3), framed as the clips are.
+
+    `mesh` must be static. The image is searched whole, then with a margin for faces that fill it, then in ever smaller
+    overlapping parts for faces that are small in it; the largest face of the first search that finds any is taken.
+    Raises InputError, naming `name`, when there is none. A second detector must agree: landmarks alone see faces in
+    dogs.
+    """
+    for parts in _searches(image):
+        boxes = []
+        for part, left, top in parts:
+            box = find_box(mesh, part)
+            if box is not None:
+                boxes.append((box[0] + left, box[1] + top, box[2] + left, box[3] + top))
+        for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
+            square = crop_box(np.array([box]))
+            if confirm_face(crop(image, square, 256)):
+                return crop(image, square, resolution)
+    raise InputError(f"no face found in {name}; give a picture of one person whose face is well visible")
+
+
+_Part = tuple[NDArray[np.uint8], int, int]  # pixels, left, top
+
+
+def _searches(image: NDArray[np.uint8]) -> Iterator[list[_Part]]:
+    height, width = image.shape[:2]
+    yield [(image, 0, 0)]
+    margin = max(height, width) // 2
+    yield [(np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="edge"), -margin, -margin)]
+    for share in (2, 4):
+        side = max(height, width) // share
+        if side < 64:
+            return
+        yield [
+            (np.ascontiguousarray(image[top : top + side, left : left + side]), left, top)
+            for top in _starts(height, side)
+            for left in _starts(width, side)
+        ]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where parts of `side` pixels begin that cover `length` and overlap by half or more."""
+    if length <= side:
+        return [0]
+    count = int(np.ceil(2 * (length - side) / side)) + 1
+    return [round(start) for start in np.linspace(0, length - side, count)]

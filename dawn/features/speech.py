@@ -1,0 +1,123 @@
+"""One vector of speech features for each video frame (paper 3.3).
+
+``logmel`` needs no weights. Any transformers encoder of waveforms (HuBERT, wav2vec 2.0, WavLM) is taken by its hub
+name, once downloaded, or by a local folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dawn.config import Speech
+from dawn.errors import InputError
+
+RATE = 16000  # Hz
+FRAME = 640  # samples in a video frame at 25 fps
+_HOP, _WINDOW, _FFT = 160, 400, 512  # 10 ms, 25 ms
+_RANGE = 1e-6  # -60 dB of the loudest band of the clip: what is quieter is silence
+_SILENCE = 1e-10  # power of a band, -100 dB of a full-scale tone: the least that is ever told from silence
+_MIN_STD = 0.5  # nepers; keeps a clip of even loudness, or of none, from being blown up
+_BLOCK = 4096  # hops transformed at once, bounds memory
+
+
+def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
+    """Speech (T,) at 16 kHz to float32 (frames, cfg.dim), row k for the time k / 25 to (k + 1) / 25 s.
+
+    Sound shorter than the frames is continued with silence; sound beyond the frame after the last is left out. Raises
+    InputError when the encoder cannot be used or gives another width than cfg.dim.
+    """
+    if frames < 1:
+        raise InputError(f"speech features of {frames} frames asked for; give at least one")
+    audio = np.asarray(audio, np.float32)[: frames * FRAME + FRAME - 1]
+    audio = np.pad(audio, (0, max(0, frames * FRAME - len(audio))))
+    if cfg.encoder == "logmel":
+        return _logmel(audio, frames, cfg)
+    return _encoder(audio, frames, cfg)
+
+
+def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
+    """Log mel energies, cfg.context hops of 10 ms around the middle of each frame, normalised over the clip."""
+    # Hop j is centred at first + 160 j; the hops of frame k lie evenly about its middle, 640 k + 320.
+    first = FRAME // 2 - _HOP * (cfg.context - 1) // 2
+    step = FRAME // _HOP
+    hops = step * (frames - 1) + cfg.context
+    lead = max(0, _WINDOW // 2 - first)
+    # The clip is mirrored at its ends: silence there would be the quietest moment of every clip.
+    audio = np.pad(audio, (lead, _WINDOW + _HOP * cfg.context), mode="symmetric")
+    start = first + lead - _WINDOW // 2
+    windows = np.lib.stride_tricks.sliding_window_view(audio, _WINDOW)[start::_HOP][:hops]
+    taper = np.hanning(_WINDOW + 1)[:-1]
+    bank = librosa.filters.mel(sr=RATE, n_fft=_FFT, n_mels=cfg.mels, fmin=50, fmax=RATE / 2)
+    bank = bank / np.maximum(bank.sum(1, keepdims=True), 1e-12)  # mean power of a band, in any number of bands
+    full_scale = (taper.sum() / 2) ** 2
+    bands = np.concatenate(
+        [
+            np.abs(np.fft.rfft(windows[i : i + _BLOCK] * taper, _FFT)) ** 2 @ bank.T / full_scale
+            for i in range(0, hops, _BLOCK)
+        ]
+    )
+    level = np.log(np.maximum(bands, max(_RANGE * bands.max(), _SILENCE))) / 2
+    level = (level - level.mean(0)) / np.maximum(level.std(0), _MIN_STD)
+    rows = step * np.arange(frames)[:, None] + np.arange(cfg.context)
+    return level[rows].reshape(frames, cfg.dim).astype(np.float32)
+
+
+def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
+    """Last hidden state of a transformers encoder, brought to one row a frame.
+
+    As published for HuBERT: the processor sees the whole clip; the network sees chunks of cfg.chunk_seconds, each with
+    as many samples more as its convolutions need to give whole strides (80), then the remainder if it gives a row at
+    all; the rows are put together, cut or filled with zeros to what one pass would give, and interpolated linearly over
+    their index to `frames` points from the first to the last row.
+    """
+    processor, model = _load(cfg.encoder)
+    stride = math.prod(model.config.conv_stride)
+    reach = 1  # samples that one row sees
+    for kernel, step in zip(reversed(model.config.conv_kernel), reversed(model.config.conv_stride), strict=True):
+        reach = (reach - 1) * step + kernel
+    values = processor(audio, sampling_rate=RATE, return_tensors="pt").input_values[0]
+    chunk = round(cfg.chunk_seconds * RATE)
+    whole = len(values) // chunk
+    pieces = [values[i * chunk : (i + 1) * chunk + reach - stride] for i in range(whole)]
+    if len(values) - whole * chunk >= reach:
+        pieces.append(values[whole * chunk :])
+    with torch.inference_mode():
+        rows = torch.cat([model(piece[None]).last_hidden_state[0] for piece in pieces]).numpy()
+    if rows.shape[1] != cfg.dim:
+        raise InputError(
+            f"features.speech.dim is {cfg.dim}, but {cfg.encoder} gives {rows.shape[1]} channels; set it to that"
+        )
+    expected = (len(values) - (reach - stride)) // stride
+    rows = np.pad(rows, ((0, max(0, expected - len(rows))), (0, 0)))[:expected]
+    at = np.linspace(0, expected - 1, frames)
+    low = np.floor(at).astype(np.intp)
+    high = np.minimum(low + 1, expected - 1)
+    part = (at - low)[:, None]
+    return (rows[low] * (1 - part) + rows[high] * part).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(name: str) -> tuple[Any, Any]:
+    """Processor and network, from this machine only: a run never depends on what a server serves today."""
+    from transformers import AutoFeatureExtractor, AutoModel
+
+    try:
+        processor = AutoFeatureExtractor.from_pretrained(name, local_files_only=True)
+        model = AutoModel.from_pretrained(name, local_files_only=True, dtype=torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"features.speech.encoder: {name!r} is not on this machine ({type(error).__name__}); download it with "
+            f"'hf download {name}', or name a local folder that holds config.json, preprocessor_config.json and weights"
+        ) from None
+    if not hasattr(model.config, "conv_stride"):
+        raise InputError(
+            f"features.speech.encoder: {name!r} is no encoder of waveforms; use HuBERT, wav2vec 2.0 or WavLM"
+        )
+    return processor, model.eval()

@@ -1,0 +1,73 @@
+"""Sound in and out: mono float32 in [-1, 1]."""
+
+from __future__ import annotations
+
+import os
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.errors import InputError
+from dawn.media.files import atomic_path
+from dawn.media.streams import open_media, start_time
+
+MIN_SECONDS = 0.04  # one video frame at 25 fps
+
+
+def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArray[np.float32]:
+    """The first sound track of any sound or video file, mono float32 (T,) in [-1, 1] at `sample_rate` Hz.
+
+    Channels are averaged (the published pipeline takes the first one). Sample 0 is the moment of the first picture when
+    the file is a video: sound that starts later is preceded by silence, sound from before is cut. Raises InputError
+    when the file is missing, empty, damaged, without sound, not finite or shorter than one video frame (40 ms).
+    """
+    with open_media(path, "a sound or video file") as container:
+        if not container.streams.audio:
+            raise InputError(f"{path}: has no sound; give a file with speech")
+        stream = container.streams.audio[0]
+        origin = start_time(container)
+        first: float | None = None
+        resampler: av.AudioResampler | None = None
+        blocks: list[NDArray[np.float32]] = []
+        for frame in container.decode(stream):
+            if resampler is None:
+                first = frame.time
+                resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=sample_rate)
+            blocks += [_mono(block) for block in resampler.resample(frame)]
+        if resampler is not None:
+            blocks += [_mono(block) for block in resampler.resample(None)]
+        seconds = None
+        if stream.duration is not None and stream.time_base is not None and stream.start_time is not None:
+            # Block codecs fill their last block; the container knows where the sound really ends.
+            seconds = float(stream.duration * stream.time_base)
+        block_samples = (
+            stream.codec_context.frame_size * sample_rate / (stream.codec_context.sample_rate or sample_rate)
+        )
+    audio = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if seconds is not None and 0 < len(audio) - round(seconds * sample_rate) <= block_samples + 1:
+        audio = audio[: round(seconds * sample_rate)]
+    if first is not None and origin is not None:
+        lead = round((first - origin) * sample_rate)
+        audio = np.pad(audio, (lead, 0)) if lead > 0 else audio[-lead:]
+    if len(audio) < MIN_SECONDS * sample_rate:
+        raise InputError(f"{path}: {1000 * len(audio) / sample_rate:.0f} ms of sound; give at least one frame (40 ms)")
+    if not np.isfinite(audio).all():
+        raise InputError(f"{path}: holds samples that are not finite numbers; export the sound again")
+    return np.clip(audio, -1, 1, dtype=np.float32)
+
+
+def write_wav(path: str | os.PathLike[str], audio: NDArray[np.float32], sample_rate: int = 16000) -> None:
+    """Write mono float (T,) in [-1, 1] as 16-bit PCM."""
+    pcm = np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2")
+    with atomic_path(Path(path)) as aside, wave.open(str(aside), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(sample_rate)
+        out.writeframes(pcm.tobytes())
+
+
+def _mono(block: av.AudioFrame) -> NDArray[np.float32]:
+    return np.asarray(block.to_ndarray(), dtype=np.float32).mean(axis=0)

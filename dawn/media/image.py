@@ -1,0 +1,44 @@
+"""Images in: whatever a person has, as RGB pixels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from dawn.errors import InputError
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """An image file as RGB uint8 (H, W, 3).
+
+    Turned as its EXIF tag says; transparency is laid over white; grayscale, palette, CMYK and 16-bit files are
+    converted; of an animation the first frame is taken. Raises InputError when there is no such file or no image in it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give an image")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; give an image")
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            return _to_rgb(image)
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: too large to open safely; give a smaller image") from None
+    except (OSError, SyntaxError, ValueError):
+        raise InputError(f"{path}: not an image, or damaged; give a PNG or JPEG file") from None
+
+
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
+        deep = np.asarray(image).astype(np.float64)
+        gray = np.rint(np.clip(deep, 0, 65535) / 257).astype(np.uint8)
+        return np.repeat(gray[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"), dtype=np.uint8)

@@ -1,0 +1,57 @@
+"""Encoder and decoder of the latent flow generator (paper 3.2, eq. 3 and 4)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from dawn.config import LfgModel
+from dawn.models.flow import FlowPredictor
+from dawn.models.hourglass import DownBlock, ResBlock, SameBlock, UpBlock
+from dawn.models.sampling import resize, warp
+
+HALVINGS = 2  # image to latent code
+
+
+class Generator(nn.Module):
+    """Encodes a source image and decodes it under a motion. Holds the flow predictor, as the published weights do.
+
+    The paper's eq. 4 decodes the warped and masked latent code alone; the published network, followed here, also mixes
+    warped encoder maps and finally the warped source itself into the result.
+    """
+
+    def __init__(self, config: LfgModel) -> None:
+        super().__init__()
+        channels = [min(config.max_features, config.expansion * 2**i) for i in range(HALVINGS + 1)]
+        self.pixelwise_flow_predictor = FlowPredictor(config)
+        self.first = SameBlock(3, channels[0], kernel=7)
+        self.down_blocks = nn.ModuleList(DownBlock(channels[i], channels[i + 1]) for i in range(HALVINGS))
+        self.up_blocks = nn.ModuleList(UpBlock(channels[i + 1], channels[i]) for i in reversed(range(HALVINGS)))
+        self.bottleneck = nn.Sequential(
+            OrderedDict((f"r{i}", ResBlock(channels[-1])) for i in range(config.bottleneck_blocks))
+        )
+        self.final = nn.Conv2d(channels[0], 3, 7, padding=3)
+
+    def encode(self, source: Tensor) -> list[Tensor]:
+        """Source (b, 3, S, S) to maps of side S, S / 2 and S / 4; the last is the latent code, not negative."""
+        maps = [self.first(source)]
+        for block in self.down_blocks:
+            maps.append(block(maps[-1]))
+        return maps
+
+    def decode(self, source: Tensor, features: list[Tensor], flow: Tensor, occlusion: Tensor) -> Tensor:
+        """Images (b, 3, S, S) in [0, 1] for flow (b, q, q, 2) and occlusion (b, 1, q, q).
+
+        `source` and `features` may be those of a single image, which is then decoded under each of the b motions.
+        """
+        planes = torch.cat([flow.permute(0, 3, 1, 2), occlusion], dim=1)
+        grid, keep = flow, occlusion
+        moved = warp(features[-1], grid)
+        out = torch.lerp(self.bottleneck(moved * keep), moved, keep)
+        for block, skip in zip(self.up_blocks, reversed(features[:-1]), strict=True):
+            resized = resize(planes, skip.shape[-1])
+            grid, keep = resized[:, :2].permute(0, 2, 3, 1), resized[:, 2:]
+            out = torch.lerp(block(out), warp(skip, grid), keep)
+        return torch.lerp(self.final(out).sigmoid(), warp(source, grid), keep)

@@ -1,0 +1,69 @@
+"""The latent flow generator: motion between two frames, and a frame from a source and a motion (paper 3.2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from dawn.config import LfgModel
+from dawn.models.flow import Flow
+from dawn.models.generator import Generator
+from dawn.models.regions import BackgroundPredictor, RegionPredictor, Regions
+
+
+class Reconstruction(NamedTuple):
+    """A driving frame rebuilt from a source frame, with what training needs of the way there."""
+
+    prediction: Tensor  # (b, 3, S, S) in [0, 1]
+    flow: Tensor  # (b, q, q, 2) absolute source positions
+    occlusion: Tensor  # (b, 1, q, q)
+    source: Regions
+    driving: Regions
+
+
+class LatentFlowGenerator(nn.Module):
+    """Three networks, named as in the published checkpoints. Images are RGB (b, 3, S, S) in [0, 1]; q = S / 4."""
+
+    def __init__(self, config: LfgModel) -> None:
+        super().__init__()
+        self.generator = Generator(config)
+        self.region_predictor = RegionPredictor(config)
+        self.bg_predictor = BackgroundPredictor(config.background_predictor)
+
+    def forward(self, source: Tensor, driving: Tensor) -> Reconstruction:
+        """Rebuild `driving` from `source` (paper eq. 3 and 4)."""
+        source_regions, driving_regions = self.regions(source), self.regions(driving)
+        motion = self._flow(source, driving, source_regions, driving_regions)
+        prediction = self.decode(source, self.encode(source), motion.flow, motion.occlusion)
+        return Reconstruction(prediction, motion.flow, motion.occlusion, source_regions, driving_regions)
+
+    def regions(self, image: Tensor) -> Regions:
+        """Regions of images."""
+        return self.region_predictor(image)
+
+    def encode(self, source: Tensor) -> list[Tensor]:
+        """Maps of side S, S / 2 and q; the last is the latent code z (b, c, q, q), not negative."""
+        return self.generator.encode(source)
+
+    def motion(self, source: Tensor, driving: Tensor, source_regions: Regions | None = None) -> tuple[Tensor, Tensor]:
+        """Flow (b, q, q, 2), absolute source positions in [-1, 1], and occlusion (b, 1, q, q) in (0, 1).
+
+        A single source serves all driving frames. `source_regions`, of :meth:`regions`, saves finding them again.
+        """
+        if source_regions is None:
+            source_regions = self.regions(source)
+        motion = self._flow(source, driving, source_regions, self.regions(driving))
+        return motion.flow, motion.occlusion
+
+    def decode(self, source: Tensor, features: list[Tensor], flow: Tensor, occlusion: Tensor) -> Tensor:
+        """Images (b, 3, S, S); `source` and its `features` may be of one image for all b motions (paper eq. 4)."""
+        return self.generator.decode(source, features, flow, occlusion)
+
+    def _flow(self, source: Tensor, driving: Tensor, source_regions: Regions, driving_regions: Regions) -> Flow:
+        batch = driving.shape[0]
+        source = source.expand(batch, -1, -1, -1)
+        background = self.bg_predictor(source, driving)
+        return self.generator.pixelwise_flow_predictor(
+            source, source_regions.expand(batch), driving_regions, background
+        )

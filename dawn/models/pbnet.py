@@ -1,0 +1,211 @@
+"""The pose and blink network: a transformer VAE over whole sequences, conditioned on speech (paper 3.4, eq. 8 to 10).
+
+Attributes are named after the published state-dict keys. The latent code is one vector a frame.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.config import PbnetModel
+from dawn.errors import InputError
+from dawn.models.attention import (
+    Band,
+    ChannelNorm,
+    FrameAttention,
+    PreNorm,
+    RelativePositionBias,
+    Residual,
+    Rotary,
+    attend,
+)
+
+POSITIONS = 20000  # rows of the published position tables
+
+
+class PBNet(nn.Module):
+    """Encoder and decoder for motion of `dim` numbers a frame (pose, blink, or both) and speech of `speech_dim`."""
+
+    def __init__(self, config: PbnetModel, dim: int, speech_dim: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(config, dim, speech_dim)
+        self.decoder = Decoder(config, dim, speech_dim)
+
+    def encode(self, x: Tensor, audio: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log variance (n, b, audio_latent) of the latent code of each frame (paper eq. 8).
+
+        Motion `x` (b, n, dim) relates to its first frame; `audio` is (b, n, speech_dim), `mask` (b, n) true for frames
+        that are there. Raises InputError for more than :data:`POSITIONS` frames.
+        """
+        return self.encoder(x, audio, mask)
+
+    def decode(
+        self, z: Tensor, audio: Tensor, reference: Tensor, mask: Tensor | None = None, window: int | None = None
+    ) -> Tensor:
+        """Change of motion (b, n, dim) since the state `reference` (b, dim); zero where `mask` is false (paper eq. 9).
+
+        `z` is (n, b, audio_latent). With a `window`, frame i attends to frames j with |i - j| <= window // 2 (paper
+        3.6); training uses none.
+        """
+        return self.decoder(z, audio, reference, mask, window)
+
+
+class SinePositions(nn.Module):
+    """Adds the fixed sines of Vaswani et al. to sequences (n, b, dim), then dropout."""
+
+    pe: Tensor
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        frequency = torch.exp(torch.arange(0, dim, 2) * (-math.log(10000.0) / dim))
+        angle = torch.arange(POSITIONS)[:, None] * frequency
+        self.register_buffer("pe", torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, None, :dim].clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, b, dim) to the same shape."""
+        if len(x) > POSITIONS:
+            raise InputError(f"a sequence may have {POSITIONS} frames, got {len(x)}; cut it")
+        return self.dropout(x + self.pe[: len(x)])
+
+
+class Encoder(nn.Module):
+    """Distribution of the latent code given a motion: a standard transformer encoder, used in training only."""
+
+    def __init__(self, config: PbnetModel, dim: int, speech_dim: int) -> None:
+        super().__init__()
+        width = 2 * config.latent + config.audio_latent
+        if width % config.heads:
+            raise InputError(f"pbnet.model: 2 * latent + audio_latent = {width} must be a multiple of heads")
+        self.mu_layer = nn.Linear(width, config.audio_latent)
+        self.sigma_layer = nn.Linear(width, config.audio_latent)
+        self.poseEmbedding = nn.Linear(dim, config.latent)
+        self.firstposeEmbedding = nn.Linear(dim, config.latent)
+        self.audioEmbedding = nn.Linear(speech_dim, config.audio_latent)
+        self.sequence_pos_encoder = SinePositions(width, config.dropout)
+        layer = nn.TransformerEncoderLayer(width, config.heads, config.feed_forward, config.dropout, "gelu")
+        self.seqTransEncoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor, audio: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """See :meth:`PBNet.encode`."""
+        reference = x[:, :1]
+        tokens = torch.cat(
+            [
+                self.firstposeEmbedding(reference).expand(-1, x.shape[1], -1),
+                self.poseEmbedding(x - reference),
+                self.audioEmbedding(audio),
+            ],
+            dim=-1,
+        )
+        sequence = self.sequence_pos_encoder(tokens.transpose(0, 1))
+        hidden = self.seqTransEncoder(sequence, src_key_padding_mask=None if mask is None else ~mask)
+        return self.mu_layer(hidden), self.sigma_layer(hidden)
+
+
+class Decoder(nn.Module):
+    """Motion from the latent code and speech: constant queries that attend locally to themselves and to both."""
+
+    def __init__(self, config: PbnetModel, dim: int, speech_dim: int) -> None:
+        super().__init__()
+        width = config.latent
+        self.firstposeEmbedding = nn.Linear(dim, width)
+        self.audioEmbedding = nn.Linear(speech_dim, config.audio_latent)
+        self.ztimelinear = nn.Linear(width + 2 * config.audio_latent, width)
+        self.init_proj = nn.Linear(width, width)
+        self.sequence_pos_encoder = SinePositions(width, config.dropout)  # published beside RoPE, but not applied
+        self.time_rel_pos_bias_tgt = _bias(config)
+        self.time_rel_pos_bias_mem = _bias(config)
+        attention = FrameAttention(width, config.heads, config.head_dim, config.rope_dim)
+        self.init_temporal_attn = Residual(PreNorm(ChannelNorm(width, axes=3, last=True), attention))
+        self.seqTransDecoder = DecoderStack(config)
+        self.finallayer = nn.Linear(width, dim)
+
+    def forward(self, z: Tensor, audio: Tensor, reference: Tensor, mask: Tensor | None, window: int | None) -> Tensor:
+        """See :meth:`PBNet.decode`."""
+        b, n, _ = audio.shape
+        start = self.firstposeEmbedding(reference)[:, None].expand(-1, n, -1)
+        memory = self.ztimelinear(torch.cat([start, z.transpose(0, 1), self.audioEmbedding(audio)], dim=-1))
+        own = Band(n, window, self.time_rel_pos_bias_tgt, audio.device)
+        cross = Band(n, window, self.time_rel_pos_bias_mem, audio.device)
+        query = self.init_proj(memory.new_zeros(b, n, memory.shape[-1]))
+        query = self.init_temporal_attn(query, own, mask)
+        out = self.finallayer(self.seqTransDecoder(query, memory, own, cross, mask))
+        return out if mask is None else out.masked_fill(~mask[..., None], 0)
+
+
+class DecoderStack(nn.Module):
+    """The decoder's layers."""
+
+    def __init__(self, config: PbnetModel) -> None:
+        super().__init__()
+        self.decoder_layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+
+    def forward(self, x: Tensor, memory: Tensor, own: Band, cross: Band, mask: Tensor | None) -> Tensor:
+        """(b, n, latent) to the same shape; see :class:`DecoderLayer`."""
+        for layer in self.decoder_layers:
+            x = layer(x, memory, own, cross, mask)
+        return x
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, attention to the memory, feed-forward; each added to its input and then normalised."""
+
+    def __init__(self, config: PbnetModel) -> None:
+        super().__init__()
+        self.self_attn = FrameAttention(config.latent, config.heads, config.head_dim, config.rope_dim)
+        self.multihead_attn = CrossFrameAttention(config.latent, config.heads, config.head_dim, config.rope_dim)
+        self.ffn = FeedForward(config.latent, config.feed_forward, config.dropout)
+        self.layer_norm1 = nn.LayerNorm(config.latent)
+        self.layer_norm2 = nn.LayerNorm(config.latent)
+        self.layer_norm3 = nn.LayerNorm(config.latent)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, memory: Tensor, own: Band, cross: Band, mask: Tensor | None) -> Tensor:
+        """(b, n, latent) to the same shape. `own` and `cross` are the bands of both attentions, mask (b, n)."""
+        x = self.layer_norm1(x + self.dropout(self.self_attn(x, own, mask)))
+        x = self.layer_norm2(x + self.dropout(self.multihead_attn(x, memory, cross, mask)))
+        return self.layer_norm3(x + self.dropout(self.ffn(x)))
+
+
+class CrossFrameAttention(nn.Module):
+    """Attention over the frames of a memory of equal length; rotary positions count frames in both."""
+
+    def __init__(self, dim: int, heads: int, head_dim: int, rotary_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.rotary_emb = Rotary(rotary_dim)
+        self.to_q = nn.Linear(dim, heads * head_dim, bias=False)
+        self.to_k = nn.Linear(dim, heads * head_dim, bias=False)
+        self.to_v = nn.Linear(dim, heads * head_dim, bias=False)
+        self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
+
+    def forward(self, x: Tensor, memory: Tensor, band: Band, valid: Tensor | None) -> Tensor:
+        """x and memory (b, n, dim) to (b, n, dim); `valid` (b, n) marks the memory's frames that may be seen."""
+        q, k, v = (
+            linear(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for linear, given in ((self.to_q, x), (self.to_k, memory), (self.to_v, memory))
+        )
+        out = attend(self.rotary_emb(q), self.rotary_emb(k), v, band, valid)
+        return self.to_out(out.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with GELU and dropout between."""
+
+    def __init__(self, dim: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(dim, hidden)
+        self.linear2 = nn.Linear(hidden, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) to the same shape."""
+        return self.linear2(self.dropout(F.gelu(self.linear1(x))))
+
+
+def _bias(config: PbnetModel) -> RelativePositionBias | None:
+    return RelativePositionBias(config.heads, config.buckets, config.max_distance) if config.relative_bias else None

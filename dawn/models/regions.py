@@ -1,0 +1,119 @@
+"""Regions of a face and the motion of the background, found without labels (paper 3.2; after MRAA).
+
+A region is a heat map, summed up by its mean and by an affine frame along its principal axes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.config import Hourglass as HourglassSizes
+from dawn.config import LfgModel
+from dawn.models.hourglass import Encoder, Hourglass, width
+from dawn.models.sampling import coordinate_grid, reduction
+
+# Variance below which a heat map counts as a point: a deviation of 0.001 is a thirtieth of a pixel of a 64 x 64 map.
+# Keeps inverses and gradients finite; wider heat maps are untouched.
+POINT = 1e-6
+# Width of the smoothed pole in the gradient of the axes' direction, in units of variance; the value itself is exact.
+POLE = 1e-3
+
+
+class Regions(NamedTuple):
+    """K regions of b images; lengths in units of the sampling grid."""
+
+    shift: Tensor  # (b, K, 2) mean (x, y)
+    covar: Tensor  # (b, K, 2, 2) covariance
+    affine: Tensor  # (b, K, 2, 2) principal axes as columns, longest first, scaled by their deviation
+    heatmap: Tensor  # (b, K, h, w) sums to 1
+
+    def expand(self, batch: int) -> Regions:
+        """The regions of one image, repeated for `batch` images without copying."""
+        return Regions(*(value.expand(batch, *value.shape[1:]) for value in self))
+
+
+class RegionPredictor(nn.Module):
+    """Heat maps of K regions from an hourglass on the reduced image, and their moments."""
+
+    def __init__(self, config: LfgModel) -> None:
+        super().__init__()
+        sizes = config.region_predictor
+        self.temperature = config.temperature
+        self.predictor = Hourglass(sizes, 3)
+        self.regions = nn.Conv2d(self.predictor.out_channels, config.regions, 7, padding=3)
+        self.down = reduction(sizes.scale)
+
+    def forward(self, image: Tensor) -> Regions:
+        """Regions of images (b, 3, S, S) in [0, 1]."""
+        logits = self.regions(self.predictor(self.down(image)))
+        heatmap = F.softmax(logits.flatten(2) / self.temperature, dim=-1)
+        h, w = logits.shape[2:]
+        shift, covar = moments(heatmap, coordinate_grid(h, w, like=logits).flatten(0, 1))
+        return Regions(shift, covar, principal_axes(covar), heatmap.view_as(logits))
+
+
+class BackgroundPredictor(nn.Module):
+    """Affine motion of everything that is in no region; starts as no motion."""
+
+    def __init__(self, sizes: HourglassSizes) -> None:
+        super().__init__()
+        self.encoder = Encoder(sizes, 6)
+        self.fc = nn.Linear(width(sizes, sizes.blocks), 6)
+        self.down = reduction(sizes.scale)
+        nn.init.zeros_(self.fc.weight)
+        with torch.no_grad():
+            self.fc.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
+
+    def forward(self, source: Tensor, driving: Tensor) -> Tensor:
+        """Images (b, 3, S, S) to (b, 2, 3): the map from driving to source positions, [x y 1] times its rows."""
+        pair = torch.cat([self.down(source), self.down(driving)], dim=1)
+        return self.fc(self.encoder(pair)[-1].mean(dim=(2, 3))).view(-1, 2, 3)
+
+
+def moments(heatmap: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (b, K, 2) and covariance (b, K, 2, 2) of heat maps (b, K, n) over positions (n, 2).
+
+    The smallest variance of a heat map is at least :data:`POINT`.
+    """
+    shift = heatmap @ grid
+    centred = grid - shift[:, :, None]
+    covar = (heatmap[..., None] * centred).transpose(-1, -2) @ centred
+    missing = F.relu(POINT - _spectrum(covar)[1])
+    return shift, covar + missing[..., None, None] * torch.eye(2, dtype=covar.dtype, device=covar.device)
+
+
+def principal_axes(covar: Tensor) -> Tensor:
+    """U diag(sqrt(S)) of symmetric positive matrices (..., 2, 2) = U diag(S) U^T, S descending, det U = -1.
+
+    The published networks take U from an SVD, whose columns have that handedness; the sign that remains common to both
+    columns drops out of the flow. The direction of the axes is undefined where both variances are equal: its gradient
+    is damped there and stays finite.
+    """
+    large, small = _spectrum(covar)
+    half = (covar[..., 0, 0] - covar[..., 1, 1]) / 2
+    cross = covar[..., 0, 1]
+    x, y = half.detach(), cross.detach()
+    # Zero in value, it carries the gradient of atan2(cross, half) / 2 without its pole at the origin.
+    turn = (x * cross - y * half) / (2 * (x**2 + y**2 + POLE**2))
+    angle = torch.atan2(y, x) / 2 + turn - turn.detach()
+    cos, sin = angle.cos(), angle.sin()
+    first, second = large.clamp(min=POINT).sqrt(), small.clamp(min=POINT).sqrt()
+    return torch.stack([first * cos, second * sin, first * sin, -second * cos], dim=-1).unflatten(-1, (2, 2))
+
+
+def inverse(matrix: Tensor) -> Tensor:
+    """Inverses of (..., 2, 2)."""
+    a, b, c, d = matrix.flatten(-2).unbind(-1)
+    return torch.stack([d, -b, -c, a], dim=-1).unflatten(-1, (2, 2)) / (a * d - b * c)[..., None, None]
+
+
+def _spectrum(covar: Tensor) -> tuple[Tensor, Tensor]:
+    """Larger and smaller eigenvalue (...) of symmetric (..., 2, 2), differentiable also where they are equal."""
+    a, b, c = covar[..., 0, 0], covar[..., 0, 1], covar[..., 1, 1]
+    radius = (((a - c) / 2) ** 2 + b**2 + 1e-20).sqrt()
+    middle = (a + c) / 2
+    return middle + radius, middle - radius

@@ -1,0 +1,65 @@
+"""Image geometry that the latent flow generator is built on: grids, warps, resizing and anti-aliased reduction.
+
+Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. As published, sampling nevertheless takes -1 and 1 for
+the outer edges of the image: the identity grid enlarges by a hair and darkens the border. Trained weights depend on it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.errors import InputError
+
+
+def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
+    """The grid (h, w, 2) of no motion, in dtype and on the device of `like`."""
+    x = torch.linspace(-1, 1, w, dtype=like.dtype, device=like.device)
+    y = torch.linspace(-1, 1, h, dtype=like.dtype, device=like.device)
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+
+
+def warp(x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zeros") -> Tensor:
+    """Bilinear samples (b, c, h, w) of x (b or 1, c, H, W) at the positions `grid` (b, h, w, 2)."""
+    return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=padding, align_corners=False)
+
+
+def resize(x: Tensor, side: int) -> Tensor:
+    """Bilinear (b, c, h, h) to (b, c, side, side), not anti-aliased."""
+    if x.shape[-1] == side:
+        return x
+    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+
+
+class AntiAlias(nn.Module):
+    """Gaussian blur and sub-sampling to `scale` = 1 / n of the size; the kernel is fixed (``weight``).
+
+    The standard deviation is (1 / scale - 1) / 2 pixels, the border is padded with zeros, pixel 0 is kept.
+    """
+
+    weight: Tensor
+
+    def __init__(self, scale: float, channels: int = 3) -> None:
+        super().__init__()
+        self.stride = round(1 / scale)
+        if self.stride < 2 or abs(self.stride * scale - 1) > 1e-6:
+            raise InputError(f"an image can be reduced to 1/2, 1/3, 1/4, ... of its size, not {scale:g}")
+        sigma = (self.stride - 1) / 2
+        reach = round(4 * sigma)
+        offset = torch.arange(-reach, reach + 1, dtype=torch.float32)
+        line = torch.exp(-(offset**2) / (2 * sigma**2))
+        kernel = line[:, None] * line[None, :]
+        self.register_buffer("weight", (kernel / kernel.sum()).repeat(channels, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, channels, h, w) to (b, channels, h * scale, w * scale)."""
+        reach = self.weight.shape[-1] // 2
+        return F.conv2d(x, self.weight, stride=self.stride, padding=reach, groups=self.weight.shape[0])
+
+
+def reduction(scale: float) -> nn.Module:
+    """:class:`AntiAlias` of RGB images, or nothing at scale 1."""
+    return nn.Identity() if scale == 1 else AntiAlias(scale)

@@ -1,0 +1,172 @@
+"""Losses of the latent flow generator: what paper eq. 5 names, what the published training adds, and one of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import vgg19
+
+from dawn.errors import InputError
+from dawn.models.regions import Regions, inverse
+from dawn.models.sampling import coordinate_grid, reduction, warp
+
+VGG19 = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks
+
+# Landmarks (68-point numbering) that regions 0, 1, ... are drawn to: what must move with speech comes first. Left and
+# right are the image's.
+LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
+    (*range(48, 55), *range(60, 65)),  # upper lip
+    (48, *range(54, 60), 60, *range(64, 68)),  # lower lip
+    tuple(range(36, 42)),  # left eye
+    tuple(range(42, 48)),  # right eye
+    tuple(range(6, 11)),  # chin
+    tuple(range(27, 36)),  # nose
+    tuple(range(17, 22)),  # left brow
+    tuple(range(22, 27)),  # right brow
+    tuple(range(0, 6)),  # left jaw
+    tuple(range(11, 17)),  # right jaw
+)
+GROUP_FLOOR = 0.04  # deviation of a group at least, in units of the sampling grid: an eye closed is not a line
+
+
+def pyramid(images: Tensor, scales: tuple[float, ...]) -> list[Tensor]:
+    """Images (b, 3, S, S), anti-aliased and reduced to each of `scales`."""
+    return [reduction(scale).to(images)(images) for scale in scales]
+
+
+def pyramid_l1(prediction: Tensor, target: Tensor, scales: tuple[float, ...]) -> Tensor:
+    """Mean absolute error of images (b, 3, S, S), summed over image scales."""
+    # Reduction is linear: the difference is reduced once instead of both images.
+    levels = pyramid(prediction - target, scales)
+    return torch.stack([level.abs().mean() for level in levels]).sum()
+
+
+class Perceptual:
+    """L1 distance of VGG-19 features at five depths, summed over depths and image scales (paper eq. 5).
+
+    The weights are torchvision's for ImageNet: `path`, or else where torch.hub keeps downloads. They are never fetched
+    here. Raises InputError when the file is absent.
+    """
+
+    def __init__(self, scales: tuple[float, ...], path: Path | None = None) -> None:
+        self.scales = scales
+        self.slices = _vgg_slices(path or Path(torch.hub.get_dir()) / "checkpoints" / Path(VGG19).name)
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Scalar for images (b, 3, S, S) in [0, 1]; no gradient reaches `target`."""
+        self.slices.to(prediction.device)
+        total = prediction.new_zeros(())
+        for made, true in zip(pyramid(prediction, self.scales), pyramid(target, self.scales), strict=True):
+            with torch.no_grad():
+                wanted = self.features(true)
+            for got, want in zip(self.features(made), wanted, strict=True):
+                total = total + F.l1_loss(got, want)
+        return total
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of images (b, 3, h, w) in [0, 1] at the five depths."""
+        mean = images.new_tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+        deviation = images.new_tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+        maps: list[Tensor] = []
+        x = (images - mean) / deviation
+        for part in self.slices:
+            x = part(x)
+            maps.append(x)
+        return maps
+
+
+class Equivariance:
+    """A random smooth map T of the image plane for each of b images: affine plus thin-plate spline (published).
+
+    The affine part is the identity plus N(0, 0.05^2); the spline has 5 x 5 control points with weights N(0, 0.005^2),
+    the same displacement along x and y, and kernel r^2 log r of the L1 distance r.
+    """
+
+    def __init__(self, batch: int, like: Tensor, generator: torch.Generator, points: int = 5) -> None:
+        def draw(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator).to(like)
+
+        self.theta = torch.eye(2, 3).to(like) + 0.05 * draw(batch, 2, 3)
+        self.control = coordinate_grid(points, points, like).flatten(0, 1)
+        self.weights = 0.005 * draw(batch, points**2)
+
+    @classmethod
+    def losses(
+        cls, driving_regions: Regions, region_predictor: nn.Module, driving: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Shift and affine loss: regions must move with the image when T warps it.
+
+        mean |mu - T(mu_t)| and mean |I - V| with V = A^-1 J_T(mu_t) A_t up to its sign, for regions (mu, A) of
+        `driving` (b, 3, S, S) and (mu_t, A_t) of the warped image.
+        """
+        transform = cls(driving.shape[0], driving, generator)
+        moved: Regions = region_predictor(transform.warp(driving))
+        shift = F.l1_loss(transform(moved.shift), driving_regions.shift)
+        value = inverse(driving_regions.affine) @ transform.jacobian(moved.shift) @ moved.affine
+        value = torch.where(value[..., :1, :1] < 0, -value, value)
+        return shift, F.l1_loss(value, torch.eye(2).to(value).expand_as(value))
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """T of points (b, n, 2)."""
+        distance = (points[:, :, None] - self.control).abs().sum(-1)
+        bend = distance**2 * torch.log(distance + 1e-6) @ self.weights[:, :, None]
+        return points @ self.theta[:, :, :2].transpose(1, 2) + self.theta[:, None, :, 2] + bend
+
+    def jacobian(self, points: Tensor) -> Tensor:
+        """dT / dz (b, n, 2, 2) at points (b, n, 2)."""
+        offset = points[:, :, None] - self.control
+        distance = offset.abs().sum(-1)
+        slope = 2 * distance * torch.log(distance + 1e-6) + distance**2 / (distance + 1e-6)
+        bend = (slope * self.weights[:, None])[:, :, None] @ offset.sign()
+        return self.theta[:, None, :, :2] + bend
+
+    def warp(self, images: Tensor) -> Tensor:
+        """Images (b, 3, h, w) whose pixel z shows what `images` has at T(z); reflected beyond the border."""
+        h, w = images.shape[-2:]
+        grid = coordinate_grid(h, w, images).flatten(0, 1).expand(images.shape[0], -1, -1)
+        return warp(images, self(grid).unflatten(1, (h, w)), padding="reflection")
+
+
+def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
+    """Our own auxiliary loss: draws region k to the k-th of :data:`LANDMARK_GROUPS`.
+
+    Kullback-Leibler divergence of the region's heat map from a Gaussian with the group's mean and covariance, mean over
+    images and regions. Dense in space, it finds the face in hundreds of steps, where moments alone take thousands.
+    Landmarks (b, 68, 2) are (x, y) in [-1, 1]; regions beyond the groups are free.
+    """
+    count = min(regions.shift.shape[1], len(LANDMARK_GROUPS))
+    member = torch.zeros(count, 68).to(landmarks)
+    for k, group in enumerate(LANDMARK_GROUPS[:count]):
+        member[k, list(group)] = 1 / len(group)
+    mean = member @ landmarks
+    centred = landmarks[:, None] - mean[:, :, None]
+    covar = (member[:, :, None] * centred).transpose(-1, -2) @ centred
+    covar = covar + GROUP_FLOOR**2 * torch.eye(2).to(covar)
+    heatmap = regions.heatmap[:, :count]
+    grid = coordinate_grid(*heatmap.shape[-2:], like=landmarks).flatten(0, 1)
+    offset = grid - mean[:, :, None]
+    wanted = (-0.5 * ((offset @ inverse(covar)) * offset).sum(-1)).log_softmax(-1)
+    found = heatmap.flatten(2).clamp(min=1e-8).log()
+    return (wanted.exp() * (wanted - found)).sum(-1).mean()
+
+
+def _vgg_slices(path: Path) -> nn.ModuleList:
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no VGG-19 weights for the perceptual loss; fetch {VGG19} to it (ImageNet, research terms), "
+            "or set lfg.train.loss.perceptual to 0 and use pyramid"
+        )
+    state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    with torch.device("meta"):
+        features = vgg19(weights=None).features[: VGG_CUTS[-1]]
+    own = {name: state[f"features.{name}"].clone() for name in features.state_dict() if f"features.{name}" in state}
+    if len(own) != len(features.state_dict()):
+        raise InputError(f"{path}: not torchvision's VGG-19 weights; fetch {VGG19} again")
+    features.load_state_dict(own, assign=True)
+    features.eval().requires_grad_(False)
+    starts = (0, *VGG_CUTS[:-1])
+    return nn.ModuleList(features[start:stop] for start, stop in zip(starts, VGG_CUTS, strict=True))

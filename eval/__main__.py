@@ -1,0 +1,186 @@
+"""``python -m eval``: metrics on folders of videos, tables, the sample picture, the page of a run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dawn.config import load
+from dawn.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 with one line on standard error for input that cannot be used."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run_command(options)
+    except InputError as error:
+        print(f"eval: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("eval: interrupted; start the command again", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="eval", description="Talking-head metrics on folders of videos.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    clips_help = "a manifest, a CSV file with a column 'clip', or one clip name a line"
+
+    fit = commands.add_parser("fit-syncnet", help="train the lip-sync judge on the training split")
+    _config(fit)
+    fit.add_argument("--dataset", type=Path, required=True, help="manifest; its training split is used")
+    fit.add_argument("--features", type=Path, required=True, help="folder of the clips' feature files")
+    fit.add_argument("--clips", type=Path, required=True, help="folder of the clips")
+    fit.add_argument("--out", type=Path, required=True, metavar="WEIGHTS.safetensors")
+    fit.set_defaults(run_command=_fit)
+
+    measure = commands.add_parser("measure", help="measure one folder of videos against the true ones")
+    _config(measure)
+    measure.add_argument("--real", type=Path, required=True, help="folder of the true videos, <clip>.mp4")
+    measure.add_argument("--fake", type=Path, help="folder of the generated videos (not needed for method gt)")
+    measure.add_argument("--clips", type=Path, required=True, help=clips_help)
+    measure.add_argument("--syncnet", type=Path, required=True, help="weights made by fit-syncnet")
+    measure.add_argument("--method", required=True, help="name of the method; gt measures the true videos")
+    measure.add_argument("--reference", type=Path, help="output folder of method gt, so as not to measure it again")
+    measure.add_argument("--out", type=Path, required=True, help="folder to write")
+    measure.set_defaults(run_command=_measure)
+
+    tables = commands.add_parser("tables", help="scores of several methods to one table, the paper's beside them")
+    _config(tables)
+    _named(tables, "--scores", "output folders of measure, in the order of the rows")
+    tables.add_argument("--out", type=Path, required=True, help="path without suffix; .csv .md .tex .json are written")
+    tables.set_defaults(run_command=_tables)
+
+    quality = commands.add_parser("quality", help="did the networks learn: each measure with its baseline")
+    _config(quality)
+    quality.add_argument("--clips", type=Path, required=True, help=clips_help)
+    quality.add_argument("--truth", type=Path, required=True, help="folder of the true clips' features")
+    quality.add_argument("--commanded", type=Path, required=True, help="folder of the commanded videos")
+    quality.add_argument("--reconstruction", type=Path, required=True, help="what dawn reconstruct wrote")
+    _named(quality, "--scores", "output folders of measure: dawn, other_speech and still")
+    quality.add_argument("--out", type=Path, required=True, metavar="QUALITY.json")
+    quality.set_defaults(run_command=_quality)
+
+    samples = commands.add_parser("samples", help="picture of true and generated frames over time")
+    samples.add_argument("--clips", type=Path, required=True, help=clips_help)
+    samples.add_argument("--real", type=Path, required=True, help="folder of the true videos")
+    _named(samples, "--videos", "folders of generated videos")
+    samples.add_argument("--count", type=int, default=4, help="clips shown (default: %(default)s)")
+    samples.add_argument("--out", type=Path, required=True, metavar="PICTURE.png")
+    samples.set_defaults(run_command=_samples)
+
+    page = commands.add_parser("page", help="one HTML page of a run")
+    _config(page)
+    page.add_argument("--clips", type=Path, required=True, help=clips_help)
+    page.add_argument("--real", type=Path, required=True, help="folder of the true videos")
+    _named(page, "--videos", "folders of generated videos")
+    page.add_argument("--table", type=Path, required=True, metavar="TABLE.csv", help="what the command tables wrote")
+    page.add_argument("--picture", type=Path, help="what the command samples wrote")
+    page.add_argument("--out", type=Path, required=True, metavar="PAGE.html")
+    page.set_defaults(run_command=_page)
+    return parser
+
+
+def _config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=Path("config/demo.yaml"), help="default: %(default)s")
+
+
+def _named(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
+    parser.add_argument(flag, nargs="+", required=True, metavar="NAME=DIR", help=text)
+
+
+def _pairs(items: Sequence[str]) -> dict[str, Path]:
+    pairs: dict[str, Path] = {}
+    for item in items:
+        name, equals, folder = item.partition("=")
+        if not (name and equals and folder):
+            raise InputError(f"{item!r}: expected NAME=DIR")
+        if name in pairs:
+            raise InputError(f"{item!r}: {name} is given twice")
+        pairs[name] = Path(folder)
+    return pairs
+
+
+# Heavy libraries are imported by the command that needs them, so that help and errors answer at once.
+def _fit(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from dawn.corpora.manifest import read_manifest
+    from eval.fit_syncnet import fit
+
+    names = [clip.clip for clip in read_manifest(options.dataset) if clip.split == "train"]
+    fit(config.evaluate.syncnet, names, options.clips, options.features, options.out, config.seed)
+
+
+def _measure(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from eval.clips import read_names
+    from eval.measure import TRUE, measure
+
+    if options.fake is None and options.method != TRUE:
+        raise InputError(f"--fake is missing: where are the videos of {options.method!r}?")
+    measure(
+        config,
+        real=options.real,
+        fake=options.fake or options.real,
+        names=read_names(options.clips),
+        syncnet=options.syncnet,
+        method=options.method,
+        out=options.out,
+        reference=options.reference,
+    )
+
+
+def _tables(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from eval.tables import write_tables
+
+    write_tables(config, _pairs(options.scores), options.out)
+
+
+def _quality(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from dawn.provenance import write_json
+    from eval.clips import read_names
+    from eval.quality import quality
+
+    report = quality(
+        config,
+        read_names(options.clips),
+        truth=options.truth,
+        commanded=options.commanded,
+        reconstruction=options.reconstruction,
+        scores={name: folder / "scores.json" for name, folder in _pairs(options.scores).items()},
+    )
+    write_json(options.out, report)
+
+
+def _samples(options: argparse.Namespace) -> None:
+    from eval.clips import read_names
+    from eval.figures import samples
+
+    samples(read_names(options.clips), options.real, _pairs(options.videos), options.out, clips=options.count)
+
+
+def _page(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from eval.clips import read_names
+    from eval.page import write_page
+    from eval.tables import read_figures
+
+    write_page(
+        config,
+        read_figures(options.table),
+        read_names(options.clips),
+        options.real,
+        _pairs(options.videos),
+        options.out,
+        options.picture,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

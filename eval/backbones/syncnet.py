@@ -1,0 +1,118 @@
+"""SyncNet (Chung and Zisserman 2016): five frames of a mouth and 0.2 s of sound to one space.
+
+The layers are the original's. `side` is the side of the mouth crop and `width` scales the channels, so that a corpus of
+minutes can train one; at 224 and 1 the network has the original's sizes. Crops too small for the last pooling skip it,
+and the layer behind covers whatever map is left.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dawn.errors import InputError
+from dawn.media.files import atomic_path
+
+NAME = "syncnet-own"
+
+
+class SyncNet(nn.Module):
+    """Mouth and sound encoders; both end in 1024 numbers at width 1."""
+
+    def __init__(self, side: int = 224, width: float = 1.0) -> None:
+        super().__init__()
+        self.side, self.width = side, width
+        c = [max(8, round(n * width)) for n in (64, 96, 192, 256, 384, 512, 1024)]
+        c64, c96, c192, c256, c384, c512, self.size = c
+        self.lips = nn.Sequential(
+            *_block3d(3, c96, (5, 7, 7), stride=2, padding=0),
+            nn.MaxPool3d((1, 3, 3), (1, 2, 2)),
+            *_block3d(c96, c256, (1, 5, 5), stride=2, padding=1),
+            nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+            *_block3d(c256, c256, (1, 3, 3), padding=1),
+            *_block3d(c256, c256, (1, 3, 3), padding=1),
+            *_block3d(c256, c256, (1, 3, 3), padding=1),
+        )
+        rest = _map_side(side)
+        if rest < 1:
+            raise InputError(f"SyncNet crops need at least 19 pixels, got {side}")
+        if rest >= 3:
+            self.lips.append(nn.MaxPool3d((1, 3, 3), (1, 2, 2)))
+            rest = (rest - 3) // 2 + 1
+        self.lips.extend(_block3d(c256, c512, (1, rest, rest), padding=0))
+        self.lips_head = _head(c512, self.size)
+        self.sound = nn.Sequential(
+            *_block2d(1, c64, (3, 3), padding=1),
+            *_block2d(c64, c192, (3, 3), padding=1),
+            nn.MaxPool2d((3, 3), (1, 2)),
+            *_block2d(c192, c384, (3, 3), padding=1),
+            *_block2d(c384, c256, (3, 3), padding=1),
+            *_block2d(c256, c256, (3, 3), padding=1),
+            nn.MaxPool2d((3, 3), (2, 2)),
+            *_block2d(c256, c512, (5, 4), padding=0),
+        )
+        self.sound_head = _head(c512, self.size)
+
+    def embed_lips(self, mouths: Tensor) -> Tensor:
+        """(B, 3, T, side, side) in [0, 255], T >= 5 -> (B, T - 4, size): one embedding for each five frames."""
+        if mouths.ndim != 5 or mouths.shape[1] != 3 or mouths.shape[2] < 5 or mouths.shape[-1] != self.side:
+            raise InputError(
+                f"SyncNet takes (B, 3, T >= 5, {self.side}, {self.side}) mouths, got {tuple(mouths.shape)}"
+            )
+        # Nothing behind the first layer reaches across time, so windows that overlap share one pass.
+        x = self.lips(mouths).flatten(3).squeeze(-1).transpose(1, 2)
+        out: Tensor = self.lips_head(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return out
+
+    def embed_sound(self, windows: Tensor) -> Tensor:
+        """(B, 13, 20) MFCC windows -> (B, size)."""
+        if windows.ndim != 3 or windows.shape[1:] != (13, 20):
+            raise InputError(f"SyncNet takes (B, 13, 20) MFCC windows, got {tuple(windows.shape)}")
+        out: Tensor = self.sound_head(self.sound(windows.unsqueeze(1)).flatten(1))
+        return out
+
+    def save(self, path: str | Path, metadata: dict[str, str] | None = None) -> None:
+        """Weights with the sizes in the metadata, whole or not at all. The same weights give the same bytes."""
+        # A single key: safetensors writes several in an order that changes from run to run.
+        about = json.dumps({"side": self.side, "width": self.width, "network": NAME} | (metadata or {}), sort_keys=True)
+        tensors = {key: value.contiguous() for key, value in self.state_dict().items()}
+        with atomic_path(path) as aside:
+            save_file(tensors, aside, metadata={"syncnet": about})
+
+
+def load(path: str | Path) -> SyncNet:
+    """A network saved by :meth:`SyncNet.save`, ready to measure. Raises InputError when it is none."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            about = json.loads((file.metadata() or {})["syncnet"])
+            net = SyncNet(int(about["side"]), float(about["width"]))
+            net.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: no SyncNet weights ({error}); make them with 'python -m eval fit-syncnet'") from None
+    return net.eval()
+
+
+def _block3d(inputs: int, outputs: int, kernel: tuple[int, int, int], padding: int, stride: int = 1) -> list[nn.Module]:
+    conv = nn.Conv3d(inputs, outputs, kernel, (1, stride, stride), (0, padding, padding))
+    return [conv, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)]
+
+
+def _block2d(inputs: int, outputs: int, kernel: tuple[int, int], padding: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, kernel, 1, padding), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def _head(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, inputs), nn.BatchNorm1d(inputs), nn.ReLU(inplace=True), nn.Linear(inputs, outputs)
+    )
+
+
+def _map_side(side: int) -> int:
+    """Side of the map before the last pooling: 7x7 / 2, pool 3 / 2, 5x5 / 2 pad 1, pool 3 / 2 pad 1."""
+    for kernel, padding in ((7, 0), (3, 0), (5, 1), (3, 1)):
+        side = max(0, (side + 2 * padding - kernel) // 2 + 1)
+    return side

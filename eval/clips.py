@@ -1,0 +1,41 @@
+"""Which clips are measured: a manifest, or any table or list of names."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from dawn.errors import InputError
+
+
+def read_names(path: Path) -> list[str]:
+    """Clip names from a CSV file's column `clip`, or one a line. Raises InputError for none, or one given twice."""
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.__class__.__name__}); give a manifest or a list of clips"
+        ) from None
+    rows = list(csv.reader(lines))
+    header = rows[0] if rows else []
+    if "clip" in header:
+        column = header.index("clip")
+        names = [row[column] for row in rows[1:] if len(row) > column]
+    elif len(header) > 1:
+        raise InputError(f"{path}: has no column 'clip'; columns are {', '.join(header)}")
+    else:
+        names = [line.strip() for line in lines]
+    if not names:
+        raise InputError(f"{path}: names no clips")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: clip {twice!r} stands there twice")
+    return names
+
+
+def video_path(folder: Path, name: str) -> Path:
+    """``<folder>/<name>.mp4``, or InputError when it is missing."""
+    path = folder / f"{name}.mp4"
+    if not path.is_file():
+        raise InputError(f"{path}: missing; every clip of the list needs a video there")
+    return path

@@ -1,0 +1,70 @@
+"""The columns of the tables: what each is called, how it is read, and what measured it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eval import bas, blink
+from eval.backbones import dlib_face, efficientnet, i3d, syncnet
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric as it is shown. `better` is up, down, or near (nearest to the true videos)."""
+
+    key: str
+    label: str
+    tex: str
+    better: str
+    digits: int
+    backbone: str  # what measured ours; empty for a metric that only the paper has
+    note: str
+
+
+COLUMNS = (
+    Column("fid", "FID", "FID", "down", 2, "", "Fréchet distance of frames on Inception features"),
+    Column(
+        "fd_efficientnet", "FD (EfficientNet)", r"FD\textsubscript{EfficientNet}", "down", 2, efficientnet.NAME,
+        "Fréchet distance of frames on EfficientNet-lite0 features, in place of FID, whose network is not bundled",
+    ),
+    Column(
+        "fvd16", "FVD16", r"FVD\textsubscript{16}", "down", 1, i3d.NAME,
+        "Fréchet distance of 16-frame windows on I3D logits",
+    ),
+    Column(
+        "fvd32", "FVD32", r"FVD\textsubscript{32}", "down", 1, i3d.NAME,
+        "Fréchet distance of 32-frame windows on I3D logits",
+    ),
+    Column("lse_c", "LSE_C", r"LSE\textsubscript{C}", "up", 2, "", "lip-sync confidence of the original SyncNet"),
+    Column("lse_d", "LSE_D", r"LSE\textsubscript{D}", "down", 2, "", "lip-sync distance of the original SyncNet"),
+    Column(
+        "lse_c_own", "LSE_C (own SyncNet)", r"LSE\textsubscript{C,own}", "up", 2, syncnet.NAME,
+        "lip-sync confidence of a SyncNet trained on this corpus' training split, in nats",
+    ),
+    Column(
+        "lse_d_own", "LSE_D (own SyncNet)", r"LSE\textsubscript{D,own}", "down", 2, syncnet.NAME,
+        "lip-sync distance of the same network; its unit is that network's own",
+    ),
+    Column("csim", "CSIM (ArcFace)", "CSIM", "up", 3, "", "cosine of ArcFace identity embeddings"),
+    Column(
+        "csim_dlib", "CSIM (dlib)", r"CSIM\textsubscript{dlib}", "up", 3, dlib_face.NAME,
+        "cosine of dlib identity embeddings of paired frames; two different people score about 0.83",
+    ),
+    Column("bas", "BAS", "BAS", "near", 3, bas.NAME, "alignment of head-motion beats with sound beats"),
+    Column("blink_per_s", "Blink/s", "Blink/s", "near", 2, blink.NAME, "blinks a second"),
+)  # fmt: skip
+BY_KEY = {column.key: column for column in COLUMNS}
+METHODS = {
+    "gt": "True videos",
+    "still": "Still image",
+    "other_speech": "DAWN, other speech",
+    "commanded": "DAWN, true pose and blink",
+    "dawn": "DAWN",
+    "audio2head": "Audio2Head",
+    "sadtalker": "SadTalker",
+    "diffused_heads": "Diffused Heads",
+    "wav2lip": "Wav2Lip",
+    "dreamtalk": "DreamTalk",
+    "echomimic": "EchoMimic",
+    "hallo": "Hallo",
+}

@@ -1,0 +1,228 @@
+"""Scores of several methods to one table, with the paper's own rows beside them.
+
+Written four times: tidy CSV (one figure a row), Markdown, LaTeX (booktabs) and nested JSON. Scores that were measured
+with other settings, clips, true videos, weights or code than their neighbours are refused: a table never mixes causes.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.media.files import atomic_path
+from dawn.provenance import read_json, write_json
+from eval.columns import COLUMNS, METHODS, Column
+from eval.measure import settings_digest
+
+PAPER = Path(__file__).with_name("paper.csv")
+TIDY = ("dataset", "method", "source", "metric", "value", "low", "high", "n", "backbone")
+_SHARED = ("clips", "real", "weights", "code", "parameters", "seed")  # besides the settings
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the table; the paper's have no interval, count or backbone that it states."""
+
+    dataset: str
+    method: str
+    source: str  # ours or paper
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    backbone: str = ""
+
+
+def write_tables(config: Config, scores: Mapping[str, Path], out: Path) -> list[Figure]:
+    """Write ``<out>.csv``, ``.md``, ``.tex`` and ``.json`` from folders of scores, in the order given.
+
+    Raises InputError when scores are missing, were measured with other settings than `config`, or do not belong
+    together.
+    """
+    figures = _ours(config, scores) + _papers(config)
+    columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
+    _write_csv(out.with_suffix(".csv"), figures)
+    _write_text(out.with_suffix(".md"), _markdown(config, figures, columns))
+    _write_text(out.with_suffix(".tex"), _latex(figures, columns))
+    nested: dict[str, dict[str, float]] = {}
+    for figure in figures:
+        if figure.source == "ours":
+            nested.setdefault(figure.method, {})[figure.metric] = figure.value
+    write_json(out.with_suffix(".json"), nested)
+    return figures
+
+
+def _ours(config: Config, folders: Mapping[str, Path]) -> list[Figure]:
+    wanted = settings_digest(config)
+    first: tuple[Path, dict[str, Any]] | None = None
+    figures = []
+    keys = config.evaluate.metrics
+    for method, folder in folders.items():
+        path = folder / "scores.json"
+        scores = read_json(path)
+        if scores.get("method") != method:
+            raise InputError(f"{path}: scores of {scores.get('method')!r}, given as {method!r}")
+        causes = scores["provenance"]
+        if causes["settings"] != wanted:
+            raise InputError(f"{path}: measured with settings that differ from the configuration; measure again")
+        if first is None:
+            first = (path, causes)
+        differs = next((key for key in _SHARED if causes[key] != first[1][key]), None)
+        if differs is not None:
+            raise InputError(f"{path}: its {differs} differ from those of {first[0]}; measure both again")
+        for key in keys:
+            entry = scores["metrics"].get(key)
+            if entry is not None:
+                numbers = (entry["value"], entry["low"], entry["high"], entry["n"], entry["backbone"])
+                figures.append(Figure(scores["dataset"], method, "ours", key, *numbers))
+        null = scores["metrics"].get("bas_null")
+        if null is not None and "bas" in keys:
+            numbers = (null["value"], null["low"], null["high"], null["n"], null["backbone"])
+            figures.append(Figure(scores["dataset"], method, "ours", "bas_null", *numbers))
+    if first is None:
+        raise InputError("a table needs the scores of at least one method")
+    return figures
+
+
+def _papers(config: Config) -> list[Figure]:
+    """Table 1 of the paper, of the data sets that the configuration asks for."""
+    with open(PAPER, encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["table"] == "table1"]
+    wanted = config.evaluate.paper_dataset
+    return [
+        Figure(row["dataset"], row["method"], "paper", row["metric"], float(row["value"]))
+        for row in rows
+        if wanted is None or row["dataset"] == wanted
+    ]
+
+
+def read_figures(path: Path) -> list[Figure]:
+    """The figures of a tidy CSV file that :func:`write_tables` wrote. Raises InputError when it is none."""
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return [
+                Figure(
+                    dataset=row["dataset"],
+                    method=row["method"],
+                    source=row["source"],
+                    metric=row["metric"],
+                    value=float(row["value"]),
+                    low=float(row["low"]) if row["low"] else None,
+                    high=float(row["high"]) if row["high"] else None,
+                    n=int(row["n"]) if row["n"] else None,
+                    backbone=row["backbone"],
+                )
+                for row in csv.DictReader(stream)
+            ]
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a table of 'python -m eval tables' ({error.__class__.__name__})") from None
+
+
+def blocks(figures: Sequence[Figure]) -> dict[tuple[str, str], dict[str, dict[str, Figure]]]:
+    """Rows of the table: (source, dataset) -> method -> metric -> figure, in order of appearance."""
+    blocks: dict[tuple[str, str], dict[str, dict[str, Figure]]] = {}
+    for figure in figures:
+        block = blocks.setdefault((figure.source, figure.dataset), {})
+        block.setdefault(figure.method, {})[figure.metric] = figure
+    return blocks
+
+
+def _markdown(config: Config, figures: Sequence[Figure], columns: Sequence[Column]) -> str:
+    lines = [
+        "| Data | Method | " + " | ".join(f"{column.label}{_ARROWS[column.better]}" for column in columns) + " |",
+        "| --- | --- |" + " ---: |" * len(columns),
+    ]
+    for (source, dataset), methods in blocks(figures).items():
+        for method, row in methods.items():
+            cells = [cell(row.get(column.key), column) for column in columns]
+            where = dataset if source == "ours" else f"{dataset} (paper)"
+            lines.append(f"| {where} | {METHODS.get(method, method)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in notes(config, figures)) + "\n"
+
+
+def notes(config: Config, figures: Sequence[Figure]) -> list[str]:
+    """What a reader must know to read the figures: intervals, counts, and what measured each column."""
+    ours = [figure for figure in figures if figure.source == "ours"]
+    n = max((figure.n or 0 for figure in ours), default=0)
+    coverage = f"{100 * config.evaluate.interval:g} %"
+    lines = [
+        f"Brackets: {coverage} interval, {config.evaluate.bootstrap} resamples of {n} clips, with all their windows.",
+        "Rows marked (paper) are the paper's Table 1: other videos and, where the column differs, another network. "
+        "They are not comparable with our rows except in their order.",
+    ]
+    for column in COLUMNS:
+        if any(figure.metric == column.key for figure in ours):
+            lines.append(f"{column.label}: {column.note} ({column.backbone}).")
+    chance = {figure.method: figure.value for figure in ours if figure.metric == "bas_null"}
+    if chance:
+        values = ", ".join(f"{METHODS.get(method, method)} {value:.3f}" for method, value in chance.items())
+        lines.append(f"BAS of the same motion with the sound of other clips, which is chance: {values}.")
+    return lines
+
+
+def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
+    heads = " & ".join(f"{column.tex}{_TEX_ARROWS[column.better]}" for column in columns)
+    lines = [
+        r"\begin{tabular}{ll" + "r" * len(columns) + "}",
+        r"\toprule",
+        rf"Data & Method & {heads} \\",
+    ]
+    for (source, dataset), methods in blocks(figures).items():
+        lines.append(r"\midrule")
+        for method, row in methods.items():
+            cells = [_tex_cell(row.get(column.key), column) for column in columns]
+            where = dataset if source == "ours" else f"{dataset} (paper)"
+            lines.append(" & ".join([_escape(where), _escape(METHODS.get(method, method)), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+_ARROWS = {"up": " ↑", "down": " ↓", "near": ""}
+_TEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "near": ""}
+
+
+def cell(figure: Figure | None, column: Column) -> str:
+    """``1.23 [1.00, 1.50]``, the value alone where there is no interval, a dash for none."""
+    if figure is None:
+        return "-"
+    text = f"{figure.value:.{column.digits}f}"
+    if figure.low is None or figure.high is None:
+        return text
+    return f"{text} [{figure.low:.{column.digits}f}, {figure.high:.{column.digits}f}]"
+
+
+def _tex_cell(figure: Figure | None, column: Column) -> str:
+    text = cell(figure, column)
+    if figure is None:
+        return "--"
+    value, bracket, interval = text.partition(" [")
+    return rf"{value} {{\scriptsize [{interval}}}" if bracket else value
+
+
+def _escape(text: str) -> str:
+    return text.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")
+
+
+def _write_csv(path: Path, figures: Sequence[Figure]) -> None:
+    with atomic_path(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(TIDY)
+        for figure in figures:
+            writer.writerow([_number(getattr(figure, name)) for name in TIDY])
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}" if math.isfinite(value) else ""
+    return "" if value is None else value
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as aside:
+        aside.write_text(text, encoding="utf-8")

@@ -1,0 +1,146 @@
+"""Fréchet distance and bootstrap: closed forms, canonical numbers, laws."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dawn.errors import InputError
+from eval import bootstrap
+from eval.frechet import frechet, frechet_of_moments
+
+SEEDS = {"N>D": 11, "N<D": 12, "N<D_unequal": 13, "N=2": 14}
+
+
+@pytest.fixture(scope="module")
+def vectors(metric_vectors: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((metric_vectors / "vectors.json").read_text())
+    return loaded
+
+
+def test_closed_forms(vectors: dict[str, Any]) -> None:
+    for case in vectors["frechet_closed_form"]:
+        got = frechet_of_moments(case["mu1"], case["sigma1"], case["mu2"], case["sigma2"])
+        assert got == pytest.approx(case["fd"], rel=1e-10, abs=1e-12), case["name"]
+
+
+def test_features_against_fifty_digits(vectors: dict[str, Any]) -> None:
+    for case in vectors["frechet_features"]:
+        seed, n, m, d = SEEDS[case["name"]], case["N"], case["M"], case["D"]
+        x = np.random.RandomState(seed).randn(n, d) * np.linspace(0.2, 2, d) + 1.0
+        y = np.random.RandomState(100 + seed).randn(m, d) * np.linspace(0.3, 1.5, d) + 1.2
+        assert frechet(x, y) == pytest.approx(case["fd_exact_ddof1"], rel=1e-10), case["name"]
+
+
+def test_known_gaussians_without_material() -> None:
+    assert frechet_of_moments([0.0], [[1.0]], [3.0], [[4.0]]) == pytest.approx(10)
+    noncommuting = frechet_of_moments([0, 0], [[2, 1], [1, 2]], [0, 0], [[3, -1], [-1, 1]])
+    assert noncommuting == pytest.approx(8 - 2 * np.sqrt(6 + 2 * np.sqrt(6)), rel=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 8), st.integers(0, 10**6))
+def test_laws(n: int, m: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) + 0.5
+    value = frechet(x, y)
+    rotation = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    assert value >= 0
+    assert frechet(y, x) == pytest.approx(value, rel=1e-8, abs=1e-10)
+    assert frechet(x @ rotation + 3, y @ rotation + 3) == pytest.approx(value, rel=1e-8, abs=1e-10)
+    assert frechet(x, x) == pytest.approx(0, abs=1e-10)
+    assert frechet(x, x + 1) == pytest.approx(d, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (np.zeros(5), np.zeros(5)),
+        (np.zeros((1, 4)), np.zeros((5, 4))),
+        (np.zeros((5, 4)), np.zeros((5, 3))),
+        (np.full((3, 2), np.nan), np.zeros((3, 2))),
+        (np.zeros((2, 3, 4)), np.zeros((2, 3, 4))),
+    ],
+)
+def test_bad_features_are_refused(x: np.ndarray, y: np.ndarray) -> None:
+    with pytest.raises(InputError):
+        frechet(x, y)
+
+
+def test_bad_moments_are_refused() -> None:
+    with pytest.raises(InputError, match="do not fit"):
+        frechet_of_moments([0, 0], np.eye(2), [0, 0], np.eye(3))
+
+
+# ------------------------------------------------------------------------------------------------------- bootstrap
+def _clips(clips: int, windows: int, dims: int, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    real = [rng.normal(size=(windows, dims)) + rng.normal(size=dims) for _ in range(clips)]
+    return real, [clip + 0.5 * rng.normal(size=clip.shape) + 0.3 for clip in real]
+
+
+@pytest.mark.parametrize(("windows", "dims"), [(4, 40), (30, 5)])
+def test_resampled_distance_is_the_distance_of_the_repeated_clips(windows: int, dims: int) -> None:
+    real, fake = _clips(5, windows, dims)
+    counts = np.asarray([[2, 0, 1, 1, 1], [1, 1, 1, 1, 1], [5, 0, 0, 0, 0]])
+    owner = np.repeat(np.arange(5), windows)
+    kernel = bootstrap._Kernel(np.concatenate(real), np.concatenate(fake))
+    for count in counts:
+        a = np.concatenate([clip for clip, times in zip(real, count, strict=True) for _ in range(times)])
+        b = np.concatenate([clip for clip, times in zip(fake, count, strict=True) for _ in range(times)])
+        assert kernel.distance(count[owner], count[owner]) == pytest.approx(frechet(a, b), rel=1e-9)
+
+
+def test_interval_holds_the_value_and_repeats() -> None:
+    real, fake = _clips(10, 3, 50)
+    counts = bootstrap.draws(10, 100, seed=3)
+    one = bootstrap.distance(real, fake, counts)
+    assert one.low < one.value < one.high
+    assert one.value == pytest.approx(frechet(np.concatenate(real), np.concatenate(fake)))
+    assert one == bootstrap.distance(real, fake, bootstrap.draws(10, 100, seed=3))
+    assert one != bootstrap.distance(real, fake, bootstrap.draws(10, 100, seed=4))
+
+
+def test_a_thousand_resamples_take_seconds() -> None:
+    real, fake = _clips(16, 4, 400)
+    start = time.perf_counter()
+    bootstrap.distance(real, fake, bootstrap.draws(16, 1000, seed=0))
+    assert time.perf_counter() - start < 5
+
+
+def test_draws_are_of_as_many_clips() -> None:
+    counts = bootstrap.draws(7, 50, seed=1)
+    assert counts.shape == (50, 7)
+    assert (counts.sum(axis=1) == 7).all()
+
+
+def test_mean_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    covered = 0
+    for trial in range(200):
+        estimate = bootstrap.mean(rng.normal(size=30), bootstrap.draws(30, 200, seed=trial))
+        covered += estimate.low <= 0 <= estimate.high
+    assert 0.87 <= covered / 200 <= 0.99
+
+
+def test_clips_without_a_value_are_left_out() -> None:
+    counts = bootstrap.draws(3, 100, seed=0)
+    estimate = bootstrap.mean([1.0, np.nan, 3.0], counts)
+    assert (estimate.value, estimate.n) == (2.0, 2)
+    assert 1 <= estimate.low <= estimate.high <= 3
+    assert bootstrap.mean([np.nan] * 3, counts).n == 0
+
+
+def test_clips_shorter_than_a_window_say_so() -> None:
+    empty = [np.empty((0, 4))] * 3
+    with pytest.raises(InputError, match="shorter than a window"):
+        bootstrap.distance(empty, empty, bootstrap.draws(3, 10, seed=0))
+    with pytest.raises(InputError, match="one value for each"):
+        bootstrap.mean([1.0, 2.0], bootstrap.draws(3, 10, seed=0))
