@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dawn.config import Config
+from dawn.config import METRICS, Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
 from dawn.provenance import code_digest, commit, digest, read_json, write_json
@@ -140,7 +140,7 @@ def _pooled(
     counts = bootstrap.draws(len(rows), config.evaluate.bootstrap, config.evaluate.seed)
     coverage = config.evaluate.interval
     pooled: dict[str, Any] = {}
-    for key in (*config.evaluate.metrics, "bas_null"):
+    for key in (*METRICS, "bas_null"):
         if key in ("fvd16", "fvd32", "fd_efficientnet"):
             array = "frames" if key == "fd_efficientnet" else key
             real = [one.arrays[array] for one in true]

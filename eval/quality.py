@@ -72,7 +72,7 @@ def quality(
     report: dict[str, Any] = {"clips": len(clips), "lfg_psnr_db": _psnr(reconstruction)}
     for name, (given, got) in signals.items():
         report[f"{name}_correlation"] = _followed(given, got, LEVELS[name])
-    for name, metric, control in (("lip_sync", "lse_d", "other_speech"), ("motion", "fvd16", "still")):
+    for name, metric, control in (("lip_sync", "lse_d_own", "other_speech"), ("motion", "fvd16", "still")):
         report[name] = _apart(metric, read_json(scores["dawn"]), control, read_json(scores[control]))
     report["passed"] = all(line["passed"] for line in report.values() if isinstance(line, dict))
     return report

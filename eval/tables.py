@@ -191,6 +191,8 @@ def cell(figure: Figure | None, column: Column) -> str:
     """``1.23 [1.00, 1.50]``, the value alone where there is no interval, a dash for none."""
     if figure is None:
         return "-"
+    if figure.source == "paper":
+        return f"{figure.value:g}"  # as many digits as it prints
     text = f"{figure.value:.{column.digits}f}"
     if figure.low is None or figure.high is None:
         return text

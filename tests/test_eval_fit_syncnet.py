@@ -44,7 +44,7 @@ def _embedded(net: syncnet.SyncNet, clip: Recording) -> tuple[np.ndarray, np.nda
 
 def test_it_learns_which_sound_belongs_to_which_mouth(tmp_path: Path) -> None:
     out = tmp_path / "sync.safetensors"
-    fit_syncnet._train(_model(120), [_recording(seed) for seed in range(6)], out, 0, "x")
+    fit_syncnet._train(_model(60), [_recording(seed) for seed in range(6)], out, 0, "x")
     net = syncnet.load(out)
     unseen = [_embedded(net, _recording(100 + k)) for k in range(4)]
     own = [lse.sync(video, sound) for video, sound in unseen]

@@ -48,17 +48,17 @@ class Networks:
             config = loads(weights_metadata(files["a2v_stage2"])["config"], str(files["a2v_stage2"]))
         lfg = LatentFlowGenerator(config.lfg.model)
         load_weights(files["lfg"], {"lfg": lfg})
-        motion = a2v.build(config)
-        load_weights(files["a2v_stage2"], motion)
+        unet, mask = a2v.build(config)
+        load_weights(files["a2v_stage2"], {"unet": unet, "mask": mask})
         poses = pbnet.build(config)
         load_weights(files["pbnet"], poses)
-        for module in (lfg, *motion.values(), *poses.values()):
+        for module in (lfg, unet, mask, *poses.values()):
             module.eval().requires_grad_(False)
         return cls(
             config=config,
             lfg=lfg,
-            unet=motion["unet"],
-            mask=motion["mask"],
+            unet=unet,
+            mask=mask,
             pbnet=poses,
             diffusion=GaussianDiffusion(config.a2v.diffusion),
             hashes={stage: sha256_file(path) for stage, path in files.items()},

@@ -1,4 +1,4 @@
-"""The pose and blink network: a transformer VAE over whole sequences, conditioned on speech (paper 3.4, eq. 8 to 10).
+"""The pose and blink network: a transformer VAE over whole sequences, conditioned on speech (paper 3.4, eq. 8 and 9).
 
 Attributes are named after the published state-dict keys. The latent code is one vector a frame.
 """

@@ -34,18 +34,18 @@ class Batch(NamedTuple):
     eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
 
 
-def build(config: Config) -> dict[str, nn.Module]:
-    """The networks of both stages, keyed as in their weights files."""
+def build(config: Config) -> tuple[UNet3D, FaceMaskEmbedder]:
+    """The networks of both stages; ``unet`` and ``mask`` in their weights files."""
     feature_channels = 4 * config.lfg.model.expansion
     mask = FaceMaskEmbedder(config.a2v.model.mask_channels)
     mask.requires_grad_(config.a2v.model.train_mask_embedder)
-    return {"unet": UNet3D(config.a2v.model, config.features.speech.dim, feature_channels), "mask": mask}
+    return UNet3D(config.a2v.model, config.features.speech.dim, feature_channels), mask
 
 
 class A2vTask:
     """Denoise the motion of a clip given source, speech, pose and blink."""
 
-    groups = (("unet", "mask"),)
+    groups: tuple[tuple[str, ...], ...] = (("unet", "mask"),)
 
     def __init__(self, config: Config, stage: A2vStage, store: ClipStore, lfg: LatentFlowGenerator) -> None:
         self.config = config
@@ -54,7 +54,8 @@ class A2vTask:
         self.side = config.corpus.resolution
         self.latent = config.latent_side
         self.lfg = lfg.eval().requires_grad_(False)
-        self.networks = build(config)
+        self.unet, self.mask = build(config)
+        self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.diffusion = GaussianDiffusion(config.a2v.diffusion)
 
     def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -65,8 +66,8 @@ class A2vTask:
         t = torch.randint(self.config.a2v.diffusion.timesteps, (b,), generator=generator)
         noise = torch.randn(x0.shape, generator=generator)
         noisy = self.diffusion.q_sample(x0, t, noise)
-        face = self.networks["mask"](box_mask(batch.face_box, self.side, self.side)[:, None])
-        output = self.networks["unet"](
+        face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
+        output = self.unet(
             noisy,
             t,
             torch.cat([z_src, face], dim=1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def save_weights(path: Path, modules: dict[str, dict[str, Tensor]], metadata: di
         save_file(flat, aside, metadata={"dawn": json.dumps(metadata, sort_keys=True)})
 
 
-def load_weights(path: Path, modules: dict[str, nn.Module]) -> None:
+def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
     """Load a file of :func:`save_weights` into `modules`, each key accounted for. Raises InputError otherwise."""
     if not path.is_file():
         raise InputError(f"{path}: no such weights; train the stage that makes them first")

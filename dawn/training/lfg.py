@@ -24,7 +24,7 @@ MIRROR = torch.tensor(
 class LfgTask:
     """Reconstruct a driving frame from a source frame of the same clip."""
 
-    groups = (("lfg",),)
+    groups: tuple[tuple[str, ...], ...] = (("lfg",),)
 
     def __init__(self, config: Config, store: ClipStore) -> None:
         self.schedule = config.lfg.train

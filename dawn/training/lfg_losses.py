@@ -30,7 +30,7 @@ LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
     tuple(range(0, 6)),  # left jaw
     tuple(range(11, 17)),  # right jaw
 )
-GROUP_FLOOR = 0.04  # deviation of a group at least, in units of the sampling grid: an eye closed is not a line
+GROUP_FLOOR = 0.04  # added in square to a group's deviation, in units of the sampling grid: a closed eye is no line
 
 
 def pyramid(images: Tensor, scales: tuple[float, ...]) -> list[Tensor]:
@@ -147,10 +147,12 @@ def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
     covar = (member[:, :, None] * centred).transpose(-1, -2) @ centred
     covar = covar + GROUP_FLOOR**2 * torch.eye(2).to(covar)
     heatmap = regions.heatmap[:, :count]
-    grid = coordinate_grid(*heatmap.shape[-2:], like=landmarks).flatten(0, 1)
+    h, w = heatmap.shape[-2:]
+    grid = coordinate_grid(h, w, like=landmarks).flatten(0, 1)
     offset = grid - mean[:, :, None]
     wanted = (-0.5 * ((offset @ inverse(covar)) * offset).sum(-1)).log_softmax(-1)
-    found = heatmap.flatten(2).clamp(min=1e-8).log()
+    # Only zeros are clamped: a region that is surely elsewhere, its heat far below 1e-8 here, must still be drawn here.
+    found = heatmap.flatten(2).clamp(min=1e-30).log()
     return (wanted.exp() * (wanted - found)).sum(-1).mean()
 
 

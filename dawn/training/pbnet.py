@@ -20,7 +20,7 @@ def part_names(joint: bool) -> tuple[str, ...]:
     return ("motion",) if joint else ("pose", "eye")
 
 
-def build(config: Config) -> dict[str, nn.Module]:
+def build(config: Config) -> dict[str, PBNet]:
     """The networks of this stage, keyed as in its weights file."""
     settings = config.pbnet
     return {
@@ -51,11 +51,9 @@ class PbnetTask:
         self.store = store
         self.total = total
         self.generators = build(config)
-        self.judges: dict[str, nn.Module] = {
-            f"judge_{name}": PatchDiscriminator(_width(name)) for name in self.generators
-        }
-        self.networks = self.generators | self.judges
-        self.groups = (tuple(self.generators), tuple(self.judges))
+        self.judges = {f"judge_{name}": PatchDiscriminator(_width(name)) for name in self.generators}
+        self.networks: dict[str, nn.Module] = {**self.generators, **self.judges}
+        self.groups: tuple[tuple[str, ...], ...] = (tuple(self.generators), tuple(self.judges))
         self._made: dict[str, tuple[Tensor, Tensor]] = {}
 
     def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -73,12 +71,11 @@ class PbnetTask:
             output = net.decode(mu + (0.5 * logvar).exp() * noise, speech, reference, mask)
             error = (output - (x - reference[:, None])) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
-            valid = mask.T[..., None] if kl.shape[0] == mask.shape[1] else mask[..., None]
-            fake = output + reference[:, None]
+            fake = (output + reference[:, None]) * mask[..., None]
             self._made[name] = (x, fake.detach())
             verdict = self.judges[f"judge_{name}"](fake)
             parts[f"{name}/reconstruction"] = weights.reconstruction * _mean(error, mask[..., None])
-            parts[f"{name}/kl"] = self.kl_weight(step) * _mean(kl, valid)
+            parts[f"{name}/kl"] = self.kl_weight(step) * _mean(kl, mask.T[..., None])
             parts[f"{name}/gan"] = weights.gan * F.binary_cross_entropy_with_logits(verdict, torch.ones_like(verdict))
         return parts
 

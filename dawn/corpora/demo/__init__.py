@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from dawn.config import Corpus
 from dawn.corpora.demo.look import person
-from dawn.corpora.demo.motion import move
+from dawn.corpora.demo.motion import FPS, move
 from dawn.corpora.demo.render import render as frames_of
-from dawn.corpora.demo.speech import speak
+from dawn.corpora.demo.speech import SAMPLE_RATE, speak
 from dawn.corpora.demo.truth import Truth
 from dawn.corpora.manifest import Clip
 from dawn.media.files import sha256_file
@@ -52,12 +52,12 @@ def imagine(seed: int, index: int, utterance: int, seconds: float) -> Truth:
     """What person `index` says and does in an utterance, the same wherever and whenever it is asked."""
     who = person(seed, index)
     rng = np.random.default_rng((seed, 2, index, utterance))
-    frames = round(seconds * 25)
-    speech = speak(who.voice, frames / 25, rng)
+    frames = round(seconds * FPS)
+    speech = speak(who.voice, frames / FPS, rng)
     return Truth(seed, index, speech, move(speech, who.manner, rng))
 
 
 def draw(truth: Truth, side: int, out: Path) -> None:
     """Write the clip's video, `side` pixels square, with its sound."""
     frames = frames_of(person(truth.seed, truth.index), truth.motion, side)
-    write_video(out, frames, fps=25, audio=truth.speech.audio, sample_rate=16000)
+    write_video(out, frames, fps=FPS, audio=truth.speech.audio, sample_rate=SAMPLE_RATE)

@@ -17,6 +17,7 @@ _HAIRLINE = {  # height of the hair above the face at 0, 20, 40, 55, 66 and 76 d
     "receding": (-0.66, -0.68, -0.62, -0.5, -0.3, -0.08),
     "crop": (-0.53, -0.53, -0.5, -0.42, -0.27, -0.05),
     "scarf": (-0.44, -0.44, -0.42, -0.36, -0.26, -0.1),
+    "fringe": (-0.36, -0.36, -0.35, -0.32, -0.24, -0.08),
     "tied": (-0.54, -0.52, -0.47, -0.4, -0.28, -0.1),
 }
 
@@ -228,20 +229,18 @@ def _fringe(head: Head, style: str) -> Points:
 
 
 def _beard(head: Head) -> dict[str, Points]:
-    kind = head.look.beard
-    if kind not in ("full", "moustache"):
+    """Hair along the jaw, below the mouth; over the lip there is stubble, which is part of the skin's tint.
+
+    A landmark detector takes a dark moustache for the upper lip.
+    """
+    if head.look.beard != "full":
         return {}
-    x = np.linspace(-0.2, 0.2, 13)
-    arch = 0.408 + 1.6 * np.abs(x) ** 2 + 0.012 * np.exp(-((x / 0.02) ** 2))
-    if kind == "moustache":
-        lower = head.on_surface(x[::-1], 0.462 + 0.9 * np.abs(x[::-1]) ** 2, 0.02)
-        return {"beard": np.concatenate([head.on_surface(x, arch, 0.02), lower])}
-    cheek = np.array([84.0, 74.0, 60.0, 44.0, 32.0])
-    level = np.array([0.16, 0.32, 0.43, 0.44, 0.43])
-    right_inner = head.around(cheek, level)
-    moustache = head.on_surface(x[::-1], arch[::-1] - 0.012, 0.01)
-    jaw = head.around(np.array([86, 86, 86, 80, 62, 40, 20]), np.array([0.2, 0.35, 0.48, 0.6, 0.71, 0.77, 0.79]), 1.02)
-    chin = np.array([[0.0, 0.83, 0.4]])
-    inner = np.concatenate([right_inner, moustache, right_inner[::-1] * (-1, 1, 1)])
-    outer = np.concatenate([jaw * (-1, 1, 1), chin, jaw[::-1]])
-    return {"beard": np.concatenate([inner, outer])}
+    cheek = head.around(np.array([84.0, 74.0, 62.0, 48.0]), np.array([0.16, 0.32, 0.43, 0.49]))
+    chin = head.on_surface([0.235, 0.2, 0.12, 0.0], [0.545, 0.605, 0.64, 0.645])
+    inner = np.concatenate([cheek, chin])
+    outer = head.around(
+        np.array([86, 86, 86, 80, 62, 40, 20]), np.array([0.2, 0.35, 0.48, 0.6, 0.71, 0.77, 0.79]), 1.02
+    )
+    below = np.array([[0.0, 0.83, 0.45]])
+    left, mirror = inner[:-1][::-1], np.array([-1, 1, 1])
+    return {"beard": np.concatenate([inner, left * mirror, outer * mirror, below, outer[::-1]])}

@@ -17,12 +17,12 @@ from dawn.corpora.demo.look import Look
 Points = NDArray[np.float64]  # (n, 3) head units
 
 BROW, CHIN = -0.22, 0.78
-PIVOT = np.array([0.0, 0.38, 0.17])  # the head turns about this point
+PIVOT = np.array([0.0, 0.38, 0.13])  # the head turns about this point
 EYE_X, MOUTH_Y = 0.235, 0.515
 _TOP = -0.84
 _PROFILE_Y = (_TOP, -0.8, -0.68, -0.5, -0.3, -0.1, 0.1, 0.3, 0.45, 0.58, 0.68, 0.75, 0.79)
 _HALF_WIDTH = (0.0, 0.24, 0.42, 0.525, 0.565, 0.57, 0.565, 0.535, 0.49, 0.405, 0.29, 0.17, 0.0)
-_FORWARD = (0.0, 0.29, 0.55, 0.72, 0.78, 0.75, 0.74, 0.74, 0.75, 0.73, 0.68, 0.57, 0.39)
+_FORWARD = (0.0, 0.26, 0.49, 0.64, 0.70, 0.67, 0.67, 0.67, 0.67, 0.66, 0.61, 0.51, 0.35)
 _ROWS, _COLUMNS = 56, 46
 _SIDE = np.radians(98)  # the mesh reaches a little behind the ears
 
@@ -103,6 +103,16 @@ class Head:
         points = np.stack([self._width(height) * np.sin(angle), height, depth * np.cos(angle)], axis=-1)
         centre = np.array([0.0, -0.1, 0.0])
         return np.asarray((points - centre) * grow + centre)
+
+    def rim(self, points: Points) -> NDArray[np.float64]:
+        """Elliptic coordinates (n, 3) of points on the sides of the head: half width, depth, angle in radians.
+
+        They give back x = half width * sin(angle) and z = depth * cos(angle).
+        """
+        width, forward = np.maximum(self._width(points[:, 1]), 0.1), np.maximum(self._forward(points[:, 1]), 0.1)
+        angle = np.arctan2(points[:, 0] / width, points[:, 2] / forward)
+        stretch = np.hypot(points[:, 0] / width, points[:, 2] / forward)
+        return np.stack([width * stretch, forward * stretch, angle], axis=1)
 
     def mesh(self) -> Mesh:
         """The surface that is shaded, about 2600 points of the front and the sides."""
@@ -214,7 +224,7 @@ class Head:
         tint -= np.array([0.16, 0.2, 0.2]) * spot(0.0, 0.375, 0.1, 0.035)
         tint -= np.array([0.08, 0.1, 0.1]) * spot(0.0, 0.645, 0.13, 0.03)
         tint -= np.array([0.05, 0.06, 0.06]) * spot(EYE_X, 0.1, 0.13, 0.04) * (0.5 + self.look.age)
-        if self.look.beard == "stubble":
+        if self.look.beard != "none":
             jaw = np.clip((y - 0.36 + 0.35 * np.clip(0.3 - np.abs(x), 0, 1) * (y < 0.42)) / 0.1, 0, 1)
             tint -= np.array([0.2, 0.19, 0.16]) * jaw[:, None]
         return tint

@@ -48,7 +48,7 @@ class Look:
     background: tuple[Colour, Colour]
     pattern: str  # plain, gradient, spots or bars
     scarf: Colour
-    beard: str  # none, stubble, moustache or full
+    beard: str  # none, stubble or full
     glasses: bool
     width: float
     jaw: float
@@ -96,7 +96,7 @@ def person(seed: int, index: int) -> Person:
     irises = _DARK_EYES if dark else _EYES
     beard = "none"
     if not feminine:
-        beard = ("none", "stubble", "none", "full", "none", "moustache", "stubble")[int(even(3, 0.4656) * 7)]
+        beard = ("none", "stubble", "none", "full", "none", "stubble")[int(even(3, 0.4656) * 6)]
     rosy = (186, 74, 82) if feminine else (186, 96, 92)
     backdrop = _BACKGROUND[int(even(4, 0.3819660112501051) * len(_BACKGROUND))]
     look = Look(

@@ -17,11 +17,13 @@ from dawn.corpora.demo.motion import Motion
 FACE_HEIGHT = 0.58  # brows to chin, in frame sides: the crop rule of real portraits
 FACE_CENTRE = (0.5, 0.56)
 _CAMERA = 5.6  # distance of the camera from the head's axis, head units
-_FACE_DEPTH = 0.63  # what lies here is drawn at its true size
+_FACE_DEPTH = 0.57  # what lies here is drawn at its true size
 _BITS = 4  # sub-pixel bits of polygon corners
 
 Corners = NDArray[np.int32]  # (n, 2), in 1 / 2**_BITS pixels of the canvas
 Canvas = NDArray[np.uint8]
+_WRAPPED = ("patch", "beard", "fringe")  # outlines that lie around the head and must not fold at its edge
+_SIDEWAYS = np.radians(45)
 _ON: Colour = (255, 255, 255)
 _SPAN = np.linspace(-1, 1, 15)
 
@@ -49,7 +51,7 @@ class Painter:
 
         mesh = self.head.mesh()
         rigid = shapes(self.head)
-        rigid["neck"] = np.array([[-0.34, 0.5, 0.05], [0.34, 0.5, 0.05], [0.0, 0.79, 0.45]])
+        rigid["neck"] = np.array([[-0.34, 0.5, 0.05], [0.34, 0.5, 0.05], [0.0, 0.79, 0.4]])
         self._names: dict[str, slice] = {}
         start = 0
         for name, points in rigid.items():
@@ -60,6 +62,10 @@ class Painter:
         for name in ("back", "lock left", "lock right", "neck"):
             self._jaw[self._names.get(name, slice(0))] = 0.0
         self._mesh_start = start
+        wrapped = [np.arange(start)[where] for name, where in self._names.items() if name in _WRAPPED]
+        self._side = np.concatenate(wrapped)
+        self._side = self._side[np.abs(self.head.rim(self._points[self._side])[:, 2]) > _SIDEWAYS]
+        self._rim = self.head.rim(self._points[self._side]).T
         self._light = Light(mesh, look.light)
         self._strands = [name for name in rigid if name.startswith("strand")]
         self._lines = [name for name in rigid if name.startswith(("fold", "brow line"))]
@@ -72,6 +78,7 @@ class Painter:
         shut = np.asarray(closure, float).tolist()
         turn = rotation(yaw, pitch, roll)
         points = open_jaw(self._points, self._jaw, float(np.asarray(mouth)[0]))
+        points[self._side, 0], points[self._side, 2] = self._to_edge(yaw)
         for name in ("brow left", "brow right"):
             points[self._names[name], 1] -= 0.055 * brows
         lips = self.head.mouth(mouth, self.smile)
@@ -104,6 +111,17 @@ class Painter:
                 self._fill(canvas, corners_of_one[EYE["spot"]], (255, 255, 255))
         self._front(canvas, part)
         return np.asarray(cv2.resize(canvas, (self.side, self.side), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _to_edge(self, yaw: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """x and z of the side points; those that a turn takes out of sight stop at the edge of the head.
+
+        A section of the head is an ellipse: turned by an angle, it is seen from -90 to 90 degrees minus `ahead`.
+        """
+        half, depth, angle = self._rim
+        turn = np.radians(-yaw)
+        ahead = np.arctan2(depth * np.sin(turn), half * np.cos(turn))
+        angle = np.clip(angle, -np.pi / 2 - ahead, np.pi / 2 - ahead)
+        return half * np.sin(angle), depth * np.cos(angle)
 
     def _fixed(self, placed: NDArray[np.float64]) -> Corners:
         return np.asarray(np.rint((placed * self.size - 0.5) * (1 << _BITS)), np.int32)
