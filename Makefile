@@ -21,11 +21,11 @@ $(READY): export PATH := $(OUTSIDE)
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-table1: $(READY) ## the main job on the embedded corpus: train, generate, measure, results/table1.csv
-	$(BIN)/snakemake --cores $(CORES) results/table1.csv
+table1: $(READY) ## the main job on the embedded corpus: train, generate, measure; results/table1.csv, samples.png, index.html
+	$(BIN)/snakemake --cores $(CORES) all
 
 smoke: $(READY) ## the same, as small as it can be: a check that every step runs
-	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv
+	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv results/smoke/quality.json
 
 test: $(READY) ## run the tests; the closing summary names what was skipped and why
 	$(BIN)/python -m pytest -q

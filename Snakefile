@@ -6,7 +6,7 @@ min_version("9.0")
 # A configuration given with --configfile stands alone; values of the demo must not leak into it.
 if not workflow.overwrite_configfiles:
 
-    configfile: workflow.source_path("config/demo.yaml")
+    configfile: f"{workflow.basedir}/config/demo.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -21,16 +21,16 @@ VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks
 LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
     (*range(48, 55), *range(60, 65)),  # upper lip
     (48, *range(54, 60), 60, *range(64, 68)),  # lower lip
-    tuple(range(36, 42)),  # left eye
-    tuple(range(42, 48)),  # right eye
+    (37, 38),  # left upper lid: a blink moves it by its own height
+    (43, 44),  # right upper lid
     tuple(range(6, 11)),  # chin
     tuple(range(27, 36)),  # nose
-    tuple(range(17, 22)),  # left brow
-    tuple(range(22, 27)),  # right brow
+    (*range(17, 22), 36, 39),  # left brow and eye corners
+    (*range(22, 27), 42, 45),  # right brow and eye corners
     tuple(range(0, 6)),  # left jaw
     tuple(range(11, 17)),  # right jaw
 )
-GROUP_FLOOR = 0.04  # added in square to a group's deviation, in units of the sampling grid: a closed eye is no line
+GROUP_FLOOR = 0.03  # added in square to a group's deviation, in units of the sampling grid: a closed eye is no line
 
 
 def pyramid(images: Tensor, scales: tuple[float, ...]) -> list[Tensor]:

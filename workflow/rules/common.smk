@@ -23,8 +23,13 @@ RESOLVED = P.run / "config.yaml"
 SHARDS = list(range(CONFIG.corpus.shards))
 MEASURED = ("gt", "dawn", "still", "other_speech")
 
-# Commands of this environment are found whether or not it is activated.
-shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
+# Commands of this environment are found whether or not it is activated. The allocator keeps the memory of one training
+# step for the next, which saves a tenth of the time on CPUs.
+shell.prefix(
+    "set -euo pipefail;"
+    " export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=17179869184"
+    f" PATH={Path(sys.executable).parent}:$PATH; "
+)
 
 # Rules re-run when the code of their rooms changes, and only then: Snakemake does not see imported modules.
 METRIC_FILES = "bas blink bootstrap csim fd_efficientnet frechet fvd judges lse measure mouth".split()
