@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dawn import __version__
+from dawn.commands import run_command
 from dawn.config import Config, load, schema
 from dawn.errors import InputError
 from dawn.paths import METHODS, STAGES, Paths
@@ -16,16 +17,7 @@ from dawn.paths import METHODS, STAGES, Paths
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 2 with one line on standard error for input that cannot be used."""
-    options = _parser().parse_args(arguments)
-    try:
-        options.run_command(options)
-    except InputError as error:
-        print(f"dawn: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("dawn: interrupted; start the command again to continue", file=sys.stderr)
-        return 130
-    return 0
+    return run_command("dawn", _parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

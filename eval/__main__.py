@@ -7,22 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dawn.commands import run_command
 from dawn.config import load
 from dawn.errors import InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 2 with one line on standard error for input that cannot be used."""
-    options = _parser().parse_args(arguments)
-    try:
-        options.run_command(options)
-    except InputError as error:
-        print(f"eval: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("eval: interrupted; start the command again", file=sys.stderr)
-        return 130
-    return 0
+    return run_command("eval", _parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

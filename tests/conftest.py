@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,6 +30,16 @@ def real() -> Path:
 def reference() -> Path:
     """Golden vectors of the published networks."""
     return _folder("reference")
+
+
+@pytest.fixture(scope="session")
+def recipe(reference: Path) -> ModuleType:
+    """The recipe that rebuilds weights and inputs of the golden vectors."""
+    spec = importlib.util.spec_from_file_location("recipe", reference / "recipe.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -67,15 +66,6 @@ def images(seed: int, n: int, side: int = 32) -> Tensor:
     """Smooth random images."""
     coarse = torch.rand(n, 3, 6, 6, generator=torch.Generator().manual_seed(seed))
     return F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
-
-
-@pytest.fixture(scope="module")
-def recipe(reference: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("recipe", reference / "recipe.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

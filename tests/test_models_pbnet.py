@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -44,15 +43,6 @@ def sequences(n: int, b: int = 2, seed: int = 0) -> tuple[Tensor, Tensor, Tensor
         torch.randn(b, n, 5, generator=generator),
         torch.randn(n, b, 16, generator=generator),
     )
-
-
-@pytest.fixture(scope="module")
-def recipe(reference: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("recipe", reference / "recipe.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # ------------------------------------------------------------------------------------------------- published numbers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -32,15 +31,6 @@ def error(got: Tensor, want: np.ndarray) -> float:
     assert tuple(got.shape) == want.shape
     difference = np.abs(got.detach().numpy().astype(np.float64) - want).max()
     return float(difference / max(1e-3, want.std() + abs(want.mean())))
-
-
-@pytest.fixture(scope="module")
-def recipe(reference: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("recipe", reference / "recipe.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

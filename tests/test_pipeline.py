@@ -1,4 +1,4 @@
-"""The whole way, small, as a person runs it: `dvc repro` on a copy of the repository with a demo of the size of smoke."""
+"""The whole way, small, as a person runs it: `dvc repro` on a copy of the repository, its demo as small as smoke."""
 
 from __future__ import annotations
 
