@@ -21,6 +21,8 @@ rule train:
         stage="|".join(STAGES),
     conda:
         "../../environment.yml"
+    # The networks are the longest way: whatever else is ready waits for a free core.
+    priority: 10
     threads: lambda wildcards: schedule_of(CONFIG, wildcards.stage).threads
     params:
         settings=lambda wildcards: digest(settings_of(CONFIG, wildcards.stage)),
