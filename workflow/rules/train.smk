@@ -19,10 +19,10 @@ rule train:
         P.run / "logs/train-{stage}.tsv"
     wildcard_constraints:
         stage="|".join(STAGES),
-    conda:
-        "../../environment.yml"
     # The networks are the longest way: whatever else is ready waits for a free core.
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: lambda wildcards: schedule_of(CONFIG, wildcards.stage).threads
     params:
         settings=lambda wildcards: digest(settings_of(CONFIG, wildcards.stage)),
