@@ -85,7 +85,6 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     made.run("git", "add", "-A")
     made.run("git", "commit", "-qm", "start")
     made.run("dvc", "repro")
-    made.run("snakemake", "--cores", "all", "all")
     return made
 
 
