@@ -19,7 +19,7 @@ from eval.judges import FPS
 # Inches.
 _SIDE = 0.86
 _GAP = 0.16  # between clips, and beside the source
-_LEFT = 1.25  # room for the names of the rows
+_LEFT = 1.6  # room for the names of the rows
 _TOP = 0.32
 
 
