@@ -27,6 +27,7 @@ rule all:
         "results/table1.csv",
         "results/figures/samples.png",
         "results/index.html",
+        P.run / "config.yaml",
         P.run / "quality.json",
         P.run / "reconstruction.json",
         P.run / "syncnet.safetensors",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dawn import config as configuration
+from dawn.media.files import atomic_path
 from dawn.paths import METHODS, STAGES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
 from dawn.training.settings import CODE, LFG_CODE, NEEDS, schedule_of, settings_of
@@ -19,7 +20,11 @@ except configuration.ConfigError as error:
 
 P = Paths.of(CONFIG)
 TREE = CONFIG.model_dump(mode="json")
-RESOLVED = P.run / "config.yaml"
+# What jobs read. Named by its content and no input of any rule: a rule depends on its own keys, not on the whole file.
+CONFIG_FILE = Path(".snakemake/dawn") / f"{digest(TREE)}.yaml"
+if not CONFIG_FILE.is_file():
+    with atomic_path(CONFIG_FILE) as aside:
+        aside.write_text(CONFIG.dump(), encoding="utf-8")
 SHARDS = list(range(CONFIG.corpus.shards))
 MEASURED = ("gt", "dawn", "still", "other_speech")
 
@@ -28,7 +33,7 @@ MEASURED = ("gt", "dawn", "still", "other_speech")
 shell.prefix(
     "set -euo pipefail;"
     " export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=17179869184"
-    f" PATH={Path(sys.executable).parent}:$PATH; "
+    f" PATH={Path(sys.executable).parent}:$PATH DAWN_CONFIG={CONFIG_FILE}; "
 )
 
 # Rules re-run when the code of their rooms changes, and only then: Snakemake does not see imported modules.

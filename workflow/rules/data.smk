@@ -7,22 +7,20 @@ Gives data/<corpus>/clips.csv and data/<corpus>/<resolution>/<clip>.mp4, with on
 
 rule resolve:
     output:
-        RESOLVED,
+        P.run / "config.yaml",
     log:
         P.run / "logs/resolve.log",
     conda:
         "../../environment.yml"
     params:
-        yaml=CONFIG.dump(),
+        digest=digest(TREE),
     message:
         "configuration of run {CONFIG.name}, every default filled in"
     shell:
-        "printf %s {params.yaml:q} > {output} 2> {log}"
+        "cp $DAWN_CONFIG {output} 2> {log}"
 
 
 rule corpus:
-    input:
-        config=ancient(RESOLVED),
     output:
         manifest=P.manifest,
         rejected=P.corpus / "rejected.corpus.csv",
@@ -40,12 +38,11 @@ rule corpus:
     message:
         "corpus {CONFIG.corpus.name}: which clips there are"
     shell:
-        "dawn corpus --config {input.config} 2> >(tee {log} >&2)"
+        "dawn corpus --config $DAWN_CONFIG 2> >(tee {log} >&2)"
 
 
 rule clips:
     input:
-        config=ancient(RESOLVED),
         manifest=P.manifest,
     output:
         P.clips / "shards/clips-{shard}.json",
@@ -61,4 +58,4 @@ rule clips:
     message:
         "clips of corpus {CONFIG.corpus.name}, shard {wildcards.shard}"
     shell:
-        "dawn clips --config {input.config} --shard {wildcards.shard} 2> >(tee {log} >&2)"
+        "dawn clips --config $DAWN_CONFIG --shard {wildcards.shard} 2> >(tee {log} >&2)"

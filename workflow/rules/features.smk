@@ -7,7 +7,6 @@ through) and data/<corpus>/rejected.csv (clips that did not, with the reason).
 
 rule features:
     input:
-        config=ancient(RESOLVED),
         manifest=P.manifest,
         clips=P.clips / "shards/clips-{shard}.json",
     output:
@@ -24,12 +23,11 @@ rule features:
     message:
         "features of corpus {CONFIG.corpus.name}, shard {wildcards.shard}"
     shell:
-        "dawn features --config {input.config} --shard {wildcards.shard} 2> >(tee {log} >&2)"
+        "dawn features --config $DAWN_CONFIG --shard {wildcards.shard} 2> >(tee {log} >&2)"
 
 
 rule dataset:
     input:
-        config=ancient(RESOLVED),
         manifest=P.manifest,
         shards=expand(P.clips / "shards/{stage}-{shard}.json", stage=["clips", "features"], shard=SHARDS),
     output:
@@ -45,4 +43,4 @@ rule dataset:
     message:
         "dataset of corpus {CONFIG.corpus.name}"
     shell:
-        "dawn dataset --config {input.config} 2> >(tee {log} >&2)"
+        "dawn dataset --config $DAWN_CONFIG 2> >(tee {log} >&2)"

@@ -31,7 +31,6 @@ rule samples:
 
 rule page:
     input:
-        config=ancient(RESOLVED),
         test=P.test,
         videos=[P.videos_report(method) for method in SHOWN],
         table="results/table1.csv",
@@ -50,5 +49,5 @@ rule page:
     message:
         "page of run {params.run}"
     shell:
-        "python -m eval page --config {input.config} --clips {input.test} --real {params.real} --videos {params.videos}"
+        "python -m eval page --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
         " --table {input.table} --picture {input.picture} --out {output} 2> >(tee {log} >&2)"

@@ -8,7 +8,6 @@ results/<run>/reconstruction.json.
 
 rule testset:
     input:
-        config=ancient(RESOLVED),
         dataset=P.dataset,
     output:
         P.test,
@@ -22,12 +21,11 @@ rule testset:
     message:
         "test clips of run {CONFIG.name}"
     shell:
-        "dawn testset --config {input.config} 2> >(tee {log} >&2)"
+        "dawn testset --config $DAWN_CONFIG 2> >(tee {log} >&2)"
 
 
 rule videos:
     input:
-        config=ancient(RESOLVED),
         test=P.test,
         digest=P.dataset.with_suffix(".json"),
         weights=lambda wildcards: (
@@ -50,12 +48,11 @@ rule videos:
     message:
         "test videos of run {CONFIG.name}: {wildcards.method}"
     shell:
-        "dawn videos {wildcards.method} --config {input.config} 2> >(tee {log} >&2)"
+        "dawn videos {wildcards.method} --config $DAWN_CONFIG 2> >(tee {log} >&2)"
 
 
 rule reconstruct:
     input:
-        config=ancient(RESOLVED),
         test=P.test,
         digest=P.dataset.with_suffix(".json"),
         weights=P.weights("lfg"),
@@ -71,4 +68,4 @@ rule reconstruct:
     message:
         "reconstruction by the latent flow generator of run {CONFIG.name}"
     shell:
-        "dawn reconstruct --config {input.config} 2> >(tee {log} >&2)"
+        "dawn reconstruct --config $DAWN_CONFIG 2> >(tee {log} >&2)"

@@ -10,7 +10,6 @@ MEASURING = ("evaluate", "features", "corpus.fps")
 
 rule syncnet:
     input:
-        config=ancient(RESOLVED),
         dataset=P.dataset,
         digest=P.dataset.with_suffix(".json"),
     output:
@@ -30,13 +29,12 @@ rule syncnet:
     message:
         "training the lip-sync judge of run {CONFIG.name}"
     shell:
-        "python -m eval fit-syncnet --config {input.config} --dataset {input.dataset} --features {params.features}"
+        "python -m eval fit-syncnet --config $DAWN_CONFIG --dataset {input.dataset} --features {params.features}"
         " --clips {params.clips} --out {output} 2> >(tee {log} >&2)"
 
 
 rule measure:
     input:
-        config=ancient(RESOLVED),
         test=P.test,
         digest=P.dataset.with_suffix(".json"),
         syncnet=P.run / "syncnet.safetensors",
@@ -65,13 +63,12 @@ rule measure:
     message:
         "measuring {wildcards.method} of run {CONFIG.name}"
     shell:
-        "python -m eval measure --config {input.config} --clips {input.test} --real {params.real} {params.against}"
+        "python -m eval measure --config $DAWN_CONFIG --clips {input.test} --real {params.real} {params.against}"
         " --syncnet {input.syncnet} --method {wildcards.method} --out {params.out} 2> >(tee {log} >&2)"
 
 
 rule quality:
     input:
-        config=ancient(RESOLVED),
         test=P.test,
         digest=P.dataset.with_suffix(".json"),
         reconstruction=P.run / "reconstruction.json",
@@ -92,6 +89,6 @@ rule quality:
     message:
         "quality of run {CONFIG.name}: did the networks learn"
     shell:
-        "python -m eval quality --config {input.config} --clips {input.test} --truth {params.truth}"
+        "python -m eval quality --config $DAWN_CONFIG --clips {input.test} --truth {params.truth}"
         " --commanded {params.videos} --reconstruction {input.reconstruction} --scores {params.scores}"
         " --out {output} 2> >(tee {log} >&2)"

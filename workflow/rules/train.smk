@@ -7,7 +7,6 @@ and TensorBoard events beside it. A killed stage continues from its newest check
 
 rule train:
     input:
-        config=ancient(RESOLVED),
         dataset=P.dataset,
         digest=P.dataset.with_suffix(".json"),
         needs=lambda wildcards: [P.weights(need) for need in NEEDS[wildcards.stage]],
@@ -30,4 +29,4 @@ rule train:
     message:
         "training {wildcards.stage} of run {CONFIG.name}"
     shell:
-        "dawn train {wildcards.stage} --config {input.config} 2> >(tee {log} >&2)"
+        "dawn train {wildcards.stage} --config $DAWN_CONFIG 2> >(tee {log} >&2)"
