@@ -26,17 +26,9 @@ from eval.clips import video_path
 from eval.columns import BY_KEY
 from eval.csim import csim
 from eval.judges import FPS, Judges, Measured, parameters, versions
+from eval.sources import MEASURING
 
 TRUE = "gt"
-# Code that a measured number depends on; tables and pictures are made anew without measuring again.
-_FILES = ("bas", "blink", "bootstrap", "csim", "faces", "fd_efficientnet", "frechet", "fvd", "judges", "lse", "mouth")
-MEASURING = (
-    "dawn/features",
-    "dawn/media",
-    "eval/backbones",
-    "eval/measure.py",
-    *(f"eval/{name}.py" for name in _FILES),
-)
 Row = dict[str, Any]
 
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from dawn.config import Diffusion, UnetModel
 from dawn.errors import InputError
-from dawn.models.diffusion import GaussianDiffusion, from_data, identity_grid, quantile, to_data
+from dawn.models.diffusion import GaussianDiffusion, from_data, quantile, to_data
+from dawn.models.sampling import coordinate_grid
 from dawn.models.unet3d import UNet3D
 
 Objective = Literal["noise", "clean", "v"]
@@ -192,7 +193,7 @@ def test_motion_survives_the_way_there_and_back(kind: Literal["absolute", "resid
 
 
 def test_no_motion_is_zero_when_residual_and_the_grid_when_absolute() -> None:
-    grid = identity_grid(torch.zeros(3, 5, 2))
+    grid = coordinate_grid(3, 5, like=torch.zeros(3, 5, 2))
     assert torch.equal(grid[0, 0], torch.tensor([-1.0, -1])) and torch.equal(grid[2, 4], torch.tensor([1.0, 1]))
     assert torch.equal(grid[0, 4], torch.tensor([1.0, -1]))
     flow, occlusion = grid.expand(1, 2, 3, 5, 2), torch.ones(1, 2, 1, 3, 5)

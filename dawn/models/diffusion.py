@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from dawn.config import Diffusion
 from dawn.errors import InputError
+from dawn.models.sampling import coordinate_grid
 
 Network = Callable[[Tensor, Tensor], Tensor]
 
@@ -181,7 +182,7 @@ def to_data(flow: Tensor, occlusion: Tensor, settings: Diffusion) -> Tensor:
     ``flow: residual`` the identity grid is taken off; flow is divided by ``flow_range``.
     """
     if settings.flow == "residual":
-        flow = flow - identity_grid(flow)
+        flow = flow - coordinate_grid(flow.shape[-3], flow.shape[-2], like=flow)
     return torch.cat((flow.permute(0, 4, 1, 2, 3) / settings.flow_range, 2 * occlusion.transpose(1, 2) - 1), dim=1)
 
 
@@ -193,16 +194,8 @@ def from_data(data: Tensor, settings: Diffusion) -> tuple[Tensor, Tensor]:
     """
     flow = data[:, :2].permute(0, 2, 3, 4, 1) * settings.flow_range
     if settings.flow == "residual":
-        flow = flow + identity_grid(flow)
+        flow = flow + coordinate_grid(flow.shape[-3], flow.shape[-2], like=flow)
     return flow, ((data[:, 2:] + 1) / 2).clamp(0, 1).transpose(1, 2)
-
-
-def identity_grid(flow: Tensor) -> Tensor:
-    """The sampling grid (h, w, 2) of no motion for `flow` (..., h, w, 2): (x, y), corners at -1 and 1."""
-    h, w = flow.shape[-3:-1]
-    x = torch.linspace(-1, 1, w, dtype=flow.dtype, device=flow.device)
-    y = torch.linspace(-1, 1, h, dtype=flow.dtype, device=flow.device)
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
 def _at(table: Tensor, t: Tensor, like: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from dawn.media.files import atomic_path
 from dawn.paths import METHODS, STAGES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
 from dawn.training.settings import CODE, LFG_CODE, NEEDS, schedule_of, settings_of
+from eval.sources import MEASURING as MEASURE_CODE
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -37,10 +38,8 @@ shell.prefix(
 )
 
 # Rules re-run when the code of their rooms changes, and only then: Snakemake does not see imported modules.
-METRIC_FILES = "bas blink bootstrap csim fd_efficientnet frechet fvd judges lse measure mouth".split()
 DATA_CODE = ("dawn/corpora", "dawn/media")
 FEATURE_CODE = ("dawn/features", "dawn/media")
-MEASURE_CODE = ("eval/backbones", *(f"eval/{name}.py" for name in METRIC_FILES), *FEATURE_CODE)
 GENERATION_CODE = ("dawn/generation", "dawn/media", "dawn/models")
 
 
