@@ -46,14 +46,22 @@ class LatentFlowGenerator(nn.Module):
         """Maps of side S, S / 2 and q; the last is the latent code z (b, c, q, q), not negative."""
         return self.generator.encode(source)
 
-    def motion(self, source: Tensor, driving: Tensor, source_regions: Regions | None = None) -> tuple[Tensor, Tensor]:
+    def motion(
+        self,
+        source: Tensor,
+        driving: Tensor,
+        source_regions: Regions | None = None,
+        driving_regions: Regions | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Flow (b, q, q, 2), absolute source positions in [-1, 1], and occlusion (b, 1, q, q) in (0, 1).
 
-        A single source serves all driving frames. `source_regions`, of :meth:`regions`, saves finding them again.
+        A single source serves all driving frames. Regions already known, of :meth:`regions`, are not found again.
         """
         if source_regions is None:
             source_regions = self.regions(source)
-        motion = self._flow(source, driving, source_regions, self.regions(driving))
+        if driving_regions is None:
+            driving_regions = self.regions(driving)
+        motion = self._flow(source, driving, source_regions, driving_regions)
         return motion.flow, motion.occlusion
 
     def decode(self, source: Tensor, features: list[Tensor], flow: Tensor, occlusion: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from dawn.features.boxes import box_mask
 from dawn.models.diffusion import GaussianDiffusion, to_data
 from dawn.models.facemask import FaceMaskEmbedder
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.models.regions import Regions
 from dawn.models.unet3d import UNet3D
 from dawn.training.data import ClipStore, color_jitter, to_float
 from dawn.training.lfg import detail_boxes
@@ -29,6 +30,8 @@ class Batch(NamedTuple):
     frames: Tensor  # (b, n, 3, S, S) in [0, 1]
     face_box: Tensor  # (b, 4) of the source, pixels
     details: Tensor  # (b, n, 3, 4) mouth and eye boxes of the frames, pixels
+    clip: Tensor  # (b,) which clip of the store
+    frame_index: Tensor  # (b, 1 + n) frames of the clip: the source, then the others
     speech: Tensor  # (b, n, c)
     pose: Tensor  # (b, n, 6) difference to the source, in units of a2v.pose_unit
     eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
@@ -57,6 +60,7 @@ class A2vTask:
         self.unet, self.mask = build(config)
         self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.diffusion = GaussianDiffusion(config.a2v.diffusion)
+        self._known: dict[int, Regions] = {}
 
     def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
         batch = self._batch(generator)
@@ -100,10 +104,29 @@ class A2vTask:
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Clean motion (b, 3, n, h, w) and the source's latent code (b, c, h, w)."""
         b, n = batch.frames.shape[:2]
-        source = batch.source.repeat_interleave(n, 0)
-        flow, occlusion = self.lfg.motion(source, batch.frames.flatten(0, 1))
+        if self.stage.jitter:
+            source_regions, driving_regions = (self.lfg.regions(x) for x in (batch.source, batch.frames.flatten(0, 1)))
+        else:
+            every = zip(batch.clip.tolist(), batch.frame_index, strict=True)
+            rows = [[part[index] for part in self._regions(clip)] for clip, index in every]
+            known = [torch.stack(parts) for parts in zip(*rows, strict=True)]
+            source_regions = Regions(*(part[:, 0] for part in known))
+            driving_regions = Regions(*(part[:, 1:].flatten(0, 1) for part in known))
+        flow, occlusion = self.lfg.motion(
+            batch.source.repeat_interleave(n, 0),
+            batch.frames.flatten(0, 1),
+            Regions(*(part.repeat_interleave(n, 0) for part in source_regions)),
+            driving_regions,
+        )
         x0 = to_data(flow.unflatten(0, (b, n)), occlusion.unflatten(0, (b, n)), self.config.a2v.diffusion)
         return x0, self.lfg.encode(batch.source)[-1]
+
+    def _regions(self, clip: int) -> Regions:
+        """Regions of every frame of a clip, without their heat maps: frames that no jitter changes keep theirs."""
+        if clip not in self._known:
+            found = self.lfg.regions(to_float(self.store.frames(clip)))
+            self._known[clip] = found._replace(heatmap=found.heatmap[:, :, :0, :0].clone())
+        return self._known[clip]
 
     def _batch(self, generator: torch.Generator) -> Batch:
         low, high = self.stage.frames_min, self.stage.frames_max
@@ -118,7 +141,8 @@ class A2vTask:
         length = self.store.length(clip)
         start = int(torch.randint(length - n + 1, (), generator=generator))
         source = start if self.stage.source == "first" else int(torch.randint(length, (), generator=generator))
-        images = to_float(self.store.frames(clip, [source, *range(start, start + n)]))
+        index = [source, *range(start, start + n)]
+        images = to_float(self.store.frames(clip, index))
         if self.stage.jitter:
             images = color_jitter(images, self.stage.jitter, 0.04, generator)
         window = slice(start, start + n)
@@ -129,6 +153,8 @@ class A2vTask:
             frames=images[1:],
             face_box=torch.from_numpy(features.face_box[source]),
             details=detail_boxes(torch.from_numpy(features.landmarks[window])),
+            clip=torch.tensor(clip),
+            frame_index=torch.tensor(index),
             speech=torch.from_numpy(features.speech[window]),
             pose=(pose[window] - pose[source]) / pose.new_tensor(self.config.a2v.pose_unit),
             eye=(blink[window] - blink[source]) / self.config.a2v.blink_unit,
