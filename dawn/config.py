@@ -172,9 +172,8 @@ class LfgLoss(Section):
         10.0, description="VGG-19 feature distance, summed over image scales (paper eq. 5; published 10)"
     )
     scales: tuple[float, ...] = Field((1.0, 0.5, 0.25, 0.125), description="image scales of both (published)")
-    mouth: Weight = Field(
-        0.0, description="our own: extra pyramid error inside the mouth and eye boxes; 0 in the paper"
-    )
+    mouth: Weight = Field(0.0, description="our own: mean absolute error inside the mouth box; 0 in the paper")
+    eyes: Weight = Field(0.0, description="our own: mean absolute error inside the eye boxes; 0 in the paper")
     equivariance_shift: Weight = Field(10.0, description="published; not in the paper")
     equivariance_affine: Weight = Field(10.0, description="published; not in the paper")
     landmark_guidance: Weight = Field(
@@ -190,6 +189,10 @@ class LfgTrain(Schedule):
     )
     flip: Fraction = Field(
         0.25, description="probability of a horizontal flip (published: .5 of the half not time-reversed)"
+    )
+    blinks: Fraction = Field(
+        0.0,
+        description="our own: share of pairs whose driving frame is from the eighth of the clip with the most closed eyes",
     )
 
 

@@ -75,7 +75,7 @@ def test_paper_files_carry_the_papers_numbers(name: str, side: int) -> None:
     assert config.a2v.diffusion.objective == "noise"
     assert config.lfg.train.repeats == (25 if name.startswith("hdtf") else 1)
     ours = config.lfg.train.loss
-    assert ours.landmark_guidance == ours.mouth == config.a2v.stage1.loss.eyes == 0
+    assert ours.landmark_guidance == ours.mouth == ours.eyes == config.lfg.train.blinks == config.a2v.stage1.loss.eyes == 0
 
 
 def test_epochs_count_samples_of_the_training_split() -> None:

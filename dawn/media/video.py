@@ -111,13 +111,13 @@ def write_video(
     audio: NDArray[np.float32] | None = None,
     sample_rate: int = 16000,
     metadata: dict[str, str] | None = None,
-    crf: int = 18,
+    crf: int = 12,
 ) -> None:
     """Write frames RGB uint8 (H, W, 3), H and W even, as MP4 (H.264, yuv420p, BT.709; AAC for `audio` (T,) in [-1, 1]).
 
     Frames are taken one at a time and the sound is interleaved with them and cut to their length, so memory does not
-    grow with length. The same input gives the same bytes, however many cores there are. The file appears whole or not
-    at all. Raises InputError for no frames, odd sides or frames of unequal size.
+    grow with length. The same input gives the same bytes, however many cores there are. The default quality keeps the
+    lips of a face of 64 pixels, which the customary 18 blurs. The file appears whole or not at all. Raises InputError for no frames, odd sides or frames of unequal size.
     """
     metadata = metadata or {}
     flags = "+faststart" if set(metadata) <= _STANDARD_KEYS else "+faststart+use_metadata_tags"

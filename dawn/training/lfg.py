@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.features.boxes import box_mask
+from dawn.features.store import Features
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.data import ClipStore, color_jitter, to_float
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, pyramid_l1
@@ -43,10 +44,11 @@ class LfgTask:
         parts: dict[str, Tensor] = {}
         if weights.pyramid:
             parts["pyramid"] = weights.pyramid * pyramid_l1(out.prediction, driving, weights.scales)
-        if weights.mouth:
-            inside = box_mask(boxes, self.side, self.side)[:, None].clamp(max=1)
-            error = (out.prediction - driving).abs().mean(1, keepdim=True) * inside
-            parts["mouth"] = weights.mouth * error.sum() / inside.sum().clamp(min=1)
+        for name, weight, which in (("mouth", weights.mouth, [0]), ("eyes", weights.eyes, [1, 2])):
+            if weight:
+                inside = box_mask(boxes[:, which], self.side, self.side)[:, None]
+                error = (out.prediction - driving).abs().mean(1, keepdim=True) * inside
+                parts[name] = weight * error.sum() / inside.sum().clamp(min=1)
         if self.perceptual is not None:
             parts["perceptual"] = weights.perceptual * self.perceptual(out.prediction, driving)
         if weights.equivariance_shift or weights.equivariance_affine:
@@ -63,9 +65,12 @@ class LfgTask:
         images, landmarks = [], []
         for _ in range(self.schedule.batch):
             clip = int(torch.randint(len(self.store), (), generator=generator))
+            features = self.store.features(clip)
             pair = torch.randint(self.store.length(clip), (2,), generator=generator).tolist()
+            if torch.rand((), generator=generator) < self.schedule.blinks:
+                pair[1] = _closed(features, generator)
             image = to_float(self.store.frames(clip, pair))
-            points = torch.from_numpy(self.store.features(clip).landmarks[pair]) / self.side * 2 - 1
+            points = torch.from_numpy(features.landmarks[pair]) / self.side * 2 - 1
             if torch.rand((), generator=generator) < self.schedule.flip:
                 image = image.flip(-1)
                 points = (points * points.new_tensor([-1.0, 1.0]))[:, MIRROR]
@@ -75,6 +80,12 @@ class LfgTask:
             landmarks.append(points)
         points = torch.stack(landmarks)
         return torch.stack(images), points, detail_boxes((points[:, 1] + 1) / 2 * self.side)
+
+
+def _closed(features: Features, generator: torch.Generator) -> int:
+    """One of the eighth of a clip's frames with the most closed eyes: a blink is too short to be met by chance."""
+    order = features.blink.mean(axis=1).argsort(kind="stable")
+    return int(order[int(torch.randint(max(1, len(order) // 8), (), generator=generator))])
 
 
 def detail_boxes(landmarks: Tensor) -> Tensor:

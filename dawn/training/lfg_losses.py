@@ -30,7 +30,7 @@ LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
     tuple(range(0, 6)),  # left jaw
     tuple(range(11, 17)),  # right jaw
 )
-GROUP_FLOOR = 0.03  # added in square to a group's deviation, in units of the sampling grid: a closed eye is no line
+GROUP_FLOOR = 0.02  # added in square to a group's deviation, in units of the sampling grid: a closed eye is no line
 
 
 def pyramid(images: Tensor, scales: tuple[float, ...]) -> list[Tensor]:
