@@ -1,12 +1,12 @@
-"""Where tests find real material; absent material is a skip that says so."""
+"""Where tests find the golden vectors, and real material, whose absence is a skip that says so."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
 
+import golden_recipe
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -29,17 +29,13 @@ def real() -> Path:
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """Golden vectors of the published networks."""
-    return _folder("reference")
+    return golden_recipe.FOLDER
 
 
 @pytest.fixture(scope="session")
-def recipe(reference: Path) -> ModuleType:
+def recipe() -> ModuleType:
     """The recipe that rebuilds weights and inputs of the golden vectors."""
-    spec = importlib.util.spec_from_file_location("recipe", reference / "recipe.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return golden_recipe
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from golden_recipe import error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -24,18 +24,11 @@ Objective = Literal["noise", "clean", "v"]
 OBJECTIVES: tuple[Objective, ...] = ("noise", "clean", "v")
 
 
-def error(got: Tensor, want: np.ndarray) -> float:
-    assert tuple(got.shape) == want.shape
-    difference = np.abs(got.numpy().astype(np.float64) - want).max()
-    return float(difference / max(1e-3, want.std() + abs(want.mean())))
-
-
 # ------------------------------------------------------------------------------------------------- published numbers
-def test_schedule_is_the_published_one(reference: Path) -> None:
-    golden = np.load(reference / "golden_ddim.npz")
-    names = json.loads((reference / "keys_diffusion.json").read_text())["keys"]
+def test_schedule_is_the_published_one(reference: Path, recipe: ModuleType) -> None:
+    golden = np.load(reference / "ddim.npz")
     tables = GaussianDiffusion(Diffusion()).state_dict()
-    assert list(tables) == [name for name in names if not name.startswith("denoise_fn.")]
+    assert list(tables) == [name for name in recipe.shapes("diffusion") if not name.startswith("denoise_fn.")]
     for name, table in tables.items():
         assert table.dtype == torch.float32
         np.testing.assert_array_equal(table.numpy(), golden[f"sched_{name}"], err_msg=name)
@@ -43,13 +36,13 @@ def test_schedule_is_the_published_one(reference: Path) -> None:
 
 def test_times_are_the_published_ones(reference: Path) -> None:
     diffusion = GaussianDiffusion(Diffusion())
-    assert diffusion.ddim_times(5) == [*np.load(reference / "golden_ddim.npz")["times"], 0]
+    assert diffusion.ddim_times(5) == [*np.load(reference / "ddim.npz")["times"], 0]
     twenty = diffusion.ddim_times(20)
     assert twenty[:3] == [952, 904, 857] and twenty[-3:] == [95, 47, 0] and len(twenty) == 21
 
 
 def test_golden_samples(reference: Path, recipe: ModuleType) -> None:
-    golden = np.load(reference / "golden_ddim.npz")
+    golden = np.load(reference / "ddim.npz")
     net = recipe.fill(UNet3D(UnetModel(), 1024, 256)).requires_grad_(False)
     inputs = {name: torch.from_numpy(value) for name, value in recipe.unet_inputs(6).items()}
     stem = net.static_stem(torch.cat((inputs["fea"], inputs["mask"]), dim=1))

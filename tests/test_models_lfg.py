@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from golden_recipe import error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from dawn.models.flow import candidate_motions, gaussians
 from dawn.models.hourglass import UpBlock
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import POINT, Regions, inverse, moments, principal_axes
-from dawn.models.sampling import AntiAlias, coordinate_grid
+from dawn.models.sampling import AntiAlias, coordinate_grid, resize, warp
 from dawn.training.lfg_losses import (
     GROUP_FLOOR,
     LANDMARK_GROUPS,
@@ -43,13 +43,6 @@ TINY = LfgModel(
     flow_predictor=Hourglass(expansion=4, max_features=16, blocks=2),
 )
 NETWORKS = ("generator", "region_predictor", "bg_predictor")
-
-
-def error(got: Tensor, want: np.ndarray) -> float:
-    """Largest difference relative to the spread of the golden numbers, as they define it."""
-    assert tuple(got.shape) == want.shape
-    difference = np.abs(got.detach().numpy().astype(np.float64) - want).max()
-    return float(difference / max(1e-3, want.std() + abs(want.mean())))
 
 
 def gram(affine: np.ndarray) -> np.ndarray:
@@ -76,24 +69,31 @@ def published(recipe: ModuleType) -> LatentFlowGenerator:
     return net.eval().requires_grad_(False)
 
 
+@pytest.fixture(scope="module", params=[128, 256])
+def side(request: pytest.FixtureRequest) -> int:
+    """Both published resolutions."""
+    return int(request.param)
+
+
 @pytest.fixture(scope="module")
-def inputs(recipe: ModuleType) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(value) for name, value in recipe.lfg_inputs(128, 2).items()}
+def inputs(recipe: ModuleType, side: int) -> dict[str, Tensor]:
+    n = 2 if side == 128 else 1
+    return {name: torch.from_numpy(value) for name, value in recipe.lfg_inputs(side, n).items()}
 
 
 # ------------------------------------------------------------------------------------------------- published numbers
 @pytest.mark.parametrize("name", NETWORKS)
-def test_state_dict_is_the_published_one(reference: Path, published: LatentFlowGenerator, name: str) -> None:
-    want = json.loads((reference / f"keys_lfg_{name}.json").read_text())["keys"]
+def test_state_dict_is_the_published_one(recipe: ModuleType, published: LatentFlowGenerator, name: str) -> None:
     state = published.get_submodule(name).state_dict()
-    assert {key: list(value.shape) for key, value in state.items()} == {k: v["shape"] for k, v in want.items()}
-    assert list(state) == list(want)
+    assert [(key, tuple(value.shape)) for key, value in state.items()] == [*recipe.shapes(name).items()]
 
 
-def test_golden_regions(reference: Path, published: LatentFlowGenerator, inputs: dict[str, Tensor]) -> None:
-    golden = np.load(reference / "golden_region_128.npz")
+def test_golden_regions(reference: Path, published: LatentFlowGenerator, side: int, inputs: dict[str, Tensor]) -> None:
+    golden = np.load(reference / f"region_{side}.npz")
     tolerance = TOLERANCE["region"]
-    assert error(published.region_predictor.down(inputs["source"]), golden["down"]) < 1e-6
+    small = published.region_predictor.down(inputs["source"])
+    assert error(small, golden["down"]) < 1e-6
+    assert error(published.region_predictor.predictor(small)[:, ::4], golden["feature_slice"]) < tolerance
     for letter, image in (("s", inputs["source"]), ("d", inputs["driving"])):
         regions = published.regions(image)
         assert error(regions.shift, golden[f"{letter}_shift"]) < tolerance
@@ -106,9 +106,9 @@ def test_golden_regions(reference: Path, published: LatentFlowGenerator, inputs:
     assert error(background, golden["bg"][:, :2]) < tolerance
 
 
-def test_golden_flow(reference: Path, published: LatentFlowGenerator, inputs: dict[str, Tensor]) -> None:
-    golden = np.load(reference / "golden_flow_128.npz")
-    found = {k: torch.from_numpy(v) for k, v in np.load(reference / "golden_region_128.npz").items()}
+def test_golden_flow(reference: Path, published: LatentFlowGenerator, side: int, inputs: dict[str, Tensor]) -> None:
+    golden = np.load(reference / f"flow_{side}.npz")
+    found = {k: torch.from_numpy(v) for k, v in np.load(reference / f"region_{side}.npz").items()}
     source, driving = (
         Regions(found[f"{letter}_shift"], found[f"{letter}_covar"], found[f"{letter}_affine"], torch.empty(0))
         for letter in "sd"
@@ -121,12 +121,17 @@ def test_golden_flow(reference: Path, published: LatentFlowGenerator, inputs: di
     assert error(flow.occlusion, golden["occlusion_map"]) < TOLERANCE["flow"]
 
 
-def test_golden_generator(reference: Path, published: LatentFlowGenerator, inputs: dict[str, Tensor]) -> None:
-    golden = np.load(reference / "golden_generator_128.npz")
+def test_golden_generator(
+    reference: Path, published: LatentFlowGenerator, side: int, inputs: dict[str, Tensor]
+) -> None:
+    golden = np.load(reference / f"generator_{side}.npz")
+    step = side // 128
     features = published.encode(inputs["source"])
     assert error(features[-1][:, ::8], golden["fea_ch8"]) < TOLERANCE["generator"]
     prediction = published.decode(inputs["source"], features, inputs["flow"], inputs["occlusion"])
-    assert error(prediction, golden["prediction"]) < TOLERANCE["generator"]
+    assert error(prediction[:, :, ::step, ::step], golden["prediction"]) < TOLERANCE["generator"]
+    full = resize(inputs["flow"].permute(0, 3, 1, 2), side).permute(0, 2, 3, 1)
+    assert error(warp(inputs["source"], full)[:, :, ::2, ::2], golden["deformed_sub2"]) < TOLERANCE["generator"]
     whole = published(inputs["source"], inputs["driving"]).prediction
     assert error(whole[:, :, ::2, ::2], golden["full_prediction_sub2"]) < TOLERANCE["end to end"]
 

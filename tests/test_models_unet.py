@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from golden_recipe import error
 from torch import Tensor, nn
 
 from dawn.config import UnetModel
 from dawn.errors import InputError
+from dawn.features.boxes import box_mask
 from dawn.models.attention import Band, RelativePositionBias, attend, relative_bucket, rotary_frequencies, rotate
 from dawn.models.conditioning import CrossAttention, inject
 from dawn.models.facemask import FaceMaskEmbedder
@@ -24,13 +25,6 @@ TOLERANCE = 1.5e-5  # of the golden vectors: about five times float32 against fl
 TINY = UnetModel(
     dim=16, multipliers=(1, 2), heads=2, head_dim=8, cross_heads=2, cross_head_dim=4, groups=4, mask_channels=(2, 4)
 )
-
-
-def error(got: Tensor, want: np.ndarray) -> float:
-    """Largest difference relative to the spread of the golden numbers, as they define it."""
-    assert tuple(got.shape) == want.shape
-    difference = np.abs(got.detach().numpy().astype(np.float64) - want).max()
-    return float(difference / max(1e-3, want.std() + abs(want.mean())))
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +61,14 @@ def tiny(**changes: Any) -> UNet3D:
 
 
 # ------------------------------------------------------------------------------------------------- published numbers
-def test_keys_and_shapes_are_the_published_ones(reference: Path, published: UNet3D) -> None:
-    want = json.loads((reference / "keys_unet.json").read_text())
-    got = {key: list(value.shape) for key, value in published.state_dict().items()}
-    assert got == {key: entry["shape"] for key, entry in want["keys"].items()}
-    weights = want["n_params_excluding_fixed"]
-    assert sum(p.numel() for p in published.parameters()) == weights
+def test_keys_and_shapes_are_the_published_ones(recipe: ModuleType, published: UNet3D) -> None:
+    got = {f"denoise_fn.{key}": tuple(value.shape) for key, value in published.state_dict().items()}
+    assert got == {key: shape for key, shape in recipe.shapes("diffusion").items() if key.startswith("denoise_fn.")}
+    assert sum(p.numel() for p in published.parameters()) == 49_857_539
 
 
 def test_golden_six_frames_and_parts(reference: Path, recipe: ModuleType, published: UNet3D) -> None:
-    golden = np.load(reference / "golden_unet_n6.npz")
+    golden = np.load(reference / "unet_n6.npz")
     given = golden_inputs(recipe, 6)
     seen: dict[str, Tensor] = {}
 
@@ -111,24 +103,34 @@ def test_golden_six_frames_and_parts(reference: Path, recipe: ModuleType, publis
     guided = run["null"] + 2.0 * (run["cond"] - run["null"])
     assert error(guided, golden["n6_t904_cfg2"]) < TOLERANCE
     assert error(published(t=torch.tensor([47]), **given), golden["n6_t47_cond"]) < TOLERANCE
+    assert error(published(t=torch.tensor([47]), **without_conditions(given)), golden["n6_t47_null"]) < TOLERANCE
 
 
-@pytest.mark.parametrize(("reach", "t"), [(40, 904), (8, 47)])
-def test_golden_local_window(reference: Path, recipe: ModuleType, published: UNet3D, reach: int, t: int) -> None:
-    golden = np.load(reference / "golden_unet_n24.npz")
-    output = published(t=torch.tensor([t]), window=2 * reach, **golden_inputs(recipe, 24))
-    assert error(output, golden[f"n24_w{reach}_t{t}_cond"]) < TOLERANCE
+@pytest.mark.parametrize(
+    ("reach", "t", "conditions"),
+    [(40, 904, "cond"), (40, 904, "null"), (40, 47, "cond"), (8, 904, "cond"), (8, 47, "cond")],
+)
+def test_golden_local_window(
+    reference: Path, recipe: ModuleType, published: UNet3D, reach: int, t: int, conditions: str
+) -> None:
+    golden = np.load(reference / "unet_n24.npz")
+    given = golden_inputs(recipe, 24)
+    if conditions == "null":
+        given = without_conditions(given)
+    output = published(t=torch.tensor([t]), window=2 * reach, **given)
+    assert error(output, golden[f"n24_w{reach}_t{t}_{conditions}"]) < TOLERANCE
 
 
 def test_golden_face_mask(reference: Path, recipe: ModuleType) -> None:
-    want = json.loads((reference / "keys_face_loc_emb.json").read_text())["keys"]
     net = recipe.fill(FaceMaskEmbedder())
-    assert {k: list(v.shape) for k, v in net.state_dict().items()} == {k: v["shape"] for k, v in want.items()}
-    golden = np.load(reference / "golden_facemask.npz")
+    assert {k: tuple(v.shape) for k, v in net.state_dict().items()} == recipe.shapes("face_loc_emb")
+    golden = np.load(reference / "facemask.npz")
     for side, name, stride in ((128, "emb128", 1), (256, "emb256_sub2", 2)):
         top, bottom, left, right = golden[f"mask{side}_rows_cols"]
-        mask = torch.zeros(1, 1, side, side)
-        mask[..., top : bottom + 1, left : right + 1] = 1
+        mask = box_mask(torch.tensor([recipe.FACE_BOX]) * side, side, side)[:, None]
+        want = torch.zeros(1, 1, side, side)
+        want[..., top : bottom + 1, left : right + 1] = 1
+        assert torch.equal(mask, want)
         assert error(net(mask)[:, :, ::stride, ::stride], golden[name]) < 2e-6
 
 
