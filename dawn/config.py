@@ -192,7 +192,8 @@ class LfgTrain(Schedule):
     )
     blinks: Fraction = Field(
         0.0,
-        description="our own: share of pairs whose driving frame is from the eighth of the clip with the most closed eyes",
+        description="our own: share of pairs whose driving frame is from the eighth of the clip with the most closed "
+        "eyes",
     )
 
 
@@ -294,7 +295,8 @@ class A2v(Section):
     diffusion: Diffusion = Diffusion()
     pose_unit: tuple[float, float, float, float, float, float] = Field(
         (1, 1, 1, 1, 1, 1),
-        description="pose differences are divided by these before the network sees them (published: raw)",
+        description="pose differences are divided by these before the network sees them (published: raw); a negative "
+        "unit turns the axis round",
     )
     blink_unit: float = Field(1.0, gt=0, description="blink differences are divided by this (published: raw)")
     stage1: A2vStage = A2vStage(steps=1)
@@ -302,8 +304,8 @@ class A2v(Section):
 
     @model_validator(mode="after")
     def _curriculum(self) -> A2v:
-        if any(u <= 0 for u in self.pose_unit):
-            raise ValueError("pose_unit must be positive")
+        if not all(self.pose_unit):
+            raise ValueError("pose_unit must not be 0 in any component")
         if self.stage2.frames_min < self.stage1.frames_max:
             raise ValueError("stage2.frames_min must not be below stage1.frames_max (paper 3.5: K_min > K')")
         return self
@@ -358,8 +360,8 @@ class Pbnet(Section):
 
     @model_validator(mode="after")
     def _range(self) -> Pbnet:
-        if any(low >= high for low, high in zip(self.pose_min, self.pose_max, strict=True)):
-            raise ValueError("pose_min must be below pose_max in every component")
+        if any(low == high for low, high in zip(self.pose_min, self.pose_max, strict=True)):
+            raise ValueError("pose_min must differ from pose_max in every component")
         return self
 
 

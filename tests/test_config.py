@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import REPOSITORY
 
-from dawn.config import Config, ConfigError, load, loads, parse
+from dawn.config import Config, ConfigError, Diffusion, LfgModel, PbnetModel, UnetModel, load, loads, parse
+from dawn.training.pbnet import normalise
 
 FILES = sorted((REPOSITORY / "config").glob("*.yaml"))
 
@@ -33,7 +35,7 @@ def test_shipped_files_load_under_their_own_name_and_round_trip(path: Path) -> N
         ({"a2v": {"stage2": {"steps": 1, "frames_min": 8}}}, "paper 3.5: K_min > K'"),
         ({"a2v": {"model": {"dim": 12}}}, "must be a multiple of groups"),
         ({"a2v": {"model": {"temporal_levels": [4]}}}, "names level 4"),
-        ({"pbnet": {"pose_min": [90] * 6}}, "pose_min must be below pose_max"),
+        ({"pbnet": {"pose_min": [90] * 6}}, "pose_min must differ from pose_max"),
         ({"generate": {"window": 41}}, "window must be even, got 41"),
         ({"evaluate": {"metrics": ["fid"]}}, "unknown metric 'fid'"),
         ({"name": "../up"}, "name"),
@@ -75,7 +77,9 @@ def test_paper_files_carry_the_papers_numbers(name: str, side: int) -> None:
     assert config.a2v.diffusion.objective == "noise"
     assert config.lfg.train.repeats == (25 if name.startswith("hdtf") else 1)
     ours = config.lfg.train.loss
-    assert ours.landmark_guidance == ours.mouth == ours.eyes == config.lfg.train.blinks == config.a2v.stage1.loss.eyes == 0
+    assert (
+        ours.landmark_guidance == ours.mouth == ours.eyes == config.lfg.train.blinks == config.a2v.stage1.loss.eyes == 0
+    )
 
 
 def test_epochs_count_samples_of_the_training_split() -> None:
@@ -95,3 +99,41 @@ def test_every_key_is_described() -> None:
         return missing
 
     assert undescribed(Config, "") == []
+
+
+@pytest.mark.parametrize(
+    ("side", "epochs", "batch", "lr"), [(128, 1000, 82, 4e-4), (256, 400, 20, 6e-4)], ids=["128", "256"]
+)
+def test_released_files_carry_the_published_choices(side: int, epochs: int, batch: int, lr: float) -> None:
+    config = load(REPOSITORY / f"config/released{side}.yaml")
+    paper = load(REPOSITORY / f"config/hdtf{side}.yaml")
+    assert config.corpus.resolution == side
+    assert config.features.speech == paper.features.speech
+    assert config.lfg.model == LfgModel() and config.a2v.model == UnetModel(train_mask_embedder=False)
+    assert config.pbnet.model == PbnetModel(rope_dim=4)
+    assert config.a2v.diffusion == Diffusion(objective="noise", flow="absolute", flow_range=1, threshold_quantile=0.9)
+    assert config.generate == paper.generate.model_copy(update={"threads": 2})
+    assert not config.pbnet.joint
+    assert (config.lfg.train.epochs, config.lfg.train.batch, config.lfg.train.lr) == (epochs, batch, lr)
+    first, second = config.a2v.stage1, config.a2v.stage2
+    assert (first.steps, first.batch, first.frames_min, first.frames_max) == (250_000, 20, 20, 20)
+    assert (second.steps, second.batch, second.frames_min, second.frames_max) == (125_000, 40, 30, 40)
+    assert first.lr == second.lr == 2e-4 and first.clip_norm == second.clip_norm == 2
+    assert first.loss == second.loss and first.loss.lip_mean
+    loss = config.pbnet.train.loss
+    assert (config.pbnet.train.epochs, loss.gan, loss.kl, loss.kl_start) == (100_000, 1, 0.004, 0.1)
+
+
+def test_released_pose_is_in_published_units() -> None:
+    """Our usual head stands for the state that the published code falls back to, and changes scale alike."""
+    config = load(REPOSITORY / "config/released128.yaml")
+    ours = torch.tensor([10.0, -5, 2, 0.74, 0.5, 0.375])
+    low, high = (torch.tensor(value) for value in ([-90.0, -90, -90, 0, 0, 0], [90.0, 90, 90, 1, 720, 1080]))
+    published = normalise(ours, torch.tensor([0.3, 0.3]), config)[:6] * (high - low) + low
+    torch.testing.assert_close(published, torch.tensor([10, -5, 2, 4.79e-4, 56.5, 64.9]), rtol=1e-4, atol=1e-4)
+    change = torch.tensor([3.0, 2, 1, 0.074, 0.1, 0.1])
+    moved = normalise(ours + change, torch.tensor([0.3, 0.3]), config)[:6] * (high - low) + low
+    torch.testing.assert_close(
+        change / change.new_tensor(config.a2v.pose_unit), moved - published, rtol=1e-3, atol=1e-4
+    )
+    torch.testing.assert_close(moved - published, torch.tensor([3, 2, 1, 4.79e-5, 12, -12]), rtol=1e-3, atol=1e-4)
