@@ -84,6 +84,18 @@ def _generate(options: argparse.Namespace) -> None:
     from dawn.generation.talk import generate
 
     report = generate(
+    weights = commands.add_parser("weights", help="list, check and fetch the weights of networks")
+    weights.add_argument(
+        "--for",
+        dest="purposes",
+        nargs="+",
+        default=[],
+        metavar="WHAT",
+        help="only those of a configuration (hdtf128), of the metrics, or one by its name; absent ones are an error",
+    )
+    weights.add_argument("--mirror", type=Path, metavar="DIR", help="folder to copy absent files from")
+    weights.add_argument("--fetch", action="store_true", help="fetch absent files from their publishers")
+    weights.set_defaults(run_command=_weights)
         Networks.load(options.run),
         options.portrait,
         options.speech,
@@ -103,6 +115,31 @@ def _corpus(options: argparse.Namespace) -> None:
 
     config, paths = _setup(options)
     prepare(config.corpus, paths.corpus)
+
+
+def _weights(options: argparse.Namespace) -> None:
+    from dawn import weights
+
+    names = weights.chosen(options.purposes)
+    absent = weights.provide(names, options.mirror, options.fetch)
+    wrong = []
+    for name in names:
+        entry, status = weights.registry()[name], weights.status_of(name)
+        size = f"{entry.size / 1e6:.0f} MB" if entry.size else "size unknown"
+        print(f"{status.state:10}  {name}: {entry.what} ({size}; {entry.terms})")
+        if status.found is not None:
+            print(f"{'':12}{status.found.path}")
+        elif entry.package is None:
+            print(f"{'':12}{entry.url}")
+        if status.state == "wrong hash" and status.found is not None:
+            wrong.append(f"{status.found.path} has sha256 {status.found.sha256}, expected {status.expected}")
+    print(f"{'store':10}  {weights.store()}")
+    if wrong:
+        raise InputError(f"wrong weights: {'; '.join(wrong)}")
+    if absent and (options.purposes or options.fetch):
+        raise weights.MissingWeights(
+            f"absent: {', '.join(absent)}; add --fetch to fetch them, --mirror DIR to copy them from a folder"
+        )
 
 
 def _clips(options: argparse.Namespace) -> None:

