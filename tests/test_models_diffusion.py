@@ -45,7 +45,7 @@ def test_golden_samples(reference: Path, recipe: ModuleType) -> None:
     golden = np.load(reference / "ddim.npz")
     net = recipe.fill(UNet3D(UnetModel(), 1024, 256)).requires_grad_(False)
     inputs = {name: torch.from_numpy(value) for name, value in recipe.unet_inputs(6).items()}
-    stem = net.static_stem(torch.cat((inputs["fea"], inputs["mask"]), dim=1))
+    static = torch.cat((inputs["fea"], inputs["mask"]), dim=1)
     start, later = recipe.ddim_noise(6, 5)
     noises = [torch.from_numpy(noise) for noise in (start, *later)]
     diffusion = GaussianDiffusion(Diffusion())
@@ -53,7 +53,7 @@ def test_golden_samples(reference: Path, recipe: ModuleType) -> None:
 
     def run(x: Tensor, t: Tensor, scale: float) -> Tensor:
         speech, pose, eye = (inputs["cond"] * scale).split((1024, 6, 2), dim=-1)
-        return net(x, t, static_stem=stem, speech=speech, pose=pose, eye=eye, window=80)
+        return net(x, t, net.prepare(static, speech=speech, pose=pose, eye=eye, window=80))
 
     def plain(x: Tensor, t: Tensor) -> Tensor:
         output = run(x, t, 1)

@@ -17,7 +17,7 @@ from dawn.config import UnetModel
 from dawn.errors import InputError
 from dawn.features.boxes import box_mask
 from dawn.models.attention import Band, RelativePositionBias, attend, relative_bucket, rotary_frequencies, rotate
-from dawn.models.conditioning import CrossAttention, inject
+from dawn.models.conditioning import CrossAttention, inject, tokens_of
 from dawn.models.facemask import FaceMaskEmbedder
 from dawn.models.unet3d import DATA_CHANNELS, UNet3D
 
@@ -37,6 +37,10 @@ def golden_inputs(recipe: ModuleType, frames: int) -> dict[str, Tensor]:
     speech, pose, eye = given["cond"].split((1024, 6, 2), dim=-1)
     static = torch.cat((given["fea"], given["mask"]), dim=1)
     return {"x": given["x"], "static": static, "speech": speech, "pose": pose, "eye": eye}
+
+
+def predict(net: UNet3D, t: Tensor, x: Tensor, static: Tensor, **video: Any) -> Tensor:
+    return net(x, t, net.prepare(static, **video))
 
 
 def without_conditions(given: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -81,12 +85,12 @@ def test_golden_six_frames_and_parts(reference: Path, recipe: ModuleType, publis
 
     modules = {"stem_attn": published.init_temporal_attn, "block": published.downs[0][0], "time": published.time_mlp}
     handles = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
-    run = {"cond": published(t=torch.tensor([904]), window=80, **given)}
+    run = {"cond": predict(published, t=torch.tensor([904]), window=80, **given)}
     for handle in handles:
         handle.remove()
 
     def channels(x: Tensor) -> Tensor:
-        return x.permute(0, 4, 1, 2, 3)[:, ::8]
+        return x.view(1, 6, 32, 32, -1).permute(0, 4, 1, 2, 3)[:, ::8]
 
     assert error(channels(seen["before_stem_attn"]), golden["n6_stem_ch8"]) < TOLERANCE
     assert error(channels(seen["stem_attn"]), golden["n6_stem_attn_ch8"]) < TOLERANCE
@@ -97,13 +101,15 @@ def test_golden_six_frames_and_parts(reference: Path, recipe: ModuleType, publis
     assert error(published.time_rel_pos_bias(frame - frame[:, None]), golden["n6_bias"]) < TOLERANCE
     assert error(published.time_mlp(torch.tensor([47, 904])), golden["time_emb"]) < TOLERANCE
 
-    run["null"] = published(t=torch.tensor([904]), window=80, **without_conditions(given))
+    run["null"] = predict(published, t=torch.tensor([904]), window=80, **without_conditions(given))
     for name, output in run.items():
         assert error(output, golden[f"n6_t904_{name}"]) < TOLERANCE
     guided = run["null"] + 2.0 * (run["cond"] - run["null"])
     assert error(guided, golden["n6_t904_cfg2"]) < TOLERANCE
-    assert error(published(t=torch.tensor([47]), **given), golden["n6_t47_cond"]) < TOLERANCE
-    assert error(published(t=torch.tensor([47]), **without_conditions(given)), golden["n6_t47_null"]) < TOLERANCE
+    assert error(predict(published, t=torch.tensor([47]), **given), golden["n6_t47_cond"]) < TOLERANCE
+    assert (
+        error(predict(published, t=torch.tensor([47]), **without_conditions(given)), golden["n6_t47_null"]) < TOLERANCE
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +123,7 @@ def test_golden_local_window(
     given = golden_inputs(recipe, 24)
     if conditions == "null":
         given = without_conditions(given)
-    output = published(t=torch.tensor([t]), window=2 * reach, **given)
+    output = predict(published, t=torch.tensor([t]), window=2 * reach, **given)
     assert error(output, golden[f"n24_w{reach}_t{t}_{conditions}"]) < TOLERANCE
 
 
@@ -140,26 +146,27 @@ def test_first_convolution_split_by_weights_is_the_whole_one() -> None:
     frames = given["x"].shape[2]
     seen: list[Tensor] = []
     net.init_temporal_attn.register_forward_hook(lambda _, taken, made: seen.append(taken[0]))
-    net(t=torch.tensor([3, 4]), **given)
+    predict(net, t=torch.tensor([3, 4]), **given)
     whole = net.init_conv(torch.cat((given["x"], given["static"][:, :, None].expand(-1, -1, frames, -1, -1)), dim=1))
-    torch.testing.assert_close(seen[0].permute(0, 4, 1, 2, 3), whole, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(seen[0].permute(0, 3, 1, 2).view_as(whole), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_precomputed_static_part_changes_nothing() -> None:
+def test_what_is_prepared_serves_every_step() -> None:
+    net, given = tiny(), tiny_inputs()
+    x = given.pop("x")
+    video = net.prepare(**given)
+    for t in (torch.tensor([3, 4]), torch.tensor([500, 2])):
+        assert torch.equal(net(x, t, video), predict(net, t, x, **given))
+
+
+@torch.no_grad()
+def test_working_in_runs_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     net, given = tiny(), tiny_inputs()
     t = torch.tensor([3, 4])
-    want = net(t=t, **given)
-    static = given.pop("static")
-    assert torch.equal(net(t=t, static_stem=net.static_stem(static), **given), want)
-
-
-def test_working_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, given = tiny(), tiny_inputs()
-    t = torch.tensor([3, 4])
-    want = net(t=t, **given)
-    monkeypatch.setattr("dawn.models.attention.WORKING", 1)
+    want = predict(net, t=t, **given)
     monkeypatch.setattr("dawn.models.conditioning.CACHED", 1)
-    torch.testing.assert_close(net(t=t, **given), want, rtol=1e-5, atol=1e-6)
+    for working in (1, 500, 1000, 5000, 20000):
+        torch.testing.assert_close(predict(net, t=t, working=working, **given), want, rtol=1e-4, atol=1e-5)
 
 
 def plain_cross_attention(x: Tensor, layer: CrossAttention, token: Tensor) -> Tensor:
@@ -184,7 +191,7 @@ def test_gated_cross_attention_equals_softmax_and_its_gradients() -> None:
     h = torch.randn(3, 5, 8, dtype=torch.float64)
     x = torch.randn(3, 5, 6, dtype=torch.float64, requires_grad=True)
     tokens = torch.randn(3, 3, 16, dtype=torch.float64, requires_grad=True)
-    got = inject(h, x, list(layers), tokens)
+    got = inject(h, x, tokens_of(list(layers), tokens[:, None]))
     want = h + sum(plain_cross_attention(x, layer, token) for layer, token in zip(layers, tokens, strict=True))
     torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6)  # the plain one's eps inside the first norm
     variables = [x, tokens, *layers.parameters()]
@@ -264,28 +271,28 @@ def test_buckets_are_exact_near_and_saturate_far(buckets: int) -> None:
 def test_window_of_twice_the_frames_sees_all() -> None:
     net, given = tiny(), tiny_inputs()
     t = torch.tensor([3, 4])
-    full = net(t=t, **given)
-    assert torch.equal(net(t=t, window=10, **given), full)
-    assert not torch.allclose(net(t=t, window=2, **given), full)
+    full = predict(net, t=t, **given)
+    assert torch.equal(predict(net, t=t, window=10, **given), full)
+    assert not torch.allclose(predict(net, t=t, window=2, **given), full)
 
 
 def test_batch_size_does_not_change_a_sample() -> None:
     net, given = tiny(), tiny_inputs(batch=3)
     t = torch.tensor([3, 400, 999])
-    together = net(t=t, **given)
+    together = predict(net, t=t, **given)
     for i in range(3):
-        alone = net(t=t[i : i + 1], **{name: value[i : i + 1] for name, value in given.items()})
+        alone = predict(net, t=t[i : i + 1], **{name: value[i : i + 1] for name, value in given.items()})
         torch.testing.assert_close(alone, together[i : i + 1], rtol=1e-4, atol=1e-5)
 
 
 def test_every_condition_and_input_matters() -> None:
     net, given = tiny(), tiny_inputs()
     t = torch.tensor([3, 4])
-    base = net(t=t, **given)
+    base = predict(net, t=t, **given)
     for name in given:
         changed = given | {name: given[name] + 0.5 * torch.randn_like(given[name])}
-        assert not torch.allclose(net(t=t, **changed), base, atol=1e-4), name
-    assert not torch.allclose(net(t=t + 300, **given), base, atol=1e-4)
+        assert not torch.allclose(predict(net, t=t, **changed), base, atol=1e-4), name
+    assert not torch.allclose(predict(net, t=t + 300, **given), base, atol=1e-4)
 
 
 def test_levels_choose_where_attention_exists() -> None:
@@ -295,13 +302,13 @@ def test_levels_choose_where_attention_exists() -> None:
     assert temporal == {"downs.1.3", "ups.0.3", "mid_temporal_attn"}
     assert not any(key.startswith(("downs.0.2", "downs.1.2", "ups.0.2", "time_rel_pos_bias")) for key in keys)
     given = tiny_inputs()
-    output = net(t=torch.tensor([3, 4]), **given)
+    output = predict(net, t=torch.tensor([3, 4]), **given)
     assert output.shape == given["x"].shape and bool(output.isfinite().all())
 
 
 def test_gradients_reach_every_weight_but_the_unused_ones() -> None:
     net = tiny()
-    net(t=torch.tensor([3, 4]), **tiny_inputs()).square().mean().backward()
+    predict(net, t=torch.tensor([3, 4]), **tiny_inputs()).square().mean().backward()
     idle = {name for name, value in net.named_parameters() if not value.requires_grad}
     assert idle and all(name.startswith(("final_conv.0.cross_attn", "occlusion_map.0.cross_attn")) for name in idle)
     reached = {name for name, value in net.named_parameters() if value.grad is not None and bool(value.grad.any())}
@@ -311,14 +318,14 @@ def test_gradients_reach_every_weight_but_the_unused_ones() -> None:
 def test_wrong_input_is_named() -> None:
     net, given = tiny(), tiny_inputs()
     t = torch.tensor([3, 4])
-    with pytest.raises(InputError, match="exactly one of static and static_stem"):
-        net(t=t, **{name: value for name, value in given.items() if name != "static"})
     with pytest.raises(InputError, match="expected 12 channels"):
-        net(t=t, **given | {"static": given["static"][:, :7]})
+        predict(net, t=t, **given | {"static": given["static"][:, :7]})
     with pytest.raises(InputError, match="does not halve"):
-        net(t=t, **given | {"x": given["x"][..., :3]})
+        predict(net, t=t, **given | {"x": given["x"][..., :3]})
+    with pytest.raises(InputError, match="motion of 2 clips of 4 frames; the conditions are of 2 clips of 5"):
+        predict(net, t=t, **given | {"x": given["x"][:, :, :4]})
     with pytest.raises(InputError, match=r"pose: .* 2 clips of 5 frames"):
-        net(t=t, **given | {"pose": given["pose"][:, :4]})
+        predict(net, t=t, **given | {"pose": given["pose"][:, :4]})
     with pytest.raises(InputError, match="window"):
-        net(t=t, window=-2, **given)
+        predict(net, t=t, window=-2, **given)
     assert net.init_conv.weight.shape[1] == DATA_CHANNELS + given["static"].shape[1]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dawn.generation.networks import Networks
 from dawn.models.diffusion import from_data
+from dawn.models.unet3d import Prepared
 from dawn.training.pbnet import PARTS, denormalise, normalise
 
 
@@ -68,22 +69,23 @@ def sample_motion(
     image = _image(source)
     static = torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(torch.from_numpy(source.face_box))], dim=1)
     units = torch.tensor(config.a2v.pose_unit)
-    conditions = {
-        "speech": torch.from_numpy(speech)[None],
-        "pose": torch.from_numpy(pose - source.pose)[None] / units,
-        "eye": torch.from_numpy(blink - source.blink)[None] / config.a2v.blink_unit,
-    }
-    dropped = {name: torch.zeros_like(value) for name, value in conditions.items()}
-    stem = nets.unet.static_stem(static)
+    told_speech = torch.from_numpy(speech)[None]
+    told_pose = torch.from_numpy(pose - source.pose)[None] / units
+    told_eye = torch.from_numpy(blink - source.blink)[None] / config.a2v.blink_unit
+
+    def prepare(share: float) -> Prepared:
+        return nets.unet.prepare(
+            static, speech=share * told_speech, pose=share * told_pose, eye=share * told_eye, window=settings.window
+        )
+
+    told = prepare(1)
+    untold = prepare(0) if settings.guidance != 1 else None
 
     def network(x: Tensor, t: Tensor) -> Tensor:
-        def run(given: dict[str, Tensor]) -> Tensor:
-            return nets.unet(x, t, static_stem=stem, window=settings.window, **given)
-
-        if settings.guidance == 1:
-            return run(conditions)
-        null = run(dropped)
-        return null + settings.guidance * (run(conditions) - null)
+        if untold is None:
+            return nets.unet(x, t, told)
+        null = nets.unet(x, t, untold)
+        return null + settings.guidance * (nets.unet(x, t, told) - null)
 
     side = config.latent_side
     data = nets.diffusion.ddim_sample(

@@ -6,7 +6,6 @@ Shared by the 3-D U-Net and the decoder of PBNet. Attributes are named after the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +13,26 @@ from torch import Tensor, nn
 
 from dawn.errors import InputError
 
-BLOCK = 64  # queries that share one slice of keys under a window; changes speed only
-WORKING = 2**22  # numbers in the queries, keys and values held at once; changes memory only
+BLOCK = 32  # queries that share one slice of keys under a window; changes speed only
 
 
 def rotary_frequencies(dim: int, base: float = 10000.0) -> Tensor:
     """Angles per frame (dim / 2,) of the rotated pairs (Su et al. 2023, as named in paper 3.3)."""
     return base ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim).float()
+
+
+def turns(freqs: Tensor, positions: Tensor) -> Tensor:
+    """Rotations (n, len(freqs)), complex, of frames `positions` (n,)."""
+    angles = positions.to(freqs.dtype)[:, None] * freqs
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def turn(x: Tensor, by: Tensor) -> Tensor:
+    """Pair (2i, 2i + 1) of the last axis of x (..., 2 m) turned by the rotations `by`, broadcast to (..., m)."""
+    # A product of halves loses the angle.
+    work = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    pairs = torch.view_as_complex(work.unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * by).flatten(-2).to(x.dtype)
 
 
 def rotate(x: Tensor, freqs: Tensor, positions: Tensor | None = None) -> Tensor:
@@ -30,14 +42,9 @@ def rotate(x: Tensor, freqs: Tensor, positions: Tensor | None = None) -> Tensor:
     """
     if positions is None:
         positions = torch.arange(x.shape[-2], device=x.device)
-    work = x if x.dtype in (torch.float32, torch.float64) else x.float()  # a product of halves loses the angle
-    angles = positions.to(work.dtype)[:, None] * freqs.to(work.dtype)
     turned = 2 * freqs.numel()
-    pairs = torch.view_as_complex(work[..., :turned].unflatten(-1, (-1, 2)))
-    out = torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
-    if turned < x.shape[-1]:
-        out = torch.cat((out, work[..., turned:]), dim=-1)
-    return out.to(x.dtype)
+    out = turn(x[..., :turned], turns(freqs.double() if x.dtype == torch.float64 else freqs, positions))
+    return out if turned == x.shape[-1] else torch.cat((out, x[..., turned:]), dim=-1)
 
 
 class Rotary(nn.Module):
@@ -119,6 +126,18 @@ class Band:
             blank = torch.zeros(1, *distance.shape, device=device) if added is None else added
             added = blank.masked_fill(outside, -math.inf)
         self.added = added
+        self._turns: dict[Rotary, Tensor] = {}
+
+    def turns(self, rotary: Rotary, heads: int, head_dim: int) -> Tensor:
+        """Rotations (frames, heads * head_dim / 2) of the channels of all heads; unrotated pairs are turned by 0.
+
+        Written out for every head because a product over long rows is several times faster; made once for a layer.
+        """
+        if rotary not in self._turns:
+            freqs = F.pad(rotary.freqs, (0, head_dim // 2 - rotary.freqs.numel()))
+            frame = torch.arange(self.frames, device=freqs.device)
+            self._turns[rotary] = turns(freqs, frame).repeat(1, heads)
+        return self._turns[rotary]
 
     def slices(self) -> list[tuple[slice, slice, Tensor | None]]:
         """Query frames, key frames and the logits' addend (heads or 1, queries, keys) of each block."""
@@ -148,13 +167,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, band: Band, valid: Tensor | None = N
             shut = shut.masked_fill(~valid[:, keys], -math.inf)[:, None, None, :]
             mask = shut if mask is None else mask + shut
         parts.append(F.scaled_dot_product_attention(q[:, :, queries], k[:, :, keys], v[:, :, keys], mask))
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
-
-
-def in_parts(fn: Callable[[Tensor], Tensor], x: Tensor, width: int) -> Tensor:
-    """`fn` of x (n, tokens, channels) for a few of the n at a time, where `fn` widens each token to `width` numbers."""
-    size = max(1, WORKING // (x.shape[1] * width))
-    return fn(x) if size >= len(x) else torch.cat([fn(part) for part in x.split(size)])
+    # Joined with the heads of a frame side by side, as the kernel leaves them and the next projection takes them.
+    return parts[0] if len(parts) == 1 else torch.cat([part.transpose(1, 2) for part in parts], dim=1).transpose(1, 2)
 
 
 class ChannelNorm(nn.Module):
@@ -191,8 +205,12 @@ class FrameAttention(nn.Module):
 
     def forward(self, x: Tensor, band: Band, valid: Tensor | None = None) -> Tensor:
         """Sequences (b, n, dim) to the same shape; see :func:`attend` for `band` and `valid`."""
-        q, k, v = self.to_qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        out = attend(self.rotary_emb(q), self.rotary_emb(k), v, band, valid)
+        qkv = self.to_qkv(x)
+        inner = self.to_out.in_features
+        by = band.turns(self.rotary_emb, 2 * self.heads, inner // self.heads)
+        qk, v = turn(qkv[..., : 2 * inner], by), qkv[..., 2 * inner :]
+        q, k = qk.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        out = attend(q, k, v.unflatten(-1, (self.heads, -1)).transpose(1, 2), band, valid)
         return self.to_out(out.transpose(1, 2).flatten(2))
 
 

@@ -10,7 +10,7 @@ its scale cancels when queries are normalised.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -52,29 +52,70 @@ class CrossAttention(nn.Module):
         return linear.weight, gain.g
 
 
-def inject(h: Tensor, x: Tensor, attentions: Sequence[CrossAttention], tokens: Tensor) -> Tensor:
+class Tokens(NamedTuple):
+    """What k attentions of H heads make of their tokens, for f frames of b samples, before any pixel is seen.
+
+    It does not depend on the noise: a sampler computes it once. What a run of frames needs besides is cheaper made
+    again than kept.
+    """
+
+    query: Tensor  # (k, H, d, c_in) of the weights, the norm of the input folded in
+    contrast: Tensor  # (k, b, f, H, d) key minus null key, scaled as the logits are
+    moves: Tensor  # (k, b, f, H, d) value minus null value
+    out: Tensor  # (k, H, d, c_out) last projection, centred over c_out because the norm that follows does so
+    constant: Tensor  # (k, c_out) what the null value gives
+    gain: Tensor  # (k, c_out) of that norm
+
+    def run(self, frames: slice) -> Tokens:
+        """Those of a run of frames."""
+        return self._replace(contrast=self.contrast[:, :, frames], moves=self.moves[:, :, frames])
+
+
+def tokens_of(attentions: Sequence[CrossAttention], tokens: Tensor) -> Tokens:
+    """Prepare k attentions for tokens (k, b, f, 2 * c_out), one for each frame."""
+    heads = attentions[0].heads
+    query = torch.stack([a.to_q.weight for a in attentions]) * torch.stack([a.norm.g for a in attentions])[:, None]
+    query = (query - query.mean(-1, keepdim=True)).unflatten(1, (heads, -1))
+    to_kv = torch.stack([a.to_kv.weight for a in attentions])
+    key_value = torch.bmm(tokens.flatten(1, 2), to_kv.transpose(1, 2)).unflatten(1, tokens.shape[1:3])
+    key, value = key_value.unflatten(-1, (2, heads, -1)).unbind(3)
+    null_key, null_value = torch.stack([a.null_kv for a in attentions]).unbind(1)
+    scale = LOGIT_SCALE * torch.stack([a.q_scale * a.k_scale for a in attentions])
+    null_key, null, scale = (x[:, None, None, None] for x in (F.normalize(null_key, dim=-1), null_value, scale))
+    out, gain = (torch.stack(parts) for parts in zip(*(a.out for a in attentions), strict=True))
+    out = (out - out.mean(1, keepdim=True)).transpose(1, 2).unflatten(1, (heads, -1))
+    return Tokens(
+        query=query,
+        contrast=(F.normalize(key, dim=-1) - null_key) * scale,
+        moves=value - null,
+        out=out,
+        constant=torch.einsum("kd,khdc->kc", null_value, out),
+        gain=gain,
+    )
+
+
+def inject(h: Tensor, x: Tensor, tokens: Tokens) -> Tensor:
     """`h` plus the sum of the cross-attentions from `x` to their tokens.
 
-    h (n, p, c_out) and x (n, p, c_in) hold p pixels of n frames; tokens (k, n, 2 * c_out) one token for each of the k
-    attentions and each frame.
+    h (n, p, c_out) and x (n, p, c_in) hold p pixels of the n = b * f frames of `tokens`.
     """
-    query, contrast, value, null, out, gain = _weights(attentions, tokens)
+    contrast, moves = tokens.contrast.flatten(1, 2), tokens.moves.flatten(1, 2)
     kinds, frames, heads, _ = contrast.shape
 
     # The logit of a gate is q . contrast / |q|, with q a linear map of x.
-    toward = torch.matmul(contrast.transpose(1, 2), query).flatten(0, 1).transpose(0, 1)  # (n, kinds * heads, c_in)
-    gate = Gates.apply(x, query.flatten(0, 1), toward).unflatten(1, (kinds, heads))
+    toward = torch.matmul(contrast.transpose(1, 2), tokens.query).flatten(0, 1).transpose(0, 1)
+    gate = Gates.apply(x, tokens.query.flatten(0, 1), toward).unflatten(1, (kinds, heads))
 
-    # Directions of the output: the null's, then one for each head; centred over channels because `out` is.
-    constant = torch.einsum("kd,khdc->kc", null, out)[:, None, None].expand(-1, frames, 1, -1)
-    moves = torch.matmul((value - null[:, None, None]).transpose(1, 2), out).transpose(1, 2)
-    span = torch.cat((constant, moves), dim=2).transpose(0, 1).flatten(1, 2)  # (n, kinds * (heads + 1), c_out)
+    # Directions of the output: the null's, then one for each head.
+    constant = tokens.constant[:, None, None].expand(-1, frames, 1, -1)
+    directions = torch.matmul(moves.transpose(1, 2), tokens.out).transpose(1, 2)
+    span = torch.cat((constant, directions), dim=2).transpose(0, 1).flatten(1, 2)  # (n, kinds * (heads + 1), c_out)
     same_kind = torch.eye(kinds, dtype=x.dtype, device=x.device).repeat_interleave(heads + 1, 0)
     gram = torch.bmm(span, span.transpose(1, 2)) * (same_kind @ same_kind.t() / span.shape[-1])
     mix = F.pad(gate, (0, 0, 1, 0), value=1.0)  # (n, kinds, heads + 1, p): weight of each direction
     variance = (torch.bmm(gram, mix.flatten(1, 2)).view_as(mix) * mix).sum(2, keepdim=True)
     scaled = (mix * (variance.clamp(min=0) + EPS).rsqrt()).flatten(1, 2)
-    return torch.baddbmm(h, scaled.transpose(1, 2), span * gain.repeat_interleave(heads + 1, 0))
+    return torch.baddbmm(h, scaled.transpose(1, 2), span * tokens.gain.repeat_interleave(heads + 1, 0))
 
 
 class Gates(torch.autograd.Function):
@@ -127,21 +168,3 @@ def _parts(x: Tensor, query: Tensor) -> list[slice]:
 def _queries(x: Tensor, query: Tensor) -> Tensor:
     """(n, p, c) to (g, d, n * p)."""
     return (query.flatten(0, 1) @ x.flatten(0, 1).t()).view(*query.shape[:2], -1)
-
-
-def _weights(
-    attentions: Sequence[CrossAttention], tokens: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Weights of k attentions, stacked: query (k, H, d, c_in), contrast of keys (k, n, H, d), value (k, n, H, d),
-    null value (k, d), out (k, H, d, c_out) centred over c_out, gain (k, c_out)."""
-    heads = attentions[0].heads
-    query = torch.stack([a.to_q.weight for a in attentions]) * torch.stack([a.norm.g for a in attentions])[:, None]
-    query = (query - query.mean(-1, keepdim=True)).unflatten(1, (heads, -1))
-    to_kv = torch.stack([a.to_kv.weight for a in attentions])
-    key, value = torch.bmm(tokens, to_kv.transpose(1, 2)).unflatten(-1, (2, heads, -1)).unbind(2)
-    null_key, null_value = torch.stack([a.null_kv for a in attentions]).unbind(1)
-    scale = LOGIT_SCALE * torch.stack([a.q_scale * a.k_scale for a in attentions])
-    contrast = F.normalize(key, dim=-1) - F.normalize(null_key, dim=-1)[:, None, None]
-    out, gain = (torch.stack(parts) for parts in zip(*(a.out for a in attentions), strict=True))
-    out = (out - out.mean(1, keepdim=True)).transpose(1, 2).unflatten(1, (heads, -1))
-    return query, contrast * scale[:, None, None], value, null_value, out, gain

@@ -9,6 +9,8 @@ Frames meet in the temporal attention and in the statistics of the group normali
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +18,21 @@ from torch import Tensor, nn
 
 from dawn.config import UnetModel
 from dawn.errors import InputError
-from dawn.models.attention import Band, ChannelNorm, FrameAttention, PreNorm, RelativePositionBias, Residual, in_parts
-from dawn.models.conditioning import CrossAttention, inject
+from dawn.models.attention import Band, ChannelNorm, FrameAttention, PreNorm, RelativePositionBias, Residual
+from dawn.models.conditioning import CrossAttention, Tokens, inject, tokens_of
+from dawn.models.runs import WORKING, Moments, Runs
 
 DATA_CHANNELS = 3  # flow x, flow y, occlusion
 
-Conditions = tuple[Tensor, Tensor, Tensor]  # speech, pose and eyes, (b, f, channels) each
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a video's denoising steps share: nothing here depends on the noise or on the step."""
+
+    stem: Tensor  # (b, h, w, dim): what source features and face mask give to the first convolution
+    band: Band  # window, relative bias and rotations of the temporal attention
+    tokens: dict[ResBlock, Tokens]  # speech, pose and blink, as each block's cross-attentions take them
+    runs: Runs
 
 
 class UNet3D(nn.Module):
@@ -82,84 +93,101 @@ class UNet3D(nn.Module):
         self.final_conv = nn.Sequential(block(2 * dim, dim, conditioned=False), nn.Conv3d(dim, 2, 1))
         self.occlusion_map = nn.Sequential(block(2 * dim, dim, conditioned=False), nn.Conv3d(dim, 1, 1))
 
-    def static_stem(self, static: Tensor) -> Tensor:
-        """What the source gives to the first convolution: (b, feature + mask channels, h, w) to (b, h, w, dim).
+    def prepare(
+        self,
+        static: Tensor,
+        *,
+        speech: Tensor,
+        pose: Tensor,
+        eye: Tensor,
+        window: int | None = None,
+        working: int = WORKING,
+    ) -> Prepared:
+        """What the steps of a video share; a sampler computes it once.
 
-        Source features and face mask are the same for all frames and all sampling steps; a sampler computes this once.
+        `static` (b, feature + mask channels, h, w) is the same for all frames. Conditions are (b, f, channels); a
+        dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame sees half on
+        either side), None sees all, as in training. Without gradients, about `working` numbers are made at once
+        besides the maps that :meth:`forward` holds; the results are the same, to rounding.
         """
         weight = self.init_conv.weight[:, DATA_CHANNELS:].squeeze(2)
         if static.shape[1] != weight.shape[1]:
             raise InputError(
                 f"static: expected {weight.shape[1]} channels (source features and mask), got {static.shape[1]}"
             )
-        return F.conv2d(static, weight, self.init_conv.bias, padding=weight.shape[-1] // 2).permute(0, 2, 3, 1)
-
-    def forward(
-        self,
-        x: Tensor,
-        t: Tensor,
-        static: Tensor | None = None,
-        *,
-        speech: Tensor,
-        pose: Tensor,
-        eye: Tensor,
-        static_stem: Tensor | None = None,
-        window: int | None = None,
-    ) -> Tensor:
-        """Noisy motion x (b, 3, f, h, w) at steps t (b,) to the network's prediction of the same shape.
-
-        Give either `static` (b, feature + mask channels, h, w) or what :meth:`static_stem` made of it. Conditions are
-        (b, f, channels); a dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each
-        frame sees half on either side), None sees all, as in training.
-        """
-        if (static is None) == (static_stem is None):
-            raise InputError("give exactly one of static and static_stem")
-        side = 2 ** (len(self.downs) - 1)
-        if x.shape[-1] % side or x.shape[-2] % side:
-            raise InputError(f"motion of {x.shape[-2]} x {x.shape[-1]} does not halve {len(self.downs) - 1} times")
-        source = self.static_stem(static) if static is not None else static_stem
-        assert source is not None
-        frames = x.shape[2]
-        band = Band(frames, window, getattr(self, "time_rel_pos_bias", None), x.device)
+        clips, frames = len(static), speech.shape[1]
         conditions = (speech, pose, eye)
         for name, given in zip(("speech", "pose", "eye"), conditions, strict=True):
-            if given.shape[:2] != (x.shape[0], frames):
-                raise InputError(f"{name}: {tuple(given.shape)} does not hold {x.shape[0]} clips of {frames} frames")
+            if given.shape[:2] != (clips, frames):
+                raise InputError(f"{name}: {tuple(given.shape)} does not hold {clips} clips of {frames} frames")
+        stem = F.conv2d(static, weight, self.init_conv.bias, padding=weight.shape[-1] // 2)
+        return Prepared(
+            stem=stem.permute(0, 2, 3, 1),
+            band=Band(frames, window, getattr(self, "time_rel_pos_bias", None), static.device),
+            tokens={
+                block: block.tokens(conditions)
+                for block in self.modules()
+                if isinstance(block, ResBlock) and block.conditioned
+            },
+            runs=Runs(None if torch.is_grad_enabled() else working),
+        )
 
-        x = self._stem(x) + source[:, None]
-        first = x
-        x = _attend_frames(self.init_temporal_attn, x, band)
+    def forward(self, x: Tensor, t: Tensor, video: Prepared) -> Tensor:
+        """Noisy motion x (b, 3, f, h, w) at steps t (b,) to the network's prediction of the same shape."""
+        halvings = len(self.downs) - 1
+        if x.shape[-1] % 2**halvings or x.shape[-2] % 2**halvings:
+            raise InputError(f"motion of {x.shape[-2]} x {x.shape[-1]} does not halve {halvings} times")
+        if x.shape[0] != len(video.stem) or x.shape[2] != video.band.frames:
+            raise InputError(
+                f"motion of {x.shape[0]} clips of {x.shape[2]} frames; "
+                f"the conditions are of {len(video.stem)} clips of {video.band.frames}"
+            )
+        first = self._stem(x, video)
         time = self.time_mlp(t)
-        skips = []
+        x = _attend_frames(self.init_temporal_attn, first, video, keep=True)
+        skips: list[Tensor] = []
         for level in self.downs:
-            kept, x = level(x, time, conditions, band)
+            maps = [x]
+            del x
+            kept, x = level(maps, time, video)
             skips.append(kept)
-        x = self.mid_block1(x, time, conditions)
-        x = _attend_frames(self.mid_temporal_attn, self.mid_spatial_attn(x), band)
-        x = self.mid_block2(x, time, conditions)
+        del kept
+        x = self.mid_block1((x,), video, time)
+        x = _attend_pixels(self.mid_spatial_attn, x, video)
+        x = _attend_frames(self.mid_temporal_attn, x, video)
+        x = self.mid_block2((x,), video, time)
         for level in self.ups:
-            _, x = level(torch.cat((x, skips.pop()), dim=-1), time, conditions, band)
-        x = torch.cat((x, first), dim=-1)
-        heads = [convolve(head[0](x), head[1]) for head in (self.final_conv, self.occlusion_map)]
+            maps = [x, skips.pop()]
+            del x
+            x = level(maps, time, video)[1]
+        heads = [convolve(head[0]((x, first), video), head[1]) for head in (self.final_conv, self.occlusion_map)]
         return torch.cat(heads, dim=-1).permute(0, 4, 1, 2, 3)
 
-    def _stem(self, x: Tensor) -> Tensor:
-        """The first convolution's share of the noisy channels, (b, f, h, w, dim)."""
+    def _stem(self, x: Tensor, video: Prepared) -> Tensor:
+        """The first convolution, (b, f, h, w, dim): the share of the noisy channels, and the prepared rest."""
         weight = self.init_conv.weight[:, :DATA_CHANNELS].squeeze(2)
-        images = x.permute(0, 2, 3, 4, 1).flatten(0, 1).permute(0, 3, 1, 2)
-        y = F.conv2d(images, weight, padding=weight.shape[-1] // 2)
-        return y.permute(0, 2, 3, 1).unflatten(0, (x.shape[0], x.shape[2]))
+
+        def run(_: slice, x: Tensor) -> Tensor:
+            images = x.flatten(0, 1).permute(0, 3, 1, 2)
+            y = F.conv2d(images, weight, padding=weight.shape[-1] // 2).permute(0, 2, 3, 1)
+            return y.unflatten(0, x.shape[:2]) + video.stem[:, None]
+
+        return video.runs.over(run, (x.permute(0, 2, 3, 4, 1),), axis=1, width=2 * len(weight))
 
 
 class Level(nn.ModuleList):
     """Block, block, spatial attention, temporal attention, resampling; numbered as in the published keys."""
 
-    def forward(self, x: Tensor, time: Tensor, conditions: Conditions, band: Band) -> tuple[Tensor, Tensor]:
-        """Maps before and after the resampling."""
+    def forward(self, given: list[Tensor], time: Tensor, video: Prepared) -> tuple[Tensor, Tensor]:
+        """Maps before and after the resampling, of the channels of all of `given`, which is emptied to free memory."""
         block1, block2, spatial, temporal, resample = self
-        x = block2(block1(x, time, conditions), time, conditions)
-        x = _attend_frames(temporal, spatial(x), band)
-        return x, convolve(x, resample)
+        x = block1(given, video, time)
+        given.clear()
+        x = block2((x,), video, time)
+        x = _attend_frames(temporal, _attend_pixels(spatial, x, video), video)
+        if isinstance(resample, nn.Identity):
+            return x, x
+        return x, video.runs.over(lambda _, x: convolve(x, resample), (x,), axis=1, width=6 * x.shape[-1])
 
 
 class TimeEmbedding(nn.Module):
@@ -185,9 +213,19 @@ class ConvNorm(nn.Module):
         self.proj = nn.Conv3d(c_in, c_out, (1, 3, 3), padding=(0, 1, 1))
         self.norm = nn.GroupNorm(groups, c_out)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, moments: Moments) -> Tensor:
+        """The convolution of a run of frames (b, f, h, w, c_in), counted in `moments`."""
         y = convolve(x, self.proj)
-        return self.norm(y.flatten(1, 2).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).view_as(y)
+        moments.add(y)
+        return y
+
+    def normalisation(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        """Factor and offset (b, c_out) that normalise, once every run was counted."""
+        mean, variance = moments.pooled()
+        inverse = (variance + self.norm.eps).rsqrt()
+        repeat = self.norm.num_channels // self.norm.num_groups
+        factor = inverse.repeat_interleave(repeat, 1) * self.norm.weight
+        return factor, self.norm.bias - mean.repeat_interleave(repeat, 1) * factor
 
 
 class ResBlock(nn.Module):
@@ -219,21 +257,43 @@ class ResBlock(nn.Module):
         self.block2 = ConvNorm(c_out, c_out, settings.groups)
         self.res_conv = nn.Conv3d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
-    def forward(self, x: Tensor, time: Tensor | None = None, conditions: Conditions | None = None) -> Tensor:
-        """x (b, f, h, w, c_in), time (b, time_dim), conditions (b, f, channels) each, to (b, f, h, w, c_out)."""
-        h = self.block1(x)
-        if self.conditioned:
-            assert time is not None and conditions is not None
-            scale, shift = self.time_mlp(time)[:, None, None, None].chunk(2, dim=-1)
-            h = F.silu(torch.addcmul(shift, h, scale + 1))
-            mlps = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
-            tokens = torch.stack([mlp(given.flatten(0, 1)) for mlp, given in zip(mlps, conditions, strict=True)])
-            attentions = (self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye)
-            h = inject(_pixels(h), _pixels(x), attentions, tokens).view_as(h)
-        else:
-            h = F.silu(h)
-        h = F.silu(self.block2(h))
-        return h + convolve(x, self.res_conv)
+    def tokens(self, conditions: Sequence[Tensor]) -> Tokens:
+        """Speech, pose and blink (b, f, channels) each, as the cross-attentions take them."""
+        mlps = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
+        tokens = torch.stack([mlp(given) for mlp, given in zip(mlps, conditions, strict=True)])
+        return tokens_of((self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye), tokens)
+
+    def forward(self, given: Sequence[Tensor], video: Prepared, time: Tensor | None = None) -> Tensor:
+        """Maps of c_in channels together, (b, f, h, w, channels) each, and time (b, time_dim) to c_out channels."""
+        if video.runs.working is None:
+            given = (_join(given),)
+        groups, c_in, c_out = self.block1.norm.num_groups, self.block1.proj.in_channels, self.block1.proj.out_channels
+        width = (len(given) > 1) * c_in + 4 * c_out
+        tokens = video.tokens.get(self)
+
+        def enter(_: slice, *given: Tensor) -> Tensor:
+            return self.block1(_join(given), moments)
+
+        def condition(run: slice, h: Tensor, *given: Tensor) -> Tensor:
+            h = F.silu(torch.addcmul(offset, h, factor))
+            if tokens is not None:
+                h = inject(_pixels(h), _pixels(_join(given)), tokens.run(run)).view_as(h)
+            return self.block2(h, moments)
+
+        def leave(_: slice, h: Tensor, *given: Tensor) -> Tensor:
+            return F.silu(torch.addcmul(offset, h, factor)) + convolve(_join(given), self.res_conv)
+
+        moments = Moments(groups)
+        h = video.runs.over(enter, given, axis=1, width=width)
+        factor, offset = self.block1.normalisation(moments)
+        if time is not None:
+            scale, shift = self.time_mlp(time).chunk(2, dim=-1)
+            factor, offset = factor * (scale + 1), torch.addcmul(shift, offset, scale + 1)
+        factor, offset = _everywhere(factor), _everywhere(offset)
+        moments = Moments(groups)
+        h = video.runs.over(condition, (h, *given), axis=1, width=width, into=h)
+        factor, offset = (_everywhere(x) for x in self.block2.normalisation(moments))
+        return video.runs.over(leave, (h, *given), axis=1, width=width, into=h)
 
 
 class LinearAttention(nn.Module):
@@ -247,15 +307,18 @@ class LinearAttention(nn.Module):
         self.to_out = nn.Conv2d(heads * head_dim, dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, f, h, w, dim) to the same shape."""
-        return in_parts(self._frames, _pixels(x), self.to_qkv.out_channels).view_as(x)
+        """(b, f, h, w, dim) to the same shape.
 
-    def _frames(self, x: Tensor) -> Tensor:
-        qkv = F.linear(x, self.to_qkv.weight.flatten(1))
-        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        summary = k.softmax(dim=-2).transpose(-2, -1) @ v
-        out = (q.softmax(dim=-1) * self.scale) @ summary
-        return F.linear(out.transpose(1, 2).flatten(2), self.to_out.weight.flatten(1), self.to_out.bias)
+        Values and output projection act on the summary, not on pixels: both are linear.
+        """
+        pixels = _pixels(x)
+        to_q, to_k, to_v = self.to_qkv.weight.flatten(1).chunk(3)
+        q = F.linear(pixels, to_q).unflatten(-1, (self.heads, -1)).softmax(dim=-1).flatten(-2)
+        k = F.linear(pixels, to_k).softmax(dim=1)
+        summary = torch.bmm(k.transpose(1, 2), pixels).unflatten(1, (self.heads, -1))
+        to_v = to_v.unflatten(0, (self.heads, -1)).transpose(1, 2)
+        to_out = self.to_out.weight.flatten(1).t().unflatten(0, (self.heads, -1)) * self.scale
+        return (torch.bmm(q, (summary @ to_v @ to_out).flatten(1, 2)) + self.to_out.bias).view_as(x)
 
 
 class PixelAttention(nn.Module):
@@ -292,10 +355,10 @@ class OverFrames(nn.Module):
         self.fn = fn
 
     def forward(self, x: Tensor, band: Band) -> Tensor:
-        b, f, h, w, c = x.shape
-        sequences = x.permute(0, 2, 3, 1, 4).reshape(b * h * w, f, c)
-        out = in_parts(lambda part: self.fn(part, band), sequences, self.fn.to_qkv.out_features)
-        return out.view(b, h, w, f, c).permute(0, 3, 1, 2, 4)
+        """(b, f, p, c) to the same shape."""
+        b, _, p, _ = x.shape
+        sequences = x.transpose(1, 2).flatten(0, 1).contiguous()
+        return self.fn(sequences, band).unflatten(0, (b, p)).transpose(1, 2)
 
 
 def convolve(x: Tensor, layer: nn.Module) -> Tensor:
@@ -317,8 +380,37 @@ def _pixels(x: Tensor) -> Tensor:
     return x.flatten(0, 1).flatten(1, 2)
 
 
-def _attend_frames(layer: nn.Module, x: Tensor, band: Band) -> Tensor:
-    return x if isinstance(layer, nn.Identity) else layer(x, band)
+def _join(maps: Sequence[Tensor]) -> Tensor:
+    return maps[0] if len(maps) == 1 else torch.cat(tuple(maps), dim=-1)
+
+
+def _everywhere(channels: Tensor) -> Tensor:
+    """(b, c), ready to broadcast over frames and pixels."""
+    return channels[:, None, None, None]
+
+
+def _attend_pixels(layer: nn.Module, x: Tensor, video: Prepared) -> Tensor:
+    """Spatial attention, on runs of frames."""
+    if isinstance(layer, nn.Identity):
+        return x
+    return video.runs.over(lambda _, x: layer(x), (x,), axis=1, width=_widest(layer), into=x)
+
+
+def _attend_frames(layer: nn.Module, x: Tensor, video: Prepared, keep: bool = False) -> Tensor:
+    """Temporal attention, on runs of pixels; `keep` x, which is used again."""
+    if isinstance(layer, nn.Identity):
+        return x
+    pixels = x.flatten(2, 3)
+    out = video.runs.over(
+        lambda _, x: layer(x, video.band), (pixels,), axis=2, width=_widest(layer), into=None if keep else pixels
+    )
+    return out.view_as(x)
+
+
+def _widest(attention: nn.Module) -> int:
+    """Numbers that an attention makes of a token: queries, keys and values, and half as many on the way."""
+    weight = next(value for name, value in attention.named_parameters() if name.endswith("to_qkv.weight"))
+    return 3 * len(weight) // 2
 
 
 def _temporal(c: int, settings: UnetModel) -> Residual:

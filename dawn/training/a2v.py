@@ -71,14 +71,9 @@ class A2vTask:
         noise = torch.randn(x0.shape, generator=generator)
         noisy = self.diffusion.q_sample(x0, t, noise)
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
-        output = self.unet(
-            noisy,
-            t,
-            torch.cat([z_src, face], dim=1),
-            speech=batch.speech * kept,
-            pose=batch.pose * kept,
-            eye=batch.eye * kept,
-        )
+        static = torch.cat([z_src, face], dim=1)
+        told = self.unet.prepare(static, speech=batch.speech * kept, pose=batch.pose * kept, eye=batch.eye * kept)
+        output = self.unet(noisy, t, told)
         return self._parts(x0, output, noisy, t, noise, batch)
 
     def _parts(
