@@ -38,6 +38,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     generate.set_defaults(run_command=_generate)
 
+    released = commands.add_parser("import-released", help="the authors' published weights to a run")
+    released.add_argument("folder", type=Path, metavar="DIR", help="folder that holds the published files")
+    released.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config/released128.yaml"),
+        help="what the weights are for (default: %(default)s)",
+    )
+    released.add_argument("--results", type=Path, default=Path("results"), help="where runs lie (default: %(default)s)")
+    for role in ("lfg", "dawn", "pbnet-pose", "pbnet-eye"):
+        released.add_argument(f"--{role}", type=Path, metavar="FILE", help="take this file, whatever else is in DIR")
+    released.add_argument(
+        "--mask-seed",
+        type=int,
+        default=1234,
+        help="seed of the face-mask embedder, which was never published (default: %(default)s, as published training)",
+    )
+    released.set_defaults(run_command=_import_released)
+
     for name, function, text in (
         ("corpus", _corpus, "list the clips of the corpus"),
         ("dataset", _dataset, "gather clips and features into the dataset"),
@@ -108,6 +127,16 @@ def _generate(options: argparse.Namespace) -> None:
         f"{options.output}: {report['frames']} frames; motion {seconds['motion']:.1f} s, "
         f"decoding {seconds['decode']:.1f} s; synthetic, marked so in its metadata"
     )
+
+
+def _import_released(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from dawn.released.run import import_released, summary
+
+    given = {role: getattr(options, role) for role in ("lfg", "dawn", "pbnet_pose", "pbnet_eye")}
+    named = {role: path for role, path in given.items() if path is not None}
+    report = import_released(options.folder, config, options.results, named=named, mask_seed=options.mask_seed)
+    print(summary(report, Paths.of(config, results=options.results).run))
 
 
 def _corpus(options: argparse.Namespace) -> None:
