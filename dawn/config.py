@@ -127,7 +127,16 @@ class Schedule(Section):
     checkpoint_every: Positive = Field(500, description="steps between checkpoints")
     keep: Positive = Field(1, description="checkpoints kept")
     log_every: Positive = Field(20, description="steps between log lines")
-    threads: Positive = Field(2, description="CPU threads of the stage; part of the result to the last bit")
+    threads: Positive = Field(2, description="CPU threads of a process; part of the result to the last bit")
+    processes: Positive = Field(
+        1, description="processes that share each batch on this machine, one GPU each; a launcher's number comes first"
+    )
+    accumulate: Positive = Field(
+        1, description="passes in which a process computes its share of a batch, to fit its memory"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of what may be computed less exactly (published: half precision on GPUs)"
+    )
 
     @model_validator(mode="after")
     def _length(self) -> Schedule:

@@ -14,6 +14,7 @@ from dawn.models.diffusion import to_data
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask
 from dawn.training.data import ClipStore
+from dawn.training.share import Share
 
 
 class Memory:
@@ -58,7 +59,7 @@ def test_regions_found_once_give_the_targets_of_regions_found_anew() -> None:
     lfg = LatentFlowGenerator(config.lfg.model)
     task = A2vTask(config, config.a2v.stage2, cast(ClipStore, Memory(config)), lfg)
     for step in range(2):  # the second batch meets regions that are kept
-        batch = task._batch(torch.Generator().manual_seed(step))
+        batch, _ = task._batch(Share(0, "a2v_stage2", step, 8, range(8)))
         b, n = batch.frames.shape[:2]
         with torch.no_grad():
             flow, occlusion = lfg.motion(batch.source.repeat_interleave(n, 0), batch.frames.flatten(0, 1))

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,9 +20,12 @@ from torch import nn
 from dawn.config import Schedule
 from dawn.errors import InputError
 from dawn.training.checkpoint import load_weights, save_weights, weights_metadata
-from dawn.training.loop import learning_rate, step_seed, train
+from dawn.training.crew import Crew
+from dawn.training.loop import learning_rate, train
+from dawn.training.share import Share, each_randn, step_seed
 
 SCHEDULE = Schedule(steps=60, batch=4, lr=1e-2, ema=0.9, checkpoint_every=7, log_every=5, threads=1)
+SETTINGS: dict[str, Any] = {"stage": "toy", "schedule": SCHEDULE, "total": 60, "seed": 3, "config": "{}"}
 
 
 class Toy:
@@ -34,10 +38,11 @@ class Toy:
         self.pause = pause
         maker = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 3))
         self.networks: dict[str, nn.Module] = {"maker": maker, "judge": nn.Linear(3, 1)}
+        self.frozen: dict[str, nn.Module] = {}
 
-    def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def loss(self, share: Share, group: int) -> dict[str, torch.Tensor]:
         time.sleep(self.pause)
-        x = torch.randn(4, 3, generator=generator)
+        x = each_randn((3,), share.generators())
         if group == 0:
             self.made = self.networks["maker"](x)
             return {"fit": (self.made - x).square().mean(), "fool": -self.networks["judge"](self.made).mean()}
@@ -46,7 +51,15 @@ class Toy:
 
 def run(out: Path, pause: float = 0.0, fingerprint: str = "same") -> Path:
     return train(
-        Toy(pause), stage="toy", schedule=SCHEDULE, total=60, out=out, seed=3, fingerprint=fingerprint, config="{}"
+        Toy(pause),
+        Crew(),
+        stage="toy",
+        schedule=SCHEDULE,
+        total=60,
+        out=out,
+        seed=3,
+        fingerprint=fingerprint,
+        config="{}",
     )
 
 
@@ -109,12 +122,14 @@ def test_checkpoints_of_other_settings_are_not_continued(tmp_path: Path) -> None
 
 def test_a_diverged_loss_is_an_error_and_writes_no_weights(tmp_path: Path) -> None:
     class Bad(Toy):
-        def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-            parts = super().loss(step, group, generator)
-            return {name: value / 0 for name, value in parts.items()} if step == 11 else parts
+        def loss(self, share: Share, group: int) -> dict[str, torch.Tensor]:
+            parts = super().loss(share, group)
+            return {name: value / 0 for name, value in parts.items()} if share.step == 11 else parts
 
     with pytest.raises(InputError, match="step 11"):
-        train(Bad(), stage="toy", schedule=SCHEDULE, total=60, out=tmp_path, seed=3, fingerprint="x", config="{}")
+        train(
+            Bad(), Crew(), stage="toy", schedule=SCHEDULE, total=60, out=tmp_path, seed=3, fingerprint="x", config="{}"
+        )
     assert not (tmp_path / "weights.safetensors").exists()
 
 
@@ -144,7 +159,7 @@ def test_learning_rate_warms_up_and_follows_the_cosine() -> None:
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
-def test_seeds_differ_by_stage_and_step() -> None:
-    seeds = {step_seed(1, stage, step) for stage in ("lfg", "pbnet") for step in range(50)}
-    assert len(seeds) == 100
+def test_seeds_differ_by_stage_step_and_sample() -> None:
+    seeds = {step_seed(1, stage, step, i) for stage in ("lfg", "pbnet") for step in range(50) for i in range(-1, 3)}
+    assert len(seeds) == 400
     assert all(0 <= seed < 2**63 for seed in seeds)

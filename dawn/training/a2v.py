@@ -21,6 +21,7 @@ from dawn.models.regions import Regions
 from dawn.models.unet3d import UNet3D
 from dawn.training.data import ClipStore, color_jitter, to_float
 from dawn.training.lfg import detail_boxes
+from dawn.training.share import Share, each_randn
 
 
 class Batch(NamedTuple):
@@ -58,17 +59,20 @@ class A2vTask:
         self.latent = config.latent_side
         self.lfg = lfg.eval().requires_grad_(False)
         self.unet, self.mask = build(config)
-        self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.diffusion = GaussianDiffusion(config.a2v.diffusion)
+        self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
+        self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
         self._known: dict[int, Regions] = {}
 
-    def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
-        batch = self._batch(generator)
+    def loss(self, share: Share, group: int) -> dict[str, Tensor]:
+        batch, generators = self._batch(share)
         x0, z_src = self._targets(batch)
-        b, _, n = x0.shape[:3]
-        kept = (torch.rand(b, n, 1, generator=generator) >= self.stage.drop).float()
-        t = torch.randint(self.config.a2v.diffusion.timesteps, (b,), generator=generator)
-        noise = torch.randn(x0.shape, generator=generator)
+        n = x0.shape[2]
+        steps = self.config.a2v.diffusion.timesteps
+        chance = torch.stack([torch.rand(n, 1, generator=generator) for generator in generators])
+        kept = (chance >= self.stage.drop).float().to(share.device)
+        t = torch.cat([torch.randint(steps, (1,), generator=generator) for generator in generators]).to(share.device)
+        noise = each_randn(tuple(x0.shape[1:]), generators).to(share.device)
         noisy = self.diffusion.q_sample(x0, t, noise)
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
         static = torch.cat([z_src, face], dim=1)
@@ -88,8 +92,8 @@ class A2vTask:
             if weight:
                 inside = box_mask(batch.details[:, :, boxes].flatten(0, 1), self.side, self.latent)
                 inside = inside.view(x0.shape[0], 1, *x0.shape[2:])
-                area = inside.sum() if weights.lip_mean else x0.new_tensor(error[:, 0].numel())
-                parts[name] = weight * (error * inside).sum() / (area.clamp(min=1) * x0.shape[1])
+                area = inside.sum((1, 2, 3, 4)).clamp(min=1) if weights.lip_mean else error[0, 0].numel()
+                parts[name] = weight * ((error * inside).sum((1, 2, 3, 4)) / (area * x0.shape[1])).mean()
         if weights.clean:
             clean = self.diffusion.clean(noisy, t, output)
             parts["clean"] = weights.clean * ((self.diffusion.threshold(clean) - x0) ** 2).mean()
@@ -119,17 +123,21 @@ class A2vTask:
     def _regions(self, clip: int) -> Regions:
         """Regions of every frame of a clip, without their heat maps: frames that no jitter changes keep theirs."""
         if clip not in self._known:
-            found = self.lfg.regions(to_float(self.store.frames(clip)))
+            device = next(self.lfg.parameters()).device
+            found = self.lfg.regions(to_float(self.store.frames(clip)).to(device))
             self._known[clip] = found._replace(heatmap=found.heatmap[:, :, :0, :0].clone())
         return self._known[clip]
 
-    def _batch(self, generator: torch.Generator) -> Batch:
+    def _batch(self, share: Share) -> tuple[Batch, list[torch.Generator]]:
+        """The share's clips, cut to the length of the whole batch, and the generators that chose them."""
         low, high = self.stage.frames_min, self.stage.frames_max
-        wanted = int(torch.randint(low, high + 1, (), generator=generator))
-        clips = torch.randint(len(self.store), (self.stage.batch,), generator=generator).tolist()
-        n = min([wanted, *(self.store.length(clip) for clip in clips)])
-        rows = [self._clip(clip, n, generator) for clip in clips]
-        return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
+        n = int(torch.randint(low, high + 1, (), generator=share.common()))
+        every = [share.generator(sample) for sample in range(share.batch)]
+        clips = [int(torch.randint(len(self.store), (), generator=generator)) for generator in every]
+        n = min([n, *(self.store.length(clip) for clip in clips)])
+        rows = [self._clip(clips[sample], n, every[sample]) for sample in share.samples]
+        batch = Batch(*(torch.stack(column).to(share.device) for column in zip(*rows, strict=True)))
+        return batch, [every[sample] for sample in share.samples]
 
     def _clip(self, clip: int, n: int, generator: torch.Generator) -> Batch:
         features = self.store.features(clip)

@@ -28,16 +28,19 @@ class Checkpoints:
         self.keep = keep
 
     def latest(self) -> Path | None:
-        """The newest whole folder of these settings, or None. Leftovers of killed writes and other settings go."""
-        best = None
-        for path in sorted(self.folder.glob("*step-*")):
-            state = path / "state.json"
-            whole = path.name.startswith("step-") and state.is_file()
-            if whole and read_json(state)["fingerprint"] == self.fingerprint:
-                best = path
-            else:
+        """The newest whole folder of these settings, or None."""
+        return max((path for path in self.folder.glob("step-*") if self._usable(path)), default=None)
+
+    def clear(self) -> None:
+        """Remove leftovers of killed writes, and folders of other settings."""
+        for path in self.folder.glob("*step-*"):
+            if not self._usable(path):
                 shutil.rmtree(path)
-        return best
+
+    def _usable(self, path: Path) -> bool:
+        state = path / "state.json"
+        whole = path.name.startswith("step-") and state.is_file()
+        return whole and read_json(state)["fingerprint"] == self.fingerprint
 
     def save(self, step: int, tensors: dict[str, dict[str, Tensor]], optimizer: dict[str, Any], config: str) -> None:
         """Write one folder: a safetensors file for each entry of `tensors`, the optimisers, the resolved config."""

@@ -11,6 +11,7 @@ from dawn.features.store import Features
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.data import ClipStore, color_jitter, to_float
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, pyramid_l1
+from dawn.training.share import Share
 
 # Landmarks that trade places in a mirrored face (68-landmark numbering).
 MIRROR = torch.tensor(
@@ -33,11 +34,13 @@ class LfgTask:
         self.side = config.corpus.resolution
         self.network = LatentFlowGenerator(config.lfg.model)
         self.networks: dict[str, nn.Module] = {"lfg": self.network}
+        self.frozen: dict[str, nn.Module] = {}
         weights = self.schedule.loss
         self.perceptual = Perceptual(weights.scales) if weights.perceptual else None
 
-    def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
-        images, landmarks, boxes = self._batch(generator)
+    def loss(self, share: Share, group: int) -> dict[str, Tensor]:
+        generators = share.generators()
+        images, landmarks, boxes = (part.to(share.device) for part in self._batch(generators))
         source, driving = images[:, 0].contiguous(), images[:, 1].contiguous()
         out = self.network(source, driving)
         weights = self.schedule.loss
@@ -48,11 +51,11 @@ class LfgTask:
             if weight:
                 inside = box_mask(boxes[:, which], self.side, self.side)[:, None]
                 error = (out.prediction - driving).abs().mean(1, keepdim=True) * inside
-                parts[name] = weight * error.sum() / inside.sum().clamp(min=1)
+                parts[name] = weight * (error.sum((1, 2, 3)) / inside.sum((1, 2, 3)).clamp(min=1)).mean()
         if self.perceptual is not None:
             parts["perceptual"] = weights.perceptual * self.perceptual(out.prediction, driving)
         if weights.equivariance_shift or weights.equivariance_affine:
-            shift, affine = Equivariance.losses(out.driving, self.network.region_predictor, driving, generator)
+            shift, affine = Equivariance.losses(out.driving, self.network.region_predictor, driving, generators)
             parts["equivariance_shift"] = weights.equivariance_shift * shift
             parts["equivariance_affine"] = weights.equivariance_affine * affine
         if weights.landmark_guidance:
@@ -60,10 +63,10 @@ class LfgTask:
             parts["landmark_guidance"] = weights.landmark_guidance * both
         return parts
 
-    def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
         """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of driving."""
         images, landmarks = [], []
-        for _ in range(self.schedule.batch):
+        for generator in generators:
             clip = int(torch.randint(len(self.store), (), generator=generator))
             features = self.store.features(clip)
             pair = torch.randint(self.store.length(clip), (2,), generator=generator).tolist()

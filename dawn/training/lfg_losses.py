@@ -12,6 +12,7 @@ from torchvision.models import vgg19
 from dawn.errors import InputError
 from dawn.models.regions import Regions, inverse
 from dawn.models.sampling import coordinate_grid, reduction, warp
+from dawn.training.share import each_randn
 
 VGG19 = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks
@@ -80,30 +81,27 @@ class Perceptual:
 
 
 class Equivariance:
-    """A random smooth map T of the image plane for each of b images: affine plus thin-plate spline (published).
+    """A random smooth map T of the image plane for each of b generators: affine plus thin-plate spline (published).
 
     The affine part is the identity plus N(0, 0.05^2); the spline has 5 x 5 control points with weights N(0, 0.005^2),
     the same displacement along x and y, and kernel r^2 log r of the L1 distance r.
     """
 
-    def __init__(self, batch: int, like: Tensor, generator: torch.Generator, points: int = 5) -> None:
-        def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator).to(like)
-
-        self.theta = torch.eye(2, 3).to(like) + 0.05 * draw(batch, 2, 3)
+    def __init__(self, generators: list[torch.Generator], like: Tensor, points: int = 5) -> None:
+        self.theta = torch.eye(2, 3).to(like) + 0.05 * each_randn((2, 3), generators).to(like)
         self.control = coordinate_grid(points, points, like).flatten(0, 1)
-        self.weights = 0.005 * draw(batch, points**2)
+        self.weights = 0.005 * each_randn((points**2,), generators).to(like)
 
     @classmethod
     def losses(
-        cls, driving_regions: Regions, region_predictor: nn.Module, driving: Tensor, generator: torch.Generator
+        cls, driving_regions: Regions, region_predictor: nn.Module, driving: Tensor, generators: list[torch.Generator]
     ) -> tuple[Tensor, Tensor]:
         """Shift and affine loss: regions must move with the image when T warps it.
 
         mean |mu - T(mu_t)| and mean |I - V| with V = A^-1 J_T(mu_t) A_t up to its sign, for regions (mu, A) of
         `driving` (b, 3, S, S) and (mu_t, A_t) of the warped image.
         """
-        transform = cls(driving.shape[0], driving, generator)
+        transform = cls(generators, driving)
         moved: Regions = region_predictor(transform.warp(driving))
         shift = F.l1_loss(transform(moved.shift), driving_regions.shift)
         value = inverse(driving_regions.affine) @ transform.jacobian(moved.shift) @ moved.affine

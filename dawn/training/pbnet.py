@@ -11,6 +11,7 @@ from dawn.features.store import Features
 from dawn.models.discriminator import PatchDiscriminator
 from dawn.models.pbnet import PBNet
 from dawn.training.data import ClipStore
+from dawn.training.share import Share, each_randn
 
 PARTS = {"motion": slice(0, 8), "pose": slice(0, 6), "eye": slice(6, 8)}
 
@@ -53,35 +54,38 @@ class PbnetTask:
         self.generators = build(config)
         self.judges = {f"judge_{name}": PatchDiscriminator(_width(name)) for name in self.generators}
         self.networks: dict[str, nn.Module] = {**self.generators, **self.judges}
+        self.frozen: dict[str, nn.Module] = {}
         self.groups: tuple[tuple[str, ...], ...] = (tuple(self.generators), tuple(self.judges))
-        self._made: dict[str, tuple[Tensor, Tensor]] = {}
+        self._made: dict[tuple[str, range], tuple[Tensor, Tensor]] = {}
 
-    def loss(self, step: int, group: int, generator: torch.Generator) -> dict[str, Tensor]:
-        return self._judge_loss() if group else self._generator_loss(step, generator)
+    def loss(self, share: Share, group: int) -> dict[str, Tensor]:
+        return self._judge_loss(share) if group else self._generator_loss(share)
 
-    def _generator_loss(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        motion, speech, mask = self._batch(generator)
+    def _generator_loss(self, share: Share) -> dict[str, Tensor]:
+        generators = share.generators()
+        motion, speech, mask = (part.to(share.device) for part in self._batch(generators))
         weights = self.schedule.loss
         parts: dict[str, Tensor] = {}
         for name, net in self.generators.items():
             x = motion[..., PARTS[name]]
             reference = x[:, 0]
             mu, logvar = net.encode(x, speech, mask)
-            noise = torch.randn(mu.shape, generator=generator)
+            noise = each_randn((mu.shape[0], mu.shape[2]), generators).transpose(0, 1).to(share.device)
             output = net.decode(mu + (0.5 * logvar).exp() * noise, speech, reference, mask)
             error = (output - (x - reference[:, None])) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
             fake = (output + reference[:, None]) * mask[..., None]
-            self._made[name] = (x, fake.detach())
+            self._made[name, share.samples] = (x, fake.detach())
             verdict = self.judges[f"judge_{name}"](fake)
             parts[f"{name}/reconstruction"] = weights.reconstruction * _mean(error, mask[..., None])
-            parts[f"{name}/kl"] = self.kl_weight(step) * _mean(kl, mask.T[..., None])
+            parts[f"{name}/kl"] = self.kl_weight(share.step) * _mean(kl.transpose(0, 1), mask[..., None])
             parts[f"{name}/gan"] = weights.gan * F.binary_cross_entropy_with_logits(verdict, torch.ones_like(verdict))
         return parts
 
-    def _judge_loss(self) -> dict[str, Tensor]:
+    def _judge_loss(self, share: Share) -> dict[str, Tensor]:
         parts = {}
-        for name, (true, fake) in self._made.items():
+        for name in self.generators:
+            true, fake = self._made.pop((name, share.samples))
             judge = self.judges[f"judge_{name}"]
             real, made = judge(true), judge(fake)
             parts[f"{name}/judge"] = 0.5 * (
@@ -95,9 +99,9 @@ class PbnetTask:
         start = self.schedule.loss.kl_start * self.total
         return self.schedule.loss.kl * min(1.0, max(0.0, (step - start) / max(1.0, self.total - start)))
 
-    def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
         """Motion (b, n, 8), speech (b, n, c) and validity (b, n), padded with zeros to the longest sequence."""
-        rows = [self._sequence(generator) for _ in range(self.schedule.batch)]
+        rows = [self._sequence(generator) for generator in generators]
         motion = nn.utils.rnn.pad_sequence([row[0] for row in rows], batch_first=True)
         speech = nn.utils.rnn.pad_sequence([row[1] for row in rows], batch_first=True)
         lengths = torch.tensor([len(row[0]) for row in rows])
@@ -121,4 +125,5 @@ def _width(name: str) -> int:
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    return (values * mask).sum() / mask.expand_as(values).sum()
+    """Mean over sequences of the mean over the valid frames and channels of (b, n, c)."""
+    return ((values * mask).sum((1, 2)) / mask.expand_as(values).sum((1, 2))).mean()

@@ -16,6 +16,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 _SHARED_CODE = (
     "dawn/training/loop.py",
+    "dawn/training/share.py",
     "dawn/training/data.py",
     "dawn/training/checkpoint.py",
     "dawn/features/store.py",
@@ -44,6 +45,15 @@ CODE: dict[str, tuple[str, ...]] = {
 CODE["a2v_stage2"] = CODE["a2v_stage1"]
 
 
+# How a batch is divided changes rounding only: a run goes on with another division.
+_DIVISION = {"train": {"processes", "accumulate"}}
+_RESOURCES: Any = {
+    "lfg": _DIVISION,
+    "pbnet": _DIVISION,
+    "a2v": {"stage1": _DIVISION["train"], "stage2": _DIVISION["train"]},
+}
+
+
 def schedule_of(config: Config, stage: str) -> Schedule:
     """The schedule of a stage."""
     schedules: dict[str, Schedule] = {
@@ -55,9 +65,14 @@ def schedule_of(config: Config, stage: str) -> Schedule:
     return schedules[stage]
 
 
+def cores_of(schedule: Schedule) -> int:
+    """CPU cores that a stage keeps busy."""
+    return schedule.threads * schedule.processes
+
+
 def settings_of(config: Config, stage: str) -> dict[str, Any]:
     """The keys that a stage's result depends on, and no others."""
-    tree = config.model_dump(mode="json")
+    tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
     if stage in ("lfg", "pbnet"):
         return common | {stage: tree[stage]}

@@ -14,11 +14,13 @@ from dawn.paths import STAGES, Paths
 from dawn.provenance import code_digest, digest, read_json
 from dawn.training.a2v import A2vTask
 from dawn.training.checkpoint import load_weights
+from dawn.training.crew import crew
 from dawn.training.data import ClipStore
 from dawn.training.lfg import LfgTask
-from dawn.training.loop import Task, step_seed, train
+from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
 from dawn.training.settings import CODE, NEEDS, schedule_of, settings_of
+from dawn.training.share import step_seed
 
 
 def train_stage(config: Config, paths: Paths, stage: str) -> Path:
@@ -38,16 +40,19 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             "needs": {need: sha256_file(_existing(paths.weights(need))) for need in NEEDS[stage]},
         }
     )
-    return train(
-        _task(config, paths, stage, store, total),
-        stage=stage,
-        schedule=schedule,
-        total=total,
-        out=paths.weights(stage).parent,
-        seed=config.seed,
-        fingerprint=fingerprint,
-        config=config.dump(),
-    )
+    task = _task(config, paths, stage, store, total)
+    with crew(schedule.processes, schedule.precision) as members:
+        return train(
+            task,
+            members,
+            stage=stage,
+            schedule=schedule,
+            total=total,
+            out=paths.weights(stage).parent,
+            seed=config.seed,
+            fingerprint=fingerprint,
+            config=config.dump(),
+        )
 
 
 def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int) -> Task:

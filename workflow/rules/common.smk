@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 from dawn import config as configuration
+from dawn.baselines.declaration import declared
+from dawn.baselines.place import Place, present
 from dawn.media.files import atomic_path
 from dawn.paths import METHODS, STAGES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
-from dawn.training.settings import CODE, LFG_CODE, NEEDS, schedule_of, settings_of
+from dawn.training.settings import CODE, LFG_CODE, NEEDS, cores_of, schedule_of, settings_of
 from eval.sources import MEASURING as MEASURE_CODE
 from snakemake.exceptions import WorkflowError
 
@@ -27,8 +29,6 @@ if not CONFIG_FILE.is_file():
     with atomic_path(CONFIG_FILE) as aside:
         aside.write_text(CONFIG.dump(), encoding="utf-8")
 SHARDS = list(range(CONFIG.corpus.shards))
-MEASURED = ("gt", "dawn", "still", "other_speech")
-
 # Commands of this environment are found whether or not it is activated. The allocator keeps the memory of one training
 # step for the next, which saves a tenth of the time on CPUs.
 shell.prefix(
@@ -58,5 +58,9 @@ def settings(*names):
 for index in SHARDS:
     forget_incomplete(P.shard("clips", index), P.clips, ".mp4")
     forget_incomplete(P.shard("features", index), P.features, ".safetensors")
-for method in METHODS:
+for method in (*METHODS, *declared()):
     forget_incomplete(P.videos_report(method), P.videos(method), ".mp4")
+
+# The baselines of this run: those that a person has set up, or given videos of. Nothing else puts a row into a table.
+BASELINES = present(P)
+MEASURED = ("gt", "dawn", "still", "other_speech", *BASELINES)

@@ -22,7 +22,7 @@ rule train:
     priority: 10
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: schedule_of(CONFIG, wildcards.stage).threads
+    threads: lambda wildcards: cores_of(schedule_of(CONFIG, wildcards.stage))
     params:
         settings=lambda wildcards: digest(settings_of(CONFIG, wildcards.stage)),
         code=lambda wildcards: code_digest(*CODE[wildcards.stage]),
