@@ -74,10 +74,34 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("stage", choices=STAGES)
     videos = _workflow_step(commands.add_parser("videos", help="make the test videos of one method"), _videos)
     videos.add_argument("method", choices=METHODS)
+    weights = commands.add_parser("weights", help="list, check and fetch the weights of networks")
+    weights.add_argument(
+        "--for",
+        dest="purposes",
+        nargs="+",
+        default=[],
+        metavar="WHAT",
+        help="only those of a configuration (hdtf128), of the metrics, or one by its name; absent ones are an error",
+    )
+    weights.add_argument("--mirror", type=Path, metavar="DIR", help="folder to copy absent files from")
+    weights.add_argument("--fetch", action="store_true", help="fetch absent files from their publishers")
+    weights.set_defaults(run_command=_weights)
+    _baseline_commands(commands.add_parser("baseline", help="the systems that DAWN is compared with"))
     commands.add_parser("schema", help="print the JSON schema of the configuration").set_defaults(
         run_command=lambda _: print(schema(), end="")
     )
     return parser
+
+
+def _baseline_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="which there are, their terms, and which are set up")
+    listing.set_defaults(run_command=_baseline_list)
+    check = commands.add_parser("check", help="what running one still needs")
+    check.set_defaults(run_command=_baseline_check)
+    run = _workflow_step(commands.add_parser("run", help="make or take the test videos of one"), _baseline_run)
+    for one in (check, run):
+        one.add_argument("name", metavar="NAME", help="as 'dawn baseline list' names it")
 
 
 def _workflow_step(
@@ -95,6 +119,31 @@ def _setup(options: argparse.Namespace) -> tuple[Config, Paths]:
     return config, Paths.of(config)
 
 
+def _weights(options: argparse.Namespace) -> None:
+    from dawn import weights
+
+    names = weights.chosen(options.purposes)
+    absent = weights.provide(names, options.mirror, options.fetch)
+    wrong = []
+    for name in names:
+        entry, status = weights.registry()[name], weights.status_of(name)
+        size = f"{entry.size / 1e6:.0f} MB" if entry.size else "size unknown"
+        print(f"{status.state:10}  {name}: {entry.what} ({size}; {entry.terms})")
+        if status.found is not None:
+            print(f"{'':12}{status.found.path}")
+        elif entry.package is None:
+            print(f"{'':12}{entry.url}")
+        if status.state == "wrong hash" and status.found is not None:
+            wrong.append(f"{status.found.path} has sha256 {status.found.sha256}, expected {status.expected}")
+    print(f"{'store':10}  {weights.store()}")
+    if wrong:
+        raise InputError(f"wrong weights: {'; '.join(wrong)}")
+    if absent and (options.purposes or options.fetch):
+        raise weights.MissingWeights(
+            f"absent: {', '.join(absent)}; add --fetch to fetch them, --mirror DIR to copy them from a folder"
+        )
+
+
 # Heavy libraries are imported by the command that needs them, so that `dawn --help` and errors answer at once.
 def _generate(options: argparse.Namespace) -> None:
     if options.output.suffix.lower() != ".mp4":
@@ -103,18 +152,6 @@ def _generate(options: argparse.Namespace) -> None:
     from dawn.generation.talk import generate
 
     report = generate(
-    weights = commands.add_parser("weights", help="list, check and fetch the weights of networks")
-    weights.add_argument(
-        "--for",
-        dest="purposes",
-        nargs="+",
-        default=[],
-        metavar="WHAT",
-        help="only those of a configuration (hdtf128), of the metrics, or one by its name; absent ones are an error",
-    )
-    weights.add_argument("--mirror", type=Path, metavar="DIR", help="folder to copy absent files from")
-    weights.add_argument("--fetch", action="store_true", help="fetch absent files from their publishers")
-    weights.set_defaults(run_command=_weights)
         Networks.load(options.run),
         options.portrait,
         options.speech,
@@ -144,31 +181,6 @@ def _corpus(options: argparse.Namespace) -> None:
 
     config, paths = _setup(options)
     prepare(config.corpus, paths.corpus)
-
-
-def _weights(options: argparse.Namespace) -> None:
-    from dawn import weights
-
-    names = weights.chosen(options.purposes)
-    absent = weights.provide(names, options.mirror, options.fetch)
-    wrong = []
-    for name in names:
-        entry, status = weights.registry()[name], weights.status_of(name)
-        size = f"{entry.size / 1e6:.0f} MB" if entry.size else "size unknown"
-        print(f"{status.state:10}  {name}: {entry.what} ({size}; {entry.terms})")
-        if status.found is not None:
-            print(f"{'':12}{status.found.path}")
-        elif entry.package is None:
-            print(f"{'':12}{entry.url}")
-        if status.state == "wrong hash" and status.found is not None:
-            wrong.append(f"{status.found.path} has sha256 {status.found.sha256}, expected {status.expected}")
-    print(f"{'store':10}  {weights.store()}")
-    if wrong:
-        raise InputError(f"wrong weights: {'; '.join(wrong)}")
-    if absent and (options.purposes or options.fetch):
-        raise weights.MissingWeights(
-            f"absent: {', '.join(absent)}; add --fetch to fetch them, --mirror DIR to copy them from a folder"
-        )
 
 
 def _clips(options: argparse.Namespace) -> None:
@@ -206,6 +218,41 @@ def _videos(options: argparse.Namespace) -> None:
     from dawn.generation.testset import make_videos
 
     make_videos(*_setup(options), options.method)
+
+
+def _baseline_list(_: argparse.Namespace) -> None:
+    from dawn.baselines.declaration import declared
+    from dawn.baselines.place import Place, missing
+
+    for name, baseline in declared().items():
+        place = Place.of(name)
+        lines, videos = missing(baseline, place), len(place.videos())
+        state = f"{len(lines)} things missing" if lines else "set up"
+        print(f"{name:<16}{baseline.citation.year}  {state}, {videos} videos made elsewhere in {place.home}")
+        print(f"{'':<16}code: {baseline.licence.code or 'not verified'}")
+        print(f"{'':<16}weights: {baseline.licence.weights or 'not verified'}")
+
+
+def _baseline_check(options: argparse.Namespace) -> None:
+    from dawn.baselines.declaration import load as load_baseline
+    from dawn.baselines.place import Place, missing
+
+    lines = missing(load_baseline(options.name), Place.of(options.name))
+    for line in lines:
+        print(f"{options.name}: {line}")
+    if lines:
+        raise InputError(f"{options.name} is not set up; missing: {len(lines)} (docs/baselines.md)")
+    print(f"{options.name}: set up")
+
+
+def _baseline_run(options: argparse.Namespace) -> None:
+    from dawn.baselines.declaration import load as load_baseline
+    from dawn.baselines.place import Place
+
+    baseline = load_baseline(options.name)
+    from dawn.baselines.videos import make_videos
+
+    make_videos(options.name, baseline, *_setup(options), Place.of(options.name))
 
 
 def _reconstruct(options: argparse.Namespace) -> None:

@@ -58,8 +58,10 @@ class Paths:
         return self.run / stage / "weights.safetensors"
 
     def videos(self, method: str) -> Path:
-        """Folder of generated test videos: DAWN's own, or those of a control."""
-        return self.run / "videos" if method == "dawn" else self.run / "controls" / method
+        """Folder of generated test videos: DAWN's own, those of a control, or those of a baseline."""
+        if method == "dawn":
+            return self.run / "videos"
+        return self.run / ("controls" if method in METHODS else "baselines") / method
 
     def videos_report(self, method: str) -> Path:
         """What is in that folder, with hashes."""

@@ -1,0 +1,201 @@
+"""What is declared of each baseline, in one file each below ``config/baselines``.
+
+A declaration names upstream's code, terms, environment, weights and command line as upstream documents them. What could
+not be verified is null, or is listed under ``unverified``.
+"""
+
+from __future__ import annotations
+
+import functools
+import string
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from dawn.config import Section
+from dawn.errors import InputError
+from dawn.provenance import ROOT, digest
+
+FOLDER = ROOT / "config/baselines"
+PLACEHOLDERS = ("python", "portrait", "speech", "output", "folder", "name")
+
+
+def _template(text: str) -> str:
+    """`text`, whose placeholders must be known."""
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+    except ValueError as error:
+        raise ValueError(f"{text!r} has a brace without its partner ({error})") from None
+    unknown = next((field for field in fields if field not in PLACEHOLDERS), None)
+    if unknown is not None:
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        raise ValueError(f"unknown placeholder {{{unknown}}} in {text!r}; known: {known}")
+    return text
+
+
+def _inside(text: str) -> str:
+    """`text`, which must be a path below the checkout."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{text!r} leaves the checkout; give a path relative to it")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1)]
+Template = Annotated[Text, AfterValidator(_template)]
+Inside = Annotated[Text, AfterValidator(_inside)]
+
+
+class Citation(Section):
+    authors: Text
+    title: Text
+    venue: Text
+    year: int = Field(ge=2000, le=2100)
+    url: str = Field(pattern=r"^https://")
+
+
+class Upstream(Section):
+    repository: str = Field(pattern=r"^https://[^\s]+$", description="what to clone")
+    commit: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="what to check out; null: not verified")
+
+
+class Licence(Section):
+    """Terms as upstream states them; null where it states none that could be verified."""
+
+    code: Text | None
+    weights: Text | None
+
+
+class Environment(Section):
+    """What upstream documents; the interpreter is a folder of the person's, never ours."""
+
+    python: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = Field(
+        description="versions that upstream documents; empty: it names none"
+    )
+    requirements: tuple[Inside, ...] = Field(description="requirement files in the checkout")
+    also: tuple[Text, ...] = Field((), description="what upstream installs besides")
+    programs: tuple[Text, ...] = Field((), description="programs that must be on PATH")
+    gpu: bool | None = Field(description="whether it needs a CUDA GPU; null: not verified")
+
+
+class Weight(Section):
+    file: Inside = Field(description="where it lies in the checkout")
+    source: Text = Field(description="where upstream says it comes from")
+
+
+class Native(Section):
+    """What the system itself makes; null where it follows the portrait."""
+
+    side: int | None = Field(ge=32, description="pixels")
+    fps: float = Field(gt=0, description="frames a second")
+
+
+class Crop(Section):
+    """How the first frame of a clip becomes the portrait."""
+
+    rule: Literal["clip", "aligned"] = Field(
+        description="clip: the frame as it is; aligned: a square around the face, for systems that take nothing else"
+    )
+    side: int = Field(ge=32, le=2048, description="side of the portrait, pixels")
+    face: float | None = Field(
+        None, gt=0, le=1, description="aligned: height of the landmark box, brows to chin, in sides of the square"
+    )
+
+    @model_validator(mode="after")
+    def _face(self) -> Crop:
+        if (self.rule == "aligned") != (self.face is not None):
+            raise ValueError("face goes with rule: aligned, and only with it")
+        return self
+
+
+class Baseline(Section):
+    """One system: placeholders in `command`, `output` and `files` are filled in for each clip.
+
+    {python} is the interpreter, {portrait} a PNG file, {speech} a WAV file (16 kHz, mono), {folder} a folder for this
+    clip alone, {output} an MP4 path in it, {name} the stem of portrait and speech. The command runs in the checkout;
+    `output` (a glob, relative to the checkout) finds the one video that it made.
+    """
+
+    title: Text
+    citation: Citation
+    upstream: Upstream
+    licence: Licence
+    environment: Environment
+    weights: tuple[Weight, ...]
+    files: dict[Inside, dict[str, Any]] = Field({}, description="YAML files written into {folder} before the command")
+    command: tuple[Template, ...] = Field(min_length=1)
+    output: Template
+    native: Native
+    crop: Crop
+    ranked: bool = Field(True, description="whether the tables rank it")
+    remark: Text | None = Field(None, description="what a reader of the table must know of its row")
+    notes: tuple[Text, ...] = ()
+    unverified: tuple[Text, ...] = Field((), description="what upstream's documentation left open")
+
+    @model_validator(mode="after")
+    def _inputs(self) -> Baseline:
+        texts = [*self.command, *(text for tree in self.files.values() for text in _texts(tree))]
+        for text in texts:
+            _template(text)
+        for needed in ("{portrait}", "{speech}"):
+            if not any(needed in text for text in texts):
+                raise ValueError(f"neither command nor files use {needed}")
+        return self
+
+    def cause(self) -> str:
+        """Digest of what a video depends on; terms, notes and where things come from are no part of it."""
+        tree = self.model_dump(mode="json")
+        return digest([tree[key] for key in ("files", "command", "output", "crop")] + [self.upstream.commit])
+
+
+def fill(value: Any, given: Mapping[str, str]) -> Any:
+    """`value` (text, or a tree of mappings and lists) with its placeholders replaced."""
+    if isinstance(value, str):
+        return value.format_map(dict(given))
+    if isinstance(value, dict):
+        return {fill(key, given): fill(item, given) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, given) for item in value]
+    return value
+
+
+def names(folder: Path = FOLDER) -> tuple[str, ...]:
+    """Names of the declared baselines, alphabetically."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def load(name: str, folder: Path = FOLDER) -> Baseline:
+    """The declaration of one baseline. Raises InputError naming the file and the first bad key."""
+    if name not in names(folder):
+        raise InputError(f"no baseline {name!r}; there are: {', '.join(names(folder)) or 'none'}")
+    path = folder / f"{name}.yaml"
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Baseline.model_validate(tree)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {key}: {problem}") from None
+
+
+@functools.cache
+def declared() -> dict[str, Baseline]:
+    """All baselines by name, oldest paper first."""
+    found = {name: load(name) for name in names()}
+    return dict(sorted(found.items(), key=lambda item: (item[1].citation.year, item[0])))
+
+
+def _texts(tree: Any) -> list[str]:
+    if isinstance(tree, str):
+        return [tree]
+    if isinstance(tree, dict):
+        return [text for pair in tree.items() for part in pair for text in _texts(part)]
+    if isinstance(tree, list):
+        return [text for item in tree for text in _texts(item)]
+    return []
