@@ -14,6 +14,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/generate.smk"
+include: "workflow/rules/baselines.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
@@ -37,5 +38,5 @@ rule all:
         P.dataset,
         expand(P.clips / "shards/{stage}-{shard}.json", stage=["clips", "features"], shard=SHARDS),
         [P.weights(stage) for stage in STAGES],
-        [P.videos_report(method) for method in METHODS],
+        [P.videos_report(method) for method in (*METHODS, *BASELINES)],
         [P.scores(method) / "scores.json" for method in MEASURED],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dawn.baselines.declaration import declared
 from eval import bas, blink
 from eval.backbones import dlib_face, efficientnet, i3d, syncnet
 
@@ -60,11 +61,10 @@ METHODS = {
     "other_speech": "DAWN, other speech",
     "commanded": "DAWN, true pose and blink",
     "dawn": "DAWN",
-    "audio2head": "Audio2Head",
-    "sadtalker": "SadTalker",
-    "diffused_heads": "Diffused Heads",
-    "wav2lip": "Wav2Lip",
-    "dreamtalk": "DreamTalk",
-    "echomimic": "EchoMimic",
-    "hallo": "Hallo",
+    **{name: baseline.title for name, baseline in declared().items()},
 }
+# Rows that are there to read the others by.
+UNRANKED = {"gt", "still", "other_speech", "commanded"} | {
+    name for name, baseline in declared().items() if not baseline.ranked
+}
+REMARKS = {name: baseline.remark for name, baseline in declared().items() if baseline.remark}

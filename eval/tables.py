@@ -1,7 +1,8 @@
 """Scores of several methods to one table, with the paper's own rows beside them.
 
-Written four times: tidy CSV (one figure a row), Markdown, LaTeX (booktabs) and nested JSON. Scores that were measured
-with other settings, clips, true videos, weights or code than their neighbours are refused: a table never mixes causes.
+Written four times: tidy CSV (one figure a row), Markdown, LaTeX (booktabs) and nested JSON. As in the paper, the best
+of the ranked rows of a data set is bold and the second best underlined. Scores that were measured with other settings,
+clips, true videos, weights or code than their neighbours are refused: a table never mixes causes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.provenance import read_json, write_json
-from eval.columns import COLUMNS, METHODS, Column
+from eval.columns import COLUMNS, METHODS, REMARKS, UNRANKED, Column
 from eval.measure import settings_digest
 
 PAPER = Path(__file__).with_name("paper.csv")
@@ -134,14 +135,48 @@ def blocks(figures: Sequence[Figure]) -> dict[tuple[str, str], dict[str, dict[st
     return blocks
 
 
+def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Column]) -> dict[tuple[str, str], int]:
+    """(method, metric) -> 1 for the best, 2 for the second best of the ranked rows of one data set.
+
+    Rows that are only there to be read by, and baselines that the paper does not rank, get no rank and take none away.
+    A column that is best near the true videos is ranked by the distance from them. Equal figures share a rank; where
+    only one row is ranked, none is.
+    """
+    ranks: dict[tuple[str, str], int] = {}
+    for column in columns:
+        values = {
+            method: row[column.key].value
+            for method, row in rows.items()
+            if method not in UNRANKED and column.key in row and math.isfinite(row[column.key].value)
+        }
+        true = rows.get("gt", {}).get(column.key)
+        if column.better == "up":
+            values = {method: -value for method, value in values.items()}
+        elif column.better == "near":
+            values = {} if true is None else {method: abs(value - true.value) for method, value in values.items()}
+        if len(values) < 2:
+            continue
+        for method, value in values.items():
+            rank = 1 + sum(other < value for other in values.values())
+            if rank <= 2:
+                ranks[method, column.key] = rank
+    return ranks
+
+
 def _markdown(config: Config, figures: Sequence[Figure], columns: Sequence[Column]) -> str:
     lines = [
         "| Data | Method | " + " | ".join(f"{column.label}{_ARROWS[column.better]}" for column in columns) + " |",
         "| --- | --- |" + " ---: |" * len(columns),
     ]
     for (source, dataset), methods in blocks(figures).items():
+        ranks = ranking(methods, columns)
         for method, row in methods.items():
-            cells = [cell(row.get(column.key), column) for column in columns]
+            cells = [
+                _marked(
+                    cell(row.get(column.key), column), ranks.get((method, column.key)), ("**", "**"), ("<u>", "</u>")
+                )
+                for column in columns
+            ]
             where = dataset if source == "ours" else f"{dataset} (paper)"
             lines.append(f"| {where} | {METHODS.get(method, method)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in notes(config, figures)) + "\n"
@@ -160,6 +195,10 @@ def notes(config: Config, figures: Sequence[Figure]) -> list[str]:
     for column in COLUMNS:
         if any(figure.metric == column.key for figure in ours):
             lines.append(f"{column.label}: {column.note} ({column.backbone}).")
+    if any(ranking(rows, COLUMNS) for rows in blocks(figures).values()):
+        lines.append("Bold: the best of the rows of a data set; underlined: the second best.")
+    shown = {figure.method for figure in figures}
+    lines += [f"{METHODS[method]}: {remark}." for method, remark in REMARKS.items() if method in shown]
     chance = {figure.method: figure.value for figure in ours if figure.metric == "bas_null"}
     if chance:
         values = ", ".join(f"{METHODS.get(method, method)} {value:.3f}" for method, value in chance.items())
@@ -176,8 +215,9 @@ def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
     ]
     for (source, dataset), methods in blocks(figures).items():
         lines.append(r"\midrule")
+        ranks = ranking(methods, columns)
         for method, row in methods.items():
-            cells = [_tex_cell(row.get(column.key), column) for column in columns]
+            cells = [_tex_cell(row.get(column.key), column, ranks.get((method, column.key))) for column in columns]
             where = dataset if source == "ours" else f"{dataset} (paper)"
             lines.append(" & ".join([_escape(where), _escape(METHODS.get(method, method)), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
@@ -199,10 +239,17 @@ def cell(figure: Figure | None, column: Column) -> str:
     return f"{text} [{figure.low:.{column.digits}f}, {figure.high:.{column.digits}f}]"
 
 
-def _tex_cell(figure: Figure | None, column: Column) -> str:
-    text = cell(figure, column)
+def _marked(text: str, rank: int | None, best: tuple[str, str], second: tuple[str, str]) -> str:
+    """`text`, whose value (without the interval) is marked when it is best or second best."""
+    value, bracket, interval = text.partition(" [")
+    before, after = {1: best, 2: second}.get(rank or 0, ("", ""))
+    return before + value + after + bracket + interval
+
+
+def _tex_cell(figure: Figure | None, column: Column, rank: int | None) -> str:
     if figure is None:
         return "--"
+    text = _marked(cell(figure, column), rank, (r"\textbf{", "}"), (r"\underline{", "}"))
     value, bracket, interval = text.partition(" [")
     return rf"{value} {{\scriptsize [{interval}}}" if bracket else value
 

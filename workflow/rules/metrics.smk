@@ -1,8 +1,8 @@
 """Measures.
 
-Needs the true clips of features.smk and the videos of generate.smk. Gives results/<run>/syncnet.safetensors (the lip-sync
-judge), results/<run>/scores/<method>/ (one row a clip, pooled scores with intervals, provenance) and
-results/<run>/quality.json (did the networks learn).
+Needs the true clips of features.smk and the videos of generate.smk and baselines.smk. Gives
+results/<run>/syncnet.safetensors (the lip-sync judge), results/<run>/scores/<method>/ (one row a clip, pooled scores with
+intervals, provenance) and results/<run>/quality.json (did the networks learn).
 """
 
 MEASURING = ("evaluate", "features", "corpus.fps")

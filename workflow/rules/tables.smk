@@ -5,7 +5,8 @@ the run that was asked for last. A table of scores that do not belong together f
 """
 
 SUFFIXES = (".csv", ".md", ".tex", ".json")
-ROWS = ("gt", "still", "other_speech", "dawn")
+ROWS = ("gt", "still", "other_speech", *BASELINES, "dawn")
+DECLARATIONS = [f"config/baselines/{name}.yaml" for name in declared()]  # names, ranks and remarks of the rows
 
 
 rule table1:
@@ -19,7 +20,7 @@ rule table1:
         "../../environment.yml"
     params:
         settings=settings("evaluate.metrics", "evaluate.paper_dataset"),
-        code=code_digest("eval/tables.py", "eval/columns.py"),
+        code=code_digest("eval/tables.py", "eval/columns.py", *DECLARATIONS),
         scores=[f"{method}={P.scores(method)}" for method in ROWS],
         out=P.run / "table1",
     message:
