@@ -168,6 +168,10 @@ class LfgModel(Section):
     bottleneck_blocks: Positive = Field(6, description="residual blocks in the latent space")
     regions: Positive = Field(10, description="regions K")
     temperature: float = Field(0.1, gt=0, description="softmax temperature of the region heat maps")
+    aligned_sampling: bool = Field(
+        False,
+        description="sample where grids point, so that the identity grid is no motion (published: no; enlarges by 4/S)",
+    )
     region_predictor: Hourglass = Hourglass(expansion=32)
     background_predictor: Hourglass = Hourglass(expansion=32, scale=1.0)
     flow_predictor: Hourglass = Hourglass()

@@ -309,6 +309,16 @@ def generators(count: int, seed: int = 0) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(100 * seed + k) for k in range(count)]
 
 
+def test_aligned_sampling_of_the_identity_grid_is_no_motion() -> None:
+    picture = images(0, 2)
+    side = picture.shape[-1]
+    small = coordinate_grid(side // 4, side // 4, picture).permute(2, 0, 1).expand(2, -1, -1, -1)
+    grid = resize(small, side, aligned=True).permute(0, 2, 3, 1)
+    torch.testing.assert_close(warp(picture, grid, aligned=True), picture, rtol=0, atol=1e-5)
+    published = warp(picture, resize(small, side).permute(0, 2, 3, 1))
+    assert (published - picture).abs().mean() > 0.05
+
+
 def test_jacobian_of_the_random_map() -> None:
     like = torch.zeros(1, dtype=torch.float64)
     transform = Equivariance(generators(2), like)

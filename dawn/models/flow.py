@@ -41,6 +41,7 @@ class FlowPredictor(nn.Module):
         self.mask = nn.Conv2d(self.hourglass.out_channels, candidates, 7, padding=3)
         self.occlusion = nn.Conv2d(self.hourglass.out_channels, 1, 7, padding=3)
         self.down = AntiAlias(sizes.scale)
+        self.aligned = config.aligned_sampling
 
     def forward(self, source: Tensor, source_regions: Regions, driving_regions: Regions, background: Tensor) -> Flow:
         """Motion from source (b, 3, S, S) to driving, q = S / 4; `background` is (b, 2, 3)."""
@@ -54,7 +55,7 @@ class FlowPredictor(nn.Module):
         )
         motions = candidate_motions(source_regions, driving_regions, background, grid)
         # The candidates stand below one another in a tall grid: one call samples all of them.
-        warped = warp(small, motions.flatten(1, 2)).unflatten(2, (-1, h)).transpose(1, 2)
+        warped = warp(small, motions.flatten(1, 2), aligned=self.aligned).unflatten(2, (-1, h)).transpose(1, 2)
         features = self.hourglass(torch.cat([heatmaps[:, :, None], warped], dim=2).flatten(1, 2))
         # Both heads in one convolution: a single output channel costs as much as sixteen.
         weight, bias = (

@@ -25,6 +25,7 @@ class Generator(nn.Module):
     def __init__(self, config: LfgModel) -> None:
         super().__init__()
         channels = [min(config.max_features, config.expansion * 2**i) for i in range(HALVINGS + 1)]
+        self.aligned = config.aligned_sampling
         self.pixelwise_flow_predictor = FlowPredictor(config)
         self.first = SameBlock(3, channels[0], kernel=7)
         self.down_blocks = nn.ModuleList(DownBlock(channels[i], channels[i + 1]) for i in range(HALVINGS))
@@ -48,10 +49,10 @@ class Generator(nn.Module):
         """
         planes = torch.cat([flow.permute(0, 3, 1, 2), occlusion], dim=1)
         grid, keep = flow, occlusion
-        moved = warp(features[-1], grid)
+        moved = warp(features[-1], grid, aligned=self.aligned)
         out = torch.lerp(self.bottleneck(moved * keep), moved, keep)
         for block, skip in zip(self.up_blocks, reversed(features[:-1]), strict=True):
-            resized = resize(planes, skip.shape[-1])
+            resized = resize(planes, skip.shape[-1], self.aligned)
             grid, keep = resized[:, :2].permute(0, 2, 3, 1), resized[:, 2:]
-            out = torch.lerp(block(out), warp(skip, grid), keep)
-        return torch.lerp(self.final(out).sigmoid(), warp(source, grid), keep)
+            out = torch.lerp(block(out), warp(skip, grid, aligned=self.aligned), keep)
+        return torch.lerp(self.final(out).sigmoid(), warp(source, grid, aligned=self.aligned), keep)

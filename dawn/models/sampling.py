@@ -1,7 +1,8 @@
 """Image geometry that the latent flow generator is built on: grids, warps, resizing and anti-aliased reduction.
 
-Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. As published, sampling nevertheless takes -1 and 1 for
-the outer edges of the image: the identity grid enlarges by a hair and darkens the border. Trained weights depend on it.
+Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. The published networks nevertheless sample as if -1 and 1
+were the outer edges of the image: the identity grid enlarges, by 1 / 32 at 128 pixels, and darkens the border. Their
+weights depend on it. With `aligned`, sampling and resizing follow the grids, and the identity grid is no motion.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
-def warp(x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zeros") -> Tensor:
+def warp(
+    x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zeros", aligned: bool = False
+) -> Tensor:
     """Bilinear samples (b, c, h, w) of x (b or 1, c, H, W) at the positions `grid` (b, h, w, 2)."""
-    return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=padding, align_corners=False)
+    return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=padding, align_corners=aligned)
 
 
-def resize(x: Tensor, side: int) -> Tensor:
+def resize(x: Tensor, side: int, aligned: bool = False) -> Tensor:
     """Bilinear (b, c, h, h) to (b, c, side, side), not anti-aliased."""
     if x.shape[-1] == side:
         return x
-    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=aligned)
 
 
 class AntiAlias(nn.Module):
