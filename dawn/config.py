@@ -25,6 +25,7 @@ class ConfigError(InputError):
 Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Section(BaseModel):
@@ -192,6 +193,11 @@ class LfgLoss(Section):
     landmark_guidance: Weight = Field(
         0.0,
         description="our own: draws region k to the k-th group of landmarks, which shortens training; 0 in the paper",
+    )
+    guidance_until: Fraction = Field(
+        1.0,
+        description="share of training in which landmark_guidance falls linearly to zero: landmarks are found with an "
+        "error, which regions would keep",
     )
 
 
@@ -389,7 +395,23 @@ class Generate(Section):
         80, description="A2V local attention, frames; each frame sees half on either side (paper 4.1)"
     )
     pbnet_window: Positive | None = Field(400, description="PBNet local attention, frames (paper 4.1)")
-    batch_frames: Positive = Field(64, description="frames decoded at once; changes speed and memory, never the video")
+    solver: Literal["ddim", "dpm++"] = Field(
+        "ddim",
+        description="DDIM (published), or DPM-Solver++ 2M, which draws no noise after the start and needs fewer steps",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of products in U-Net and decoder; bfloat16 is faster and inexact"
+    )
+    compile: bool = Field(
+        False, description="compile the U-Net for this machine first: takes minutes, needs a C++ compiler on a CPU"
+    )
+    device: Device = Field("auto", description="auto: CUDA if there is one, else MPS, else CPU")
+    max_memory: str | None = Field(
+        None,
+        pattern=r"^\d+(\.\d+)? ?(MiB|GiB|MB|GB)$",
+        description="memory of the process at most, such as 4GiB (of the GPU, on one); work is split to keep to it",
+    )
+    batch_frames: Positive = Field(4, description="frames decoded at once; changes speed and memory, never the video")
     threads: Positive = Field(2, description="CPU threads")
 
     @model_validator(mode="after")

@@ -28,8 +28,9 @@ class LfgTask:
 
     groups: tuple[tuple[str, ...], ...] = (("lfg",),)
 
-    def __init__(self, config: Config, store: ClipStore) -> None:
+    def __init__(self, config: Config, store: ClipStore, total: int) -> None:
         self.schedule = config.lfg.train
+        self.total = total
         self.store = store
         self.side = config.corpus.resolution
         self.network = LatentFlowGenerator(config.lfg.model)
@@ -58,10 +59,16 @@ class LfgTask:
             shift, affine = Equivariance.losses(out.driving, self.network.region_predictor, driving, generators)
             parts["equivariance_shift"] = weights.equivariance_shift * shift
             parts["equivariance_affine"] = weights.equivariance_affine * affine
-        if weights.landmark_guidance:
+        guidance = self.guidance_weight(share.step)
+        if guidance:
             both = landmark_guidance(out.source, landmarks[:, 0]) + landmark_guidance(out.driving, landmarks[:, 1])
-            parts["landmark_guidance"] = weights.landmark_guidance * both
+            parts["landmark_guidance"] = guidance * both
         return parts
+
+    def guidance_weight(self, step: int) -> float:
+        """Weight of the landmark guidance: falls linearly from its start to zero."""
+        weights = self.schedule.loss
+        return weights.landmark_guidance * max(0.0, 1 - step / max(1.0, weights.guidance_until * self.total))
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
         """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of driving."""

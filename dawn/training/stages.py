@@ -57,7 +57,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
 
 def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int) -> Task:
     if stage == "lfg":
-        return LfgTask(config, store)
+        return LfgTask(config, store, total)
     if stage == "pbnet":
         return PbnetTask(config, store, total)
     lfg = LatentFlowGenerator(config.lfg.model)
