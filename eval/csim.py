@@ -1,7 +1,9 @@
 """Identity similarity: cosine of face embeddings of a generated frame and the true frame of the same index.
 
 The true videos scoring 1 in the paper implies this pairing. The paper embeds with ArcFace; the column is named after
-the network that was used here.
+the network that was used here, and its preprocessing (:mod:`eval.backbones.cards`) moves the number as much: which
+detector, which alignment, the largest face of each frame on its own. A frame in which no face was found is counted,
+never skipped in silence.
 """
 
 from __future__ import annotations
@@ -23,6 +25,12 @@ class Similarity:
     csim: float
     compared: int
     failed: int
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of the paired frames without a face in one of the two; NaN for no frames."""
+        total = self.compared + self.failed
+        return self.failed / total if total else float("nan")
 
 
 def csim(real: NDArray[np.floating], fake: NDArray[np.floating]) -> Similarity:

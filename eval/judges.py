@@ -86,19 +86,13 @@ class Judges:
         arrays["audio_beats"] = bas.audio_beats(audio, fps=FPS)
         return Measured(features, arrays)
 
-    @torch.inference_mode()
     def _sync_embeddings(
         self, frames: NDArray[np.uint8], features: Features, audio: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        count = lse.window_count(len(frames), len(audio))
-        if not count or not features.found.any():
-            empty = np.empty((0, self._sync.size), np.float32)
-            return empty, empty
-        mouths = mouth_crops(frames, features.landmarks, features.found, self._sync.side)
-        video = torch.from_numpy(mouths).permute(3, 0, 1, 2)[None].float()
-        lips = self._sync.embed_lips(video)[0, :count]
-        sound = self._sync.embed_sound(torch.from_numpy(lse.audio_windows(lse.mfcc(audio), count)))
-        return lips.numpy(), sound.numpy()
+        side = self._sync.side
+        if not features.found.any():
+            return lse.embeddings(self._sync, np.empty((0, side, side, 3), np.uint8), audio)
+        return lse.embeddings(self._sync, mouth_crops(frames, features.landmarks, features.found, side), audio)
 
     def weights(self) -> dict[str, str]:
         """SHA-256 of every file of weights, by network."""

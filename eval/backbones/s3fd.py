@@ -1,0 +1,33 @@
+"""S3FD (Zhang et al. 2017): the face detector in front of the published SyncNet, from the package syncnet-python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.weights import verified
+from eval.backbones.states import fill, read_state
+
+NAME = "s3fd"
+SCALE = 0.25  # frames are reduced by this first, as published
+CONFIDENCE = 0.9
+
+
+class S3FD:
+    """An RGB frame uint8 (H, W, 3) -> (K, 4) float64 boxes x0, y0, x1, y1 in its pixels, the surest first."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        from syncnet_python.detectors.s3fd import S3FD as Published
+        from syncnet_python.detectors.s3fd.nets import S3FDNet
+
+        path = verified("s3fd").path if path is None else path
+        net = S3FDNet(device="cpu")
+        fill(net, read_state(path, "S3FD"), path, "S3FD")
+        self._net: Any = Published(net, device="cpu")
+
+    def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.float64]:
+        boxes = self._net.detect_faces(frame, conf_th=CONFIDENCE, scales=[SCALE])
+        return np.asarray(boxes, np.float64).reshape(-1, 5)[:, :4]
