@@ -385,6 +385,37 @@ def test_a_network_of_several_files_is_a_folder(own: Path, monkeypatch: pytest.M
     assert weights.folder("net") == own / "net"
 
 
+def test_hubert_in_the_store_is_found_by_its_name(own: Path) -> None:
+    """In the files that its publisher keeps: settings, normalisation, and a state dict that torch saved."""
+    import numpy as np
+    import torch
+    from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
+    from dawn.config import Speech
+    from dawn.features.speech import encode
+
+    place = own / "hubert-large-ls960-ft"
+    place.mkdir(parents=True)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = HubertConfig(**sizes, conv_dim=(8,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2)
+    model = HubertModel(config)
+    model.config.save_pretrained(place)
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(place)
+    assert weights.folder("hubert-large-ls960-ft") is None
+    torch.save(model.state_dict(), place / "pytorch_model.bin")
+    assert weights.folder("hubert-large-ls960-ft") == place
+    sound = np.random.default_rng(0).normal(size=16000).astype(np.float32)
+    assert encode(sound, 25, Speech(encoder="facebook/hubert-large-ls960-ft", dim=24)).shape == (25, 24)
+
+
+def test_vgg19_is_asked_for_by_its_name(own: Path) -> None:
+    from dawn.training.lfg_losses import Perceptual
+
+    with pytest.raises(weights.MissingWeights, match=r"dawn weights --for vgg19 --fetch.*perceptual to 0"):
+        Perceptual((1.0,))
+
+
 # -------------------------------------------------------------------------------------------------------------- command
 def test_the_list_shows_every_state(one: Publisher, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights"]) == 0

@@ -1,13 +1,14 @@
 """One vector of speech features for each video frame (paper 3.3).
 
 ``logmel`` needs no weights. Any transformers encoder of waveforms (HuBERT, wav2vec 2.0, WavLM) is taken by its hub
-name, once downloaded, or by a local folder.
+name, once downloaded (the paper's also by ``dawn weights``), or by a local folder.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from pathlib import Path
 from typing import Any
 
 import librosa
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from dawn.config import Speech
 from dawn.errors import InputError
+from dawn.weights import folder
 
 RATE = 16000  # Hz
 FRAME = 640  # samples in a video frame at 25 fps
@@ -108,9 +110,10 @@ def _load(name: str) -> tuple[Any, Any]:
     """Processor and network, from this machine only: a run never depends on what a server serves today."""
     from transformers import AutoFeatureExtractor, AutoModel
 
+    place = name if Path(name).is_dir() else folder(Path(name).name) or name
     try:
-        processor = AutoFeatureExtractor.from_pretrained(name, local_files_only=True)
-        model = AutoModel.from_pretrained(name, local_files_only=True, dtype=torch.float32)
+        processor = AutoFeatureExtractor.from_pretrained(place, local_files_only=True)
+        model = AutoModel.from_pretrained(place, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"features.speech.encoder: {name!r} is not on this machine ({type(error).__name__}); download it with "

@@ -13,8 +13,8 @@ from dawn.errors import InputError
 from dawn.models.regions import Regions, inverse
 from dawn.models.sampling import coordinate_grid, reduction, warp
 from dawn.training.share import each_randn
+from dawn.weights import MissingWeights, verified
 
-VGG19 = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks
 
 # Landmarks (68-point numbering) that regions 0, 1, ... are drawn to: what must move with speech comes first. Left and
@@ -49,13 +49,13 @@ def pyramid_l1(prediction: Tensor, target: Tensor, scales: tuple[float, ...]) ->
 class Perceptual:
     """L1 distance of VGG-19 features at five depths, summed over depths and image scales (paper eq. 5).
 
-    The weights are torchvision's for ImageNet: `path`, or else where torch.hub keeps downloads. They are never fetched
-    here. Raises InputError when the file is absent.
+    The weights are torchvision's for ImageNet: `path`, or else what the registry of weights calls vgg19. They are never
+    fetched here. Raises InputError when the file is absent.
     """
 
     def __init__(self, scales: tuple[float, ...], path: Path | None = None) -> None:
         self.scales = scales
-        self.slices = _vgg_slices(path or Path(torch.hub.get_dir()) / "checkpoints" / Path(VGG19).name)
+        self.slices = _vgg_slices(path or _vgg_path())
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Scalar for images (b, 3, S, S) in [0, 1]; no gradient reaches `target`."""
@@ -154,18 +154,22 @@ def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
     return (wanted.exp() * (wanted - found)).sum(-1).mean()
 
 
+def _vgg_path() -> Path:
+    try:
+        return verified("vgg19").path
+    except MissingWeights as error:
+        raise MissingWeights(f"{error}; or set lfg.train.loss.perceptual to 0 and use pyramid") from None
+
+
 def _vgg_slices(path: Path) -> nn.ModuleList:
     if not path.is_file():
-        raise InputError(
-            f"{path}: no VGG-19 weights for the perceptual loss; fetch {VGG19} to it (ImageNet, research terms), "
-            "or set lfg.train.loss.perceptual to 0 and use pyramid"
-        )
+        raise InputError(f"{path}: no such file; give torchvision's vgg19-dcbb9e9d.pth")
     state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     with torch.device("meta"):
         features = vgg19(weights=None).features[: VGG_CUTS[-1]]
     own = {name: state[f"features.{name}"].clone() for name in features.state_dict() if f"features.{name}" in state}
     if len(own) != len(features.state_dict()):
-        raise InputError(f"{path}: not torchvision's VGG-19 weights; fetch {VGG19} again")
+        raise InputError(f"{path}: not torchvision's VGG-19 weights; `dawn weights --for vgg19` checks them")
     features.load_state_dict(own, assign=True)
     features.eval().requires_grad_(False)
     starts = (0, *VGG_CUTS[:-1])
