@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from dawn import __version__
 from dawn.commands import run_command
-from dawn.config import Config, load, schema
+from dawn.config import Config, Device, load, schema
 from dawn.errors import InputError
 from dawn.paths import METHODS, STAGES, Paths
 
@@ -36,6 +37,14 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--seed", type=int, default=0, help="another seed, another performance (default: %(default)s)"
     )
+    engine = generate.add_argument_group("speed and memory", "the run's settings where not given")
+    engine.add_argument("--device", choices=get_args(Device), help="auto: CUDA if there is one, else MPS, else CPU")
+    engine.add_argument("--max-memory", metavar="SIZE", help="keep to this, such as 4GiB; the video is the same")
+    engine.add_argument("--threads", type=int, help="CPU threads")
+    engine.add_argument("--steps", type=int, help="sampling steps; fewer are faster and change the video")
+    engine.add_argument("--solver", choices=("ddim", "dpm++"), help="dpm++ needs fewer steps than ddim")
+    engine.add_argument("--precision", choices=("float32", "bfloat16"), help="bfloat16 is faster and inexact")
+    engine.add_argument("--compile", action="store_true", default=None, help="compile first, which takes minutes")
     generate.set_defaults(run_command=_generate)
 
     released = commands.add_parser("import-released", help="the authors' published weights to a run")
@@ -161,8 +170,10 @@ def _generate(options: argparse.Namespace) -> None:
     from dawn.generation.networks import Networks
     from dawn.generation.talk import generate
 
+    keys = ("device", "max_memory", "threads", "steps", "solver", "precision", "compile")
+    changes = {key: value for key in keys if (value := getattr(options, key)) is not None}
     report = generate(
-        Networks.load(options.run),
+        Networks.load(options.run, **changes),
         options.portrait,
         options.speech,
         options.output,

@@ -65,7 +65,7 @@ def test_golden_samples(reference: Path, recipe: ModuleType) -> None:
         return null + 2.0 * (run(x, t, 1) - null)
 
     for tag, network, eta in (("eta1_cs1", plain, 1.0), ("eta0_cs1", plain, 0.0), ("eta1_cs2", guided, 1.0)):
-        sample = diffusion.ddim_sample(network, start.shape, steps=5, eta=eta, noises=noises)
+        sample = diffusion.sample(network, start.shape, steps=5, eta=eta, noises=noises)
         assert error(sample, golden[f"sample_{tag}"]) < 6e-5, tag
         assert float(sample.abs().max()) <= 1
     for step in (0, 1):
@@ -108,7 +108,7 @@ def test_objectives_take_the_same_path() -> None:
             return diffusion.target(x0, t, (x - a * x0) / b)
 
         generator = torch.Generator().manual_seed(3)
-        sample = diffusion.ddim_sample(oracle, x0.shape, steps=8, eta=1.0, generator=generator)
+        sample = diffusion.sample(oracle, x0.shape, steps=8, eta=1.0, generator=generator)
         torch.testing.assert_close(sample, x0, rtol=1e-3, atol=1e-3)
         paths.append(torch.stack(path))
     for path_ in paths[1:]:
@@ -152,7 +152,7 @@ def test_sample_depends_on_the_generator_alone() -> None:
 
     def sample(seed: int, eta: float = 1.0) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return diffusion.ddim_sample(lambda x, t: x, (1, 3, 2, 4, 4), steps=4, eta=eta, generator=generator)
+        return diffusion.sample(lambda x, t: x, (1, 3, 2, 4, 4), steps=4, eta=eta, generator=generator)
 
     assert torch.equal(sample(1), sample(1))
     assert not torch.equal(sample(1), sample(2))
@@ -166,9 +166,9 @@ def test_wrong_sampling_is_named() -> None:
         with pytest.raises(InputError, match="between 1 and 999"):
             diffusion.ddim_times(steps)
     with pytest.raises(InputError, match="exactly one of generator and noises"):
-        diffusion.ddim_sample(lambda x, t: x, noise.shape, steps=3, eta=1.0)
+        diffusion.sample(lambda x, t: x, noise.shape, steps=3, eta=1.0)
     with pytest.raises(InputError, match="3 noises, got 2"):
-        diffusion.ddim_sample(lambda x, t: x, noise.shape, steps=3, eta=1.0, noises=[noise, noise])
+        diffusion.sample(lambda x, t: x, noise.shape, steps=3, eta=1.0, noises=[noise, noise])
 
 
 # ------------------------------------------------------------------------------------------------- motion

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
 from dawn.models.diffusion import from_data
 from dawn.models.unet3d import Prepared
@@ -42,14 +43,14 @@ def sample_pose_blink(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Pose (n, 6) and blink (n, 2) for speech features (n, c), starting from the source's own (paper eq. 9)."""
     config = nets.config
-    start = normalise(torch.from_numpy(source.pose), torch.from_numpy(source.blink), config)
-    audio = torch.from_numpy(speech)[None]
+    start = normalise(torch.from_numpy(source.pose), torch.from_numpy(source.blink), config).to(nets.device)
+    audio = torch.from_numpy(speech)[None].to(nets.device)
     motion = start.expand(len(speech), 8).clone()
     for name, net in nets.pbnet.items():
-        z = torch.randn(len(speech), 1, config.pbnet.model.audio_latent, generator=generator)
+        z = torch.randn(len(speech), 1, config.pbnet.model.audio_latent, generator=generator).to(nets.device)
         part = PARTS[name]
         motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
-    pose, blink = denormalise(motion, config)
+    pose, blink = denormalise(motion.cpu(), config)
     return pose.numpy(), blink.clamp(min=0).numpy()
 
 
@@ -66,33 +67,43 @@ def sample_motion(
     """Motion of all frames at once from speech (n, c), pose (n, 6) and blink (n, 2) (paper eq. 6)."""
     config = nets.config
     settings = config.generate
-    image = _image(source)
-    static = torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(torch.from_numpy(source.face_box))], dim=1)
-    units = torch.tensor(config.a2v.pose_unit)
-    told_speech = torch.from_numpy(speech)[None]
-    told_pose = torch.from_numpy(pose - source.pose)[None] / units
-    told_eye = torch.from_numpy(blink - source.blink)[None] / config.a2v.blink_unit
+    work = plan(config, nets.unet, len(speech), nets.device)
+    image = _image(source).to(nets.device)
+    box = torch.from_numpy(source.face_box).to(nets.device)
+    static = torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(box)], dim=1)
+    told_speech = torch.from_numpy(speech)[None].to(nets.device)
+    told_pose = (torch.from_numpy(pose - source.pose)[None] / torch.tensor(config.a2v.pose_unit)).to(nets.device)
+    told_eye = (torch.from_numpy(blink - source.blink)[None] / config.a2v.blink_unit).to(nets.device)
 
     def prepare(share: float) -> Prepared:
         return nets.unet.prepare(
-            static, speech=share * told_speech, pose=share * told_pose, eye=share * told_eye, window=settings.window
+            static,
+            speech=share * told_speech,
+            pose=share * told_pose,
+            eye=share * told_eye,
+            window=settings.window,
+            working=work.working,
+            compiled=settings.compile,
         )
 
     told = prepare(1)
     untold = prepare(0) if settings.guidance != 1 else None
 
     def network(x: Tensor, t: Tensor) -> Tensor:
-        if untold is None:
-            return nets.unet(x, t, told)
-        null = nets.unet(x, t, untold)
-        return null + settings.guidance * (nets.unet(x, t, told) - null)
+        with nets.autocast():
+            output = nets.unet(x, t, told).float()
+            if untold is None:
+                return output
+            null = nets.unet(x, t, untold).float()
+        return null + settings.guidance * (output - null)
 
     side = config.latent_side
-    data = nets.diffusion.ddim_sample(
+    data = nets.diffusion.sample(
         network,
         (1, 3, len(speech), side, side),
         steps=settings.steps,
         eta=settings.eta,
+        solver=settings.solver,
         generator=generator,
         progress=progress,
     )
@@ -103,14 +114,15 @@ def sample_motion(
 @torch.inference_mode()
 def decode(nets: Networks, source: Source, motion: Motion) -> Iterator[NDArray[np.uint8]]:
     """Frames (S, S, 3) RGB, decoded in batches from the source encoded once (paper eq. 4)."""
-    image = _image(source)
+    image = _image(source).to(nets.device)
+    batch = plan(nets.config, nets.unet, len(motion.flow), nets.device).batch
     features = nets.lfg.encode(image)
-    batch = nets.config.generate.batch_frames
     for start in range(0, len(motion.flow), batch):
         part = slice(start, start + batch)
-        frames = nets.lfg.decode(image, features, motion.flow[part], motion.occlusion[part])
-        quantised = (frames.clamp(0, 1) * 255).round().byte()
-        yield from quantised.permute(0, 2, 3, 1).contiguous().numpy()
+        with nets.autocast():
+            frames = nets.lfg.decode(image, features, motion.flow[part], motion.occlusion[part])
+        quantised = (frames.float().clamp(0, 1) * 255).round().byte()
+        yield from quantised.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def _image(source: Source) -> Tensor:

@@ -97,14 +97,24 @@ def tokens_of(attentions: Sequence[CrossAttention], tokens: Tensor) -> Tokens:
 def inject(h: Tensor, x: Tensor, tokens: Tokens) -> Tensor:
     """`h` plus the sum of the cross-attentions from `x` to their tokens.
 
-    h (n, p, c_out) and x (n, p, c_in) hold p pixels of the n = b * f frames of `tokens`.
+    h (n, p, c_out) and x (n, p, c_in) hold p pixels of the n = b * f frames of `tokens`. Under autocast only the
+    queries take the lower precision: the rest is cheap, and the closing norm would enlarge its errors.
     """
+    kind = x.device.type
+    lower = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    if lower is None:
+        return _inject(h, x, tokens, x.dtype)
+    with torch.autocast(kind, enabled=False):
+        return _inject(h.float(), x.float(), Tokens(*(value.float() for value in tokens)), lower)
+
+
+def _inject(h: Tensor, x: Tensor, tokens: Tokens, lower: torch.dtype) -> Tensor:
     contrast, moves = tokens.contrast.flatten(1, 2), tokens.moves.flatten(1, 2)
     kinds, frames, heads, _ = contrast.shape
 
     # The logit of a gate is q . contrast / |q|, with q a linear map of x.
     toward = torch.matmul(contrast.transpose(1, 2), tokens.query).flatten(0, 1).transpose(0, 1)
-    gate = Gates.apply(x, tokens.query.flatten(0, 1), toward).unflatten(1, (kinds, heads))
+    gate = Gates.apply(x, tokens.query.flatten(0, 1), toward, lower).unflatten(1, (kinds, heads))
 
     # Directions of the output: the null's, then one for each head.
     constant = tokens.constant[:, None, None].expand(-1, frames, 1, -1)
@@ -122,15 +132,15 @@ class Gates(torch.autograd.Function):
     """Sigmoid of ``toward . x / |query x|`` for g gates: x (n, p, c), query (g, d, c), toward (n, g, c) to (n, g, p).
 
     The queries of all pixels would be the widest tensor of the network and are needed only for their lengths, so they
-    are made a few frames at a time, within the cache, and made again on the way back.
+    are made a few frames at a time, within the cache and in precision `lower`, and made again on the way back.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, query: Tensor, toward: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, query: Tensor, toward: Tensor, lower: torch.dtype) -> Tensor:
         logit = torch.bmm(toward, x.transpose(1, 2))
         inverse = torch.empty_like(logit)
         for part in _parts(x, query):
-            length = _queries(x[part], query).square_().sum(1)
+            length = _queries(x[part].to(lower), query.to(lower)).square_().sum(1)
             inverse[part] = length.unflatten(1, x[part].shape[:2]).transpose(0, 1)
         inverse.clamp_(min=1e-24).rsqrt_()
         logit *= inverse
@@ -140,7 +150,7 @@ class Gates(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, query, toward, inverse, logit, gate = ctx.saved_tensors
         grad_logit = grad * gate * (1 - gate)
         along = grad_logit * inverse
@@ -156,7 +166,7 @@ class Gates(torch.autograd.Function):
             rows = q.flatten(0, 1)
             grad_query.addmm_(rows, x[part].flatten(0, 1))
             grad_x[part].view(-1, x.shape[-1]).addmm_(rows.t(), flat)
-        return grad_x, grad_query.view_as(query), grad_toward
+        return grad_x, grad_query.view_as(query), grad_toward, None
 
 
 def _parts(x: Tensor, query: Tensor) -> list[slice]:

@@ -46,13 +46,18 @@ class Generator(nn.Module):
         """Images (b, 3, S, S) in [0, 1] for flow (b, q, q, 2) and occlusion (b, 1, q, q).
 
         `source` and `features` may be those of a single image, which is then decoded under each of the b motions.
+        Under autocast, maps are warped and mixed in their own precision.
         """
+
+        def mix(made: Tensor, warped: Tensor, keep: Tensor) -> Tensor:
+            return torch.lerp(made.to(warped.dtype), warped, keep)
+
         planes = torch.cat([flow.permute(0, 3, 1, 2), occlusion], dim=1)
         grid, keep = flow, occlusion
         moved = warp(features[-1], grid, aligned=self.aligned)
-        out = torch.lerp(self.bottleneck(moved * keep), moved, keep)
+        out = mix(self.bottleneck(moved * keep), moved, keep)
         for block, skip in zip(self.up_blocks, reversed(features[:-1]), strict=True):
             resized = resize(planes, skip.shape[-1], self.aligned)
             grid, keep = resized[:, :2].permute(0, 2, 3, 1), resized[:, 2:]
-            out = torch.lerp(block(out), warp(skip, grid, aligned=self.aligned), keep)
-        return torch.lerp(self.final(out).sigmoid(), warp(source, grid, aligned=self.aligned), keep)
+            out = mix(block(out), warp(skip, grid, aligned=self.aligned), keep)
+        return mix(self.final(out).sigmoid(), warp(source, grid, aligned=self.aligned), keep)

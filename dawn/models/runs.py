@@ -23,6 +23,7 @@ class Runs:
     """How many numbers may be made at once; None: everything in one run, as gradients need."""
 
     working: int | None = WORKING
+    compiled: bool = False  # each kind of run is compiled when it is first met
 
     def length(self, x: Tensor, axis: int, width: int) -> int:
         """Slices of `x` along `axis` in a run, where each token of x (its last axis) gives rise to `width` numbers."""
@@ -45,6 +46,8 @@ class Runs:
         `fn` must keep that axis. The result takes the place of `into`, one of `given` that is not used again, where
         there are several runs.
         """
+        if self.compiled:
+            fn = torch.compile(fn)
         length = self.length(given[0], axis, width)
         total = given[0].shape[axis]
         if length == total:

@@ -102,13 +102,15 @@ class UNet3D(nn.Module):
         eye: Tensor,
         window: int | None = None,
         working: int = WORKING,
+        compiled: bool = False,
     ) -> Prepared:
         """What the steps of a video share; a sampler computes it once.
 
         `static` (b, feature + mask channels, h, w) is the same for all frames. Conditions are (b, f, channels); a
         dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame sees half on
         either side), None sees all, as in training. Without gradients, about `working` numbers are made at once
-        besides the maps that :meth:`forward` holds; the results are the same, to rounding.
+        besides the maps that :meth:`forward` holds; the results are the same, to rounding. `compiled` runs are compiled
+        for this machine when first met.
         """
         weight = self.init_conv.weight[:, DATA_CHANNELS:].squeeze(2)
         if static.shape[1] != weight.shape[1]:
@@ -129,7 +131,7 @@ class UNet3D(nn.Module):
                 for block in self.modules()
                 if isinstance(block, ResBlock) and block.conditioned
             },
-            runs=Runs(None if torch.is_grad_enabled() else working),
+            runs=Runs(None if torch.is_grad_enabled() else working, compiled),
         )
 
     def forward(self, x: Tensor, t: Tensor, video: Prepared) -> Tensor:
@@ -162,6 +164,36 @@ class UNet3D(nn.Module):
             x = level(maps, time, video)[1]
         heads = [convolve(head[0]((x, first), video), head[1]) for head in (self.final_conv, self.occlusion_map)]
         return torch.cat(heads, dim=-1).permute(0, 4, 1, 2, 3)
+
+    def held(self, frames: int, side: int) -> int:
+        """Numbers in the maps that :meth:`forward` holds at most for `frames` frames of `side` x `side`.
+
+        Without gradients, each block holds its input and what it makes of it, besides the stem and the skips.
+        """
+
+        def numbers(level: int, channels: int) -> int:
+            return channels * frames * (side >> level) ** 2
+
+        dims = [self.settings.dim * m for m in (1, *self.settings.multipliers)]
+        last = len(dims) - 2
+        first = numbers(0, dims[0])
+        skips = [numbers(i, dims[i + 1]) for i in range(last + 1)]
+        most = 2 * first + numbers(0, dims[0])
+        for i in range(last + 1):
+            before = first + sum(skips[:i])
+            most = max(most, before + max(numbers(i, dims[i]), skips[i]) + skips[i])
+            most = max(most, before + sum(skips[i:]) + 2 * skips[-1] if i == last else 0)
+            made = numbers(i, dims[i])
+            most = max(most, before + 2 * skips[i] + made, before + 2 * made + (numbers(i - 1, dims[i]) if i else 0))
+        return most
+
+    def smallest_run(self, frames: int, side: int) -> int:
+        """Numbers made at once when runs are one frame, or one pixel of all frames."""
+        attention = 9 * self.settings.heads * self.settings.head_dim // 2
+        block = max(
+            6 * c * (side >> i) ** 2 for i, c in enumerate(self.settings.dim * m for m in self.settings.multipliers)
+        )
+        return max(block, attention * max(frames, side**2))
 
     def _stem(self, x: Tensor, video: Prepared) -> Tensor:
         """The first convolution, (b, f, h, w, dim): the share of the noisy channels, and the prepared rest."""
@@ -318,6 +350,7 @@ class LinearAttention(nn.Module):
         summary = torch.bmm(k.transpose(1, 2), pixels).unflatten(1, (self.heads, -1))
         to_v = to_v.unflatten(0, (self.heads, -1)).transpose(1, 2)
         to_out = self.to_out.weight.flatten(1).t().unflatten(0, (self.heads, -1)) * self.scale
+        assert self.to_out.bias is not None
         return (torch.bmm(q, (summary @ to_v @ to_out).flatten(1, 2)) + self.to_out.bias).view_as(x)
 
 

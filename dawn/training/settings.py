@@ -39,6 +39,7 @@ CODE: dict[str, tuple[str, ...]] = {
         "dawn/models/diffusion.py",
         "dawn/models/facemask.py",
         "dawn/models/conditioning.py",
+        "dawn/models/runs.py",
         *LFG_CODE,
     ),
 }
