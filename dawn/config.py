@@ -196,7 +196,7 @@ class LfgLoss(Section):
     )
     guidance_until: Fraction = Field(
         1.0,
-        description="share of training in which landmark_guidance falls linearly to zero: landmarks are found with an "
+        description="share of training after which landmark_guidance falls to a tenth: landmarks are found with an "
         "error, which regions would keep",
     )
 

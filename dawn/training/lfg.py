@@ -59,16 +59,16 @@ class LfgTask:
             shift, affine = Equivariance.losses(out.driving, self.network.region_predictor, driving, generators)
             parts["equivariance_shift"] = weights.equivariance_shift * shift
             parts["equivariance_affine"] = weights.equivariance_affine * affine
-        guidance = self.guidance_weight(share.step)
-        if guidance:
+        if weights.landmark_guidance:
             both = landmark_guidance(out.source, landmarks[:, 0]) + landmark_guidance(out.driving, landmarks[:, 1])
-            parts["landmark_guidance"] = guidance * both
+            parts["landmark_guidance"] = self.guidance_weight(share.step) * both
         return parts
 
     def guidance_weight(self, step: int) -> float:
-        """Weight of the landmark guidance: falls linearly from its start to zero."""
+        """Weight of the landmark guidance: it finds the face first, then only keeps regions from straying."""
         weights = self.schedule.loss
-        return weights.landmark_guidance * max(0.0, 1 - step / max(1.0, weights.guidance_until * self.total))
+        found = step >= weights.guidance_until * self.total
+        return weights.landmark_guidance * (0.1 if found else 1.0)
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
         """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of driving."""
