@@ -117,7 +117,8 @@ def write_video(
 
     Frames are taken one at a time and the sound is interleaved with them and cut to their length, so memory does not
     grow with length. The same input gives the same bytes, however many cores there are. The default quality keeps the
-    lips of a face of 64 pixels, which the customary 18 blurs. The file appears whole or not at all. Raises InputError for no frames, odd sides or frames of unequal size.
+    lips of a face of 64 pixels, which the customary 18 blurs. The file appears whole or not at all. Raises InputError
+    for no frames, odd sides or frames of unequal size.
     """
     metadata = metadata or {}
     flags = "+faststart" if set(metadata) <= _STANDARD_KEYS else "+faststart+use_metadata_tags"

@@ -1,7 +1,7 @@
 """Image geometry that the latent flow generator is built on: grids, warps, resizing and anti-aliased reduction.
 
-Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. The published networks nevertheless sample as if -1 and 1
-were the outer edges of the image: the identity grid enlarges, by 1 / 32 at 128 pixels, and darkens the border. Their
+Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. The published networks nevertheless sample as if -1 and
+1 were the outer edges of the image: the identity grid enlarges, by 1 / 32 at 128 pixels, and darkens the border. Their
 weights depend on it. With `aligned`, sampling and resizing follow the grids, and the identity grid is no motion.
 """
 
@@ -23,9 +23,7 @@ def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
-def warp(
-    x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zeros", aligned: bool = False
-) -> Tensor:
+def warp(x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zeros", aligned: bool = False) -> Tensor:
     """Bilinear samples (b, c, h, w) of x (b or 1, c, H, W) at the positions `grid` (b, h, w, 2)."""
     return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=padding, align_corners=aligned)
 
