@@ -1,8 +1,8 @@
 """Fréchet distance between two sets of features, stable when they are few.
 
-``|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)``, covariances with ddof 1. The last term is the nuclear norm of
-``R1 R2^T`` for any roots ``S = R^T R``, so no square root of a non-symmetric, often singular product is taken: that is
-where the usual implementations lose digits or fail.
+``|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)``, covariances with ddof 1 unless said otherwise. The last term is
+the nuclear norm of ``R1 R2^T`` for any roots ``S = R^T R``, so no square root of a non-symmetric, often singular product
+is taken: that is where the usual implementations lose digits or fail.
 """
 
 from __future__ import annotations
@@ -13,15 +13,94 @@ from numpy.typing import ArrayLike, NDArray
 from dawn.errors import InputError
 
 Array = NDArray[np.float64]
+_BLOCK = 1024  # rows whose products are taken at once, bounds memory
 
 
-def frechet(x: ArrayLike, y: ArrayLike) -> float:
-    """(N, D) and (M, D) features, N and M >= 2 -> distance >= 0. Raises InputError on any other shape or on NaN."""
+class Moments:
+    """Mean and covariance of features that come in parts and are not kept.
+
+    Sums are taken about the mean of the first part (the pilot): about zero they would lose digits where the mean is
+    large against the spread. Memory is three (D, D) arrays of float64 and a block of rows.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._pilot = np.empty(0)
+        self._sum = np.empty(0)
+        self._products = np.empty((0, 0))
+
+    def add(self, rows: ArrayLike) -> None:
+        """(n, D) features, n may be 0. Raises InputError on another shape or D, and on values that are not finite."""
+        part = np.asarray(rows)
+        if part.ndim != 2 or part.shape[1] < 1 or (self.count and part.shape[1] != len(self._pilot)):
+            raise InputError(f"features must be (n, {len(self._pilot) or 'D'}), got {part.shape}")
+        if not np.isfinite(part).all():
+            raise InputError("features hold values that are not finite")
+        if not len(part):
+            return
+        if not self.count:
+            size = part.shape[1]
+            self._pilot, self._sum = part.mean(axis=0, dtype=np.float64), np.zeros(size)
+            self._products = np.zeros((size, size))
+        for start in range(0, len(part), _BLOCK):
+            block = part[start : start + _BLOCK] - self._pilot
+            self._sum += block.sum(axis=0)
+            self._products += block.T @ block
+        self.count += len(part)
+
+    def mean(self) -> Array:
+        """(D,). Raises InputError before any feature came."""
+        if not self.count:
+            raise InputError("no features were given")
+        return self._pilot + self._sum / self.count
+
+    def covariance(self, ddof: int = 1) -> Array:
+        """(D, D), divided by the count less `ddof`. Raises InputError for fewer than two features."""
+        if self.count < 2:
+            raise InputError(f"a covariance needs two features, got {self.count}")
+        covariance = np.outer(self._sum, self._sum / -self.count)
+        covariance += self._products
+        covariance /= self.count - ddof
+        return covariance
+
+
+class Reference:
+    """One side of many distances: the root of its covariance is taken once."""
+
+    def __init__(self, mean: ArrayLike, covariance: ArrayLike) -> None:
+        """Mean (D,) and covariance (D, D), which may be singular. Raises InputError on shapes."""
+        self.mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
+        if self.mean.ndim != 1 or covariance.shape != (len(self.mean), len(self.mean)):
+            raise InputError(f"moments do not fit: mean {self.mean.shape}, covariance {covariance.shape}")
+        self._trace, self._root = float(np.trace(covariance)), _root(covariance)
+
+    def distance(self, y: ArrayLike, ddof: int = 1) -> float:
+        """(M >= 2, D) features -> distance >= 0. Raises InputError on shapes and values that are not finite."""
+        rows = features(y, "compared")
+        if rows.shape[1] != len(self.mean):
+            raise InputError(f"features of {len(self.mean)} and {rows.shape[1]} dimensions cannot be compared")
+        mean = rows.mean(axis=0)
+        rows = (rows - mean) / np.sqrt(len(rows) - ddof)
+        difference, traces = self.mean - mean, self._trace + float((rows**2).sum())
+        product = self._root @ rows.T
+        if len(rows) < rows.shape[1]:
+            return _distance(difference, traces, product)
+        values = np.linalg.eigvalsh(product @ product.T)
+        noise = values[-1] * len(values) * np.finfo(np.float64).eps
+        cross = np.sqrt(values[values > noise]).sum()
+        return max(0.0, float(difference @ difference + traces - 2 * cross))
+
+
+def frechet(x: ArrayLike, y: ArrayLike, ddof: int = 1) -> float:
+    """(N, D) and (M, D) features, N and M >= 2 -> distance >= 0. Raises InputError on any other shape or on NaN.
+
+    `ddof` is 1 in FID and most of FVD, 0 in StyleGAN-V's and cd-fvd's FVD: with few samples a different number.
+    """
     a, b = features(x, "first"), features(y, "second")
     if a.shape[1] != b.shape[1]:
         raise InputError(f"features of {a.shape[1]} and {b.shape[1]} dimensions cannot be compared")
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
-    a, b = (a - mean_a) / np.sqrt(len(a) - 1), (b - mean_b) / np.sqrt(len(b) - 1)
+    a, b = (a - mean_a) / np.sqrt(len(a) - ddof), (b - mean_b) / np.sqrt(len(b) - ddof)
     if min(len(a), len(b)) >= a.shape[1]:
         return frechet_of_moments(mean_a, a.T @ a, mean_b, b.T @ b)
     return _distance(mean_a - mean_b, float((a**2).sum() + (b**2).sum()), _triangle(a) @ _triangle(b).T)

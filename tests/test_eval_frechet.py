@@ -14,9 +14,15 @@ from hypothesis import strategies as st
 
 from dawn.errors import InputError
 from eval import bootstrap
-from eval.frechet import frechet, frechet_of_moments
+from eval.frechet import Moments, Reference, frechet, frechet_of_moments
 
 SEEDS = {"N>D": 11, "N<D": 12, "N<D_unequal": 13, "N=2": 14}
+
+
+CLOSED = (
+    "1d", "diag3", "scaled5", "noncommuting2", "rotated2", "rank1_B", "disjoint_rank", "identical_rank_deficient",
+    "zero_cov",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +31,61 @@ def vectors(metric_vectors: Path) -> dict[str, Any]:
     return loaded
 
 
-def test_closed_forms(vectors: dict[str, Any]) -> None:
-    for case in vectors["frechet_closed_form"]:
-        got = frechet_of_moments(case["mu1"], case["sigma1"], case["mu2"], case["sigma2"])
-        assert got == pytest.approx(case["fd"], rel=1e-10, abs=1e-12), case["name"]
+def _named(cases: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    (case,) = [case for case in cases if case["name"] == name]
+    return case
 
 
-def test_features_against_fifty_digits(vectors: dict[str, Any]) -> None:
-    for case in vectors["frechet_features"]:
-        seed, n, m, d = SEEDS[case["name"]], case["N"], case["M"], case["D"]
-        x = np.random.RandomState(seed).randn(n, d) * np.linspace(0.2, 2, d) + 1.0
-        y = np.random.RandomState(100 + seed).randn(m, d) * np.linspace(0.3, 1.5, d) + 1.2
-        assert frechet(x, y) == pytest.approx(case["fd_exact_ddof1"], rel=1e-10), case["name"]
+@pytest.mark.parametrize("name", CLOSED)
+def test_closed_forms(vectors: dict[str, Any], name: str) -> None:
+    case = _named(vectors["frechet_closed_form"], name)
+    got = frechet_of_moments(case["mu1"], case["sigma1"], case["mu2"], case["sigma2"])
+    assert got == pytest.approx(case["fd"], rel=1e-10, abs=1e-12)
+
+
+def test_every_closed_form_is_tested(vectors: dict[str, Any]) -> None:
+    assert {case["name"] for case in vectors["frechet_closed_form"]} == set(CLOSED)
+    assert {case["name"] for case in vectors["frechet_features"]} == set(SEEDS)
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_features_against_fifty_digits(vectors: dict[str, Any], name: str) -> None:
+    case, seed = _named(vectors["frechet_features"], name), SEEDS[name]
+    n, m, d = case["N"], case["M"], case["D"]
+    x = np.random.RandomState(seed).randn(n, d) * np.linspace(0.2, 2, d) + 1.0
+    y = np.random.RandomState(100 + seed).randn(m, d) * np.linspace(0.3, 1.5, d) + 1.2
+    for ddof in (0, 1):
+        want = pytest.approx(case[f"fd_exact_ddof{ddof}"], rel=1e-10)
+        assert frechet(x, y, ddof) == want
+        moments = Moments()
+        moments.add(x)
+        assert Reference(moments.mean(), moments.covariance(ddof)).distance(y, ddof) == want
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_moments_in_parts_are_those_of_the_whole(offset: float) -> None:
+    x = np.random.default_rng(0).normal(size=(5000, 20)) + offset
+    moments = Moments()
+    for part in np.split(x, [1, 7, 7, 3000]):
+        moments.add(part)
+    assert moments.count == 5000
+    centred = x - x.mean(axis=0)
+    assert moments.mean() == pytest.approx(x.mean(axis=0), rel=1e-12, abs=1e-14)
+    for ddof in (0, 1):
+        assert np.abs(moments.covariance(ddof) - centred.T @ centred / (5000 - ddof)).max() < 1e-12
+
+
+def test_moments_of_nothing_are_refused() -> None:
+    moments = Moments()
+    with pytest.raises(InputError, match="no features"):
+        moments.mean()
+    moments.add(np.ones((1, 3)))
+    with pytest.raises(InputError, match="two features"):
+        moments.covariance()
+    with pytest.raises(InputError, match=r"\(n, 3\)"):
+        moments.add(np.ones((4, 2)))
+    with pytest.raises(InputError, match="not finite"):
+        moments.add(np.full((1, 3), np.inf))
 
 
 def test_known_gaussians_without_material() -> None:
