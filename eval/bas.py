@@ -34,6 +34,16 @@ def bas(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -
     return float(np.exp(-(nearest**2) / (2 * sigma**2)).mean())
 
 
+def fact_alignment(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -> float:
+    """Beats in frames -> score in [0, 1], averaged over the motion's beats instead, as FACT does (Li et al. 2021).
+
+    It rewards few beats at the right place, where :func:`bas` rewards many. Without beats, as :func:`bas`.
+    """
+    if not np.size(audio_beats):
+        return float("nan")
+    return bas(audio_beats, motion_beats, sigma) if np.size(motion_beats) else 0.0
+
+
 def motion_beats(pose: ArrayLike, smoothing: float = SMOOTHING) -> NDArray[np.int64]:
     """(N, >= 3) pose, its first three columns angles in degrees -> frames where the head is slowest.
 

@@ -33,11 +33,13 @@ def blink_count(
     threshold: float | None = None,
     min_frames: int = 2,
     merge_gap: int = 1,
+    tail: bool = True,
 ) -> int:
     """Runs of closed frames in (N,) ratios.
 
     Closed is below `threshold`, or below `relative` times the median. Runs no more than `merge_gap` open frames apart
-    are one; runs shorter than `min_frames` do not count; a run that lasts to the end does. NaN counts as open.
+    are one; runs shorter than `min_frames` do not count; a run that lasts to the end does, unless `tail` is
+    false, as in the common counter. NaN counts as open.
     """
     values = np.asarray(ratio, np.float64)
     limit = relative * np.nanmedian(values) if threshold is None else threshold
@@ -45,4 +47,6 @@ def blink_count(
     if not len(closed):
         return 0
     runs = np.split(closed, np.flatnonzero(np.diff(closed) > merge_gap + 1) + 1)
+    if not tail and closed[-1] == len(values) - 1:
+        runs.pop()
     return sum(int(len(run) >= min_frames) for run in runs)

@@ -1,8 +1,8 @@
 """Fréchet distance between two sets of features, stable when they are few.
 
 ``|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)``, covariances with ddof 1 unless said otherwise. The last term is
-the nuclear norm of ``R1 R2^T`` for any roots ``S = R^T R``, so no square root of a non-symmetric, often singular product
-is taken: that is where the usual implementations lose digits or fail.
+the nuclear norm of ``R1 R2^T`` for any roots ``S = R^T R``, so no square root of a non-symmetric, often singular
+product is taken: that is where the usual implementations lose digits or fail.
 """
 
 from __future__ import annotations

@@ -74,9 +74,16 @@ def test_lip_sync_refuses_unequal_lengths() -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- beats
-def test_beat_alignment_numbers(vectors: dict[str, Any]) -> None:
-    for case in vectors["bas"]["rows"]:
-        assert bas.bas(case["motion_beats"], case["audio_beats"]) == pytest.approx(case["bailando_BA"], rel=1e-12)
+BEATS = ("exact", "off1", "off3", "mixed", "one_motion_beat")
+
+
+@pytest.mark.parametrize("name", BEATS)
+def test_beat_alignment_numbers(vectors: dict[str, Any], name: str) -> None:
+    assert {case["name"] for case in vectors["bas"]["rows"]} == set(BEATS)
+    (case,) = [case for case in vectors["bas"]["rows"] if case["name"] == name]
+    beats = case["motion_beats"], case["audio_beats"]
+    assert bas.bas(*beats) == pytest.approx(case["bailando_BA"], rel=1e-12)
+    assert bas.fact_alignment(*beats) == pytest.approx(case["fact_alignment_score"], rel=1e-6)  # it is float32
 
 
 def test_motion_beats_of_head_poses(vectors: dict[str, Any]) -> None:
@@ -107,6 +114,8 @@ def test_beats_of_clicks_are_the_trackers() -> None:
 def test_beats_that_are_not_there() -> None:
     assert bas.bas([], [3.0]) == 0.0
     assert math.isnan(bas.bas([3.0], []))
+    assert bas.fact_alignment([], [3.0]) == 0.0
+    assert math.isnan(bas.fact_alignment([3.0], []))
     assert len(bas.audio_beats(np.zeros(16000, np.float32))) == 0
     assert len(bas.motion_beats(np.full((50, 6), np.nan))) == 0
     assert len(bas.motion_beats(np.ones((50, 6)))) == 0
@@ -129,6 +138,9 @@ def test_null_leaves_out_the_clips_own_sound() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- blinks
+BLINKS = ("none", "three_x4", "one_frame_glitch", "two_frame", "truncated_tail", "noisy", "squint_.22")
+
+
 def _ratios(case: dict[str, Any]) -> np.ndarray:
     kw = case["kw"]
     ratio = np.full(case["n"], 0.3)
@@ -137,12 +149,17 @@ def _ratios(case: dict[str, Any]) -> np.ndarray:
     return ratio
 
 
-def test_fixed_thresholds_count_as_the_common_counter_with_its_tail(vectors: dict[str, Any]) -> None:
-    for case in vectors["blink"]["rows"]:
-        for key, want in case["counts_with_tail"].items():
+@pytest.mark.parametrize("name", BLINKS)
+def test_fixed_thresholds_count_as_the_common_counter(vectors: dict[str, Any], name: str) -> None:
+    assert {case["name"] for case in vectors["blink"]["rows"]} == set(BLINKS)
+    (case,) = [case for case in vectors["blink"]["rows"] if case["name"] == name]
+    for tail, counts in ((False, case["counts"]), (True, case["counts_with_tail"])):
+        for key, want in counts.items():
             threshold, consecutive = key.removeprefix("thr").split("_consec")
-            got = blink_count(_ratios(case), threshold=float(threshold), min_frames=int(consecutive), merge_gap=0)
-            assert got == want, (case["name"], key)
+            got = blink_count(
+                _ratios(case), threshold=float(threshold), min_frames=int(consecutive), merge_gap=0, tail=tail
+            )
+            assert got == want, (key, tail)
 
 
 def test_adaptive_threshold_follows_the_face() -> None:
