@@ -186,7 +186,7 @@ def test_boxes_hold_their_points() -> None:
 
 @pytest.mark.parametrize("side", [128, 256])
 def test_mask_covers_the_published_rows_and_columns(reference: Path, side: int) -> None:
-    golden = np.load(reference / "golden_facemask.npz")[f"mask{side}_rows_cols"]
+    golden = np.load(reference / "facemask.npz")[f"mask{side}_rows_cols"]
     # The vector's picture is 400 wide and 420 high; ours are square, so its box is scaled to the mask first.
     box = torch.tensor([[100 / 400, 80 / 420, 300 / 400, 330 / 420]]) * side
     mask = box_mask(box, side, side)
