@@ -11,7 +11,7 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-deps $(if $(
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help table1 smoke test lint format schema clean
+.PHONY: help table1 smoke bench test lint format schema clean
 
 # Rules of the workflow call `python` and `dawn` by name; the environment itself is made by a Python from outside it.
 OUTSIDE := $(PATH)
@@ -26,6 +26,9 @@ table1: $(READY) ## the main job on the embedded corpus: train, generate, measur
 
 smoke: $(READY) ## the same, as small as it can be: a check that every step runs
 	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv results/smoke/quality.json
+
+bench: $(READY) ## time and memory of the engine against the plain path; results/bench, half an hour or more
+	$(BIN)/python -m dawn.bench
 
 test: $(READY) ## run the tests; the closing summary names what was skipped and why
 	$(BIN)/python -m pytest -q

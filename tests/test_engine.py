@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import gc
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -201,7 +205,7 @@ def test_a_video_does_not_depend_on_how_the_work_is_split(
     generate: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow, frames = video(networks())
-    monkeypatch.setattr(memory, "WORKING", 5000)
+    monkeypatch.setattr(memory, "fitting", lambda device: 5000)
     split_flow, split_frames = video(networks(**generate))
     assert difference(split_flow, flow) < ROUNDING
     assert np.abs(split_frames.astype(int) - frames.astype(int)).max() <= 1
@@ -330,3 +334,15 @@ def test_devices_agree() -> None:
         net.cuda()
     there = replace(there, device=torch.device("cuda"))
     assert difference(video(there)[0].cpu(), video(here)[0]) < 1e-3
+
+
+# ----------------------------------------------------------------------------------------------------------- benchmark
+def test_the_benchmark_measures_both_paths(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dawn.bench", "--only", "pass", "--frames", "2,3", "--plain-to", "2"]
+    command += ["--threads", "1", "--repeat", "1", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    table = pd.read_csv(tmp_path / "pass.csv")
+    assert list(table.frames) == [2, 3]
+    assert (table.engine_seconds > 0).all() and (table.engine_peak_mib > 100).all()
+    assert table.largest_difference[0] < ROUNDING and table.plain_seconds.isna()[1]
+    assert (tmp_path / "pass.png").read_bytes().startswith(b"\x89PNG")

@@ -10,12 +10,13 @@ import torch
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.models.runs import WORKING
+from dawn.models.runs import fitting
 from dawn.models.unet3d import UNet3D
 
 UNITS = {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}
 FLOAT = 4  # bytes
 SPARE = 1.1  # of the maps held, for what each frame needs besides: conditions, rotations, the sampler's data
+LIBRARIES = 2**27  # bytes that they take for themselves when first used
 AT_ONCE = 4  # tensors of the size of a run that are alive at the same time, with libraries' own copies
 
 
@@ -34,13 +35,13 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Pla
     Raises InputError, naming the least that would do, when the maps of `frames` frames and the work on one do not fit.
     """
     side, image = config.latent_side, config.corpus.resolution
-    base = _occupied(device)
+    base = _occupied(device) + LIBRARIES
     maps = int(base + FLOAT * SPARE * unet.held(frames, side))
     motion = int(base + FLOAT * SPARE * 3 * side**2 * frames)
     smallest = unet.smallest_run(frames, side)
     decoded = FLOAT * 6 * config.lfg.model.expansion * image**2
     limit = None if config.generate.max_memory is None else size(config.generate.max_memory)
-    working, batch = max(WORKING, smallest), config.generate.batch_frames
+    working, batch = max(fitting(device), smallest), config.generate.batch_frames
     if limit is not None:
         least = max(maps + AT_ONCE * FLOAT * smallest, motion + 2 * decoded)
         if limit < least:

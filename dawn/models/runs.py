@@ -15,14 +15,20 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-WORKING = 2**20  # numbers made at once: 4 MiB in float32, so that a few such tensors stay in the cache
+CACHE = 2**20  # numbers made at once by a CPU thread: 4 MiB in float32, so that a few such tensors stay near it
+BUSY = 2**26  # numbers that keep a GPU busy
+
+
+def fitting(device: torch.device) -> int:
+    """Numbers made at once that suit a device."""
+    return CACHE * torch.get_num_threads() if device.type == "cpu" else BUSY
 
 
 @dataclass(frozen=True)
 class Runs:
     """How many numbers may be made at once; None: everything in one run, as gradients need."""
 
-    working: int | None = WORKING
+    working: int | None
     compiled: bool = False  # each kind of run is compiled when it is first met
 
     def length(self, x: Tensor, axis: int, width: int) -> int:

@@ -20,7 +20,7 @@ from dawn.config import UnetModel
 from dawn.errors import InputError
 from dawn.models.attention import Band, ChannelNorm, FrameAttention, PreNorm, RelativePositionBias, Residual
 from dawn.models.conditioning import CrossAttention, Tokens, inject, tokens_of
-from dawn.models.runs import WORKING, Moments, Runs
+from dawn.models.runs import Moments, Runs, fitting
 
 DATA_CHANNELS = 3  # flow x, flow y, occlusion
 
@@ -101,16 +101,16 @@ class UNet3D(nn.Module):
         pose: Tensor,
         eye: Tensor,
         window: int | None = None,
-        working: int = WORKING,
+        working: int | None = None,
         compiled: bool = False,
     ) -> Prepared:
         """What the steps of a video share; a sampler computes it once.
 
         `static` (b, feature + mask channels, h, w) is the same for all frames. Conditions are (b, f, channels); a
         dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame sees half on
-        either side), None sees all, as in training. Without gradients, about `working` numbers are made at once
-        besides the maps that :meth:`forward` holds; the results are the same, to rounding. `compiled` runs are compiled
-        for this machine when first met.
+        either side), None sees all, as in training. Without gradients, about `working` numbers (None: what suits the
+        device) are made at once besides the maps that :meth:`forward` holds; results are the same, to rounding.
+        `compiled` runs are compiled for this machine when first met.
         """
         weight = self.init_conv.weight[:, DATA_CHANNELS:].squeeze(2)
         if static.shape[1] != weight.shape[1]:
@@ -131,7 +131,7 @@ class UNet3D(nn.Module):
                 for block in self.modules()
                 if isinstance(block, ResBlock) and block.conditioned
             },
-            runs=Runs(None if torch.is_grad_enabled() else working, compiled),
+            runs=Runs(None if torch.is_grad_enabled() else working or fitting(static.device), compiled),
         )
 
     def forward(self, x: Tensor, t: Tensor, video: Prepared) -> Tensor:
