@@ -17,7 +17,7 @@ UNITS = {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}
 FLOAT = 4  # bytes
 SPARE = 1.1  # of the maps held, for what each frame needs besides: conditions, rotations, the sampler's data
 LIBRARIES = 2**27  # bytes that they take for themselves when first used
-AT_ONCE = 4  # tensors of the size of a run that are alive at the same time, with libraries' own copies
+AT_ONCE = 8  # numbers alive for each that a run is said to make: lower levels make more of a pixel, libraries copy
 
 
 @dataclass(frozen=True)

@@ -190,10 +190,7 @@ class UNet3D(nn.Module):
     def smallest_run(self, frames: int, side: int) -> int:
         """Numbers made at once when runs are one frame, or one pixel of all frames."""
         attention = 9 * self.settings.heads * self.settings.head_dim // 2
-        block = max(
-            6 * c * (side >> i) ** 2 for i, c in enumerate(self.settings.dim * m for m in self.settings.multipliers)
-        )
-        return max(block, attention * max(frames, side**2))
+        return max(_width(self.settings) * side**2, attention * max(frames, side**2))
 
     def _stem(self, x: Tensor, video: Prepared) -> Tensor:
         """The first convolution, (b, f, h, w, dim): the share of the noisy channels, and the prepared rest."""
@@ -213,13 +210,14 @@ class Level(nn.ModuleList):
     def forward(self, given: list[Tensor], time: Tensor, video: Prepared) -> tuple[Tensor, Tensor]:
         """Maps before and after the resampling, of the channels of all of `given`, which is emptied to free memory."""
         block1, block2, spatial, temporal, resample = self
+        assert isinstance(block1, ResBlock)
         x = block1(given, video, time)
         given.clear()
         x = block2((x,), video, time)
         x = _attend_frames(temporal, _attend_pixels(spatial, x, video), video)
         if isinstance(resample, nn.Identity):
             return x, x
-        return x, video.runs.over(lambda _, x: convolve(x, resample), (x,), axis=1, width=6 * x.shape[-1])
+        return x, video.runs.over(lambda _, x: convolve(x, resample), (x,), axis=1, width=block1.width)
 
 
 class TimeEmbedding(nn.Module):
@@ -273,6 +271,7 @@ class ResBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conditioned = time_dim is not None
+        self.width = _width(settings)
         if time_dim is not None:
             self.time_mlp = nn.Sequential(nn.SiLU(), nn.Linear(time_dim, 2 * c_out))
             self.audio_mlp, self.pose_mlp, self.eye_mlp = (
@@ -299,8 +298,7 @@ class ResBlock(nn.Module):
         """Maps of c_in channels together, (b, f, h, w, channels) each, and time (b, time_dim) to c_out channels."""
         if video.runs.working is None:
             given = (_join(given),)
-        groups, c_in, c_out = self.block1.norm.num_groups, self.block1.proj.in_channels, self.block1.proj.out_channels
-        width = (len(given) > 1) * c_in + 4 * c_out
+        groups, width = self.block1.norm.num_groups, self.width
         tokens = video.tokens.get(self)
 
         def enter(_: slice, *given: Tensor) -> Tensor:
@@ -438,6 +436,15 @@ def _attend_frames(layer: nn.Module, x: Tensor, video: Prepared, keep: bool = Fa
         lambda _, x: layer(x, video.band), (pixels,), axis=2, width=_widest(layer), into=None if keep else pixels
     )
     return out.view_as(x)
+
+
+def _width(settings: UnetModel) -> int:
+    """Numbers that a pixel gives rise to in a block of the first level.
+
+    Runs have as many pixels at every level: lower ones make more of each, but multiply by more weights, which are read
+    (and laid out for the convolution) once a run.
+    """
+    return 6 * settings.dim
 
 
 def _widest(attention: nn.Module) -> int:
