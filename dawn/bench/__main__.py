@@ -195,8 +195,7 @@ def _child(options: argparse.Namespace, task: dict[str, Any]) -> dict[str, Any]:
     print(
         f"measuring {' '.join(str(value) for key, value in task.items() if key != 'out')}", file=sys.stderr, flush=True
     )
-    # Threads that wait by spinning take the cores that they wait for when other work shares the machine.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"OMP_NUM_THREADS": str(options.threads)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
     command = [sys.executable, "-m", "dawn.bench.work", json.dumps(task | {"threads": options.threads})]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
