@@ -134,7 +134,7 @@ def _voice(feminine: bool, age: float, rng: np.random.Generator) -> Voice:
         name=f"{accents[rng.integers(len(accents))]}+{variants[rng.integers(len(variants))]}",
         pitch=int(rng.integers(40, 62) - 10 * age),
         range=int(rng.integers(40, 75)),
-        rate=int(rng.integers(138, 172) - 16 * age),
+        rate=int(rng.integers(114, 142) - 12 * age),
     )
 
 
