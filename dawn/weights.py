@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import importlib.metadata
 import json
 import os
 import shutil
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,16 +24,13 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dawn import download
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
 
 REGISTRY = Path(__file__).resolve().parent.parent / "config" / "weights.yaml"
 _RECORD = "recorded.json"  # hashes of files whose publisher states none, as they were when they first came
 _BLOCK = 1 << 20  # bytes
-_TRIES = 5  # in a row without a new byte
-_PAUSE = 1.0  # seconds before the second of them, doubled each time
-_LONGEST_PAUSE = 120  # seconds, whatever a server asks for
-_TIMEOUT = (15, 60)  # seconds to connect, and between two pieces
 
 
 class MissingWeights(InputError):
@@ -181,12 +176,14 @@ def provide(names: Sequence[str], mirror: Path | None = None, fetch: bool = Fals
     if not absent or not (mirror or fetch):
         return [name for name in names if _find(_entry(name)) is None]
     try:
-        with _locked(store()):
+        with download.locked(store(), "weights"):
             for name in absent:
                 if mirror is not None:
                     _from_mirror(name, mirror)
                 if fetch and _find(_entry(name)) is None:
                     _from_publisher(name)
+    except download.Wrong as error:
+        raise MissingWeights(str(error)) from None
     except OSError as error:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         raise InputError(f"{store()}: cannot be written ({reason}); set DAWN_WEIGHTS to another folder") from None
@@ -270,18 +267,6 @@ def _recorded() -> dict[str, str]:
 
 
 # ------------------------------------------------------------------------------------------------------------- bringing
-@contextlib.contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """One process at a time brings files; the others are told."""
-    place.mkdir(parents=True, exist_ok=True)
-    with open(place / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{place}: another process is fetching weights; wait for it") from None
-        yield
-
-
 def _from_mirror(name: str, mirror: Path) -> None:
     entry = _entry(name)
     archive = _last_part(entry.url or "")
@@ -296,28 +281,19 @@ def _from_mirror(name: str, mirror: Path) -> None:
 def _from_publisher(name: str) -> None:
     entry = _entry(name)
     assert entry.url is not None
+    by_hand = f"put the file into {store()} by hand"
     part = store() / f".{_last_part(entry.url)}.part"
-    size = None if entry.member else entry.size
-    for again in (False, True):
-        resumed = part.exists()
-        _download(entry.url, part, size, name)
-        try:
-            if entry.member is None:
-                _keep(name, part, move=True)
-            else:
-                siblings = [n for n, other in registry().items() if other.url == entry.url and _find(other) is None]
-                for sibling in siblings:
-                    _extract(sibling, part)
-                part.unlink()
+
+    def accept(whole: Path) -> None:
+        if entry.member is None:
+            _keep(name, whole, move=True)
             return
-        except MissingWeights:
-            part.unlink(missing_ok=True)
-            _validator(part).unlink(missing_ok=True)
-            if again or not resumed:  # what was kept from an earlier call may have been of another file
-                raise
-        finally:
-            if not part.exists():
-                _validator(part).unlink(missing_ok=True)
+        for sibling in [n for n, other in registry().items() if other.url == entry.url and _find(other) is None]:
+            _extract(sibling, whole)
+        whole.unlink()
+
+    size = None if entry.member else entry.size
+    download.fetch(entry.url, part, accept, size=size, label=name, by_hand=by_hand)
 
 
 def _keep(name: str, place: Path, move: bool = False) -> None:
@@ -327,7 +303,7 @@ def _keep(name: str, place: Path, move: bool = False) -> None:
     got = sha256_file(place)
     expected = entry.sha256 or _recorded().get(name)
     if expected is not None and got != expected:
-        raise MissingWeights(f"weights {name} are refused: {_mismatch(origin, expected, got)}")
+        raise download.Wrong(f"weights {name} are refused: {_mismatch(origin, expected, got)}")
     target = store() / entry.file
     if move:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -354,108 +330,11 @@ def _unpacked(archive: Path, member: str, name: str) -> Iterator[Path]:
         with zipfile.ZipFile(archive) as opened:
             paths = [info for info in opened.infolist() if PurePosixPath(info.filename).name == member]
             if not paths:
-                raise MissingWeights(f"weights {name}: {archive} holds no {member}")
+                raise download.Wrong(f"weights {name}: {archive} holds no {member}")
             with opened.open(paths[0]) as source, open(aside, "wb") as sink:
                 shutil.copyfileobj(source, sink, _BLOCK)
         yield aside
     except zipfile.BadZipFile:
-        raise MissingWeights(f"weights {name}: {archive} is no zip archive, or a damaged one") from None
+        raise download.Wrong(f"weights {name}: {archive} is no zip archive, or a damaged one") from None
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _validator(part: Path) -> Path:
-    """What the server called the version of which `part` is the beginning."""
-    return part.with_name(f"{part.name}.version")
-
-
-def _download(url: str, part: Path, size: int | None, label: str) -> None:
-    """`url` into `part`, going on where `part` ends if the server can; returns when it is whole.
-
-    Connections that break are taken up again, five times in a row without progress; 429 and 503 are waited out.
-    """
-    import requests
-    from requests.adapters import HTTPAdapter
-    from tqdm import tqdm
-    from urllib3.exceptions import HTTPError
-    from urllib3.util import Retry
-
-    if size is not None and shutil.disk_usage(part.parent).free < size - (part.stat().st_size if part.exists() else 0):
-        raise InputError(f"{part.parent}: {label} takes {size / 1e6:.0f} MB, and the disk has less; make room")
-    retry = Retry(
-        total=_TRIES,
-        connect=0,
-        read=0,
-        status_forcelist=(429, 500, 502, 503, 504),
-        backoff_factor=_PAUSE,
-        allowed_methods={"GET"},
-        retry_after_max=_LONGEST_PAUSE,
-        raise_on_status=False,
-    )
-    failed = 0
-    with requests.Session() as session, tqdm(total=size, desc=label, unit="B", unit_scale=True, mininterval=1) as bar:
-        session.mount("https://", HTTPAdapter(max_retries=retry))
-        session.mount("http://", HTTPAdapter(max_retries=retry))
-        while True:
-            have = part.stat().st_size if part.exists() else 0
-            try:
-                whole = _piece(session, url, part, have, size, bar)
-            except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
-                whole, reason = False, str(error)
-            except requests.RequestException as error:
-                raise InputError(f"{url}: {error}; fetch it by other means into {store()}") from None
-            else:
-                reason = f"it ends after {part.stat().st_size} bytes" if part.exists() else "it gives nothing"
-            if whole:
-                return
-            failed = 0 if part.exists() and part.stat().st_size > have else failed + 1
-            if failed >= _TRIES:
-                raise InputError(f"{url}: gave up after {_TRIES} tries ({reason}); call again to continue")
-            if failed:
-                time.sleep(_PAUSE * 2 ** (failed - 1))
-
-
-def _piece(session: Any, url: str, part: Path, have: int, size: int | None, bar: Any) -> bool:
-    """One request; whether the file is whole after it."""
-    headers = {"Accept-Encoding": "identity"}
-    version = _validator(part)
-    if have:
-        headers["Range"] = f"bytes={have}-"
-        if version.exists():
-            headers["If-Range"] = version.read_text(encoding="utf-8")
-    with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-        if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
-            raise InputError(f"{url}: leads to {answer.url}, which is not encrypted; refused")
-        if answer.status_code == 416:  # nothing behind what we have: whole, or of another file
-            if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
-                return True
-            part.unlink()
-            return False
-        if answer.status_code >= 400:
-            hint = "" if have == 0 else " (what came before is kept)"
-            raise InputError(
-                f"{url}: the server answers {answer.status_code} {answer.reason}{hint}; "
-                f"try later, or put the file into {store()} by hand"
-            )
-        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        start = have if goes_on else 0
-        if etag := answer.headers.get("ETag"):
-            if not etag.startswith("W/"):
-                version.write_text(etag, encoding="utf-8")
-        elif not goes_on:
-            version.unlink(missing_ok=True)
-        length = answer.headers.get("Content-Length")
-        total = start + int(length) if length is not None else size
-        bar.reset(total=total)
-        bar.update(start)
-        with open(part, "ab" if goes_on else "wb") as sink:
-            while block := answer.raw.read1(_BLOCK):  # read() would lose what came before a break
-                sink.write(block)
-                bar.update(len(block))
-                if size is not None and sink.tell() > size:
-                    break
-    got = part.stat().st_size
-    if size is not None and got > size:
-        part.unlink()
-        raise MissingWeights(f"{url}: longer than the {size} bytes that it should have; refused")
-    return got == total if total is not None else True

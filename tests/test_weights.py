@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dawn import weights
+from dawn import download, weights
 from dawn.cli import main
 from dawn.config import load
 from dawn.errors import InputError
@@ -98,7 +98,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DAWN_WEIGHTS", str(tmp_path / "store"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hf"))
-    monkeypatch.setattr(weights, "_PAUSE", 0.0)
+    monkeypatch.setattr(download, "PAUSE", 0.0)
     return tmp_path / "store"
 
 
@@ -371,7 +371,7 @@ def test_a_disk_without_room(one: Publisher, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_two_processes_do_not_write_one_file(one: Publisher, own: Path) -> None:
-    with weights._locked(own), pytest.raises(InputError, match="another process"):
+    with download.locked(own, "weights"), pytest.raises(InputError, match="another process"):
         weights.provide(["net"], fetch=True)
 
 
