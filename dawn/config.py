@@ -60,9 +60,33 @@ class FolderCorpus(Section):
     min_seconds: float = Field(1.0, gt=0, description="shorter videos are rejected, seconds")
 
 
+class CremaCorpus(Section):
+    """CREMA-D, fetched from its publisher (``dawn/corpora/crema.py``)."""
+
+    root: str = Field("data/raw/crema", description="folder that the videos are fetched to")
+    servers: tuple[str, ...] = Field(
+        (
+            "https://github.com/CheyneyComputerScience/CREMA-D.git",
+            "https://gitlab.com/cs-cooper-lab/crema-d-mirror.git",
+        ),
+        min_length=1,
+        description="repositories whose Git LFS storage has the videos, asked in this order",
+    )
+    test_actors: tuple[int, ...] = Field(
+        (1015, 1020, 1021, 1030, 1033, 1052, 1062, 1081, 1082, 1089),
+        description="actors of the test split: 820 clips (paper 4.1: as Diffused Heads)",
+    )
+
+
+class Fetching(Section):
+    """How files come from the net."""
+
+    jobs: Positive = Field(4, description="files fetched at once")
+
+
 class Corpus(Section):
     name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="names the folder data/<name>")
-    kind: Literal["demo", "folder"] = Field("demo", description="where clips come from")
+    kind: Literal["demo", "folder", "crema"] = Field("demo", description="where clips come from")
     resolution: int = Field(
         64, ge=32, le=1024, description="side of the square clips, pixels (paper 4.1: 128; A.4.2: 256)"
     )
@@ -72,6 +96,8 @@ class Corpus(Section):
     seed: int = Field(1234, ge=0, description="seed of the drawn people, and of the split of a folder")
     demo: DemoCorpus = DemoCorpus()
     folder: FolderCorpus = FolderCorpus()
+    crema: CremaCorpus = CremaCorpus()
+    fetch: Fetching = Fetching()
 
     @model_validator(mode="after")
     def _sizes(self) -> Corpus:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawn.config import Corpus
-from dawn.corpora import demo
+from dawn.corpora import crema, demo
 from dawn.corpora import folder as videos
 from dawn.corpora.demo.truth import Truth
 from dawn.corpora.folder import FindBox
@@ -27,8 +27,12 @@ def prepare(corpus: Corpus, folder: Path) -> None:
     rejected: list[Rejected] = []
     if corpus.kind == "demo":
         clips = demo.prepare(corpus, folder)
+    elif corpus.kind == "crema":
+        clips, rejected = crema.prepare(corpus)
     else:
         clips, rejected = videos.prepare(corpus)
+    if not clips:
+        raise InputError(f"corpus {corpus.name}: not one usable video; the first fault: {rejected[0].reason}")
     write_rejected(folder / "rejected.corpus.csv", rejected)
     write_manifest(folder / "clips.csv", clips)
 
@@ -39,7 +43,8 @@ def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: Fin
     `folder` is `data/<name>`; `find_box(frame)` gives the landmark box of a face in pixels, or None, and is not asked
     for drawn people. Raises InputError with the reason when the clip must be rejected.
     """
-    source = (folder if corpus.kind == "demo" else Path(corpus.folder.root)) / clip.source
+    roots = {"demo": folder, "folder": Path(corpus.folder.root), "crema": Path(corpus.crema.root)}
+    source = roots[corpus.kind] / clip.source
     if not source.is_file():
         raise InputError(f"{source}: missing; prepare the corpus again")
     if sha256_file(source) != clip.sha256:
@@ -47,4 +52,4 @@ def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: Fin
     if corpus.kind == "demo":
         demo.draw(Truth.load(source), corpus.resolution, out)
     else:
-        videos.make_clip(corpus, clip, out, find_box)
+        videos.make_clip(corpus, clip, source, out, find_box)

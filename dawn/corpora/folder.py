@@ -49,20 +49,14 @@ def prepare(corpus: Corpus) -> tuple[list[Clip], list[Rejected]]:
                 raise InputError(
                     f"{below}: corpus.folder.identity = {corpus.folder.identity!r} does not match; mend it"
                 )
-            info = probe(video)
-            if not info.has_audio:
-                raise InputError(f"{below}: has no sound; give a video with speech")
-            if info.seconds < corpus.folder.min_seconds:
-                raise InputError(
-                    f"{below}: {info.seconds:.2f} s, shorter than min_seconds = {corpus.folder.min_seconds}"
-                )
-            kept.append((name, match["identity"], video, max(1, round(info.seconds * corpus.fps))))
+            frames = count_frames(video, below, corpus.fps, corpus.folder.min_seconds)
+            kept.append((name, match["identity"], video, frames))
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
     if not kept:
         reason = rejected[0].reason if rejected else "it holds none"
         raise InputError(f"{root}: no usable video; the first fault: {reason}")
-    held_out = _held_out(sorted({who for _, who, _, _ in kept}), corpus.folder.test_fraction, corpus.seed)
+    held_out = hold_out(sorted({who for _, who, _, _ in kept}), corpus.folder.test_fraction, corpus.seed)
     if tests is not None:
         unknown = tests - {video.stem for video in videos} - set(names)
         if unknown:
@@ -76,13 +70,22 @@ def prepare(corpus: Corpus) -> tuple[list[Clip], list[Rejected]]:
     return clips, rejected
 
 
-def make_clip(corpus: Corpus, clip: Clip, out: Path, find_box: FindBox) -> None:
-    """Write a square clip around the face at 25 fps with 16 kHz mono speech.
+def count_frames(video: Path, below: str, fps: int, min_seconds: float = 0) -> int:
+    """Frames that a video gives at `fps`. Raises InputError, naming it `below`, when it is no clip to learn from."""
+    info = probe(video)
+    if not info.has_audio:
+        raise InputError(f"{below}: has no sound; give a video with speech")
+    if info.seconds < min_seconds:
+        raise InputError(f"{below}: {info.seconds:.2f} s, shorter than min_seconds = {min_seconds}")
+    return max(1, round(info.seconds * fps))
+
+
+def make_clip(corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
+    """Write video `source` as a square clip around the face at 25 fps with 16 kHz mono speech.
 
     `find_box` gives the box of the 68 landmarks (x0, y0, x1, y1 in pixels of the frame), or None. Raises InputError
     when no steady face is found or the sound cannot be read.
     """
-    source = Path(corpus.folder.root) / clip.source
     boxes: list[Box | None] = []
     count = 0
     shape: tuple[int, ...] = (0, 0)
@@ -202,7 +205,7 @@ def _unique_names(paths: list[Path]) -> list[str]:
     return names
 
 
-def _held_out(identities: list[str], fraction: float, seed: int) -> set[str]:
+def hold_out(identities: list[str], fraction: float, seed: int) -> set[str]:
     """A share of the identities, chosen by a hash of seed and name so that new people do not move old ones far."""
     ranked = sorted(identities, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     count = round(fraction * len(identities))

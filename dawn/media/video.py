@@ -52,7 +52,8 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         if first is None:
             raise InputError(f"{path}: holds no frames; give another video")
         height, width = _pixels(first).shape[:2]
-        container.seek(0)
+    with open_media(path, "a video") as container:  # anew: Flash video without an index cannot be wound back
+        stream = _video_stream(container, path)
         packets = [packet for packet in container.demux(stream) if packet.size]
         stamps = [p.pts * p.time_base for p in packets if p.pts is not None and p.time_base is not None]
         frames = max(stream.frames, len(packets))

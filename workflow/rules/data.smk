@@ -32,7 +32,13 @@ rule corpus:
         "../../environment.yml"
     params:
         settings=settings(
-            "corpus.kind", "corpus.seed", "corpus.demo", "corpus.folder", "corpus.fps", "corpus.sample_rate"
+            "corpus.kind",
+            "corpus.seed",
+            "corpus.demo",
+            "corpus.folder",
+            "corpus.crema",
+            "corpus.fps",
+            "corpus.sample_rate",
         ),
         code=code_digest(*DATA_CODE),
     message:
