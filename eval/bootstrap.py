@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,20 +65,33 @@ def distance(
     A resample repeats clips, and fewer distinct windows alone raise a Fréchet distance. The resampled distances are
     therefore shifted so that their mean is the value: the interval shows the spread, not that bias.
     """
+    value, spread = resampled(real, fake, counts, label)
+    low, high = interval(spread, coverage)
+    return Estimate(value, float(np.maximum(0.0, low)), high, len(real))
+
+
+def resampled(
+    real: Sequence[ArrayLike], fake: Sequence[ArrayLike], counts: NDArray[np.int64], label: str = "bootstrap"
+) -> tuple[float, Array]:
+    """The distance of :func:`distance` and that of each resample, (resamples,), shifted to have it as their mean.
+
+    NaN where a resample holds fewer than two rows of a side.
+    """
     a, owner_a = _pool(real, counts, "real")
     b, owner_b = _pool(fake, counts, "generated")
-    value = frechet(a, b)
-    kernel = _Kernel(a, b)
-    spread = []
-    for count in tqdm(counts, desc=label, unit="resample", mininterval=2, leave=False):
-        one = kernel.distance(count[owner_a], count[owner_b])
-        if np.isfinite(one):
-            spread.append(one)
-    if not spread:
-        return Estimate(value, np.nan, np.nan, len(real))
-    shifted = np.asarray(spread) - np.mean(spread) + value
-    low, high = _percentiles(shifted, coverage)
-    return Estimate(value, max(0.0, low), high, len(real))
+    value, kernel = frechet(a, b), _Kernel(a, b)
+    bar = tqdm(counts, desc=label, unit="resample", mininterval=2, leave=False)
+    spread = np.asarray([kernel.distance(count[owner_a], count[owner_b]) for count in bar])
+    if np.isfinite(spread).any():
+        spread += value - np.nanmean(spread)
+    return value, spread
+
+
+def interval(values: ArrayLike, coverage: float = 0.95) -> tuple[float, float]:
+    """Percentile interval of resampled values; those that are NaN are left out, NaN for none."""
+    array = np.asarray(values, np.float64)
+    known = array[~np.isnan(array)]
+    return _percentiles(known, coverage) if len(known) else (float("nan"), float("nan"))
 
 
 class _Kernel:
@@ -129,5 +143,7 @@ def _pool(clips: Sequence[ArrayLike], counts: NDArray[np.int64], name: str) -> t
 
 def _percentiles(values: Array, coverage: float) -> tuple[float, float]:
     tail = 50 * (1 - coverage)
-    low, high = np.percentile(values, [tail, 100 - tail])
+    # Between infinities nothing can be interpolated.
+    method: Literal["linear", "nearest"] = "linear" if np.isfinite(values).all() else "nearest"
+    low, high = np.percentile(values, [tail, 100 - tail], method=method)
     return float(low), float(high)

@@ -41,4 +41,4 @@ def recipe() -> ModuleType:
 @pytest.fixture(scope="session")
 def metric_vectors() -> Path:
     """Numbers of the canonical metric implementations."""
-    return _folder("metrics")
+    return golden_recipe.FOLDER / "metrics"
