@@ -36,9 +36,3 @@ def reference() -> Path:
 def recipe() -> ModuleType:
     """The recipe that rebuilds weights and inputs of the golden vectors."""
     return golden_recipe
-
-
-@pytest.fixture(scope="session")
-def metric_vectors() -> Path:
-    """Numbers of the canonical metric implementations."""
-    return golden_recipe.FOLDER / "metrics"

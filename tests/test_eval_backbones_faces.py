@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 POINTS = np.array([[45.0, 52.0], [82.0, 50.0], [64.0, 75.0], [48.0, 95.0], [80.0, 94.0]])
-
-
-@pytest.fixture(scope="module")
-def vectors(metric_vectors: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((metric_vectors / "vectors.json").read_text())
-    return loaded
 
 
 def _save(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: list[Any]) -> Path:
@@ -100,10 +93,6 @@ def _detector(path: Path) -> Path:
 
 
 # ----------------------------------------------------------------------------------------------------------- alignment
-def test_alignment_matrix_112(vectors: dict[str, Any]) -> None:
-    case = vectors["csim"]
-    assert np.asarray(case["kps"]).tolist() == POINTS.tolist()
-    assert arcface.similarity(POINTS) == pytest.approx(np.asarray(case["M_112"]), abs=1e-5)
 
 
 def test_alignment_is_that_of_insightface() -> None:
@@ -210,9 +199,6 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         net.embed(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 5, 2)))
 
 
-def test_cosine_of_vectors(vectors: dict[str, Any]) -> None:
-    one = np.random.RandomState(91).randn(512)
-    other = one + 0.5 * np.random.RandomState(92).randn(512)
-    assert csim(one[None], other[None]).csim == pytest.approx(vectors["csim"]["cos"], rel=1e-12)
+def test_no_paired_frames_have_no_failure_rate() -> None:
     none = csim(np.empty((0, 512)), np.empty((0, 512)))
     assert np.isnan(none.failure_rate)

@@ -6,9 +6,7 @@ original's file is, goes through the code that loads them, and the original's ow
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,22 +19,7 @@ from dawn.weights import MissingWeights
 from eval import lse, tracks
 from eval.backbones import syncnet
 
-TRACKS = (
-    "plain120",
-    "gap10",
-    "gap26_breaks",
-    "exact100_rejected",
-    "n101",
-    "size100_rejected",
-    "crema_3s_75frames",
-)
 PADDING = (25, 50, 75, 125, 250, 1000)
-
-
-@pytest.fixture(scope="module")
-def vectors(metric_vectors: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((metric_vectors / "vectors.json").read_text())
-    return loaded
 
 
 # ------------------------------------------------------------------------------------------------------------- weights
@@ -153,21 +136,6 @@ def _boxes(count: int, gaps: tuple[int, ...] = (), size: float = 120) -> list[np
     ]
 
 
-@pytest.mark.parametrize("name", TRACKS)
-def test_face_tracks(vectors: dict[str, Any], name: str) -> None:
-    (case,) = [row for row in vectors["face_tracks"]["rows"] if row["name"] == name]
-    args = case["args"]
-    got = tracks.face_tracks(_boxes(args["n"], tuple(args.get("gaps", ())), args.get("size", 120)))
-    assert len(got) == len(case["tracks"])
-    for track, want in zip(got, case["tracks"], strict=True):
-        assert (track.first, track.last, len(track.boxes)) == (want["first"], want["last"], want["n"])
-        assert track.boxes[len(track.boxes) // 2] == pytest.approx(want["bbox_mid"])
-
-
-def test_every_track_case_is_listed(vectors: dict[str, Any]) -> None:
-    assert [row["name"] for row in vectors["face_tracks"]["rows"]] == list(TRACKS)
-
-
 def test_short_clips_have_tracks_under_the_small_rules() -> None:
     assert len(tracks.face_tracks(_boxes(25), tracks.SMALL)) == 1
     assert not tracks.face_tracks(_boxes(24), tracks.SMALL)
@@ -268,26 +236,6 @@ def test_a_real_clip_is_tracked(real: Path, published: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- numbers of others
-@pytest.mark.parametrize("windows", PADDING)
-def test_padding_effect(vectors: dict[str, Any], windows: int) -> None:
-    (case,) = [row for row in vectors["lse_padding_effect"]["rows"] if row["T"] == windows]
-    rng = np.random.RandomState(50)
-    video = rng.randn(windows, 64) + 1
-    audio = video + 1.2 * rng.randn(windows, 64)
-    got = lse.sync(video, audio)
-    assert got.lse_c == pytest.approx(case["lse_c_canonical"], rel=2e-5)
-    assert got.lse_d == pytest.approx(case["lse_d"], rel=2e-5)
-    assert lse.sync(video, audio, padded=False).lse_c == pytest.approx(case["lse_c_nopad"], rel=1e-5)
-
-
-def test_every_mfcc_number(vectors: dict[str, Any]) -> None:
-    case = vectors["mfcc"]
-    samples = (np.random.RandomState(61).randn(16000) * 3000).astype(np.int16)
-    got = lse.mfcc((samples / 32768).astype(np.float32))
-    assert got[-1] == pytest.approx(case["last_row"], rel=1e-4)
-    assert got.std() == pytest.approx(case["std"], rel=1e-5)
-    for row in case["windows"]:
-        assert len(lse.mfcc(np.zeros(row["samples"], np.float32))) == row["mfcc_frames"]
 
 
 def test_windows_that_do_not_meet_are_refused_without_padding() -> None:
