@@ -373,6 +373,11 @@ class PbnetModel(Section):
     buckets: Positive = Field(128, description="buckets of that bias")
     max_distance: Positive = Field(128, description="frames at which they saturate")
     dropout: Fraction = Field(0.1, description="dropout in training (published)")
+    latent_correlation: tuple[Weight, ...] = Field(
+        (),
+        description="deviations of Gaussian filters, frames, that channels of the latent noise take in turn; "
+        "none: independent from frame to frame (paper 3.4)",
+    )
 
 
 class PbnetLoss(Section):

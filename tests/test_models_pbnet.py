@@ -16,7 +16,7 @@ from torch import Tensor
 from dawn.config import PbnetModel
 from dawn.errors import InputError
 from dawn.models.discriminator import MIN_FRAMES, PatchDiscriminator
-from dawn.models.pbnet import POSITIONS, PBNet
+from dawn.models.pbnet import POSITIONS, PBNet, latent_noise
 
 TOLERANCE = 1e-5  # of the golden vectors: about five times float32 against float64
 TINY = PbnetModel(latent=8, audio_latent=16, feed_forward=16, heads=2, head_dim=8, rope_dim=8)
@@ -174,3 +174,27 @@ def test_judge_learns_to_tell_noise_from_waves() -> None:
     net.eval()
     with torch.no_grad():
         assert (net(waves) > 0).float().mean() > 0.9 and (net(torch.randn(16, 48, 2) * 0.7) < 0).float().mean() > 0.9
+
+
+def test_latent_noise_is_standard_normal_whatever_its_correlation() -> None:
+    independent = PbnetModel(audio_latent=4)
+    smooth = PbnetModel(audio_latent=4, latent_correlation=(0.0, 6.0))
+    assert torch.equal(
+        latent_noise(9, independent, torch.Generator().manual_seed(3)),
+        torch.randn(9, 4, generator=torch.Generator().manual_seed(3)),
+    )
+    noise = latent_noise(20000, smooth, torch.Generator().manual_seed(3))
+    assert noise.shape == (20000, 4)
+    assert noise.std(dim=0).tolist() == pytest.approx([1.0] * 4, abs=0.06)
+    neighbours = (noise[1:] * noise[:-1]).mean(dim=0)
+    # two filters of deviation s, a frame apart, overlap by exp(-1 / (4 s^2))
+    assert neighbours.tolist() == pytest.approx([0.0, 0.993, 0.0, 0.993], abs=0.06)
+
+
+def test_frames_begin_by_looking_about_themselves() -> None:
+    table = PBNet(PbnetModel(), dim=6, speech_dim=8).decoder.time_rel_pos_bias_mem
+    assert table is not None
+    bias = table(torch.tensor([-40, -3, 0, 3, 40]))
+    assert (bias[:, 2] == 0).all() and (bias[:, [0, 1, 3, 4]] < 0).all()
+    assert (bias[:, 0] < bias[:, 1]).all() and torch.equal(bias[:, 1], bias[:, 3])
+    assert (bias[:-1, 0] < bias[1:, 0]).all()  # each head sees farther than the one before

@@ -13,6 +13,7 @@ from torch import Tensor
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
 from dawn.models.diffusion import from_data
+from dawn.models.pbnet import latent_noise
 from dawn.models.unet3d import Prepared
 from dawn.training.pbnet import PARTS, denormalise, normalise
 
@@ -47,7 +48,7 @@ def sample_pose_blink(
     audio = torch.from_numpy(speech)[None].to(nets.device)
     motion = start.expand(len(speech), 8).clone()
     for name, net in nets.pbnet.items():
-        z = torch.randn(len(speech), 1, config.pbnet.model.audio_latent, generator=generator).to(nets.device)
+        z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)
         part = PARTS[name]
         motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
     pose, blink = denormalise(motion.cpu(), config)

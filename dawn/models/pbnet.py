@@ -22,9 +22,11 @@ from dawn.models.attention import (
     Residual,
     Rotary,
     attend,
+    relative_bucket,
 )
 
 POSITIONS = 20000  # rows of the published position tables
+SHARPNESS = (2.0, 0.7, 0.2, 0.05)  # logits lost with each frame of distance at first, by heads in turn
 
 
 class PBNet(nn.Module):
@@ -119,6 +121,8 @@ class Decoder(nn.Module):
         self.sequence_pos_encoder = SinePositions(width, config.dropout)  # published beside RoPE, but not applied
         self.time_rel_pos_bias_tgt = _bias(config)
         self.time_rel_pos_bias_mem = _bias(config)
+        if self.time_rel_pos_bias_mem is not None:
+            _start_near(self.time_rel_pos_bias_mem)
         attention = FrameAttention(width, config.heads, config.head_dim, config.rope_dim)
         self.init_temporal_attn = Residual(PreNorm(ChannelNorm(width, axes=3, last=True), attention))
         self.seqTransDecoder = DecoderStack(config)
@@ -207,5 +211,35 @@ class FeedForward(nn.Module):
         return self.linear2(self.dropout(F.gelu(self.linear1(x))))
 
 
+def latent_noise(frames: int, config: PbnetModel, generator: torch.Generator) -> Tensor:
+    """Standard normal noise (frames, audio_latent) in the units of the latent code.
+
+    Independent from frame to frame, as in the paper, unless ``latent_correlation`` names filters: then every number is
+    standard normal still, and neighbouring frames are alike.
+    """
+    channels, deviations = config.audio_latent, config.latent_correlation
+    reach = math.ceil(4 * max(deviations, default=0))
+    noise = torch.randn(frames + 2 * reach, channels, generator=generator)
+    if not reach:
+        return noise
+    offsets = torch.arange(-reach, reach + 1)
+    kernels = torch.exp(-0.5 * (offsets / torch.tensor(deviations).clamp(min=1e-3)[:, None]) ** 2)
+    kernels = kernels / kernels.norm(dim=1, keepdim=True)
+    own = kernels[torch.arange(channels) % len(deviations)]
+    return F.conv1d(noise.t()[None], own[:, None], groups=channels)[0].t()
+
+
 def _bias(config: PbnetModel) -> RelativePositionBias | None:
     return RelativePositionBias(config.heads, config.buckets, config.max_distance) if config.relative_bias else None
+
+
+def _start_near(bias: RelativePositionBias) -> None:
+    """Each head begins by looking about its own frame, some closely, some far: found by itself, that takes epochs."""
+    reach = 2 * bias.max_distance
+    distance = torch.arange(-reach, reach + 1)
+    sharpness = torch.tensor(SHARPNESS)[torch.arange(bias.relative_attention_bias.embedding_dim) % len(SHARPNESS)]
+    with torch.no_grad():
+        for bucket in range(bias.buckets):
+            inside = distance[relative_bucket(distance, bias.buckets, bias.max_distance) == bucket].abs()
+            if len(inside):
+                bias.relative_attention_bias.weight[bucket] = -sharpness * inside.min()

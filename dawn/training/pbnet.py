@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from dawn.config import Config
 from dawn.features.store import Features
 from dawn.models.discriminator import PatchDiscriminator
-from dawn.models.pbnet import PBNet
+from dawn.models.pbnet import PBNet, latent_noise
 from dawn.training.data import ClipStore
-from dawn.training.share import Share, each_randn
+from dawn.training.share import Share
 
 PARTS = {"motion": slice(0, 8), "pose": slice(0, 6), "eye": slice(6, 8)}
 
@@ -70,7 +70,8 @@ class PbnetTask:
             x = motion[..., PARTS[name]]
             reference = x[:, 0]
             mu, logvar = net.encode(x, speech, mask)
-            noise = each_randn((mu.shape[0], mu.shape[2]), generators).transpose(0, 1).to(share.device)
+            drawn = [latent_noise(len(mu), self.config.pbnet.model, generator) for generator in generators]
+            noise = torch.stack(drawn, dim=1).to(share.device)
             output = net.decode(mu + (0.5 * logvar).exp() * noise, speech, reference, mask)
             error = (output - (x - reference[:, None])) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
