@@ -1,4 +1,4 @@
-"""Degradation rate DR_n: how much worse a generated video is at its end than at its beginning (paper, Table 2).
+"""Degradation rate DR_n: how much worse a generated video is at its end than at its beginning (paper, Tables 2 and 5).
 
 ``FID(last n frames) / FID(first n frames) - 1``, frames pooled over all videos, windows taken once for each video as it
 was generated. The paper does not say what the frames are compared with: here the true frames of the same indices

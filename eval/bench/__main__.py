@@ -1,0 +1,139 @@
+"""``python -m eval.bench``: the Fréchet distance against the usual square root, and what moments of many rows need.
+
+Writes ``<out>/frechet.csv``. Times and errors of one run can be compared with each other, not with another machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+from tqdm import tqdm
+
+from dawn.commands import run_command
+from dawn.errors import InputError
+from dawn.media.files import atomic_path
+from eval.frechet import Array, Moments, Reference, frechet
+
+_PART = 4096  # rows that come at once, as from a network
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measurement; errors are relative to the exact distance, ratios to sqrtm at the same size."""
+
+    what: str
+    dimension: int
+    rows: int
+    seconds: float
+    error: float | None = None
+    times_faster: float | None = None
+    peak_mb: float | None = None
+    grown_mb: float | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 on success, 2 for input that cannot be used."""
+    parser = argparse.ArgumentParser(prog="eval.bench", description="Times and memory of the Fréchet distance.")
+    parser.add_argument("--dimension", type=int, default=2048, help="of the features (default: %(default)s)")
+    parser.add_argument("--rows", type=int, nargs="+", default=[200, 4000], help="of each side (default: 200 4000)")
+    parser.add_argument("--moments", type=int, default=100_000, help="rows of the moments (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
+    parser.add_argument("--moments-only", action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(run_command=_run)
+    return run_command("eval.bench", parser, arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.dimension < 2 or min(options.rows) < 2 or options.moments < 2:
+        raise InputError("the benchmark needs two rows and two dimensions or more")
+    if options.moments_only:
+        print(" ".join(map(str, _moments(options.moments, options.dimension))))
+        return
+    lines = [line for rows in tqdm(options.rows, desc="distances") for line in distances(options.dimension, rows)]
+    lines.append(moments(options.dimension, options.moments))
+    options.out.mkdir(parents=True, exist_ok=True)
+    with atomic_path(options.out / "frechet.csv") as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Line)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(line) for line in lines)
+    for line in lines:
+        print(", ".join(f"{key} {value:.3g}" for key, value in asdict(line).items() if isinstance(value, float | int)))
+
+
+def distances(dimension: int, rows: int) -> list[Line]:
+    """Both ways to the distance of two sets of as many rows, one of which is the other, moved and stretched.
+
+    For ``Y = X A + b`` with a positive diagonal A no map from X to Y is shorter, so the distance of the two Gaussians
+    is known: ``|mean X - mean Y|^2`` plus the variance of ``X - Y``.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, dimension)) / np.sqrt(np.arange(1, dimension + 1))
+    x = x @ np.linalg.qr(rng.normal(size=(dimension, dimension)))[0]
+    y = x * rng.uniform(0.5, 2, dimension) + 0.01
+    apart = x - y
+    exact = float((apart.mean(axis=0) ** 2).sum() + apart.var(axis=0, ddof=1).sum())
+    known = Reference(x.mean(axis=0), np.cov(x, rowvar=False))
+    slow, wrong = _timed(lambda: _by_sqrtm(x, y), 1)
+    lines = [Line("scipy sqrtm", dimension, rows, slow, abs(wrong / exact - 1), 1.0)]
+    for what, way in (("frechet", lambda: frechet(x, y)), ("frechet, root kept", lambda: known.distance(y))):
+        seconds, value = _timed(way, 3)
+        lines.append(Line(what, dimension, rows, seconds, abs(value / exact - 1), slow / seconds))
+    return lines
+
+
+def moments(dimension: int, rows: int) -> Line:
+    """Mean and covariance of rows that come in parts, in a process of its own, whose memory is measured."""
+    size = ["--dimension", str(dimension), "--moments", str(rows)]
+    done = subprocess.run(
+        [sys.executable, "-m", "eval.bench", "--moments-only", *size], capture_output=True, text=True, check=True
+    )
+    seconds, peak, grown = map(float, done.stdout.split())
+    return Line("moments in parts", dimension, rows, seconds, peak_mb=peak, grown_mb=grown)
+
+
+def _by_sqrtm(x: Array, y: Array) -> float:
+    """The way of pytorch-fid: the root of the product of the covariances."""
+    a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    difference = x.mean(axis=0) - y.mean(axis=0)
+    root = scipy.linalg.sqrtm(a @ b)
+    return float(difference @ difference + np.trace(a) + np.trace(b) - 2 * np.trace(root.real))
+
+
+def _timed(way: Callable[[], float], times: int) -> tuple[float, float]:
+    """Seconds of the fastest of some calls, and what it gave."""
+    best, value = np.inf, np.nan
+    for _ in range(times):
+        start = time.perf_counter()
+        value = way()
+        best = min(best, time.perf_counter() - start)
+    return best, value
+
+
+def _moments(rows: int, dimension: int) -> tuple[float, float, float]:
+    """Seconds, the process's peak in MB, and by how much the moments raised it above one part of rows."""
+    rng = np.random.default_rng(0)
+    part = rng.normal(size=(min(rows, _PART), dimension)).astype(np.float32)
+    before, start, collected = _peak(), time.perf_counter(), Moments()
+    for first in range(0, rows, _PART):
+        collected.add(part[: rows - first])
+    collected.mean(), collected.covariance()
+    return time.perf_counter() - start, _peak(), _peak() - before
+
+
+def _peak() -> float:
+    """Largest resident memory so far, in MB; Linux counts in kB, macOS in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
