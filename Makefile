@@ -46,7 +46,7 @@ format: $(READY) ## lay out code and workflow as lint wants them
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
-schema: $(READY) ## write config/schema.json from dawn/config.py
+schema: $(READY) ## write config/schema.json from dawn/config
 	$(BIN)/python -c "from dawn.config import schema; print(schema(), end='')" > config/schema.json.part
 	mv config/schema.json.part config/schema.json
 

@@ -1,0 +1,43 @@
+"""Every knob of the project, typed and validated, in one tree; a file for each part of it.
+
+A run is reproducible from its resolved configuration alone: :func:`load` reads a YAML file into a :class:`Config`, and
+``Config.dump`` writes it back with every default filled in. Each key states its unit and where its value comes from;
+"paper" is the DAWN paper (section or appendix), "published" the authors' released code where it differs from the paper.
+"""
+
+from dawn.config.a2v import A2vStage, Diffusion, UnetModel
+from dawn.config.base import ConfigError, Device, Section
+from dawn.config.data import Corpus, CremaCorpus, DemoCorpus, Features, FolderCorpus, Speech
+from dawn.config.evaluate import METRICS, SyncnetModel
+from dawn.config.generate import Generate
+from dawn.config.lfg import Hourglass, LfgModel
+from dawn.config.pbnet import PbnetModel
+from dawn.config.schedule import Schedule
+from dawn.config.tree import Config, load, loads, parse, schema
+
+__all__ = [
+    "METRICS",
+    "A2vStage",
+    "Config",
+    "ConfigError",
+    "Corpus",
+    "CremaCorpus",
+    "DemoCorpus",
+    "Device",
+    "Diffusion",
+    "Features",
+    "FolderCorpus",
+    "Generate",
+    "Hourglass",
+    "LfgModel",
+    "PbnetModel",
+    "Schedule",
+    "Section",
+    "Speech",
+    "SyncnetModel",
+    "UnetModel",
+    "load",
+    "loads",
+    "parse",
+    "schema",
+]

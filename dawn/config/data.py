@@ -1,0 +1,110 @@
+"""Corpora and what is read from their clips (paper 3.3 and 4.1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dawn.config.base import Fraction, Positive, Section
+
+
+class DemoCorpus(Section):
+    """The embedded corpus: drawn people who speak (``dawn/corpora/demo``)."""
+
+    train_identities: Positive = Field(24, description="people in the training split")
+    test_identities: Positive = Field(8, description="people in the test split, never trained on")
+    train_utterances: Positive = Field(4, description="utterances of each training person")
+    test_utterances: Positive = Field(2, description="utterances of each test person")
+    seconds: float = Field(3.0, gt=0.9, le=60, description="seconds of each clip")
+
+
+class FolderCorpus(Section):
+    """Videos that a person already has on disk."""
+
+    root: str = Field("data/raw", description="folder of videos, searched recursively")
+    identity: str = Field(
+        r"^(?P<identity>[^/]+)/",
+        description="regular expression on the path below root; its group 'identity' names the person",
+    )
+    test_list: str | None = Field(None, description="text file naming the test clips, one stem a line")
+    test_fraction: Fraction = Field(
+        0.1, description="share of identities in the test split without a list (paper 4.1: 9:1)"
+    )
+    min_seconds: float = Field(1.0, gt=0, description="shorter videos are rejected, seconds")
+
+
+class CremaCorpus(Section):
+    """CREMA-D, fetched from its publisher (``dawn/corpora/crema.py``)."""
+
+    root: str = Field("data/raw/crema", description="folder that the videos are fetched to")
+    servers: tuple[str, ...] = Field(
+        (
+            "https://github.com/CheyneyComputerScience/CREMA-D.git",
+            "https://gitlab.com/cs-cooper-lab/crema-d-mirror.git",
+        ),
+        min_length=1,
+        description="repositories whose Git LFS storage has the videos, asked in this order",
+    )
+    test_actors: tuple[int, ...] = Field(
+        (1015, 1020, 1021, 1030, 1033, 1052, 1062, 1081, 1082, 1089),
+        description="actors of the test split: 820 clips (paper 4.1: as Diffused Heads)",
+    )
+
+
+class Fetching(Section):
+    """How files come from the net."""
+
+    jobs: Positive = Field(4, description="files fetched at once")
+
+
+class Corpus(Section):
+    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="names the folder data/<name>")
+    kind: Literal["demo", "folder", "crema"] = Field("demo", description="where clips come from")
+    resolution: int = Field(
+        64, ge=32, le=1024, description="side of the square clips, pixels (paper 4.1: 128; A.4.2: 256)"
+    )
+    fps: Literal[25] = Field(25, description="frames a second (paper 4.1)")
+    sample_rate: Literal[16000] = Field(16000, description="speech samples a second, Hz (what HuBERT takes)")
+    shards: Positive = Field(2, description="jobs that share clip and feature extraction")
+    seed: int = Field(1234, ge=0, description="seed of the drawn people, and of the split of a folder")
+    demo: DemoCorpus = DemoCorpus()
+    folder: FolderCorpus = FolderCorpus()
+    crema: CremaCorpus = CremaCorpus()
+    fetch: Fetching = Fetching()
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Corpus:
+        if self.resolution % 32:
+            raise ValueError(f"resolution must be a multiple of 32, got {self.resolution}")
+        return self
+
+
+class Speech(Section):
+    """One vector of speech features for each video frame (paper 3.3)."""
+
+    encoder: str = Field(
+        "logmel",
+        min_length=1,
+        description="'logmel', or a transformers speech encoder by hub name or local folder (paper: HuBERT)",
+    )
+    dim: Positive = Field(256, description="channels of the feature; 1024 for HuBERT large")
+    mels: Positive = Field(32, description="logmel: mel bands")
+    context: Positive = Field(8, description="logmel: 10 ms hops stacked for each frame, centred on it")
+    chunk_seconds: float = Field(20.0, gt=1, description="encoder: seconds encoded at once (published: 20)")
+
+    @model_validator(mode="after")
+    def _dim(self) -> Speech:
+        if self.encoder == "logmel" and self.dim != self.mels * self.context:
+            raise ValueError(f"dim must be mels * context = {self.mels * self.context} for logmel, got {self.dim}")
+        return self
+
+
+class Features(Section):
+    speech: Speech = Speech()
+    detect_side: int = Field(
+        256, ge=64, description="frames are enlarged to this side for the landmark detector, pixels"
+    )
+    min_face_share: Fraction = Field(
+        0.9, description="a clip whose face is found in a smaller share of frames is rejected"
+    )

@@ -1,0 +1,47 @@
+"""Sampling (paper 3.6 and 4.1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dawn.config.base import Device, Fraction, Positive, Section
+
+
+class Generate(Section):
+    """Sampling (paper 3.6 and 4.1)."""
+
+    steps: Positive = Field(20, description="DDIM steps (published)")
+    eta: Fraction = Field(1.0, description="DDIM eta: 1 stochastic (published), 0 deterministic")
+    guidance: float = Field(1.0, ge=0, description="classifier-free guidance scale (published: 1, none)")
+    window: Positive | None = Field(
+        80, description="A2V local attention, frames; each frame sees half on either side (paper 4.1)"
+    )
+    pbnet_window: Positive | None = Field(400, description="PBNet local attention, frames (paper 4.1)")
+    solver: Literal["ddim", "dpm++"] = Field(
+        "ddim",
+        description="DDIM (published), or DPM-Solver++ 2M, which draws no noise after the start and needs fewer steps",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of products in U-Net and decoder; bfloat16 is faster and inexact"
+    )
+    compile: bool = Field(
+        False, description="compile the U-Net for this machine first: takes minutes, needs a C++ compiler on a CPU"
+    )
+    device: Device = Field("auto", description="auto: CUDA if there is one, else MPS, else CPU")
+    max_memory: str | None = Field(
+        None,
+        pattern=r"^\d+(\.\d+)? ?(MiB|GiB|MB|GB)$",
+        description="memory of the process at most, such as 4GiB (of the GPU, on one); work is split to keep to it",
+    )
+    batch_frames: Positive = Field(4, description="frames decoded at once; changes speed and memory, never the video")
+    threads: Positive = Field(2, description="CPU threads")
+
+    @model_validator(mode="after")
+    def _even(self) -> Generate:
+        for name in ("window", "pbnet_window"):
+            value = getattr(self, name)
+            if value is not None and value % 2:
+                raise ValueError(f"{name} must be even, got {value}")
+        return self

@@ -1,0 +1,66 @@
+"""The pose and blink network, PBNet (paper 3.4)."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from dawn.config.base import Fraction, Positive, Section, Weight
+from dawn.config.schedule import Schedule
+
+
+class PbnetModel(Section):
+    """Sizes of the transformer VAE (paper 3.4; published sizes are the defaults)."""
+
+    latent: Positive = Field(64, description="width of pose embeddings and of the decoder")
+    audio_latent: Positive = Field(256, description="width of the audio embedding and of the latent code h")
+    feed_forward: Positive = Field(128, description="width of the feed-forward layers")
+    layers: Positive = Field(2, description="layers of encoder and decoder")
+    heads: Positive = Field(4, description="attention heads")
+    head_dim: Positive = Field(32, description="channels of each decoder head")
+    rope_dim: Positive = Field(32, description="rotated channels of each decoder head (published: 4)")
+    relative_bias: bool = Field(
+        True, description="learned relative position bias beside RoPE (published; the paper names RoPE only)"
+    )
+    buckets: Positive = Field(128, description="buckets of that bias")
+    max_distance: Positive = Field(128, description="frames at which they saturate")
+    dropout: Fraction = Field(0.1, description="dropout in training (published)")
+    latent_correlation: tuple[Weight, ...] = Field(
+        (),
+        description="deviations of Gaussian filters, frames, that channels of the latent noise take in turn; "
+        "none: independent from frame to frame (paper 3.4)",
+    )
+
+
+class PbnetLoss(Section):
+    """Weights of paper eq. 13."""
+
+    reconstruction: Weight = Field(1.0, description="lambda_rec (paper A.2)")
+    gan: Weight = Field(0.6, description="lambda_GAN (paper A.2; published 1)")
+    kl: Weight = Field(0.01, description="lambda_KL at the end (paper A.2; published 0.004)")
+    kl_start: Fraction = Field(
+        0.25, description="share of training before lambda_KL starts to rise (paper A.2: 400 of 1600 epochs)"
+    )
+
+
+class PbnetTrain(Schedule):
+    frames: Positive = Field(200, description="frames of a training sequence (paper 4.1)")
+    loss: PbnetLoss = PbnetLoss()
+
+
+class Pbnet(Section):
+    joint: bool = Field(True, description="one network for pose and blink (paper 3.4), or one each (published)")
+    pose_min: tuple[float, float, float, float, float, float] = Field(
+        (-90, -90, -90, 0, 0, 0), description="pose that becomes 0 in PBNet (yaw, pitch, roll in degrees, scale, x, y)"
+    )
+    pose_max: tuple[float, float, float, float, float, float] = Field(
+        (90, 90, 90, 1, 720, 1080), description="pose that becomes 1 (published)"
+    )
+    blink_max: float = Field(1.0, gt=0, description="eye aspect ratio that becomes 1 (published: 1, not normalised)")
+    model: PbnetModel = PbnetModel()
+    train: PbnetTrain = PbnetTrain(steps=1)
+
+    @model_validator(mode="after")
+    def _range(self) -> Pbnet:
+        if any(low == high for low, high in zip(self.pose_min, self.pose_max, strict=True)):
+            raise ValueError("pose_min must differ from pose_max in every component")
+        return self

@@ -1,0 +1,51 @@
+"""How long and how fast a stage trains (paper A.2)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dawn.config.base import Fraction, Positive, Section, Weight
+
+
+class Schedule(Section):
+    """How long a stage trains: optimiser steps, or epochs over the training clips."""
+
+    steps: Positive | None = Field(None, description="optimiser steps; exclusive with epochs")
+    epochs: Positive | None = Field(None, description="passes over the training clips (paper A.2)")
+    repeats: Positive = Field(1, description="samples drawn from each clip in an epoch (paper A.2: 25 on HDTF)")
+    batch: Positive = Field(8, description="samples in an optimiser step")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of Adam")
+    lr_final: float = Field(1e-5, ge=0, description="learning rate at the end of the cosine")
+    warmup: int = Field(0, ge=0, description="steps of linear warm-up")
+    betas: tuple[float, float] = Field((0.9, 0.99), description="Adam's betas")
+    weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
+    clip_norm: Weight = Field(2.0, description="gradient norm limit, 0 for none (published: 2.0)")
+    ema: Fraction = Field(0.0, description="decay of the averaged weights, 0 for none")
+    checkpoint_every: Positive = Field(500, description="steps between checkpoints")
+    keep: Positive = Field(1, description="checkpoints kept")
+    log_every: Positive = Field(20, description="steps between log lines")
+    threads: Positive = Field(2, description="CPU threads of a process; part of the result to the last bit")
+    processes: Positive = Field(
+        1, description="processes that share each batch on this machine, one GPU each; a launcher's number comes first"
+    )
+    accumulate: Positive = Field(
+        1, description="passes in which a process computes its share of a batch, to fit its memory"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of what may be computed less exactly (published: half precision on GPUs)"
+    )
+
+    @model_validator(mode="after")
+    def _length(self) -> Schedule:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of steps and epochs")
+        return self
+
+    def total_steps(self, clips: int) -> int:
+        """Optimiser steps for a training split of `clips` clips."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, self.epochs * self.repeats * clips // self.batch)

@@ -1,0 +1,103 @@
+"""The whole tree, and how a file becomes one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from dawn.config.a2v import A2v
+from dawn.config.base import ConfigError, Section
+from dawn.config.data import Corpus, Features
+from dawn.config.evaluate import Evaluate
+from dawn.config.generate import Generate
+from dawn.config.lfg import Lfg
+from dawn.config.pbnet import Pbnet
+
+
+class Config(Section):
+    """The whole tree."""
+
+    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="names the folder results/<name>")
+    seed: int = Field(1234, ge=0, description="seed of training and generation (published: 1234)")
+    corpus: Corpus = Corpus()
+    features: Features = Features()
+    lfg: Lfg = Lfg()
+    pbnet: Pbnet = Pbnet()
+    a2v: A2v = A2v()
+    generate: Generate = Generate()
+    evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        down = 2 ** (len(self.a2v.model.multipliers) - 1)
+        if self.latent_side % down:
+            raise ValueError(
+                f"corpus.resolution = {self.corpus.resolution} gives motion of side {self.latent_side}, "
+                f"not divisible by {down}, which a2v.model.multipliers needs"
+            )
+        return self
+
+    @property
+    def latent_side(self) -> int:
+        """Side h = w of the motion, latent pixels (a quarter of the image; paper 3.2)."""
+        return self.corpus.resolution // 4
+
+    def dump(self) -> str:
+        """YAML with every default filled in; ``load`` of it gives this configuration."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def parse(tree: Any, origin: str = "configuration") -> Config:
+    """A validated :class:`Config` from a plain dictionary. Raises :class:`ConfigError` naming the first bad key."""
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{origin}: expected keys and values, found {type(tree).__name__}")
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        if first["type"] == "extra_forbidden":
+            problem = f"unknown key; {_known_keys(first['loc'][:-1])}"
+        else:
+            problem = first["msg"].removeprefix("Value error, ")
+            value = first.get("input")
+            if isinstance(value, str | int | float | bool | None | list):
+                problem += f" (found {value!r})"
+        raise ConfigError(f"{origin}: {key}: {problem}") from None
+
+
+def load(path: str | os.PathLike[str]) -> Config:
+    """Read one YAML file. Raises :class:`ConfigError` when it is missing, is not YAML or holds a bad key."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error.__class__.__name__})") from None
+    return loads(text, str(path))
+
+
+def loads(text: str, origin: str = "configuration") -> Config:
+    """A validated :class:`Config` from YAML text, such as :meth:`Config.dump` gives. Raises :class:`ConfigError`."""
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
+    return parse(tree, origin)
+
+
+def schema() -> str:
+    """The JSON schema of the tree, as kept in ``config/schema.json``."""
+    return json.dumps(Config.model_json_schema(), indent=1) + "\n"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> str:
+    node: Any = Config
+    for part in location:
+        field = getattr(node, "model_fields", {}).get(part)
+        node = field.annotation if field is not None else None
+    names = getattr(node, "model_fields", None)
+    return f"known keys: {', '.join(names)}" if names else "it has no such section"
