@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from golden_recipe import error
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.path import Path as Polygon
 from torch import Tensor, nn
 from torchvision.models import vgg19
 
@@ -28,8 +29,10 @@ from dawn.training.lfg_losses import (
     Equivariance,
     Perceptual,
     landmark_guidance,
+    occlusion_guidance,
     pyramid,
     pyramid_l1,
+    within,
 )
 
 # Of the golden vectors: about five times float32 against float64.
@@ -418,6 +421,33 @@ def test_landmark_groups_cover_the_face_once() -> None:
     named = [i for group in LANDMARK_GROUPS[2:] for i in group]
     assert len(set(named)) == len(named) and set(named) <= set(range(68))
     assert {i for group in LANDMARK_GROUPS[:2] for i in group} == set(range(48, 68))
+
+
+def test_within_is_the_even_odd_rule() -> None:
+    turns = torch.rand(3, 8, generator=torch.Generator().manual_seed(1)).sort(1).values * 2 * torch.pi
+    star = torch.stack([turns.cos() * 0.9, turns.sin() * 0.5], dim=-1)
+    crossed = torch.rand(2, 7, 2, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    pixel = (2 * np.arange(64) + 1) / 64 - 1
+    grid = np.stack(np.meshgrid(pixel, pixel), axis=-1).reshape(-1, 2)
+    for outline in star:
+        want = Polygon(outline.double().numpy(), closed=False).contains_points(grid).reshape(64, 64)
+        assert np.array_equal(within(outline[None], 64)[0].numpy(), want)
+    twice = torch.cat([crossed, crossed], dim=1)  # every crossing counted two times: nothing is inside
+    assert within(crossed, 64).any() and not within(twice, 64).any()
+
+
+def test_occlusion_guidance_hides_the_inside_of_an_open_mouth_alone() -> None:
+    landmarks = torch.zeros(2, 68, 2)
+    angle = torch.arange(8) * torch.pi / 4
+    landmarks[0, 60:68] = torch.stack([angle.cos() * 0.3, angle.sin() * 0.3], dim=-1)  # open; the other is closed
+    occlusion = torch.full((2, 1, 16, 16), 0.9, requires_grad=True)
+    loss = occlusion_guidance(occlusion, landmarks)
+    loss.backward()
+    assert occlusion.grad is not None
+    area = 2 * 2**0.5 * 0.3**2 / 4  # of the regular octagon, in shares of the image
+    assert loss.item() == pytest.approx(-np.log(0.1) * area / 2, rel=0.05)
+    assert (occlusion.grad[0, 0, 7:9, 7:9] > 0).all()
+    assert not occlusion.grad[0, 0, :4].any() and not occlusion.grad[1].any()
 
 
 def test_perceptual_loss(tmp_path: Path) -> None:

@@ -48,10 +48,15 @@ class LfgLoss(Section):
         0.0,
         description="our own: draws region k to the k-th group of landmarks, which shortens training; 0 in the paper",
     )
+    occlusion_guidance: Weight = Field(
+        0.0,
+        description="our own: occludes the inside of an open mouth, which the source does not show; without it lips "
+        "are stretched over the gap for many thousand steps; 0 in the paper",
+    )
     guidance_until: Fraction = Field(
         1.0,
-        description="share of training after which landmark_guidance falls to a tenth: landmarks are found with an "
-        "error, which regions would keep",
+        description="share of training after which both guidances fall to a tenth: landmarks are found with an error, "
+        "which regions and occlusion would keep",
     )
 
 

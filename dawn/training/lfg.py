@@ -10,7 +10,7 @@ from dawn.features.boxes import box_mask
 from dawn.features.store import Features
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.data import ClipStore, color_jitter, to_float
-from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, pyramid_l1
+from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1
 from dawn.training.share import Share
 
 # Landmarks that trade places in a mirrored face (68-landmark numbering).
@@ -61,14 +61,15 @@ class LfgTask:
             parts["equivariance_affine"] = weights.equivariance_affine * affine
         if weights.landmark_guidance:
             both = landmark_guidance(out.source, landmarks[:, 0]) + landmark_guidance(out.driving, landmarks[:, 1])
-            parts["landmark_guidance"] = self.guidance_weight(share.step) * both
+            parts["landmark_guidance"] = weights.landmark_guidance * self.guidance(share.step) * both
+        if weights.occlusion_guidance:
+            hidden = occlusion_guidance(out.occlusion, landmarks[:, 1])
+            parts["occlusion_guidance"] = weights.occlusion_guidance * self.guidance(share.step) * hidden
         return parts
 
-    def guidance_weight(self, step: int) -> float:
-        """Weight of the landmark guidance: it finds the face first, then only keeps regions from straying."""
-        weights = self.schedule.loss
-        found = step >= weights.guidance_until * self.total
-        return weights.landmark_guidance * (0.1 if found else 1.0)
+    def guidance(self, step: int) -> float:
+        """Share of the guidances' weights: they find the face first, then only keep it from being lost."""
+        return 0.1 if step >= self.schedule.loss.guidance_until * self.total else 1.0
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
         """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of driving."""

@@ -1,4 +1,4 @@
-"""Losses of the latent flow generator: what paper eq. 5 names, what the published training adds, and one of our own."""
+"""Losses of the latent flow generator: what paper eq. 5 names, what the published training adds, and two of our own."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
     tuple(range(0, 6)),  # left jaw
     tuple(range(11, 17)),  # right jaw
 )
+INNER_LIPS = slice(60, 68)  # the outline of what an open mouth shows
+SUPERSAMPLING = 4  # points along each side of a cell of the occlusion at which it is asked what it shows
 GROUP_FLOOR = 0.02  # added in square to a group's deviation, in units of the sampling grid: a closed eye is no line
 
 
@@ -152,6 +154,34 @@ def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
     # Only zeros are clamped: a region that is surely elsewhere, its heat far below 1e-8 here, must still be drawn here.
     found = heatmap.flatten(2).clamp(min=1e-30).log()
     return (wanted.exp() * (wanted - found)).sum(-1).mean()
+
+
+def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
+    """Our own auxiliary loss: what an open mouth shows is not in the source, so the decoder has to paint it.
+
+    Mean over cells of -a log(1 - m), where a is the share of a cell that lies within the inner lips of the driving
+    frame and m its occlusion (1 keeps the warped source). Occlusion (b, 1, q, q) in (0, 1); landmarks (b, 68, 2) are
+    (x, y) in [-1, 1]. Where the mouth is closed there is no loss.
+    """
+    side = occlusion.shape[-1] * SUPERSAMPLING
+    inside = within(landmarks[:, INNER_LIPS], side)[:, None].to(occlusion)
+    return -(F.avg_pool2d(inside, SUPERSAMPLING) * (1 - occlusion).clamp(min=1e-6).log()).mean()
+
+
+def within(outline: Tensor, side: int) -> Tensor:
+    """Which centres of side x side pixels lie within closed outlines (b, n, 2) of (x, y) in [-1, 1]: (b, side, side).
+
+    Even-odd rule: a pixel is inside if a ray from it along x crosses the outline an odd number of times.
+    """
+    pixel = ((2 * torch.arange(side) + 1) / side - 1).to(outline)
+    x, y = pixel[None, None, :], pixel[None, :, None]
+    inside = torch.zeros(len(outline), side, side, dtype=torch.bool, device=outline.device)
+    for start, end in zip(outline.unbind(1), outline.roll(-1, 1).unbind(1), strict=True):
+        (x0, y0), (x1, y1) = (point[:, :, None, None].unbind(1) for point in (start, end))
+        spans = (y0 > y) != (y1 > y)
+        height = torch.where(spans, y1 - y0, 1)
+        inside ^= spans & (x < x0 + (x1 - x0) * (y - y0) / height)
+    return inside
 
 
 def _vgg_path() -> Path:
