@@ -17,6 +17,7 @@ include: "workflow/rules/generate.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -36,7 +37,7 @@ rule all:
         P.test,
         P.manifest,
         P.dataset,
-        expand(P.clips / "shards/{stage}-{shard}.json", stage=["clips", "features"], shard=SHARDS),
-        [P.weights(stage) for stage in STAGES],
+        shards(P),
+        [P.weights(stage) for stage in stages_of(CONFIG)],
         [P.videos_report(method) for method in (*METHODS, *BASELINES)],
         [P.scores(method) / "scores.json" for method in MEASURED],

@@ -47,6 +47,14 @@ def _parser() -> argparse.ArgumentParser:
     tables.add_argument("--out", type=Path, required=True, help="path without suffix; .csv .md .tex .json are written")
     tables.set_defaults(run_command=_tables)
 
+    sweep = commands.add_parser("sweep", help="the runs of a sweep as a table and a plot")
+    _config(sweep)
+    sweep.add_argument("sweep", type=Path, metavar="SWEEP.csv", help="columns: configuration keys, name, method")
+    sweep.add_argument(
+        "--out", type=Path, required=True, help="path without suffix; .csv .md .tex .json .png are written"
+    )
+    sweep.set_defaults(run_command=_sweep)
+
     quality = commands.add_parser("quality", help="did the networks learn: each measure with its baseline")
     _config(quality)
     quality.add_argument("--clips", type=Path, required=True, help=clips_help)
@@ -131,6 +139,14 @@ def _tables(options: argparse.Namespace) -> None:
     from eval.tables import write_tables
 
     write_tables(config, _pairs(options.scores), options.out)
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from dawn.comparisons import family_of
+    from eval.sweep import write_sweep
+
+    family = family_of(load(options.config), options.sweep.parent)
+    write_sweep(family.runs, family.rows(options.sweep.stem), options.out)
 
 
 def _quality(options: argparse.Namespace) -> None:

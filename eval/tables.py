@@ -32,7 +32,7 @@ class Figure:
 
     dataset: str
     method: str
-    source: str  # ours or paper
+    source: str  # ours, paper or difference (ours less the paper's)
     metric: str
     value: float
     low: float | None = None
@@ -49,15 +49,20 @@ def write_tables(config: Config, scores: Mapping[str, Path], out: Path) -> list[
     """
     figures = _ours(config, scores) + _papers(config)
     columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
+    write_figures(figures, columns, notes(config, figures), out)
+    return figures
+
+
+def write_figures(figures: Sequence[Figure], columns: Sequence[Column], remarks: Sequence[str], out: Path) -> None:
+    """The four files of a table."""
     _write_csv(out.with_suffix(".csv"), figures)
-    _write_text(out.with_suffix(".md"), _markdown(config, figures, columns))
+    _write_text(out.with_suffix(".md"), _markdown(figures, columns, remarks))
     _write_text(out.with_suffix(".tex"), _latex(figures, columns))
     nested: dict[str, dict[str, float]] = {}
     for figure in figures:
         if figure.source == "ours":
             nested.setdefault(figure.method, {})[figure.metric] = figure.value
     write_json(out.with_suffix(".json"), nested)
-    return figures
 
 
 def _ours(config: Config, folders: Mapping[str, Path]) -> list[Figure]:
@@ -147,13 +152,15 @@ def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Column])
         values = {
             method: row[column.key].value
             for method, row in rows.items()
-            if method not in UNRANKED and column.key in row and math.isfinite(row[column.key].value)
+            if _ranked(method) and column.key in row and math.isfinite(row[column.key].value)
         }
         true = rows.get("gt", {}).get(column.key)
         if column.better == "up":
             values = {method: -value for method, value in values.items()}
         elif column.better == "near":
             values = {} if true is None else {method: abs(value - true.value) for method, value in values.items()}
+        elif column.better == "zero":
+            values = {method: abs(value) for method, value in values.items()}
         if len(values) < 2:
             continue
         for method, value in values.items():
@@ -163,13 +170,13 @@ def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Column])
     return ranks
 
 
-def _markdown(config: Config, figures: Sequence[Figure], columns: Sequence[Column]) -> str:
+def _markdown(figures: Sequence[Figure], columns: Sequence[Column], remarks: Sequence[str]) -> str:
     lines = [
         "| Data | Method | " + " | ".join(f"{column.label}{_ARROWS[column.better]}" for column in columns) + " |",
         "| --- | --- |" + " ---: |" * len(columns),
     ]
     for (source, dataset), methods in blocks(figures).items():
-        ranks = ranking(methods, columns)
+        ranks = {} if source == "difference" else ranking(methods, columns)
         for method, row in methods.items():
             cells = [
                 _marked(
@@ -177,21 +184,27 @@ def _markdown(config: Config, figures: Sequence[Figure], columns: Sequence[Colum
                 )
                 for column in columns
             ]
-            where = dataset if source == "ours" else f"{dataset} (paper)"
-            lines.append(f"| {where} | {METHODS.get(method, method)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in notes(config, figures)) + "\n"
+            lines.append(f"| {_where(source, dataset)} | {METHODS.get(method, method)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in remarks) + "\n"
 
 
-def notes(config: Config, figures: Sequence[Figure]) -> list[str]:
+def _where(source: str, dataset: str) -> str:
+    return {"ours": dataset, "paper": f"{dataset} (paper)"}.get(source, "ours less the paper's")
+
+
+def notes(config: Config, figures: Sequence[Figure], table: str = "Table 1") -> list[str]:
     """What a reader must know to read the figures: intervals, counts, and what measured each column."""
     ours = [figure for figure in figures if figure.source == "ours"]
     n = max((figure.n or 0 for figure in ours), default=0)
     coverage = f"{100 * config.evaluate.interval:g} %"
     lines = [
-        f"Brackets: {coverage} interval, {config.evaluate.bootstrap} resamples of {n} clips, with all their windows.",
-        "Rows marked (paper) are the paper's Table 1: other videos and, where the column differs, another network. "
-        "They are not comparable with our rows except in their order.",
+        f"Brackets: {coverage} interval, {config.evaluate.bootstrap} resamples of {n} clips, with all their windows."
     ]
+    if len(ours) < len(figures):
+        lines.append(
+            f"Rows marked (paper) are the paper's {table}: other videos and, where the column differs, another "
+            "network. They are not comparable with our rows except in their order."
+        )
     for column in COLUMNS:
         if any(figure.metric == column.key for figure in ours):
             lines.append(f"{column.label}: {column.note} ({column.backbone}).")
@@ -215,16 +228,21 @@ def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
     ]
     for (source, dataset), methods in blocks(figures).items():
         lines.append(r"\midrule")
-        ranks = ranking(methods, columns)
+        ranks = {} if source == "difference" else ranking(methods, columns)
         for method, row in methods.items():
             cells = [_tex_cell(row.get(column.key), column, ranks.get((method, column.key))) for column in columns]
-            where = dataset if source == "ours" else f"{dataset} (paper)"
-            lines.append(" & ".join([_escape(where), _escape(METHODS.get(method, method)), *cells]) + r" \\")
+            lines.append(
+                " & ".join([_escape(_where(source, dataset)), _escape(METHODS.get(method, method)), *cells]) + r" \\"
+            )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-_ARROWS = {"up": " ↑", "down": " ↓", "near": ""}
-_TEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "near": ""}
+_ARROWS = {"up": " ↑", "down": " ↓", "near": "", "zero": " → 0"}
+_TEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "near": "", "zero": r" $\to 0$"}
+
+
+def _ranked(method: str) -> bool:
+    return method not in UNRANKED and not method.startswith(METHODS["gt"])
 
 
 def cell(figure: Figure | None, column: Column) -> str:
@@ -233,7 +251,7 @@ def cell(figure: Figure | None, column: Column) -> str:
         return "-"
     if figure.source == "paper":
         return f"{figure.value:g}"  # as many digits as it prints
-    text = f"{figure.value:.{column.digits}f}"
+    text = f"{figure.value:{'+' if figure.source == 'difference' else ''}.{column.digits}f}"
     if figure.low is None or figure.high is None:
         return text
     return f"{text} [{figure.low:.{column.digits}f}, {figure.high:.{column.digits}f}]"

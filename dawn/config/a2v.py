@@ -106,6 +106,13 @@ class A2v(Section):
         "unit turns the axis round",
     )
     blink_unit: float = Field(1.0, gt=0, description="blink differences are divided by this (published: raw)")
+    curriculum: Literal["both", "stage1", "stage2"] = Field(
+        "both",
+        description="both stages (paper 3.5), or one alone, as long as both together in frames seen (paper 4.5)",
+    )
+    pose_blink: bool = Field(
+        True, description="told pose and blink; false: no PBNet, they come from speech alone (paper 4.5, 'w/o PBNet')"
+    )
     stage1: A2vStage = A2vStage(steps=1)
     stage2: A2vStage = A2vStage(steps=1, source="random", frames_min=30, frames_max=40)
 
@@ -115,4 +122,6 @@ class A2v(Section):
             raise ValueError("pose_unit must not be 0 in any component")
         if self.stage2.frames_min < self.stage1.frames_max:
             raise ValueError("stage2.frames_min must not be below stage1.frames_max (paper 3.5: K_min > K')")
+        if self.curriculum != "both" and (self.stage1.steps is None) != (self.stage2.steps is None):
+            raise ValueError("one stage alone lasts as long as both: give both in steps, or both in epochs")
         return self

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from dawn.config.a2v import A2v
 from dawn.config.base import ConfigError, Section
+from dawn.config.compare import Compare
 from dawn.config.data import Corpus, Features
 from dawn.config.evaluate import Evaluate
 from dawn.config.generate import Generate
@@ -31,6 +32,7 @@ class Config(Section):
     a2v: A2v = A2v()
     generate: Generate = Generate()
     evaluate: Evaluate = Evaluate()
+    compare: Compare = Compare()
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

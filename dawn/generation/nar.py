@@ -42,8 +42,13 @@ class Motion:
 def sample_pose_blink(
     nets: Networks, source: Source, speech: NDArray[np.float32], generator: torch.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pose (n, 6) and blink (n, 2) for speech features (n, c), starting from the source's own (paper eq. 9)."""
+    """Pose (n, 6) and blink (n, 2) for speech features (n, c), starting from the source's own (paper eq. 9).
+
+    Without PBNet the source's own, held: A2V, which was never told any, moves head and eyes by itself (paper 4.5).
+    """
     config = nets.config
+    if not config.a2v.pose_blink:
+        return np.tile(source.pose, (len(speech), 1)), np.tile(source.blink, (len(speech), 1))
     start = normalise(torch.from_numpy(source.pose), torch.from_numpy(source.blink), config).to(nets.device)
     audio = torch.from_numpy(speech)[None].to(nets.device)
     motion = start.expand(len(speech), 8).clone()

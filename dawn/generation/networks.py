@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dawn.config import Config, loads, parse
+from dawn.config import Config, load, loads, parse
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
 from dawn.features.boxes import box_mask
@@ -20,6 +20,7 @@ from dawn.models.pbnet import PBNet
 from dawn.models.unet3d import UNet3D
 from dawn.training import a2v, pbnet
 from dawn.training.checkpoint import load_weights, weights_metadata
+from dawn.training.settings import networks_of, settings_of
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,9 @@ class Networks:
         Keys of the section ``generate`` that are given by name replace those. Raises InputError when the folder holds
         no finished run, the weights do not fit the configuration, or this machine lacks what the settings ask for.
         """
-        files = {stage: run / stage / "weights.safetensors" for stage in ("lfg", "pbnet", "a2v_stage2")}
-        for stage, path in files.items():
-            if not path.is_file():
-                raise InputError(
-                    f"{run}: not a trained run ({stage} is missing); train one (make table1) or name one with --run"
-                )
         if config is None:
-            config = loads(weights_metadata(files["a2v_stage2"])["config"], str(files["a2v_stage2"]))
+            config = _settings(run)
+        files = {stage: _weights(run, stage) for stage in networks_of(config)}
         if generate:
             tree = config.model_dump()
             config = parse(tree | {"generate": tree["generate"] | generate}, "command line")
@@ -59,9 +55,10 @@ class Networks:
         lfg = LatentFlowGenerator(config.lfg.model)
         load_weights(files["lfg"], {"lfg": lfg})
         unet, mask = a2v.build(config)
-        load_weights(files["a2v_stage2"], {"unet": unet, "mask": mask})
-        poses = pbnet.build(config)
-        load_weights(files["pbnet"], poses)
+        load_weights(files[networks_of(config)[-1]], {"unet": unet, "mask": mask})
+        poses = pbnet.build(config) if "pbnet" in files else {}
+        if poses:
+            load_weights(files["pbnet"], poses)
         diffusion = GaussianDiffusion(config.a2v.diffusion)
         for module in (lfg, unet, mask, *poses.values(), diffusion):
             module.eval().requires_grad_(False).to(device)
@@ -85,3 +82,30 @@ class Networks:
         """Embedded face region (1, c, h, w) of a face box (4,) in pixels of the source."""
         side = self.config.corpus.resolution
         return self.mask(box_mask(box[None], side, side)[:, None])
+
+
+def _weights(run: Path, stage: str) -> Path:
+    path = run / stage / "weights.safetensors"
+    if not path.is_file():
+        raise InputError(
+            f"{run}: not a trained run ({stage} is missing); train one (make table1) or name one with --run"
+        )
+    return path
+
+
+def _settings(run: Path) -> Config:
+    """What the networks were trained with, or the run's ``config.yaml`` where that differs in sampling only: a run that
+    has its networks from another one samples in its own way."""
+    first = run / "a2v_stage1" / "weights.safetensors"
+    trained = None
+    if first.is_file():
+        trained = loads(weights_metadata(first)["config"], str(first))
+    if trained is None or networks_of(trained)[-1] != "a2v_stage1":  # not the last stage of its curriculum
+        last = _weights(run, "a2v_stage2")
+        trained = loads(weights_metadata(last)["config"], str(last))
+    own = run / "config.yaml"
+    if own.is_file():
+        config = load(own)
+        if all(settings_of(config, stage) == settings_of(trained, stage) for stage in networks_of(trained)):
+            return config
+    return trained

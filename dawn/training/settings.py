@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dawn.config import Config, Schedule
+from dawn.provenance import digest
 
-# Stages whose weights a stage starts from or holds frozen.
-NEEDS: dict[str, tuple[str, ...]] = {
-    "lfg": (),
-    "pbnet": (),
-    "a2v_stage1": ("lfg",),
-    "a2v_stage2": ("lfg", "a2v_stage1"),
-}
+_A2V = {"both": ("a2v_stage1", "a2v_stage2"), "stage1": ("a2v_stage1",), "stage2": ("a2v_stage2",)}
 
 _SHARED_CODE = (
     "dawn/training/loop.py",
@@ -48,22 +44,56 @@ CODE["a2v_stage2"] = CODE["a2v_stage1"]
 
 # How a batch is divided changes rounding only: a run goes on with another division.
 _DIVISION = {"train": {"processes", "accumulate"}}
-_RESOURCES: Any = {
-    "lfg": _DIVISION,
-    "pbnet": _DIVISION,
-    "a2v": {"stage1": _DIVISION["train"], "stage2": _DIVISION["train"]},
-}
+_RESOURCES: Any = {"lfg": _DIVISION, "pbnet": _DIVISION}
+
+
+def stages_of(config: Config) -> tuple[str, ...]:
+    """The stages that a run trains, in order."""
+    return ("lfg", *(("pbnet",) if config.a2v.pose_blink else ()), *_A2V[config.a2v.curriculum])
+
+
+def networks_of(config: Config) -> tuple[str, ...]:
+    """The stages whose networks generate."""
+    *_, last = stages_of(config)
+    return (*(stage for stage in stages_of(config) if not stage.startswith("a2v")), last)
+
+
+def needs_of(config: Config, stage: str) -> tuple[str, ...]:
+    """Stages whose weights a stage starts from or holds frozen."""
+    if stage in ("lfg", "pbnet"):
+        return ()
+    return ("lfg", "a2v_stage1") if (stage, config.a2v.curriculum) == ("a2v_stage2", "both") else ("lfg",)
 
 
 def schedule_of(config: Config, stage: str) -> Schedule:
-    """The schedule of a stage."""
-    schedules: dict[str, Schedule] = {
-        "lfg": config.lfg.train,
-        "pbnet": config.pbnet.train,
-        "a2v_stage1": config.a2v.stage1,
-        "a2v_stage2": config.a2v.stage2,
-    }
-    return schedules[stage]
+    """The schedule of a stage; one A2V stage alone sees as many frames as both together (paper 4.5)."""
+    if stage in ("lfg", "pbnet"):
+        return config.lfg.train if stage == "lfg" else config.pbnet.train
+    own, other = config.a2v.stage1, config.a2v.stage2
+    if stage == "a2v_stage2":
+        own, other = other, own
+    if config.a2v.curriculum == "both":
+        return own
+    share = (other.frames_min + other.frames_max) / (own.frames_min + own.frames_max)
+    if own.steps is not None and other.steps is not None:
+        return own.model_copy(update={"steps": own.steps + round(other.steps * other.batch * share / own.batch)})
+    assert own.epochs is not None and other.epochs is not None
+    return own.model_copy(update={"epochs": own.epochs + round(other.epochs * other.repeats * share / own.repeats)})
+
+
+def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
+    """(run, stage) -> the first run whose stage gives the same networks: it trains them, the others take them over.
+
+    Runs whose corpus has the same name share clips and features.
+    """
+    first: dict[str, str] = {}
+    owners: dict[tuple[str, str], str] = {}
+    for run, config in configs.items():
+        for stage in stages_of(config):
+            needs = {need: owners[run, need] for need in needs_of(config, stage)}
+            cause = {"stage": stage, "settings": settings_of(config, stage), "corpus": config.corpus.name}
+            owners[run, stage] = first.setdefault(digest(cause | {"needs": needs}), run)
+    return owners
 
 
 def cores_of(schedule: Schedule) -> int:
@@ -77,5 +107,7 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
     if stage in ("lfg", "pbnet"):
         return common | {stage: tree[stage]}
-    a2v = {key: value for key, value in tree["a2v"].items() if key not in ("stage1", "stage2")}
-    return common | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": tree["a2v"][stage.removeprefix("a2v_")]}
+    own = {"stage1", "stage2", "curriculum"} | ({"pose_blink"} if config.a2v.pose_blink else set())
+    a2v = {key: value for key, value in tree["a2v"].items() if key not in own}
+    schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])
+    return common | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.features.store import Features
 from dawn.media.files import sha256_file
 from dawn.models.lfg import LatentFlowGenerator
-from dawn.paths import STAGES, Paths
+from dawn.paths import Paths
 from dawn.provenance import code_digest, digest, read_json
 from dawn.training.a2v import A2vTask
 from dawn.training.checkpoint import load_weights
@@ -19,25 +22,26 @@ from dawn.training.data import ClipStore
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
-from dawn.training.settings import CODE, NEEDS, schedule_of, settings_of
+from dawn.training.settings import CODE, needs_of, schedule_of, settings_of, stages_of
 from dawn.training.share import step_seed
 
 
 def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     """Train one stage from the corpus' training split; returns its weights file. Continues a killed run."""
-    if stage not in STAGES:
-        raise InputError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
+    if stage not in stages_of(config):
+        raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages_of(config))}")
     schedule = schedule_of(config, stage)
     torch.set_num_threads(schedule.threads)
     torch.manual_seed(step_seed(config.seed, stage, -1))  # starting weights
-    store = ClipStore(paths.dataset, "train")
+    told = config.a2v.pose_blink or not stage.startswith("a2v")
+    store = (ClipStore if told else _Untold)(paths.dataset, "train")
     total = schedule.total_steps(len(store))
     fingerprint = digest(
         {
             "settings": settings_of(config, stage),
             "code": code_digest(*CODE[stage]),
             "data": read_json(paths.dataset.with_suffix(".json"))["digest"],
-            "needs": {need: sha256_file(_existing(paths.weights(need))) for need in NEEDS[stage]},
+            "needs": {need: sha256_file(_existing(paths.weights(need))) for need in needs_of(config, stage)},
         }
     )
     task = _task(config, paths, stage, store, total)
@@ -63,9 +67,17 @@ def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int
     lfg = LatentFlowGenerator(config.lfg.model)
     load_weights(paths.weights("lfg"), {"lfg": lfg})
     task = A2vTask(config, config.a2v.stage1 if stage == "a2v_stage1" else config.a2v.stage2, store, lfg)
-    if stage == "a2v_stage2":
+    if "a2v_stage1" in needs_of(config, stage):
         load_weights(paths.weights("a2v_stage1"), task.networks)
     return task
+
+
+class _Untold(ClipStore):
+    """Clips whose head rests and whose eyes stay as they are, as far as the network is told (paper 4.5)."""
+
+    def features(self, index: int) -> Features:
+        found = super().features(index)
+        return replace(found, pose=np.zeros_like(found.pose), blink=np.zeros_like(found.blink))
 
 
 def _existing(path: Path) -> Path:

@@ -8,15 +8,15 @@ baseline. The workflow asks only for those that are there.
 
 rule baseline:
     input:
-        test=P.test,
-        digest=P.dataset.with_suffix(".json"),
+        test="results/{run}/test.csv",
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
         elsewhere=lambda wildcards: list(Place.of(wildcards.baseline).videos().values()),
     output:
-        P.run / "generated/{baseline}.json",
+        "results/{run}/generated/{baseline}.json",
     log:
-        P.run / "logs/baseline-{baseline}.log",
+        "results/{run}/logs/baseline-{baseline}.log",
     benchmark:
-        P.run / "logs/baseline-{baseline}.tsv"
+        "results/{run}/logs/baseline-{baseline}.tsv"
     wildcard_constraints:
         baseline="|".join(declared()),
     conda:
@@ -26,6 +26,6 @@ rule baseline:
         declaration=lambda wildcards: declared()[wildcards.baseline].cause(),
         code=code_digest("dawn/baselines", "dawn/media"),
     message:
-        "test videos of run {CONFIG.name}: baseline {wildcards.baseline}"
+        "test videos of run {wildcards.run}: baseline {wildcards.baseline}"
     shell:
-        "dawn baseline run {wildcards.baseline} --config $DAWN_CONFIG 2> >(tee {log} >&2)"
+        "dawn baseline run {wildcards.baseline} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"

@@ -7,27 +7,27 @@ Gives data/<corpus>/clips.csv and data/<corpus>/<resolution>/<clip>.mp4, with on
 
 rule resolve:
     output:
-        P.run / "config.yaml",
+        "results/{run}/config.yaml",
     log:
-        P.run / "logs/resolve.log",
+        "results/{run}/logs/resolve.log",
     conda:
         "../../environment.yml"
     params:
-        digest=digest(TREE),
+        digest=lambda wildcards: digest(TREES[wildcards.run]),
     message:
-        "configuration of run {CONFIG.name}, every default filled in"
+        "configuration of run {wildcards.run}, every default filled in"
     shell:
-        "cp $DAWN_CONFIG {output} 2> {log}"
+        "cp $DAWN_CONFIGS/runs/{wildcards.run}.yaml {output} 2> {log}"
 
 
 rule corpus:
     output:
-        manifest=P.manifest,
-        rejected=P.corpus / "rejected.corpus.csv",
+        manifest="data/{corpus}/clips.csv",
+        rejected="data/{corpus}/rejected.corpus.csv",
     log:
-        P.corpus / "logs/corpus.log",
+        "data/{corpus}/logs/corpus.log",
     benchmark:
-        P.corpus / "logs/corpus.tsv"
+        "data/{corpus}/logs/corpus.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -42,26 +42,26 @@ rule corpus:
         ),
         code=code_digest(*DATA_CODE),
     message:
-        "corpus {CONFIG.corpus.name}: which clips there are"
+        "corpus {wildcards.corpus}: which clips there are"
     shell:
-        "dawn corpus --config $DAWN_CONFIG 2> >(tee {log} >&2)"
+        "dawn corpus --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml 2> >(tee {log} >&2)"
 
 
 rule clips:
     input:
-        manifest=P.manifest,
+        manifest="data/{corpus}/clips.csv",
     output:
-        P.clips / "shards/clips-{shard}.json",
+        "data/{corpus}/{resolution}/shards/clips-{shard}.json",
     log:
-        P.clips / "logs/clips-{shard}.log",
+        "data/{corpus}/{resolution}/logs/clips-{shard}.log",
     benchmark:
-        P.clips / "logs/clips-{shard}.tsv"
+        "data/{corpus}/{resolution}/logs/clips-{shard}.tsv"
     conda:
         "../../environment.yml"
     params:
         settings=settings("corpus", "features.detect_side"),
         code=code_digest(*DATA_CODE, "dawn/features/portrait.py", "dawn/features/landmarks.py"),
     message:
-        "clips of corpus {CONFIG.corpus.name}, shard {wildcards.shard}"
+        "clips of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:
-        "dawn clips --config $DAWN_CONFIG --shard {wildcards.shard} 2> >(tee {log} >&2)"
+        "dawn clips --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml --shard {wildcards.shard} 2> >(tee {log} >&2)"

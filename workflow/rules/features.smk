@@ -7,40 +7,46 @@ through) and data/<corpus>/rejected.csv (clips that did not, with the reason).
 
 rule features:
     input:
-        manifest=P.manifest,
-        clips=P.clips / "shards/clips-{shard}.json",
+        manifest="data/{corpus}/clips.csv",
+        clips="data/{corpus}/{resolution}/shards/clips-{shard}.json",
     output:
-        P.clips / "shards/features-{shard}.json",
+        "data/{corpus}/{resolution}/shards/features-{shard}.json",
     log:
-        P.clips / "logs/features-{shard}.log",
+        "data/{corpus}/{resolution}/logs/features-{shard}.log",
     benchmark:
-        P.clips / "logs/features-{shard}.tsv"
+        "data/{corpus}/{resolution}/logs/features-{shard}.tsv"
     conda:
         "../../environment.yml"
     params:
         settings=settings("features", "corpus.fps"),
         code=code_digest(*FEATURE_CODE),
     message:
-        "features of corpus {CONFIG.corpus.name}, shard {wildcards.shard}"
+        "features of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:
-        "dawn features --config $DAWN_CONFIG --shard {wildcards.shard} 2> >(tee {log} >&2)"
+        "dawn features --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml --shard {wildcards.shard} 2> >(tee {log} >&2)"
 
 
-rule dataset:
-    input:
-        manifest=P.manifest,
-        shards=expand(P.clips / "shards/{stage}-{shard}.json", stage=["clips", "features"], shard=SHARDS),
-    output:
-        dataset=P.dataset,
-        digest=P.dataset.with_suffix(".json"),
-        rejected=P.rejected,
-    log:
-        P.clips / "logs/dataset.log",
-    conda:
-        "../../environment.yml"
-    params:
-        code=code_digest("dawn/features/shards.py", "dawn/corpora/manifest.py"),
-    message:
-        "dataset of corpus {CONFIG.corpus.name}"
-    shell:
-        "dawn dataset --config $DAWN_CONFIG 2> >(tee {log} >&2)"
+# One rule a corpus: what was rejected lies above the folder of the resolution. That of the configuration is `dataset`.
+for corpus, run in CORPORA.items():
+
+    rule:
+        name:
+            "dataset" if run == CONFIG.name else f"dataset_{corpus}"
+        input:
+            manifest=PATHS[run].manifest,
+            shards=shards(PATHS[run]),
+        output:
+            dataset=PATHS[run].dataset,
+            digest=PATHS[run].dataset.with_suffix(".json"),
+            rejected=PATHS[run].rejected,
+        log:
+            PATHS[run].clips / "logs/dataset.log",
+        conda:
+            "../../environment.yml"
+        params:
+            code=code_digest("dawn/features/shards.py", "dawn/corpora/manifest.py"),
+            corpus=corpus,
+        message:
+            "dataset of corpus {params.corpus}"
+        shell:
+            "dawn dataset --config $DAWN_CONFIGS/corpora/{params.corpus}.yaml 2> >(tee {log} >&2)"

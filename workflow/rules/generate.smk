@@ -8,64 +8,66 @@ results/<run>/reconstruction.json.
 
 rule testset:
     input:
-        dataset=P.dataset,
+        dataset=at(lambda paths: paths.dataset),
     output:
-        P.test,
+        "results/{run}/test.csv",
     log:
-        P.run / "logs/testset.log",
+        "results/{run}/logs/testset.log",
     conda:
         "../../environment.yml"
     params:
         settings=settings("evaluate.max_clips"),
         code=code_digest("dawn/generation/testset.py"),
     message:
-        "test clips of run {CONFIG.name}"
+        "test clips of run {wildcards.run}"
     shell:
-        "dawn testset --config $DAWN_CONFIG 2> >(tee {log} >&2)"
+        "dawn testset --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
 
 
 rule videos:
     input:
-        test=P.test,
-        digest=P.dataset.with_suffix(".json"),
+        test="results/{run}/test.csv",
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
         weights=lambda wildcards: (
-            [] if wildcards.method == "still" else [P.weights(stage) for stage in ("lfg", "pbnet", "a2v_stage2")]
+            []
+            if wildcards.method == "still"
+            else [PATHS[wildcards.run].weights(stage) for stage in networks_of(RUNS.configs[wildcards.run])]
         ),
     output:
-        P.run / "generated/{method}.json",
+        "results/{run}/generated/{method}.json",
     log:
-        P.run / "logs/videos-{method}.log",
+        "results/{run}/logs/videos-{method}.log",
     benchmark:
-        P.run / "logs/videos-{method}.tsv"
+        "results/{run}/logs/videos-{method}.tsv"
     wildcard_constraints:
         method="|".join(METHODS),
     conda:
         "../../environment.yml"
-    threads: CONFIG.generate.threads
+    threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     params:
         settings=settings("generate", "seed", "evaluate.inference_frames"),
         code=code_digest(*GENERATION_CODE),
     message:
-        "test videos of run {CONFIG.name}: {wildcards.method}"
+        "test videos of run {wildcards.run}: {wildcards.method}"
     shell:
-        "dawn videos {wildcards.method} --config $DAWN_CONFIG 2> >(tee {log} >&2)"
+        "dawn videos {wildcards.method} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
 
 
 rule reconstruct:
     input:
-        test=P.test,
-        digest=P.dataset.with_suffix(".json"),
-        weights=P.weights("lfg"),
+        test="results/{run}/test.csv",
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        weights="results/{run}/lfg/weights.safetensors",
     output:
-        P.run / "reconstruction.json",
+        "results/{run}/reconstruction.json",
     log:
-        P.run / "logs/reconstruct.log",
+        "results/{run}/logs/reconstruct.log",
     conda:
         "../../environment.yml"
-    threads: CONFIG.generate.threads
+    threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     params:
         code=code_digest("dawn/generation/reconstruct.py", *LFG_CODE),
     message:
-        "reconstruction by the latent flow generator of run {CONFIG.name}"
+        "reconstruction by the latent flow generator of run {wildcards.run}"
     shell:
-        "dawn reconstruct --config $DAWN_CONFIG 2> >(tee {log} >&2)"
+        "dawn reconstruct --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"

@@ -6,89 +6,98 @@ intervals, provenance) and results/<run>/quality.json (did the networks learn).
 """
 
 MEASURING = ("evaluate", "features", "corpus.fps")
+LEARNED = ("dawn", "other_speech", "still")
 
 
 rule syncnet:
     input:
-        dataset=P.dataset,
-        digest=P.dataset.with_suffix(".json"),
+        dataset=at(lambda paths: paths.dataset),
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
     output:
-        P.run / "syncnet.safetensors",
+        "results/{run}/syncnet.safetensors",
     log:
-        P.run / "logs/syncnet.log",
+        "results/{run}/logs/syncnet.log",
     benchmark:
-        P.run / "logs/syncnet.tsv"
+        "results/{run}/logs/syncnet.tsv"
     conda:
         "../../environment.yml"
-    threads: CONFIG.evaluate.syncnet.train.threads
+    threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.syncnet.train.threads
     params:
         settings=settings("evaluate.syncnet", "seed"),
         code=code_digest("eval/fit_syncnet.py", "eval/backbones/syncnet.py", "eval/mouth.py", "eval/lse.py"),
-        features=P.features,
-        clips=P.clips,
+        features=at(lambda paths: paths.features),
+        clips=at(lambda paths: paths.clips),
     message:
-        "training the lip-sync judge of run {CONFIG.name}"
+        "training the lip-sync judge of run {wildcards.run}"
     shell:
-        "python -m eval fit-syncnet --config $DAWN_CONFIG --dataset {input.dataset} --features {params.features}"
+        "python -m eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        " --dataset {input.dataset} --features {params.features}"
         " --clips {params.clips} --out {output} 2> >(tee {log} >&2)"
 
 
 rule measure:
     input:
-        test=P.test,
-        digest=P.dataset.with_suffix(".json"),
-        syncnet=P.run / "syncnet.safetensors",
-        videos=lambda wildcards: [] if wildcards.method == "gt" else P.videos_report(wildcards.method),
-        reference=lambda wildcards: [] if wildcards.method == "gt" else P.scores("gt") / "scores.json",
+        test="results/{run}/test.csv",
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        syncnet=judge,
+        videos=lambda wildcards: (
+            [] if wildcards.method == "gt" else PATHS[wildcards.run].videos_report(wildcards.method)
+        ),
+        reference=truth,
     output:
-        P.run / "scores/{method}/scores.json",
-        P.run / "scores/{method}/clips.csv",
+        "results/{run}/scores/{method}/scores.json",
+        "results/{run}/scores/{method}/clips.csv",
     log:
-        P.run / "logs/measure-{method}.log",
+        "results/{run}/logs/measure-{method}.log",
     benchmark:
-        P.run / "logs/measure-{method}.tsv"
+        "results/{run}/logs/measure-{method}.tsv"
     wildcard_constraints:
-        method="|".join(MEASURED),
+        method="|".join(("gt", *METHODS, *BASELINES)),
     conda:
         "../../environment.yml"
-    threads: CONFIG.evaluate.threads
+    threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     params:
         settings=settings(*MEASURING),
         code=code_digest(*MEASURE_CODE),
-        real=P.clips,
-        out=lambda wildcards: P.scores(wildcards.method),
+        real=at(lambda paths: paths.clips),
+        out=lambda wildcards: PATHS[wildcards.run].scores(wildcards.method),
         against=lambda wildcards: (
-            "" if wildcards.method == "gt" else f"--fake {P.videos(wildcards.method)} --reference {P.scores('gt')}"
+            ""
+            if wildcards.method == "gt"
+            else f"--fake {PATHS[wildcards.run].videos(wildcards.method)}"
+            f" --reference {scores_of(wildcards.run, 'gt')}"
         ),
     message:
-        "measuring {wildcards.method} of run {CONFIG.name}"
+        "measuring {wildcards.method} of run {wildcards.run}"
     shell:
-        "python -m eval measure --config $DAWN_CONFIG --clips {input.test} --real {params.real} {params.against}"
+        "python -m eval measure --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        " --clips {input.test} --real {params.real} {params.against}"
         " --syncnet {input.syncnet} --method {wildcards.method} --out {params.out} 2> >(tee {log} >&2)"
 
 
 rule quality:
     input:
-        test=P.test,
-        digest=P.dataset.with_suffix(".json"),
-        reconstruction=P.run / "reconstruction.json",
-        commanded=P.videos_report("commanded"),
-        scores=[P.scores(method) / "scores.json" for method in ("dawn", "other_speech", "still")],
+        test="results/{run}/test.csv",
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        reconstruction="results/{run}/reconstruction.json",
+        commanded="results/{run}/generated/commanded.json",
+        scores=at(lambda paths: [paths.scores(method) / "scores.json" for method in LEARNED]),
     output:
-        P.run / "quality.json",
+        "results/{run}/quality.json",
     log:
-        P.run / "logs/quality.log",
+        "results/{run}/logs/quality.log",
     conda:
         "../../environment.yml"
     params:
         settings=settings("features"),
         code=code_digest("eval/quality.py", *FEATURE_CODE),
-        truth=P.features,
-        videos=P.videos("commanded"),
-        scores=[f"{method}={P.scores(method)}" for method in ("dawn", "other_speech", "still")],
+        truth=at(lambda paths: paths.features),
+        videos=at(lambda paths: paths.videos("commanded")),
+        scores=at(lambda paths: [f"{method}={paths.scores(method)}" for method in LEARNED]),
     message:
-        "quality of run {CONFIG.name}: did the networks learn"
+        "quality of run {wildcards.run}: did the networks learn"
     shell:
-        "python -m eval quality --config $DAWN_CONFIG --clips {input.test} --truth {params.truth}"
+        "python -m eval quality --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        " --clips {input.test} --truth {params.truth}"
         " --commanded {params.videos} --reconstruction {input.reconstruction} --scores {params.scores}"
         " --out {output} 2> >(tee {log} >&2)"

@@ -1,32 +1,54 @@
 """The four networks.
 
 Needs the dataset of features.smk. Gives results/<run>/<stage>/weights.safetensors, with checkpoints, a log in JSON lines
-and TensorBoard events beside it. A killed stage continues from its newest checkpoint.
+and TensorBoard events beside it. A killed stage continues from its newest checkpoint. A stage that gives the same networks in
+several runs is trained in the first of them; the others have a link to its weights, or a copy.
 """
 
 
 rule train:
     input:
-        dataset=P.dataset,
-        digest=P.dataset.with_suffix(".json"),
-        needs=lambda wildcards: [P.weights(need) for need in NEEDS[wildcards.stage]],
+        dataset=at(lambda paths: paths.dataset),
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        needs=lambda wildcards: [
+            PATHS[wildcards.run].weights(need) for need in needs_of(RUNS.configs[wildcards.run], wildcards.stage)
+        ],
     output:
-        P.run / "{stage}/weights.safetensors",
+        "results/{run}/{stage}/weights.safetensors",
     log:
-        P.run / "logs/train-{stage}.log",
+        "results/{run}/logs/train-{stage}.log",
     benchmark:
-        P.run / "logs/train-{stage}.tsv"
+        "results/{run}/logs/train-{stage}.tsv"
     wildcard_constraints:
+        run=stages_where(own=True),
         stage="|".join(STAGES),
     # The networks are the longest way: whatever else is ready waits for a free core.
     priority: 10
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: cores_of(schedule_of(CONFIG, wildcards.stage))
+    threads: lambda wildcards: cores_of(schedule_of(RUNS.configs[wildcards.run], wildcards.stage))
     params:
-        settings=lambda wildcards: digest(settings_of(CONFIG, wildcards.stage)),
+        settings=lambda wildcards: digest(settings_of(RUNS.configs[wildcards.run], wildcards.stage)),
         code=lambda wildcards: code_digest(*CODE[wildcards.stage]),
     message:
-        "training {wildcards.stage} of run {CONFIG.name}"
+        "training {wildcards.stage} of run {wildcards.run}"
     shell:
-        "dawn train {wildcards.stage} --config $DAWN_CONFIG 2> >(tee {log} >&2)"
+        "dawn train {wildcards.stage} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
+
+
+rule share:
+    input:
+        lambda wildcards: PATHS[OWNERS[wildcards.run, wildcards.stage]].weights(wildcards.stage),
+    output:
+        "results/{run}/{stage}/weights.safetensors",
+    log:
+        "results/{run}/logs/share-{stage}.log",
+    wildcard_constraints:
+        run=stages_where(own=False),
+        stage="|".join(STAGES),
+    conda:
+        "../../environment.yml"
+    message:
+        "{wildcards.stage} of run {wildcards.run}: {input}"
+    shell:
+        "{{ ln -f {input} {output} || cp {input} {output}; }} 2> {log}"
