@@ -11,7 +11,7 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-deps $(if $(
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help table1 smoke bench test lint format schema clean
+.PHONY: help table1 tables smoke bench test lint format schema clean
 
 # Rules of the workflow call `python` and `dawn` by name; the environment itself is made by a Python from outside it.
 OUTSIDE := $(PATH)
@@ -23,6 +23,10 @@ help: ## list what can be made
 
 table1: $(READY) ## the main job on the embedded corpus: train, generate, measure; results/table1.csv, samples.png, index.html
 	$(BIN)/snakemake --cores $(CORES) all
+
+tables: $(READY) ## Tables 1 to 8, the sweeps and the paper's claims on the embedded corpus: hours, for other networks are trained
+	$(BIN)/snakemake --cores $(CORES) -- all $(patsubst %,results/table%.csv,2 3 4 5 6 7 8) results/claims.md \
+		$(patsubst config/sweeps/%.csv,results/sweeps/%.csv,$(wildcard config/sweeps/*.csv))
 
 smoke: $(READY) ## the same, as small as it can be: a check that every step runs
 	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv results/smoke/quality.json
@@ -51,7 +55,8 @@ schema: $(READY) ## write config/schema.json from dawn/config
 	mv config/schema.json.part config/schema.json
 
 clean: ## remove what demo and smoke made, and the tools' caches; environment and other corpora stay
-	rm -rf data/demo data/smoke results/demo results/smoke results/figures results/index.html
+	rm -rf data/demo data/demo-* data/smoke data/smoke-* results/demo results/demo-* results/smoke results/smoke-*
+	rm -rf results/sweeps results/figures results/index.html
 	rm -rf .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dawn.commands import run_command
+from dawn.comparisons import ROWS, family_of
 from dawn.config import load
 from dawn.errors import InputError
 
@@ -54,6 +55,20 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="path without suffix; .csv .md .tex .json .png are written"
     )
     sweep.set_defaults(run_command=_sweep)
+
+    table = commands.add_parser("table", help="one of the paper's Tables 2 to 8, the paper's rows beside ours")
+    _config(table)
+    table.add_argument("table", choices=list(ROWS))
+    table.add_argument("--sweeps", type=Path, default=Path("config/sweeps"), help="folder (default: %(default)s)")
+    table.add_argument("--out", type=Path, required=True, help="path without suffix; .csv .md .tex .json are written")
+    table.set_defaults(run_command=_table)
+
+    claims = commands.add_parser("claims", help="each claim of the paper, tested on our numbers")
+    _config(claims)
+    claims.add_argument("--sweeps", type=Path, default=Path("config/sweeps"), help="folder (default: %(default)s)")
+    claims.add_argument("--rivals", nargs="*", default=[], metavar="NAME", help="baselines that were measured")
+    claims.add_argument("--out", type=Path, required=True, help="path without suffix; .md and .json are written")
+    claims.set_defaults(run_command=_claims)
 
     quality = commands.add_parser("quality", help="did the networks learn: each measure with its baseline")
     _config(quality)
@@ -142,11 +157,22 @@ def _tables(options: argparse.Namespace) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from dawn.comparisons import family_of
     from eval.sweep import write_sweep
 
     family = family_of(load(options.config), options.sweep.parent)
     write_sweep(family.runs, family.rows(options.sweep.stem), options.out)
+
+
+def _table(options: argparse.Namespace) -> None:
+    from eval.comparison import write_comparison
+
+    write_comparison(family_of(load(options.config), options.sweeps), options.table, options.out)
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from eval.claims import write_claims
+
+    write_claims(family_of(load(options.config), options.sweeps), options.rivals, options.out)
 
 
 def _quality(options: argparse.Namespace) -> None:

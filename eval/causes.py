@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
-from dawn.provenance import read_json
+from dawn.provenance import digest, read_json
+from dawn.variants import Runs
 from eval.measure import TRUE, settings_digest
 
 _ALL = ("code", "parameters", "seed")  # the same in every row of any table
-_SAME_CORPUS = (*_ALL, "weights")
-_SAME_SETTINGS = (*_SAME_CORPUS, "clips", "real")
+_SAME_JUDGES = (*_ALL, "weights")
+_SAME_SETTINGS = (*_SAME_JUDGES, "clips", "real")
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,28 @@ def read_together(rows: Sequence[Measured]) -> list[dict[str, Any]]:
     every = [_read(row) for row in rows]
     for index, (row, scores) in enumerate(zip(rows, every, strict=True)):
         for other, theirs in zip(rows[:index], every[:index], strict=True):
-            same = other.config.corpus.name == row.config.corpus.name
-            alike = scores["provenance"]["settings"] == theirs["provenance"]["settings"]
-            keys = _SAME_SETTINGS if alike else _SAME_CORPUS if same else _ALL
+            alike = _settings(other.config) == _settings(row.config)
+            keys = _SAME_SETTINGS if alike else _SAME_JUDGES if _judge(other.config) == _judge(row.config) else _ALL
             differs = next((key for key in keys if scores["provenance"][key] != theirs["provenance"][key]), None)
             if differs is not None:
                 here, there = (each.paths.scores(each.method) / "scores.json" for each in (row, other))
                 raise InputError(f"{here}: its {differs} differ from those of {there}; measure both again")
     return every
+
+
+def truth_of(runs: Runs, config: Config) -> Path:
+    """Where the true videos of a run are measured: in the first run that would measure the same."""
+    first = next(one for one in runs.configs.values() if _settings(one) == _settings(config))
+    return Paths.of(first).scores(TRUE)
+
+
+def _settings(config: Config) -> tuple[str, str]:
+    return settings_digest(config), _judge(config)
+
+
+def _judge(config: Config) -> str:
+    """What the lip-sync judge depends on: its settings, and the clips that it learned from."""
+    return digest([config.corpus.name, config.evaluate.syncnet.model_dump(mode="json"), config.seed])
 
 
 def _read(row: Measured) -> dict[str, Any]:

@@ -53,6 +53,19 @@ COLUMNS = (
     ),
     Column("bas", "BAS", "BAS", "near", 3, bas.NAME, "alignment of head-motion beats with sound beats"),
     Column("blink_per_s", "Blink/s", "Blink/s", "near", 2, blink.NAME, "blinks a second"),
+    Column("time_s", "Time (s)", "Time (s)", "down", 2, "clock", "seconds of generation"),
+    Column(
+        "dr25", "DR25", r"DR\textsubscript{25}", "zero", 3, efficientnet.NAME,
+        "Fréchet distance of the last 25 frames over that of the first 25, less 1",
+    ),
+    Column(
+        "dr50", "DR50", r"DR\textsubscript{50}", "zero", 3, efficientnet.NAME,
+        "Fréchet distance of the last 50 frames over that of the first 50, less 1",
+    ),
+    Column("l_sync", "L-Sync", "L-Sync", "up", 2, "people", "lips and sound, from 1 to 5"),
+    Column("o_nat", "O-Nat", "O-Nat", "up", 2, "people", "overall naturalness, from 1 to 5"),
+    Column("m_viv", "M-Viv", "M-Viv", "up", 2, "people", "vividness of head motion, from 1 to 5"),
+    Column("v_qual", "V-Qual", "V-Qual", "up", 2, "people", "quality of the picture, from 1 to 5"),
 )  # fmt: skip
 BY_KEY = {column.key: column for column in COLUMNS}
 METHODS = {
@@ -61,6 +74,12 @@ METHODS = {
     "other_speech": "DAWN, other speech",
     "commanded": "DAWN, true pose and blink",
     "dawn": "DAWN",
+    "sar": "Semi-autoregressive (SAR)",
+    "ttr": "Two temporal resolutions (TTR)",
+    "ar": "Frame by frame (AR)",
+    "only_stage1": "DAWN, only stage 1",
+    "only_stage2": "DAWN, only stage 2",
+    "no_pbnet": "DAWN without PBNet",
     **{name: baseline.title for name, baseline in declared().items()},
 }
 # Rows that are there to read the others by.

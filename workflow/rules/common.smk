@@ -10,6 +10,7 @@ from pathlib import Path
 from dawn import config as configuration
 from dawn.baselines.declaration import declared
 from dawn.baselines.place import Place, present
+from dawn.comparisons import ROWS as COMPARED
 from dawn.comparisons import family_of
 from dawn.media.files import atomic_path
 from dawn.paths import METHODS, STAGES, Paths
@@ -66,6 +67,7 @@ shell.prefix(
 DATA_CODE = ("dawn/corpora", "dawn/media")
 FEATURE_CODE = ("dawn/features", "dawn/media")
 GENERATION_CODE = ("dawn/generation", "dawn/media", "dawn/models")
+COMPARISON_CODE = ("eval/causes.py", "eval/sweep.py", "eval/tables.py", "eval/columns.py")
 
 
 wildcard_constraints:
@@ -158,6 +160,7 @@ def stages_where(own):
 def made_of(rows):
     """Files that rows of a comparison are made from: the scores, and the settings of their runs."""
     files = [scores_of(row.run, row.method) / "scores.json" for row in rows]
+    files += [PATHS[row.run].videos_report(row.method) for row in rows if row.method != "gt"]
     return list(dict.fromkeys([*files, *(PATHS[row.run].run / "config.yaml" for row in rows)]))
 
 

@@ -19,7 +19,7 @@ rule sweep:
     params:
         settings=settings("evaluate.metrics"),
         rows=lambda wildcards: cause_of(rows_of(wildcards.sweep)),
-        code=code_digest("eval/sweep.py", "eval/causes.py", "eval/tables.py", "eval/columns.py"),
+        code=code_digest(*COMPARISON_CODE),
     message:
         "sweep {wildcards.sweep}"
     shell:

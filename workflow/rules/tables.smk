@@ -1,7 +1,8 @@
 """Tables.
 
 Needs the scores of metrics.smk. Gives results/<run>/table1.csv, .md, .tex and .json, and the same as results/table1.* for
-the run that was asked for last. A table of scores that do not belong together fails instead.
+the run that was asked for last; results/table2.* to table8.* from the runs of dawn/comparisons.py, and results/claims.md and .json, what they say of the
+paper's claims. A table of scores that do not belong together fails instead.
 """
 
 SUFFIXES = (".csv", ".md", ".tex", ".json")
@@ -44,3 +45,45 @@ rule publish:
         "results/table1.* from run {params.run}"
     shell:
         "cp {input} results/ 2> {log}"
+
+
+rule comparison:
+    input:
+        rows=lambda wildcards: made_of(rows_of(wildcards.table)),
+        ratings=lambda wildcards: (CONFIG.compare.ratings or []) if wildcards.table == "table6" else [],
+    output:
+        multiext("results/{table}", *SUFFIXES),
+    log:
+        P.run / "logs/{table}.log",
+    wildcard_constraints:
+        table="|".join(COMPARED),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=settings("evaluate.paper_dataset", "evaluate.bootstrap", "compare.ratings"),
+        rows=lambda wildcards: cause_of(rows_of(wildcards.table)),
+        code=code_digest(*COMPARISON_CODE, "eval/comparison.py", *DECLARATIONS),
+    message:
+        "{wildcards.table} of run {CONFIG.name}"
+    shell:
+        "python -m eval table {wildcards.table} --config $DAWN_CONFIG --out results/{wildcards.table} 2> >(tee {log} >&2)"
+
+
+rule claims:
+    input:
+        rows=[file for table in COMPARED for file in made_of(FAMILY.found.get(table, []))],
+        rivals=[P.scores(method) / "scores.json" for method in BASELINES],
+    output:
+        multiext("results/claims", ".md", ".json"),
+    log:
+        P.run / "logs/claims.log",
+    conda:
+        "../../environment.yml"
+    params:
+        rows=[cause_of(FAMILY.found.get(table, [])) for table in COMPARED],
+        rivals=BASELINES,
+        code=code_digest(*COMPARISON_CODE, "eval/comparison.py", "eval/claims.py", "eval/bootstrap.py"),
+    message:
+        "the paper's claims on run {CONFIG.name}"
+    shell:
+        "python -m eval claims --config $DAWN_CONFIG --rivals {params.rivals} --out results/claims 2> >(tee {log} >&2)"

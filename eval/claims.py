@@ -1,0 +1,254 @@
+"""The paper's claims, each tested on our numbers: supported, contradicted, or cannot tell.
+
+Two rows are compared on the same clips: clips are resampled, the same ones for both (``eval.bootstrap``), and the
+interval of the difference decides. Where a measure gives no spread over clips (times, degradation), the interval of the
+difference is put together from those of the two rows, which is wider than it need be.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dawn.comparisons import Family
+from dawn.config import Config
+from dawn.media.files import atomic_path
+from dawn.provenance import write_json
+from dawn.variants import Row
+from eval import bootstrap
+from eval.bootstrap import Array
+from eval.causes import Measured, read_together, truth_of
+from eval.columns import BY_KEY
+from eval.columns import METHODS as NAMES
+from eval.comparison import seconds
+from eval.judges import Measured as Seen
+
+MARGIN = 0.2  # "stable": within a fifth
+_ARRAYS = {"fvd16": "fvd16", "fvd32": "fvd32", "fd_efficientnet": "frames"}
+_APART = ("dr25", "dr50", "time_s")
+_PICTURE = ("fd_efficientnet", "fvd16", "fvd32")
+_SYNC = ("lse_c_own", "lse_d_own")
+VERDICTS = ("supported", "contradicted", "cannot tell")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`better` is better than `worse` in `metrics` (rows of `table`, by place); or as good, where it is `stable`."""
+
+    says: str
+    where: str
+    table: str
+    better: int
+    worse: int
+    metrics: tuple[str, ...]
+    stable: bool = False
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One claim in one metric. `difference` above 0 is as the claim says, NaN where nothing was measured."""
+
+    says: str
+    where: str
+    metric: str
+    better: str
+    worse: str
+    difference: float
+    low: float
+    high: float
+    verdict: str
+    why: str = ""
+
+
+def claims_of(family: Family) -> list[Claim]:
+    """What the paper claims about the rows of its Tables 2 to 5, 7 and 8."""
+    claims = []
+    methods = [row.method for row in family.rows("table2")]
+    for method, name in (("sar", "semi-autoregressive"), ("ttr", "two-resolution")):
+        if method in methods:
+            pair = (methods.index("dawn"), methods.index(method))
+            says = f"Non-autoregressive generation beats {name} generation in quality"
+            claims.append(Claim(says, "4.3, Table 2", "table2", *pair, (*_PICTURE, *_SYNC)))
+            claims.append(Claim(f"... and takes less time than {name}", "4.3, Table 2", "table2", *pair, ("time_s",)))
+    if "sar" in methods:
+        pair = (methods.index("dawn"), methods.index("sar"))
+        says = "Semi-autoregressive generation degrades, non-autoregressive does not"
+        claims.append(Claim(says, "4.3, Table 2", "table2", *pair, ("dr25", "dr50")))
+    claims += [
+        Claim("Quality is stable from the shortest to the longest inference", "4.4, Table 3", "table3", 4, 0,
+              _PICTURE, stable=True),
+        Claim("Longer inference makes lips more precise", "4.4, Table 3", "table3", 4, 0, _SYNC),
+        Claim("Two stages beat stage 1 alone, but for single frames", "4.5, Table 4", "table4", 2, 0,
+              ("fvd16", "fvd32", *_SYNC)),
+        Claim("Stage 1 alone makes the best single frames", "4.5, Table 4", "table4", 0, 2, ("fd_efficientnet",)),
+        Claim("Two stages beat stage 2 alone", "4.5, Table 4", "table4", 2, 1, (*_PICTURE, *_SYNC)),
+        Claim("PBNet improves every metric", "4.5, Table 4", "table4", 4, 3, (*_PICTURE, *_SYNC)),
+    ]  # fmt: skip
+    long = family.rows("table5")
+    for first, name in ((0, "non-autoregressive"), (3, "frame-by-frame")):
+        if len(long) > first:
+            falls = name == "frame-by-frame"
+            claims.append(Claim(
+                f"Degradation of {name} generation {'rises' if falls else 'does not rise'} with length",
+                "A.3.1, Table 5", "table5", *((first, first + 2) if falls else (first + 2, first)), ("dr25", "dr50"),
+                stable=not falls,
+            ))  # fmt: skip
+    if len(long) > 5:
+        says = "At the longest inference frame-by-frame generation degrades more"
+        claims.append(Claim(says, "A.3.1, Table 5", "table5", 2, 5, ("dr25", "dr50")))
+    claims += [
+        Claim("Higher resolution keeps identity", "A.4.2, Table 7", "table7", 3, 1, ("csim_dlib",), stable=True),
+        Claim("A window of twice the training clip beats one of half of it", "A.4.4, Table 8", "table8", 2, 0,
+              (*_PICTURE, *_SYNC)),
+        Claim("... and one of its length", "A.4.4, Table 8", "table8", 2, 1, (*_PICTURE, *_SYNC)),
+        Claim("... and none", "A.4.4, Table 8", "table8", 2, 4, (*_PICTURE, *_SYNC)),
+        Claim("No window costs less than one too small", "A.4.4, Table 8", "table8", 4, 0, (*_PICTURE, *_SYNC)),
+    ]  # fmt: skip
+    return claims
+
+
+def write_claims(family: Family, rivals: Sequence[str], out: Path) -> list[Tested]:
+    """Write ``<out>.md`` and ``<out>.json``; `rivals` are measured baselines. Raises InputError as tables do."""
+    base = family.runs.base
+    tests: list[Tested] = []
+    for rival in rivals:
+        rows = [Row("DAWN", base.name, "dawn", {}), Row(NAMES.get(rival, rival), base.name, rival, {})]
+        says = f"DAWN beats {rows[1].name}"
+        tests += _tests(family, rows, Claim(says, "4.2, Table 1", "table1", 0, 1, (*_PICTURE, "csim_dlib")))
+    for claim in claims_of(family):
+        tests += _tests(family, family.rows(claim.table), claim)
+    write_json(out.with_suffix(".json"), [_plain(test) for test in tests])
+    with atomic_path(out.with_suffix(".md")) as aside:
+        aside.write_text(_markdown(base, tests, rivals), encoding="utf-8")
+    return tests
+
+
+def _tests(family: Family, rows: Sequence[Row], claim: Claim) -> list[Tested]:
+    pair = [rows[claim.better], rows[claim.worse]]
+    measured = [Measured(family.runs.configs[row.run], row.method) for row in pair]
+    scores = read_together(measured)
+    return [_test(family, claim, [row.name for row in pair], measured, scores, metric) for metric in claim.metrics]
+
+
+def _test(
+    family: Family,
+    claim: Claim,
+    names: Sequence[str],
+    pair: Sequence[Measured],
+    scores: Sequence[Mapping[str, Any]],
+    metric: str,
+) -> Tested:
+    """The difference of a pair in one metric, above 0 as the claim says, with its interval and verdict."""
+
+    def result(value: float, low: float, high: float, why: str = "") -> Tested:
+        better = (low > -MARGIN and high < MARGIN) if claim.stable else low > 0
+        worse = (high < -MARGIN or low > MARGIN) if claim.stable else high < 0
+        if claim.stable and metric in _APART:  # a rise is what is denied; a fall is none
+            better, worse = low > -MARGIN, high < 0
+        verdict = VERDICTS[0] if better else VERDICTS[1] if worse else VERDICTS[2]
+        return Tested(claim.says, claim.where, metric, names[0], names[1], value, low, high, verdict, why)
+
+    if metric in _APART:
+        entries = [_entry(row, one, metric) for row, one in zip(pair, scores, strict=True)]
+        if None in entries:
+            return result(math.nan, math.nan, math.nan, "not measured")
+        (a, a_low, a_high), (b, b_low, b_high) = (entry for entry in entries if entry is not None)
+        return result(b - a, b_low - a_high, b_high - a_low, "from the intervals of both")
+    if scores[0]["provenance"]["clips"] != scores[1]["provenance"]["clips"]:
+        return result(math.nan, math.nan, math.nan, "not the same clips")
+    samples = [_samples(family, row, metric) for row in pair]
+    if any(sample is None for sample in samples):
+        return result(math.nan, math.nan, math.nan, "not measured, or clips too short")
+    (a, a_spread), (b, b_spread) = (sample for sample in samples if sample is not None)
+    sign = 1 if BY_KEY[metric].better == "up" else -1
+    scale = abs(b) if claim.stable else 1.0
+    spread = sign * (a_spread - b_spread) / scale
+    low, high = bootstrap.interval(spread, pair[0].config.evaluate.interval)
+    return result(sign * (a - b) / scale, low, high, "relative" if claim.stable else "")
+
+
+def _entry(row: Measured, scores: Mapping[str, Any], metric: str) -> tuple[float, float, float] | None:
+    entry = seconds(row) if metric == "time_s" else scores["metrics"].get(metric)
+    if entry is None or None in (entry["value"], entry["low"], entry["high"]):
+        return None
+    return entry["value"], entry["low"], entry["high"]
+
+
+def _samples(family: Family, row: Measured, metric: str) -> tuple[float, Array] | None:
+    """A metric and its values over resamples of the clips, which are the same for rows of the same clips."""
+    folder = row.paths.scores(row.method)
+    with open(folder / "clips.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    settings = row.config.evaluate
+    counts = bootstrap.draws(len(rows), settings.bootstrap, settings.seed)
+    if metric not in _ARRAYS:
+        values = np.asarray([float(one[metric]) if one[metric] else np.nan for one in rows])
+        known = np.isfinite(values)
+        if not known.any():
+            return None
+        weights = counts[:, known]
+        with np.errstate(invalid="ignore"):
+            return float(values[known].mean()), weights @ values[known] / weights.sum(axis=1)
+    truth = truth_of(family.runs, row.config)
+    real, fake = ([Seen.load(place, one["clip"]).arrays[_ARRAYS[metric]] for one in rows] for place in (truth, folder))
+    if min(sum(map(len, real)), sum(map(len, fake))) < 2:
+        return None
+    return bootstrap.resampled(real, fake, counts, metric)
+
+
+def _plain(test: Tested) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(test).items()
+    }
+
+
+def _markdown(base: Config, tests: Sequence[Tested], rivals: Sequence[str]) -> str:
+    coverage = f"{100 * base.evaluate.interval:g} %"
+    lines = [
+        "# The paper's claims on our numbers",
+        "",
+        f"Run {base.name}, corpus {base.corpus.name}, {base.corpus.resolution} by {base.corpus.resolution} pixels. A "
+        f"difference above 0 is as the paper says. Brackets: its {coverage} interval over resampled clips, the same "
+        "for both rows. *Supported*: all of it above 0; *contradicted*: all of it below; else we *cannot tell*. That "
+        f"something is stable is supported where the relative change lies within {MARGIN:g} of none, whatever its sign."
+        " At 95 %, one test in twenty of claims without substance comes out on either side by chance.",
+        "",
+    ]
+    for says in dict.fromkeys((test.says, test.where) for test in tests):
+        own = [test for test in tests if (test.says, test.where) == says]
+        verdict = overall([test.verdict for test in own])
+        lines += [f"## {says[0]} ({says[1]}): {verdict}", ""]
+        lines += [f"{own[0].better} against {own[0].worse}.", ""]
+        lines += ["| Metric | Difference | Verdict | |", "| --- | ---: | --- | --- |"]
+        for test in own:
+            number = "-" if math.isnan(test.low) else f"{test.difference:+.3g} [{test.low:+.3g}, {test.high:+.3g}]"
+            lines.append(f"| {BY_KEY[test.metric].label} | {number} | {test.verdict} | {test.why} |")
+        lines.append("")
+    if not rivals:
+        lines += [
+            "## DAWN against seven systems (4.2, Table 1): cannot tell",
+            "",
+            "None of them was measured here.",
+            "",
+        ]
+    if base.compare.ratings is None:
+        lines += [
+            "## People prefer DAWN (A.4, Table 6): cannot tell",
+            "",
+            "No ratings are given (compare.ratings).",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def overall(verdicts: Sequence[str]) -> str:
+    """Of a claim's tests: supported where all are, contradicted where some are and none is supported."""
+    if set(verdicts) == {VERDICTS[0]}:
+        return VERDICTS[0]
+    return VERDICTS[1] if VERDICTS[1] in verdicts and VERDICTS[0] not in verdicts else VERDICTS[2]

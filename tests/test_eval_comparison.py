@@ -1,0 +1,242 @@
+"""Tables 2 to 8, sweeps and claims, from runs whose scores are written here: what is shown, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+from numpy.typing import NDArray
+
+from dawn.comparisons import Family, family_of
+from dawn.config import Config, load
+from dawn.errors import InputError
+from dawn.features.store import Features
+from dawn.media.files import sha256_file
+from dawn.paths import Paths
+from dawn.provenance import digest, read_json, write_json
+from eval.__main__ import main
+from eval.causes import truth_of
+from eval.claims import VERDICTS, overall, write_claims
+from eval.comparison import write_comparison
+from eval.judges import Measured
+from eval.measure import settings_digest
+from eval.sweep import write_sweep
+
+CLIPS = tuple(f"c{k}" for k in range(12))
+SWEEPS = REPOSITORY / "config/sweeps"
+METRICS = (
+    "fd_efficientnet",
+    "fvd16",
+    "fvd32",
+    "lse_c_own",
+    "lse_d_own",
+    "csim_dlib",
+    "bas",
+    "blink_per_s",
+    "dr25",
+    "dr50",
+)
+
+
+@pytest.fixture
+def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Family:
+    monkeypatch.chdir(tmp_path)
+    return family_of(load(REPOSITORY / "config/smoke.yaml"), SWEEPS)
+
+
+def write_scores(config: Config, method: str, value: float = 1.0, **causes: str) -> Path:
+    """Scores of a method of a run, as measured; all its metrics `value`."""
+    paths = Paths.of(config)
+    folder = paths.scores(method)
+    files = {name: f"{config.name} {method} {name}" for name in CLIPS}
+    shared = {
+        "clips": "clips",
+        "real": config.corpus.name,
+        "weights": config.corpus.name,
+        "code": "c",
+        "parameters": {},
+    }
+    entry = {"value": value, "low": value - 0.5, "high": value + 0.5, "n": len(CLIPS), "backbone": "b"}
+    provenance = {"settings": settings_digest(config), "measured": digest(files), "seed": 1, **shared, **causes}
+    metrics = {key: entry for key in METRICS}
+    write_json(
+        folder / "scores.json",
+        {"method": method, "dataset": config.corpus.name, "metrics": metrics, "provenance": provenance},
+    )
+    if method != "gt":
+        write_json(paths.videos_report(method), {"files": files, "digest": digest(files)})
+    return folder / "scores.json"
+
+
+def write_rows(family: Family, name: str, value: Callable[[int], float] = lambda _: 1.0) -> list[Path]:
+    return [write_scores(family.runs.configs[row.run], row.method, value(k)) for k, row in enumerate(family.rows(name))]
+
+
+def test_ours_the_papers_and_the_difference(family: Family) -> None:
+    write_rows(family, "table8", lambda k: 60.0 + k)
+    write_comparison(family, "table8", Path("results/table8"))
+    with open("results/table8.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    ours = [row for row in rows if row["source"] == "ours"]
+    assert [row["method"] for row in ours if row["metric"] == "fvd16"] == [
+        "Window 6", "Window 12", "Window 24", "Window 60", "No window",
+    ]  # fmt: skip
+    assert len([row for row in rows if row["source"] == "paper"]) == 25
+    differences = {(row["method"], row["metric"]): float(row["value"]) for row in rows if row["source"] == "difference"}
+    assert differences["Window 24", "fvd16"] == pytest.approx(62 - 52.05)
+    assert {metric for _, metric in differences} == {"fvd16", "fvd32"}  # the others are measured by other networks
+    text = Path("results/table8.md").read_text()
+    assert "| smoke | Window 6 |" in text and "**60.0**" in text and "<u>61.0</u>" in text
+    assert "| hdtf (paper) | DAWN, window 80, true pose and blink |" in text and "ours less the paper's" in text
+    assert "+10.0" in text and "Window 24: DAWN, window 80" in text
+    assert r"\underline{61.0}" in Path("results/table8.tex").read_text()
+    assert json.loads(Path("results/table8.json").read_text())["No window"]["fvd16"] == 64
+
+
+def test_every_table_can_be_made(family: Family) -> None:
+    for table in ("table2", "table3", "table4", "table5", "table7"):
+        write_rows(family, table)
+        figures = write_comparison(family, table, Path("results") / table)
+        assert {figure.source for figure in figures} >= {"ours", "paper"}, table
+
+
+def test_the_user_study_needs_ratings_and_the_papers_rows_none(family: Family) -> None:
+    figures = write_comparison(family, "table6", Path("results/table6"))
+    assert {figure.source for figure in figures} == {"paper"} and len(figures) == 24
+    Path("ratings.csv").write_text(
+        "rater,video,method,question,score\na,1,dawn,l_sync,5\na,2,dawn,l_sync,4\nb,1,dawn,l_sync,4\nb,2,dawn,l_sync,3\n"
+    )
+    tree = family.runs.base.model_dump()
+    rated = family_of(Config.model_validate(tree | {"compare": tree["compare"] | {"ratings": "ratings.csv"}}), SWEEPS)
+    figures = write_comparison(rated, "table6", Path("results/table6"))
+    (ours,) = (figure for figure in figures if figure.source == "ours")
+    (less,) = (figure for figure in figures if figure.source == "difference")
+    assert (ours.value, ours.n) == (4, 4) and less.value == pytest.approx(4 - 4.57)
+
+
+def test_seconds_stand_in_table_2(family: Family) -> None:
+    write_rows(family, "table2")
+    write_json(
+        Path("results/smoke/timing.json"), {"methods": {"dawn": {"value": 3.0, "low": 2.0, "high": 4.0, "n": 5}}}
+    )
+    figures = write_comparison(family, "table2", Path("results/table2"))
+    assert [figure.value for figure in figures if (figure.source, figure.metric) == ("ours", "time_s")] == [3.0]
+
+
+@pytest.mark.parametrize("case", ["code", "settings", "videos", "networks", "window", "method", "weights"])
+def test_a_foreign_artefact_is_named_and_nothing_is_written(family: Family, case: str) -> None:
+    paths = write_rows(family, "table8")
+    config = family.runs.configs["smoke-window-12"]
+    foreign = paths[1]
+    place = Paths.of(config)
+    sidecar = place.videos("commanded") / f"{CLIPS[0]}.json"
+    if case == "code":
+        write_scores(config, "commanded", code="other")
+    elif case == "weights":
+        write_scores(config, "commanded", weights="other")
+    elif case == "settings":
+        other = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"bootstrap": 17})})
+        write_scores(other, "commanded")
+    elif case == "videos":  # scores of another run put in place
+        foreign.write_bytes(paths[0].read_bytes())
+    elif case == "method":
+        tree = read_json(foreign)
+        write_json(foreign, tree | {"method": "dawn"})
+    else:
+        weights = place.weights("lfg")
+        weights.parent.mkdir(parents=True)
+        weights.write_text("weights")
+        made: dict[str, Any] = {"weights": {"lfg": sha256_file(weights)}, "window": config.generate.window}
+        write_json(sidecar, made)
+        write_comparison(family, "table8", Path("results/right"))
+        write_json(sidecar, made | ({"weights": {"lfg": "0"}} if case == "networks" else {"window": 6}))
+        foreign = sidecar
+    with pytest.raises(InputError) as caught:
+        write_comparison(family, "table8", Path("results/table8"))
+    assert str(foreign) in str(caught.value)
+    assert not list(Path("results").glob("table8*"))
+
+
+def test_a_sweep_is_a_table_with_its_keys_and_a_plot(family: Family) -> None:
+    write_rows(family, "window", lambda k: float(k))
+    write_sweep(family.runs, family.rows("window"), Path("results/sweeps/window"))
+    with open("results/sweeps/window.csv", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["metric"] == "fvd16"]
+    assert [(row["name"], row["run"], row["generate.window"], float(row["value"])) for row in rows] == [
+        ("6", "smoke-window-6", "6", 0), ("12", "smoke-window-12", "12", 1), ("24", "smoke", "24", 2),
+        ("60", "smoke-window-60", "60", 3), ("none", "smoke-window-none", "none", 4),
+    ]  # fmt: skip
+    nested = json.loads(Path("results/sweeps/window.json").read_text())
+    assert nested["none"]["changes"] == {"generate.window": None} and nested["12"]["metrics"]["fvd16"] == 1
+    assert Path("results/sweeps/window.png").read_bytes().startswith(b"\x89PNG")
+    assert "true pose and blink" in Path("results/sweeps/window.md").read_text()
+
+
+def test_a_sweep_that_was_not_measured_says_what_is_missing(family: Family, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(REPOSITORY / "config/smoke.yaml")
+    words = ["sweep", str(SWEEPS / "window.csv"), "--config", config, "--out", "results/sweeps/window"]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "results/smoke-window-6/scores/commanded/scores.json" in error and len(error.splitlines()) == 1
+
+
+def seen(folder: Path, name: str, windows: NDArray[np.float32]) -> None:
+    """One measured clip: its windows, and features that nobody looks at."""
+    n = 4
+    empty = Features(
+        landmarks=np.zeros((n, 68, 2), np.float32), pose=np.zeros((n, 6), np.float32),
+        blink=np.zeros((n, 2), np.float32), speech=np.zeros((n, 1), np.float32),
+        face_box=np.zeros((n, 4), np.float32), mouth_box=np.zeros((n, 4), np.float32), found=np.ones(n, np.bool_),
+        extractor="none", encoder="none", fps=25.0,
+    )  # fmt: skip
+    Measured(empty, {"fvd16": windows, "fvd32": windows, "frames": windows}).save(folder, name)
+
+
+def test_claims_follow_the_numbers(family: Family) -> None:
+    """Two stages made better than one alone, PBNet worse than none, windows all the same."""
+    quality = {"smoke-curriculum-stage1": 1.0, "smoke-curriculum-stage2": 1.0, "smoke-no-pbnet": 0.0}
+    generator = np.random.default_rng(0)
+    true = {name: generator.normal(size=(6, 3)).astype(np.float32) for name in CLIPS}
+    noise = {name: 0.01 * generator.normal(size=(6, 3)).astype(np.float32) for name in CLIPS}
+    for table in ("table2", "table3", "table4", "table5", "table7", "table8"):
+        write_rows(family, table)
+        for row in family.rows(table):
+            config = family.runs.configs[row.run]
+            shift = np.float32(quality.get(row.run, 0.5))
+            folder, truth = Paths.of(config).scores(row.method), truth_of(family.runs, config)
+            lines = ["clip,csim_dlib,lse_c_own,lse_d_own"]
+            for k, name in enumerate(CLIPS):
+                seen(truth, name, true[name])
+                if row.method != "gt":
+                    seen(folder, name, true[name] + shift + noise[name])
+                lines.append(f"{name},{0.9 + 0.01 * k},{5 - shift + 0.1 * k},{8 + shift + 0.1 * k}")
+            (folder / "clips.csv").write_text("\n".join(lines) + "\n")
+    tests = write_claims(family, [], Path("results/claims"))
+    found = {(test.says, test.metric): test.verdict for test in tests}
+    assert found["Two stages beat stage 2 alone", "fvd16"] == "supported"
+    assert found["Two stages beat stage 1 alone, but for single frames", "lse_d_own"] == "supported"
+    assert found["Stage 1 alone makes the best single frames", "fd_efficientnet"] == "contradicted"
+    assert found["PBNet improves every metric", "fvd32"] == "contradicted"
+    assert found["PBNet improves every metric", "lse_c_own"] == "contradicted"
+    assert found["... and none", "fvd16"] == found["... and none", "lse_c_own"] == "cannot tell"
+    assert found["Quality is stable from the shortest to the longest inference", "fvd16"] == "supported"
+    assert found["Higher resolution keeps identity", "csim_dlib"] == "supported"
+    assert found["Degradation of non-autoregressive generation does not rise with length", "dr25"] == "cannot tell"
+    text = Path("results/claims.md").read_text()
+    assert "## Two stages beat stage 2 alone (4.5, Table 4): supported" in text
+    assert "## PBNet improves every metric (4.5, Table 4): contradicted" in text
+    assert "None of them was measured here." in text and "No ratings are given" in text
+    assert len(json.loads(Path("results/claims.json").read_text())) == len(tests)
+
+
+def test_one_verdict_of_many() -> None:
+    supported, contradicted, unknown = VERDICTS
+    assert overall([supported, supported]) == supported
+    assert overall([contradicted, unknown]) == contradicted
+    assert overall([supported, unknown]) == overall([supported, contradicted]) == unknown
