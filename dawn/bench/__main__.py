@@ -1,7 +1,8 @@
 """``python -m dawn.bench``: the engine against the plain path, in tables and plots.
 
 Each measurement is a process of its own, so that its peak of memory is its own. The two paths take turns, and the
-faster of `--repeat` turns counts: other work on the machine slows some turns, never all in favour of one path.
+faster of `--repeat` turns counts: other work on the machine slows some turns, never all in favour of one path. `--only
+extractors` compares the tools for landmarks and pose instead, in this process and on one core.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dawn.bench.extractors import compare
 from dawn.bench.plots import plot_pass, plot_where
 from dawn.commands import run_command
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 
-PARTS = ("pass", "where", "decode", "options", "video")
+PARTS = ("pass", "where", "decode", "options", "video", "extractors")
 FRAMES = (40, 80, 160, 200, 400, 800, 1500)
 STEPS = 20  # published
 FEW = 10  # steps of DPM-Solver++ in the fast video
@@ -32,7 +34,9 @@ BATCHES = (1, 2, 4, 8, 16, 64)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dawn.bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (default: all)")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS[:-1], help="parts to run (default: all of the engine)"
+    )
     parser.add_argument(
         "--frames", type=_numbers, default=FRAMES, help="lengths, such as 40,200 (default: the paper's)"
     )
@@ -42,13 +46,23 @@ def main() -> int:
     parser.add_argument("--videos", type=_numbers, default=(40, 200), help="lengths of whole videos that are measured")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=2, help="turns of each measurement (default: %(default)s)")
+    parser.add_argument("--people", type=int, default=16, help="drawn clips for extractors (default: %(default)s)")
+    parser.add_argument("--side", type=int, default=128, help="their side, pixels (default: %(default)s)")
+    parser.add_argument("--clips", type=Path, help="folder of real videos for extractors")
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
     parser.set_defaults(run_command=_bench)
     return run_command("dawn.bench", parser, None)
 
 
 def _bench(options: argparse.Namespace) -> None:
-    parts = {"pass": _pass, "where": _where, "decode": _decode, "options": _options, "video": _video}
+    parts = {
+        "pass": _pass,
+        "where": _where,
+        "decode": _decode,
+        "options": _options,
+        "video": _video,
+        "extractors": _extractors,
+    }
     for name in PARTS:
         if name in options.only:
             table = parts[name](options)
@@ -171,6 +185,11 @@ def _video(options: argparse.Namespace) -> pd.DataFrame:
                 row[f"plain_over_{way}"] = row["plain_seconds"] / row[f"{way}_seconds"]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _extractors(options: argparse.Namespace) -> pd.DataFrame:
+    """The tools for landmarks and pose: degrees of error, blinks found, milliseconds a frame."""
+    return compare(options.people, 5.0, options.side, options.clips)
 
 
 def _best(

@@ -102,6 +102,14 @@ class Speech(Section):
 
 class Features(Section):
     speech: Speech = Speech()
+    pose: Literal["mediapipe", "3ddfa"] = Field(
+        "mediapipe",
+        description="tool for head pose: MediaPipe Face Mesh, or 3DDFA_V2 (paper 3.3), with weights",
+    )
+    landmarks: Literal["mediapipe", "3ddfa"] = Field(
+        "mediapipe",
+        description="tool for landmarks, and so for blinks and boxes; 3DDFA_V2's do not follow the lids",
+    )
     detect_side: int = Field(
         256, ge=64, description="frames are enlarged to this side for the landmark detector, pixels"
     )

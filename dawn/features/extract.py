@@ -12,8 +12,7 @@ from dawn import config
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.boxes import face_box, mouth_box
-from dawn.features.landmarks import VERSION, FaceMesh
-from dawn.features.pose import head_pose
+from dawn.features.extractors import Extractor
 from dawn.features.speech import encode
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
@@ -28,6 +27,7 @@ class FaceTrack:
     pose: NDArray[np.float32]  # (N, 6)
     blink: NDArray[np.float32]  # (N, 2)
     found: NDArray[np.bool_]  # (N,)
+    extractor: str  # name and version
 
 
 def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25) -> FaceTrack:
@@ -37,12 +37,11 @@ def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float =
     """
     landmarks: list[NDArray[np.float32] | None] = []
     poses: list[NDArray[np.float32] | None] = []
-    with FaceMesh(cfg.detect_side) as mesh:
+    with Extractor(cfg) as extractor:
         for frame in iter_frames(video, fps):
-            face = mesh.detect(frame)
-            height, width = frame.shape[:2]
+            face = extractor.see(frame)
             landmarks.append(None if face is None else face.landmarks)
-            poses.append(None if face is None else head_pose(face.mesh, width, height))
+            poses.append(None if face is None else face.pose)
     found = np.array([row is not None for row in landmarks])
     if not found.any() or found.mean() < cfg.min_face_share:
         raise InputError(
@@ -50,7 +49,9 @@ def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float =
             "that features.min_face_share asks for"
         )
     points = _fill(landmarks)
-    return FaceTrack(landmarks=points, pose=_fill(poses), blink=eye_aspect_ratios(points), found=found)
+    return FaceTrack(
+        landmarks=points, pose=_fill(poses), blink=eye_aspect_ratios(points), found=found, extractor=extractor.version
+    )
 
 
 def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25) -> Features:
@@ -68,7 +69,7 @@ def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25
         face_box=face_box(track.landmarks),
         mouth_box=mouth_box(track.landmarks),
         found=track.found,
-        extractor=VERSION,
+        extractor=track.extractor,
         encoder=cfg.speech.encoder,
         fps=fps,
     )

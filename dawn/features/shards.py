@@ -24,6 +24,7 @@ from dawn.features.store import Features
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
 from dawn.provenance import digest, read_json, write_json
+from dawn.weights import MissingWeights
 
 
 def make_clips(config: Config, paths: Paths, index: int) -> None:
@@ -105,6 +106,8 @@ def _each(
         try:
             make(clip, out)
             files[clip.clip] = sha256_file(out)
+        except MissingWeights:
+            raise  # no fault of the clip
         except InputError as error:
             rejected.append(Rejected(clip.clip, stage, str(error)))
     write_json(report, {"files": files, "rejected": [asdict(row) for row in rejected]})

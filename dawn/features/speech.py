@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dawn.config import Speech
 from dawn.errors import InputError
-from dawn.weights import folder
+from dawn.weights import MissingWeights, folder
 
 RATE = 16000  # Hz
 FRAME = 640  # samples in a video frame at 25 fps
@@ -115,7 +115,7 @@ def _load(name: str) -> tuple[Any, Any]:
         processor = AutoFeatureExtractor.from_pretrained(place, local_files_only=True)
         model = AutoModel.from_pretrained(place, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(
+        raise MissingWeights(
             f"features.speech.encoder: {name!r} is not on this machine ({type(error).__name__}); download it with "
             f"'hf download {name}', or name a local folder that holds config.json, preprocessor_config.json and weights"
         ) from None

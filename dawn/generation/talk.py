@@ -16,9 +16,8 @@ from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.boxes import face_box
 from dawn.features.extract import track_face
-from dawn.features.landmarks import FaceMesh
+from dawn.features.extractors import Extractor
 from dawn.features.portrait import crop_portrait
-from dawn.features.pose import head_pose
 from dawn.features.speech import encode
 from dawn.generation.nar import Motion, Source, decode, sample_motion, sample_pose_blink
 from dawn.generation.networks import Networks
@@ -38,14 +37,14 @@ SYNTHETIC = {
 def load_source(path: Path, config: Config) -> Source:
     """Find, crop and measure the face of a portrait. Raises InputError when there is none."""
     side = config.corpus.resolution
-    with FaceMesh(config.features.detect_side, static=True) as mesh:
-        image = crop_portrait(read_image(path), side, mesh=mesh, name=str(path))
-        face = mesh.detect(image)
+    with Extractor(config.features, static=True) as extractor:
+        image = crop_portrait(read_image(path), side, mesh=extractor.mesh, name=str(path))
+        face = extractor.see(image)
     if face is None:
         raise InputError(f"{path}: the face is lost at {side} x {side} pixels; use a clearer portrait")
     return Source(
         image=image,
-        pose=head_pose(face.mesh, side, side),
+        pose=face.pose,
         blink=eye_aspect_ratios(face.landmarks),
         face_box=face_box(face.landmarks),
     )

@@ -1,0 +1,65 @@
+"""Landmarks and pose of the face in a frame, by either of two tools behind one interface.
+
+``mediapipe``: Face Mesh, carried by its package; pose by a fit to a rigid head (:mod:`dawn.features.pose`).
+``3ddfa``: the paper's tool (:mod:`dawn.features.tddfa`), whose weights `dawn weights` brings. Face Mesh says where the
+face is, in place of the published FaceBoxes. Each of the two measurements is taken with the tool of its own key.
+
+Scale and place have each tool's units; angles agree in unit and sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn import config
+from dawn.features import landmarks, tddfa
+from dawn.features.landmarks import FaceMesh
+from dawn.features.pose import head_pose
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The largest face of a frame."""
+
+    landmarks: NDArray[np.float32]  # (68, 2) pixels of the frame
+    pose: NDArray[np.float32]  # (6,) yaw, pitch, roll in degrees, scale, tx, ty
+
+
+class Extractor:
+    """The tools that ``features.pose`` and ``features.landmarks`` name; use one for each clip, as a context manager.
+
+    Frames of one clip are expected in order, or, with `static`, any frames. Raises MissingWeights.
+    """
+
+    def __init__(self, cfg: config.Features, static: bool = False) -> None:
+        self._pose, self._landmarks = cfg.pose, cfg.landmarks
+        self._tddfa = tddfa.load() if "3ddfa" in (cfg.pose, cfg.landmarks) else None
+        self.mesh = FaceMesh(cfg.detect_side, static)
+        names = {"mediapipe": landmarks.VERSION, "3ddfa": tddfa.VERSION}
+        self.version = names[cfg.landmarks]
+        if cfg.pose != cfg.landmarks:
+            self.version += f", pose {names[cfg.pose]}"
+
+    def see(self, frame: NDArray[np.uint8]) -> Sight | None:
+        """The largest face of an RGB frame uint8 (H, W, 3), or None."""
+        face = self.mesh.detect(frame)
+        if face is None:
+            return None
+        points, pose = (None, None) if self._tddfa is None else self._tddfa.measure(frame, face.landmarks)
+        if points is None or self._landmarks == "mediapipe":
+            points = face.landmarks
+        if pose is None or self._pose == "mediapipe":
+            pose = head_pose(face.mesh, frame.shape[1], frame.shape[0])
+        return Sight(points, pose)
+
+    def __enter__(self) -> Extractor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.mesh.close()

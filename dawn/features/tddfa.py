@@ -1,0 +1,177 @@
+"""Pose and landmarks by the paper's tool, the network of 3DDFA_V2 (Guo et al. 2020; the tool of paper 3.3).
+
+A MobileNet of half width sees the head in a crop of 120 x 120 pixels and gives 62 numbers of a face model, of which the
+first 12 are the camera, and 68 landmarks from a second head.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dawn.errors import InputError
+from dawn.features.boxes import face_box
+from dawn.weights import verified
+
+VERSION = "3ddfa_v2-mb05"
+WEIGHTS, STATISTICS = "3ddfa_v2/mb05_120x120", "3ddfa_v2/param_mean_std"  # in config/weights.yaml
+SIDE = 120  # pixels
+# Name, channels in and out, stride of the depthwise separable blocks: MobileNet (Howard et al. 2017) at width 0.5.
+_BLOCKS = (
+    ("dw2_1", 16, 32, 1),
+    ("dw2_2", 32, 64, 2),
+    ("dw3_1", 64, 64, 1),
+    ("dw3_2", 64, 128, 2),
+    ("dw4_1", 128, 128, 1),
+    ("dw4_2", 128, 256, 2),
+    *((f"dw5_{k}", 256, 256, 1) for k in range(1, 6)),
+    ("dw5_6", 256, 512, 2),
+    ("dw6", 512, 512, 1),
+)
+_MAX_SINE = 0.998  # of yaw: beyond it, roll and pitch turn about one axis (published)
+
+
+class Separable(nn.Module):
+    """A convolution of each channel, then one across channels; names are those of the published weights."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.conv_dw = nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False)
+        self.bn_dw = nn.BatchNorm2d(channels)
+        self.conv_sep = nn.Conv2d(channels, out, 1, bias=False)
+        self.bn_sep = nn.BatchNorm2d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.bn_dw(self.conv_dw(x)))
+        return torch.relu(self.bn_sep(self.conv_sep(x)))
+
+
+class Regressor(nn.Module):
+    """Crops (n, 3, 120, 120), BGR, (value - 127.5) / 128, to parameters (n, 62) and landmarks (n, 2, 68).
+
+    Parameters are standardised: 12 of the camera, 40 of shape, 10 of expression. Landmarks are in half crops from its
+    centre, x to the right, y down.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 2, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        for name, channels, out, stride in _BLOCKS:
+            self.add_module(name, Separable(channels, out, stride))
+        self.fc_param = nn.Linear(512, 62)
+        self.fc_lm = nn.Linear(512, 136)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = torch.relu(self.bn1(self.conv1(x)))
+        for name, *_ in _BLOCKS:
+            x = self.get_submodule(name)(x)
+        x = x.mean((2, 3))
+        return self.fc_param(x), self.fc_lm(x).unflatten(1, (2, 68))
+
+
+class Tddfa:
+    """The published network with its statistics. Raises MissingWeights when they are absent or others."""
+
+    def __init__(self) -> None:
+        network = verified(WEIGHTS, pinned=True).path
+        statistics = _statistics(verified(STATISTICS, pinned=True).path)
+        self._mean, self._std = statistics["mean"], statistics["std"]
+        state = torch.load(network, map_location="cpu", weights_only=True)["state_dict"]
+        self._net = Regressor().eval()
+        self._net.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+
+    def measure(
+        self, frame: NDArray[np.uint8], landmarks: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Landmarks (68, 2), pixels, and :func:`camera_pose` (6,) of a face of an RGB frame (H, W, 3).
+
+        Rough landmarks say where the face is.
+        """
+        left, top, side = head_square(landmarks)
+        crop = _cut(frame, left, top, side)[..., ::-1].astype(np.float32)
+        pixels = torch.from_numpy((crop - 127.5) / 128).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            parameters, points = self._net(pixels)
+        camera = (parameters[0].numpy() * self._std + self._mean)[:12].reshape(3, 4)
+        corner = np.array([left, top], np.float32)
+        return corner + (points[0].T.numpy() + 1) * np.float32(side / 2), camera_pose(camera)
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> Tddfa:
+    """The network, read once a process."""
+    return Tddfa()
+
+
+def head_square(landmarks: NDArray[np.float32]) -> tuple[int, int, int]:
+    """Left, top and side, pixels, of the crop that 3DDFA_V2 takes around landmarks (68, 2) of the frame before.
+
+    Its half side is the diagonal of half the square around them; it may reach beyond the frame.
+    """
+    x0, y0, x1, y1 = face_box(landmarks).tolist()
+    half = max(x1 - x0, y1 - y0) / 2 * 2**0.5
+    return round((x0 + x1) / 2 - half), round((y0 + y1) / 2 - half), max(1, round(2 * half))
+
+
+def camera_pose(camera: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Camera (3, 4), which takes the face model to pixels of the crop with y up, to the paper's pose (6,).
+
+    Yaw, pitch, roll in degrees, scale (crop pixels a unit of the face model, about 5e-4), tx, ty in pixels of the crop
+    from its low left corner: as published, of which dawn.features.pose has the signs.
+    """
+    first, second = camera[0, :3].astype(np.float64), camera[1, :3].astype(np.float64)
+    lengths = np.linalg.norm(first), np.linalg.norm(second)
+    first, second = first / lengths[0], second / lengths[1]
+    third = np.cross(first, second)
+    sine = float(np.clip(third[0], -1, 1))
+    yaw = np.arcsin(sine)
+    if abs(sine) <= _MAX_SINE:
+        pitch, roll = np.arctan2(third[1], third[2]), np.arctan2(second[0], first[0])
+    else:
+        sign = np.sign(sine)
+        yaw, pitch, roll = sign * np.pi / 2, np.arctan2(-sign * first[1], -sign * first[2]), 0.0
+    angles = np.degrees([yaw, pitch, roll])
+    return np.array([*angles, sum(lengths) / 2, camera[0, 3], camera[1, 3]], np.float32)
+
+
+def _cut(frame: NDArray[np.uint8], left: int, top: int, side: int) -> NDArray[np.uint8]:
+    """The square of the frame, black beyond it, as (120, 120, 3)."""
+    height, width = frame.shape[:2]
+    square = np.zeros((side, side, 3), np.uint8)
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
+    if x0 < x1 and y0 < y1:
+        square[y0 - top : y1 - top, x0 - left : x1 - left] = frame[y0:y1, x0:x1]
+    return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads arrays and plain values; anything else that a pickle could build is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
+            return np.core.multiarray._reconstruct  # type: ignore[attr-defined]
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def _statistics(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Mean and deviation (62,) of the parameters. Raises InputError for a file that holds something else."""
+    try:
+        with open(path, "rb") as stream:
+            found = _Arrays(stream).load()
+        statistics = {name: np.asarray(found[name], np.float32) for name in ("mean", "std")}
+    except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no statistics of 3DDFA_V2 ({error}); use another copy") from None
+    if any(value.shape != (62,) for value in statistics.values()):
+        raise InputError(f"{path}: no statistics of 3DDFA_V2 (not 62 numbers each); use another copy")
+    return statistics
