@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.features.blink import eye_aspect_ratios
-from dawn.features.boxes import face_box, mouth_box
-from dawn.features.landmarks import VERSION, FaceMesh
+from dawn.features.landmarks import FaceMesh
 from dawn.features.pose import head_pose
-from dawn.features.store import Features
 
 
-def see(frames: NDArray[np.uint8], detect_side: int, fps: float) -> Features:
-    """(N, H, W, 3) frames in order -> features without speech.
+class _CountingMesh:
+    """Stands before MediaPipe's mesh and remembers how many faces the last frame showed."""
 
-    Frames without a face are interpolated; where no frame has one, everything is zero and `found` is False throughout.
+    def __init__(self, mesh: Any) -> None:
+        self._mesh, self.faces, self.close = mesh, 0, mesh.close
+
+    def process(self, frame: NDArray[np.uint8]) -> Any:
+        result = self._mesh.process(frame)
+        self.faces = len(result.multi_face_landmarks or [])
+        return result
+
+
+class _Mesh(FaceMesh):
+    """A detector that also tells how many faces there were."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__(side)
+        self._mesh = _CountingMesh(self._mesh)
+
+    @property
+    def faces(self) -> int:
+        return int(self._mesh.faces)
+
+
+def see(frames: NDArray[np.uint8], detect_side: int) -> dict[str, NDArray[Any]]:
+    """(N, H, W, 3) frames in order -> what was seen of the largest face in each.
+
+    landmarks (N, 68, 2) pixels and pose (N, 6), interpolated over frames without a face, zero when no frame has one;
+    found (N,) bool; faces (N,) how many there were.
     """
     count, height, width = frames.shape[:3]
     points = np.zeros((count, 68, 2), np.float32)
     pose = np.zeros((count, 6), np.float32)
+    faces = np.zeros(count, np.int64)
     found = np.zeros(count, np.bool_)
-    with FaceMesh(detect_side) as mesh:
+    mesh = _Mesh(detect_side)
+    with mesh:
         for k, frame in enumerate(frames):
-            face = mesh.detect(frame)
+            face = mesh.detect(np.ascontiguousarray(frame))
+            faces[k] = mesh.faces
             if face is not None:
                 found[k], points[k], pose[k] = True, face.landmarks, head_pose(face.mesh, width, height)
     if found.any():
         points, pose = _filled(points, found), _filled(pose, found)
-    return Features(
-        landmarks=points,
-        pose=pose,
-        blink=eye_aspect_ratios(points),
-        speech=np.zeros((count, 0), np.float32),
-        face_box=face_box(points),
-        mouth_box=mouth_box(points),
-        found=found,
-        extractor=VERSION,
-        encoder="none",
-        fps=fps,
-    )
+    return {"landmarks": points, "pose": pose, "found": found, "faces": faces}
 
 
 def _filled(rows: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:

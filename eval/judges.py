@@ -1,31 +1,40 @@
-"""The networks that measure, applied to one video: decoded once, everything later metrics need kept as small arrays."""
+"""The networks that measure in the workflow: those that packages bring, and the SyncNet of the corpus."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.features.blink import eye_aspect_ratios
+from dawn.features.boxes import face_box, mouth_box
+from dawn.features.landmarks import VERSION
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
-from dawn.media.files import atomic_path, sha256_file
-from dawn.media.video import load_frames
-from eval import bas, blink, csim, fd_efficientnet, fvd, lse
+from dawn.media.files import atomic_path
+from eval import bas, blink, csim, fd_efficientnet, footage, fvd, lse, parts
 from eval.backbones import dlib_face, efficientnet, i3d, syncnet
-from eval.faces import see
-from eval.mouth import SCALE, SMOOTHING, mouth_crops
+from eval.cache import Arrays, Cache, default_folder
+from eval.mouth import SCALE, SMOOTHING
+from eval.reading import available, read
 
-FPS = 25
-Arrays = dict[str, NDArray[Any]]
+FPS = footage.FPS
+# What a method's arrays are called, and the part and its array that each is.
+_ARRAYS = {
+    **{f"fvd{window}": (f"{i3d.NAME}:windows{window}", "rows") for window in fvd.WINDOWS},
+    "frames": (f"{efficientnet.NAME}:fifth", "rows"),
+    "faces": (f"{dlib_face.NAME}:faces", "rows"),
+    "lips": (f"{syncnet.NAME}:mouth", "lips"),
+    "sound": (f"{syncnet.NAME}:mouth", "sound"),
+    "audio_beats": ("beats", "audio_beats"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,54 +66,50 @@ class Measured:
 
 
 class Judges:
-    """All networks, loaded once. ``judges(video)`` -> :class:`Measured`."""
+    """All networks. ``judges(video)`` -> :class:`Measured`, from the cache of features where it has them."""
 
     def __init__(self, config: Config, syncnet_weights: Path) -> None:
         torch.set_num_threads(config.evaluate.threads)
-        self._config = config
-        self._syncnet_weights = syncnet_weights
-        self._sync = syncnet.load(syncnet_weights)
-        if (self._sync.side, self._sync.width) != (config.evaluate.syncnet.side, config.evaluate.syncnet.width):
+        sync = syncnet.load(syncnet_weights)
+        if (sync.side, sync.width) != (config.evaluate.syncnet.side, config.evaluate.syncnet.width):
             raise InputError(
-                f"{syncnet_weights}: a SyncNet of side {self._sync.side} and width {self._sync.width}; "
+                f"{syncnet_weights}: a SyncNet of side {sync.side} and width {sync.width}; "
                 f"evaluate.syncnet asks for {config.evaluate.syncnet.side} and {config.evaluate.syncnet.width}"
             )
-        self._i3d = i3d.load()
-        self._images = efficientnet.EfficientNetLite0()
-        self._faces = dlib_face.DlibFace()
+        self._cache = Cache(default_folder())
+        choices = parts.Choices(config.features.detect_side, syncnet_weights)
+        self._parts, missing = available(["mesh", *(part for part, _ in _ARRAYS.values())], choices)
+        if missing:
+            raise InputError("; ".join(missing.values()))
+        self._runs: dict[str, parts.Run] = {}
 
     def __call__(self, video: Path) -> Measured:
-        frames = load_frames(video)
-        audio = read_audio(video)
-        features = see(frames, self._config.features.detect_side, FPS)
-        arrays: Arrays = {f"fvd{window}": fvd.window_features(frames, self._i3d, window) for window in fvd.WINDOWS}
-        arrays["frames"] = fd_efficientnet.frame_features(frames, self._images)
-        paired = slice(None, None, csim.EVERY)
-        seen = np.where(features.found[paired, None, None], features.landmarks[paired], np.nan)
-        arrays["faces"] = self._faces(frames[paired], seen)
-        arrays["lips"], arrays["sound"] = self._sync_embeddings(frames, features, audio)
-        arrays["audio_beats"] = bas.audio_beats(audio, fps=FPS)
-        return Measured(features, arrays)
-
-    def _sync_embeddings(
-        self, frames: NDArray[np.uint8], features: Features, audio: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        side = self._sync.side
-        if not features.found.any():
-            return lse.embeddings(self._sync, np.empty((0, side, side, 3), np.uint8), audio)
-        return lse.embeddings(self._sync, mouth_crops(frames, features.landmarks, features.found, side), audio)
+        reading = read([video], self._parts, self._cache, runs=self._runs, label="")
+        if reading.unreadable or reading.missing:
+            reasons = [f"{path}: {why}" for path, why in reading.unreadable.items()]
+            raise InputError("; ".join([*reasons, *reading.missing.values()]))
+        seen = reading.videos[video].parts
+        if not seen["footage"]["samples"].item():
+            read_audio(video)  # says what is wrong with the sound, which every clip of a corpus has
+        mesh = seen["mesh"]
+        points = mesh["landmarks"]
+        features = Features(
+            landmarks=points,
+            pose=mesh["pose"],
+            blink=eye_aspect_ratios(points),
+            speech=np.zeros((len(points), 0), np.float32),
+            face_box=face_box(points),
+            mouth_box=mouth_box(points),
+            found=mesh["found"],
+            extractor=VERSION,
+            encoder="none",
+            fps=FPS,
+        )
+        return Measured(features, {key: seen[part][array] for key, (part, array) in _ARRAYS.items()})
 
     def weights(self) -> dict[str, str]:
-        """SHA-256 of every file of weights, by network."""
-        predictor, network = dlib_face.weights_paths()
-        files = {
-            i3d.NAME: i3d.weights_path(),
-            efficientnet.NAME: efficientnet.weights_path(),
-            dlib_face.NAME: network,
-            f"{dlib_face.NAME}/predictor": predictor,
-            syncnet.NAME: self._syncnet_weights,
-        }
-        return {name: sha256_file(path) for name, path in files.items()}
+        """SHA-256 of every file of weights, by its name in the registry."""
+        return {name: sha for part in self._parts.values() for name, sha in part.about.get("weights", {}).items()}
 
 
 def parameters() -> dict[str, Any]:
@@ -117,9 +122,3 @@ def parameters() -> dict[str, Any]:
         "bas": {"sigma": bas.SIGMA, "smoothing": bas.SMOOTHING, "motion": "yaw, pitch, roll in degrees"},
         "blink": {"detector": blink.NAME},
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of the libraries that numbers depend on."""
-    names = ("torch", "numpy", "scipy", "librosa", "mediapipe", "dlib-bin", "av", "opencv-contrib-python")
-    return {name: importlib.metadata.version(name) for name in names}

@@ -25,7 +25,8 @@ from eval.bootstrap import Estimate
 from eval.clips import video_path
 from eval.columns import BY_KEY
 from eval.csim import csim
-from eval.judges import FPS, Judges, Measured, parameters, versions
+from eval.judges import FPS, Judges, Measured, parameters
+from eval.parts import versions
 from eval.sources import MEASURING
 
 TRUE = "gt"

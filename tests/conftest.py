@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -36,3 +37,11 @@ def reference() -> Path:
 def recipe() -> ModuleType:
     """The recipe that rebuilds weights and inputs of the golden vectors."""
     return golden_recipe
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Features of measured videos stay out of the user's cache, and come from none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAWN_EVAL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
