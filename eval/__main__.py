@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--clips", type=Path, required=True, help=clips_help)
     measure.add_argument("--syncnet", type=Path, required=True, help="weights made by fit-syncnet")
     measure.add_argument("--method", required=True, help="name of the method; gt measures the true videos")
-    measure.add_argument("--reference", type=Path, help="output folder of method gt, so as not to measure it again")
+    measure.add_argument("--cache", type=Path, help="folder of the videos' features (default: the user's)")
     measure.add_argument("--out", type=Path, required=True, help="folder to write")
     measure.set_defaults(run_command=_measure)
 
@@ -132,6 +132,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _measure(options: argparse.Namespace) -> None:
     config = load(options.config)
+    from eval.cache import Cache, default_folder
     from eval.clips import read_names
     from eval.measure import TRUE, measure
 
@@ -145,7 +146,7 @@ def _measure(options: argparse.Namespace) -> None:
         syncnet=options.syncnet,
         method=options.method,
         out=options.out,
-        reference=options.reference,
+        cache=Cache(options.cache or default_folder()),
     )
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from dawn.config import Config
 from dawn.errors import InputError
@@ -18,10 +16,9 @@ from dawn.features.boxes import face_box, mouth_box
 from dawn.features.landmarks import VERSION
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
-from dawn.media.files import atomic_path
 from eval import bas, blink, csim, fd_efficientnet, footage, fvd, lse, parts
 from eval.backbones import dlib_face, efficientnet, i3d, syncnet
-from eval.cache import Arrays, Cache, default_folder
+from eval.cache import Arrays, Cache
 from eval.mouth import SCALE, SMOOTHING
 from eval.reading import available, read
 
@@ -48,27 +45,11 @@ class Measured:
     features: Features
     arrays: Arrays
 
-    def save(self, folder: Path, name: str) -> None:
-        """``<folder>/features/<name>.safetensors`` and ``<folder>/embeddings/<name>.safetensors``."""
-        self.features.save(folder / "features" / f"{name}.safetensors")
-        with atomic_path(folder / "embeddings" / f"{name}.safetensors") as aside:
-            save_file({key: np.ascontiguousarray(value) for key, value in self.arrays.items()}, aside)
-
-    @classmethod
-    def load(cls, folder: Path, name: str) -> Measured:
-        """What :meth:`save` wrote. Raises InputError when it is missing or damaged."""
-        path = folder / "embeddings" / f"{name}.safetensors"
-        try:
-            arrays = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); measure that folder again") from None
-        return cls(Features.load(folder / "features" / f"{name}.safetensors"), arrays)
-
 
 class Judges:
     """All networks. ``judges(video)`` -> :class:`Measured`, from the cache of features where it has them."""
 
-    def __init__(self, config: Config, syncnet_weights: Path) -> None:
+    def __init__(self, config: Config, syncnet_weights: Path, cache: Cache) -> None:
         torch.set_num_threads(config.evaluate.threads)
         sync = syncnet.load(syncnet_weights)
         if (sync.side, sync.width) != (config.evaluate.syncnet.side, config.evaluate.syncnet.width):
@@ -76,7 +57,7 @@ class Judges:
                 f"{syncnet_weights}: a SyncNet of side {sync.side} and width {sync.width}; "
                 f"evaluate.syncnet asks for {config.evaluate.syncnet.side} and {config.evaluate.syncnet.width}"
             )
-        self._cache = Cache(default_folder())
+        self._cache = cache
         choices = parts.Choices(config.features.detect_side, syncnet_weights)
         self._parts, missing = available(["mesh", *(part for part, _ in _ARRAYS.values())], choices)
         if missing:

@@ -1,7 +1,7 @@
 """Measures a folder of generated videos against the folder of true ones.
 
-Writes into one folder: ``clips.csv`` (one row a clip), ``scores.json`` (pooled, with interval, count, backbone and
-provenance), ``features/`` and ``embeddings/`` (what was seen in each video, for later metrics and reports).
+Writes into one folder: ``clips.csv`` (one row a clip) and ``scores.json`` (pooled, with interval, count, backbone and
+provenance). What was seen in each video, true ones too, comes from the cache of features or goes there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from tqdm import tqdm
 
 from dawn.config import METRICS, Config
-from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
-from dawn.provenance import code_digest, commit, digest, read_json, write_json
+from dawn.provenance import code_digest, commit, digest, write_json
 from eval import bas, bootstrap, lse
 from eval.blink import blink_rate
 from eval.bootstrap import Estimate
+from eval.cache import Cache
 from eval.clips import video_path
 from eval.columns import BY_KEY
 from eval.csim import csim
@@ -42,20 +42,15 @@ def measure(
     syncnet: Path,
     method: str,
     out: Path,
-    reference: Path | None = None,
+    cache: Cache,
 ) -> dict[str, Any]:
     """Measure ``<fake>/<name>.mp4`` against ``<real>/<name>.mp4`` and return what ``scores.json`` holds.
 
-    The method ``gt`` measures the true videos themselves. `reference` is the folder that such a call wrote; without one
-    the true videos are measured first, into ``<out>/reference``. Raises InputError for a missing or broken video, and
-    for a reference of other clips, settings or weights.
+    The method ``gt`` measures the true videos themselves. Raises InputError for a missing or broken video.
     """
-    if method != TRUE and reference is None:
-        reference = out / "reference"
-        measure(config, real=real, fake=real, names=names, syncnet=syncnet, method=TRUE, out=reference)
     videos = [video_path(real if method == TRUE else fake, name) for name in names]
     files = {name: sha256_file(path) for name, path in zip(names, videos, strict=True)}
-    judges = Judges(config, syncnet)
+    judges = Judges(config, syncnet, cache)
     provenance = {
         "settings": settings_digest(config),
         "clips": digest(list(names)),
@@ -70,13 +65,8 @@ def measure(
         "code": code_digest(*MEASURING),
         "commit": commit(),
     }
-    if method != TRUE and reference is not None:
-        _check_reference(reference, provenance)
-    measured: list[Measured] = []
-    for name, path in zip(tqdm(names, desc=f"measure {method}", unit="clip", mininterval=2), videos, strict=True):
-        measured.append(judges(path))
-        measured[-1].save(out, name)
-    true = measured if method == TRUE else [Measured.load(reference or out, name) for name in names]
+    measured = _seen(judges, videos, f"measure {method}")
+    true = measured if method == TRUE else _seen(judges, [video_path(real, name) for name in names], "measure gt")
     rows = [_row(name, files[name], a, b) for name, a, b in zip(names, true, measured, strict=True)]
     chance = bas.null(
         [bas.motion_beats(one.features.pose) for one in measured], [one.arrays["audio_beats"] for one in measured]
@@ -95,6 +85,10 @@ def measure(
     }
     write_json(out / "scores.json", scores)
     return scores
+
+
+def _seen(judges: Judges, videos: Sequence[Path], label: str) -> list[Measured]:
+    return [judges(path) for path in tqdm(videos, desc=label, unit="clip", mininterval=2)]
 
 
 def settings_digest(config: Config) -> str:
@@ -155,21 +149,6 @@ def _pooled(
 def _entry(estimate: Estimate) -> dict[str, float | int | None]:
     numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return {key: value if math.isfinite(value) else None for key, value in numbers.items()} | {"n": estimate.n}
-
-
-def _check_reference(reference: Path, provenance: dict[str, Any]) -> None:
-    scores = read_json(reference / "scores.json")
-    if scores.get("method") != TRUE:
-        raise InputError(f"{reference}: holds method {scores.get('method')!r}; the reference is the folder of {TRUE!r}")
-    for key, what in (
-        ("settings", "other settings"),
-        ("clips", "other clips"),
-        ("real", "other true videos"),
-        ("weights", "other weights"),
-        ("code", "other code"),
-    ):
-        if scores["provenance"].get(key) != provenance[key]:
-            raise InputError(f"{reference}: was measured with {what}; measure {TRUE!r} again")
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:
