@@ -8,7 +8,8 @@ from pathlib import Path
 from dawn.config import Config
 
 STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2")
-METHODS = ("dawn", "still", "other_speech", "commanded")
+METHODS = ("dawn", "still", "other_speech", "commanded")  # DAWN and its controls
+STRATEGIES = ("sar", "ar")  # time covered in other ways (paper 4.3), made and measured where asked for
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ class Paths:
         return self.run / stage / "weights.safetensors"
 
     def videos(self, method: str) -> Path:
-        """Folder of generated test videos: DAWN's own, those of a control, or those of a baseline."""
+        """Folder of generated test videos: DAWN's own, those of a control or strategy, or those of a baseline."""
         if method == "dawn":
             return self.run / "videos"
-        return self.run / ("controls" if method in METHODS else "baselines") / method
+        return self.run / ("controls" if method in (*METHODS, *STRATEGIES) else "baselines") / method
 
     def videos_report(self, method: str) -> Path:
         """What is in that folder, with hashes."""

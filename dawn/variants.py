@@ -1,7 +1,7 @@
 """Runs that differ from one configuration in a few keys: the rows of sweeps and of the paper's comparisons.
 
 A sweep is a CSV file, a run a row. Its columns are dotted configuration keys, and two that are optional: ``name``, the
-row's name, and ``method``, what is measured of the run (see ``dawn.paths.METHODS``). An empty cell changes nothing.
+row's name, and ``method``, what is measured of the run (see ``dawn/paths.py``). An empty cell changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, get_args
 import yaml
 
 from dawn.config import Config, ConfigError, parse
-from dawn.paths import METHODS
+from dawn.paths import METHODS, STRATEGIES
 
 _OWN = ("name", "method")  # columns that are no keys
 
@@ -87,8 +87,9 @@ def sweep_rows(runs: Runs, path: Path) -> list[Row]:
         if name in (row.name for row in rows):
             raise ConfigError(f"{origin}: name: {name!r} is the name of an earlier row")
         method = filled.get("method", "dawn")
-        if method not in METHODS:
-            raise ConfigError(f"{origin}: method: no method {method!r}; methods are {', '.join(METHODS)}")
+        if method not in (*METHODS, *STRATEGIES):
+            known = ", ".join((*METHODS, *STRATEGIES))
+            raise ConfigError(f"{origin}: method: no method {method!r}; methods are {known}")
         run = runs.add(f"{runs.base.name}-{path.stem}-{_folder(name)}", changes, origin)
         rows.append(Row(name, run, method, changes))
     return rows

@@ -9,6 +9,25 @@ from pydantic import Field, model_validator
 from dawn.config.base import Device, Fraction, Positive, Section
 
 
+class Sar(Section):
+    """Semi-autoregressive generation, to compare with (paper 4.3; the lengths are ours)."""
+
+    segment: Positive = Field(40, description="frames sampled at once; as the longest training clip")
+    overlap: Positive = Field(10, description="last frames of a segment that lead the next one")
+
+    @model_validator(mode="after")
+    def _advances(self) -> Sar:
+        if self.overlap >= self.segment:
+            raise ValueError(f"overlap = {self.overlap} must be below segment = {self.segment}")
+        return self
+
+
+class Ar(Section):
+    """Autoregressive generation in image space, to compare with (paper 1 and A.3)."""
+
+    chunk: Positive = Field(1, description="frames made from one picture; 1: frame by frame (Diffused Heads)")
+
+
 class Generate(Section):
     """Sampling (paper 3.6 and 4.1)."""
 
@@ -37,6 +56,8 @@ class Generate(Section):
     )
     batch_frames: Positive = Field(4, description="frames decoded at once; changes speed and memory, never the video")
     threads: Positive = Field(2, description="CPU threads")
+    sar: Sar = Sar()
+    ar: Ar = Ar()
 
     @model_validator(mode="after")
     def _even(self) -> Generate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from dawn.features.extract import track_face
 from dawn.features.extractors import Extractor
 from dawn.features.portrait import crop_portrait
 from dawn.features.speech import encode
-from dawn.generation.nar import Motion, Source, decode, sample_motion, sample_pose_blink
+from dawn.generation.longer import back_and_forth
+from dawn.generation.nar import Source, decode, sample_motion, sample_pose_blink
 from dawn.generation.networks import Networks
 from dawn.media.audio import read_audio
 from dawn.media.image import read_image
@@ -73,9 +75,7 @@ def reenact(
     pose = features.pose.copy()
     pose[:, 3:] += source.pose[3:] - features.pose[0, 3:]
     blink = features.blink + (source.blink - features.blink[0])
-    period = max(1, 2 * len(pose) - 2)
-    phase = np.arange(frames) % period
-    order = np.minimum(phase, period - phase)
+    order = back_and_forth(len(pose), frames)
     return pose[order], np.maximum(blink[order], 0)
 
 
@@ -105,7 +105,7 @@ def generate(
         pose, blink = reenact(pose_from, source, frames, config)
     motion = sample_motion(nets, source, features, pose, blink, generator, progress=True)
     sampled = time.perf_counter()
-    write_talk(nets, source, motion, audio, out)
+    write_talk(config, decode(nets, source, motion), audio, out)
     return {
         "frames": frames,
         "seconds": {"motion": sampled - clock, "decode": time.perf_counter() - sampled},
@@ -114,12 +114,11 @@ def generate(
     }
 
 
-def write_talk(nets: Networks, source: Source, motion: Motion, audio: NDArray[np.float32], out: Path) -> None:
-    """Decode `motion` into `out`, marked as synthetic."""
-    config = nets.config
+def write_talk(config: Config, frames: Iterable[NDArray[np.uint8]], audio: NDArray[np.float32], out: Path) -> None:
+    """Write `frames` (S, S, 3) as they come, with sound, marked as synthetic."""
     write_video(
         out,
-        decode(nets, source, motion),
+        frames,
         fps=config.corpus.fps,
         audio=audio,
         sample_rate=config.corpus.sample_rate,

@@ -40,7 +40,7 @@ rule videos:
     benchmark:
         "results/{run}/logs/videos-{method}.tsv"
     wildcard_constraints:
-        method="|".join(METHODS),
+        method="|".join((*METHODS, *STRATEGIES)),
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
