@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dawn.config import Config, ConfigError
-from dawn.paths import METHODS
+from dawn.paths import STRATEGIES
 from dawn.variants import Row, Runs, sweep_rows
 
 
@@ -59,7 +59,7 @@ def _strategies(runs: Runs) -> list[Row]:
         Row("Frame by frame", base, "ar", {}),
         Row("DAWN", base, "dawn", {}, ("dawn", "")),
     ]
-    return [row for row in rows if row.method in METHODS]
+    return [row for row in rows if row.method in ("dawn", *STRATEGIES)]
 
 
 def _lengths(runs: Runs) -> list[Row]:
@@ -72,7 +72,7 @@ def _long(runs: Runs) -> list[Row]:
     return [
         _length(runs, ours, method, paper_method, paper, label)
         for method, paper_method, label in (("dawn", "dawn", "DAWN, "), ("ar", "hallo", "Frame by frame, "))
-        if method in METHODS
+        if method in ("dawn", *STRATEGIES)
         for paper, ours in pairs
     ]
 

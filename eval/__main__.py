@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _config(claims)
     claims.add_argument("--sweeps", type=Path, default=Path("config/sweeps"), help="folder (default: %(default)s)")
     claims.add_argument("--rivals", nargs="*", default=[], metavar="NAME", help="baselines that were measured")
+    claims.add_argument("--cache", type=Path, help="folder of the videos' features (default: the user's)")
     claims.add_argument("--out", type=Path, required=True, help="path without suffix; .md and .json are written")
     claims.set_defaults(run_command=_claims)
 
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     _named(page, "--videos", "folders of generated videos")
     page.add_argument("--table", type=Path, required=True, metavar="TABLE.csv", help="what the command tables wrote")
     page.add_argument("--picture", type=Path, help="what the command samples wrote")
+    page.add_argument("--more", type=Path, nargs="*", default=[], metavar="FILE", help="tables, pictures, claims.json")
     page.add_argument("--out", type=Path, required=True, metavar="PAGE.html")
     page.set_defaults(run_command=_page)
     return parser
@@ -171,9 +173,11 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def _claims(options: argparse.Namespace) -> None:
+    from eval.cache import Cache, default_folder
     from eval.claims import write_claims
 
-    write_claims(family_of(load(options.config), options.sweeps), options.rivals, options.out)
+    family = family_of(load(options.config), options.sweeps)
+    write_claims(family, options.rivals, options.out, Cache(options.cache or default_folder()))
 
 
 def _quality(options: argparse.Namespace) -> None:
@@ -214,6 +218,7 @@ def _page(options: argparse.Namespace) -> None:
         _pairs(options.videos),
         options.out,
         options.picture,
+        options.more,
     )
 
 

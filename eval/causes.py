@@ -48,10 +48,10 @@ def read_together(rows: Sequence[Measured]) -> list[dict[str, Any]]:
     return every
 
 
-def truth_of(runs: Runs, config: Config) -> Path:
-    """Where the true videos of a run are measured: in the first run that would measure the same."""
-    first = next(one for one in runs.configs.values() if _settings(one) == _settings(config))
-    return Paths.of(first).scores(TRUE)
+def judge_of(runs: Runs, config: Config) -> Path:
+    """The lip-sync judge of a run: that of the first run that would have the same."""
+    first = next(one for one in runs.configs.values() if _judge(one) == _judge(config))
+    return Paths.of(first).run / "syncnet.safetensors"
 
 
 def _settings(config: Config) -> tuple[str, str]:

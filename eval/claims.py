@@ -23,10 +23,13 @@ from dawn.provenance import write_json
 from dawn.variants import Row
 from eval import bootstrap
 from eval.bootstrap import Array
-from eval.causes import Measured, read_together, truth_of
+from eval.cache import Cache
+from eval.causes import Measured, judge_of, read_together
+from eval.clips import video_path
 from eval.columns import BY_KEY
 from eval.columns import METHODS as NAMES
 from eval.comparison import seconds
+from eval.judges import Judges
 from eval.judges import Measured as Seen
 
 MARGIN = 0.2  # "stable": within a fifth
@@ -113,27 +116,29 @@ def claims_of(family: Family) -> list[Claim]:
     return claims
 
 
-def write_claims(family: Family, rivals: Sequence[str], out: Path) -> list[Tested]:
+def write_claims(family: Family, rivals: Sequence[str], out: Path, cache: Cache) -> list[Tested]:
     """Write ``<out>.md`` and ``<out>.json``; `rivals` are measured baselines. Raises InputError as tables do."""
     base = family.runs.base
     tests: list[Tested] = []
     for rival in rivals:
         rows = [Row("DAWN", base.name, "dawn", {}), Row(NAMES.get(rival, rival), base.name, rival, {})]
         says = f"DAWN beats {rows[1].name}"
-        tests += _tests(family, rows, Claim(says, "4.2, Table 1", "table1", 0, 1, (*_PICTURE, "csim_dlib")))
+        tests += _tests(family, rows, Claim(says, "4.2, Table 1", "table1", 0, 1, (*_PICTURE, "csim_dlib")), cache)
     for claim in claims_of(family):
-        tests += _tests(family, family.rows(claim.table), claim)
+        tests += _tests(family, family.rows(claim.table), claim, cache)
     write_json(out.with_suffix(".json"), [_plain(test) for test in tests])
     with atomic_path(out.with_suffix(".md")) as aside:
         aside.write_text(_markdown(base, tests, rivals), encoding="utf-8")
     return tests
 
 
-def _tests(family: Family, rows: Sequence[Row], claim: Claim) -> list[Tested]:
+def _tests(family: Family, rows: Sequence[Row], claim: Claim, cache: Cache) -> list[Tested]:
     pair = [rows[claim.better], rows[claim.worse]]
     measured = [Measured(family.runs.configs[row.run], row.method) for row in pair]
     scores = read_together(measured)
-    return [_test(family, claim, [row.name for row in pair], measured, scores, metric) for metric in claim.metrics]
+    return [
+        _test(family, claim, [row.name for row in pair], measured, scores, metric, cache) for metric in claim.metrics
+    ]
 
 
 def _test(
@@ -143,6 +148,7 @@ def _test(
     pair: Sequence[Measured],
     scores: Sequence[Mapping[str, Any]],
     metric: str,
+    cache: Cache,
 ) -> Tested:
     """The difference of a pair in one metric, above 0 as the claim says, with its interval and verdict."""
 
@@ -162,7 +168,7 @@ def _test(
         return result(b - a, b_low - a_high, b_high - a_low, "from the intervals of both")
     if scores[0]["provenance"]["clips"] != scores[1]["provenance"]["clips"]:
         return result(math.nan, math.nan, math.nan, "not the same clips")
-    samples = [_samples(family, row, metric) for row in pair]
+    samples = [_samples(row, metric, judge_of(family.runs, row.config), cache) for row in pair]
     if any(sample is None for sample in samples):
         return result(math.nan, math.nan, math.nan, "not measured, or clips too short")
     (a, a_spread), (b, b_spread) = (sample for sample in samples if sample is not None)
@@ -180,7 +186,7 @@ def _entry(row: Measured, scores: Mapping[str, Any], metric: str) -> tuple[float
     return entry["value"], entry["low"], entry["high"]
 
 
-def _samples(family: Family, row: Measured, metric: str) -> tuple[float, Array] | None:
+def _samples(row: Measured, metric: str, judge: Path, cache: Cache) -> tuple[float, Array] | None:
     """A metric and its values over resamples of the clips, which are the same for rows of the same clips."""
     folder = row.paths.scores(row.method)
     with open(folder / "clips.csv", encoding="utf-8", newline="") as stream:
@@ -195,11 +201,20 @@ def _samples(family: Family, row: Measured, metric: str) -> tuple[float, Array] 
         weights = counts[:, known]
         with np.errstate(invalid="ignore"):
             return float(values[known].mean()), weights @ values[known] / weights.sum(axis=1)
-    truth = truth_of(family.runs, row.config)
-    real, fake = ([Seen.load(place, one["clip"]).arrays[_ARRAYS[metric]] for one in rows] for place in (truth, folder))
+    sides = (row.paths.clips, row.paths.videos(row.method))
+    names = [one["clip"] for one in rows]
+    real, fake = (
+        [one.arrays[_ARRAYS[metric]] for one in _seen(row.config, judge, side, names, cache)] for side in sides
+    )
     if min(sum(map(len, real)), sum(map(len, fake))) < 2:
         return None
     return bootstrap.resampled(real, fake, counts, metric)
+
+
+def _seen(config: Config, syncnet: Path, folder: Path, names: Sequence[str], cache: Cache) -> list[Seen]:
+    """What the judges saw in videos: measured before, so from the cache."""
+    judges = Judges(config, syncnet, cache)
+    return [judges(video_path(folder, name)) for name in names]
 
 
 def _plain(test: Tested) -> dict[str, Any]:
@@ -220,10 +235,9 @@ def _markdown(base: Config, tests: Sequence[Tested], rivals: Sequence[str]) -> s
         " At 95 %, one test in twenty of claims without substance comes out on either side by chance.",
         "",
     ]
-    for says in dict.fromkeys((test.says, test.where) for test in tests):
-        own = [test for test in tests if (test.says, test.where) == says]
-        verdict = overall([test.verdict for test in own])
-        lines += [f"## {says[0]} ({says[1]}): {verdict}", ""]
+    for says, where, verdict in verdicts([_plain(test) for test in tests]):
+        own = [test for test in tests if (test.says, test.where) == (says, where)]
+        lines += [f"## {says} ({where}): {verdict}", ""]
         lines += [f"{own[0].better} against {own[0].worse}.", ""]
         lines += ["| Metric | Difference | Verdict | |", "| --- | ---: | --- | --- |"]
         for test in own:
@@ -245,6 +259,15 @@ def _markdown(base: Config, tests: Sequence[Tested], rivals: Sequence[str]) -> s
             "",
         ]
     return "\n".join(lines)
+
+
+def verdicts(tests: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Claim, its place in the paper, and the verdict of its tests, which are as ``claims.json`` holds them."""
+    claims = dict.fromkeys((test["says"], test["where"]) for test in tests)
+    return [
+        (*claim, overall([test["verdict"] for test in tests if (test["says"], test["where"]) == claim]))
+        for claim in claims
+    ]
 
 
 def overall(verdicts: Sequence[str]) -> str:

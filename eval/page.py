@@ -14,9 +14,11 @@ from pathlib import Path
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
+from dawn.provenance import read_json
+from eval.claims import verdicts
 from eval.clips import video_path
 from eval.columns import COLUMNS, METHODS
-from eval.tables import Figure, blocks, cell, notes
+from eval.tables import Figure, blocks, cell, notes, read_figures, whose
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fdfdfc; --line: #d8d6d0; --soft: #6a675f; --mark: #f1efe8; }
@@ -60,10 +62,12 @@ def write_page(
     videos: Mapping[str, Path],
     out: Path,
     picture: Path | None = None,
+    more: Sequence[Path] = (),
 ) -> None:
     """Write `out`, an HTML file, from the figures of a table, clips and folders of videos by method.
 
-    Raises InputError when a video or the picture is missing.
+    `more` are what else was made: tables (.csv), pictures (.png) and the claims (.json), in this order on the page.
+    Raises InputError when a video, picture or table is missing.
     """
     parts = [
         "<!doctype html>",
@@ -79,6 +83,7 @@ def write_page(
     ]
     if picture is not None:
         parts += ["<h2>Samples</h2>", f'<img alt="Source, true and generated frames" src="{_embedded(picture)}">']
+    parts += [_gathered(path) for path in more]
     parts.append("<h2>Side by side</h2>")
     folders = {"gt": real, **videos}
     for name in names:
@@ -92,6 +97,25 @@ def write_page(
         aside.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
+def _gathered(path: Path) -> str:
+    """A section of a file that another step made."""
+    title = html.escape(path.stem.replace("table", "Table ").replace("figure", "Figure "))
+    if path.suffix == ".png":
+        return f'<h2>{title}</h2><img alt="{title}" src="{_embedded(path)}">'
+    if path.suffix == ".json":
+        return '<h2>The paper\'s claims</h2><div class="wide">' + _claims(read_json(path)) + "</div>"
+    return f'<h2>{title}</h2><div class="wide">{_table(read_figures(path))}</div>'
+
+
+def _claims(tests: Sequence[Mapping[str, str]]) -> str:
+    rows = [
+        f"<tr><td>{html.escape(says)}</td><td>{html.escape(where)}</td><td>{html.escape(verdict)}</td></tr>"
+        for says, where, verdict in verdicts(tests)
+    ]
+    heads = "<tr><th>Claim</th><th>Where</th><th>Here</th></tr>"
+    return f"<table><thead>{heads}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
 def _table(figures: Sequence[Figure]) -> str:
     columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
     arrows = {"up": " ↑", "down": " ↓", "near": ""}
@@ -100,7 +124,7 @@ def _table(figures: Sequence[Figure]) -> str:
     for (source, dataset), methods in blocks(figures).items():
         for index, (method, row) in enumerate(methods.items()):
             style = "main" if (source, method) == ("ours", "dawn") else "first" if index == 0 else ""
-            where = dataset if source == "ours" else f"{dataset} (paper)"
+            where = whose(source, dataset)
             cells = []
             for column in columns:
                 value, bracket, interval = cell(row.get(column.key), column).partition(" [")

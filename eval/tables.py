@@ -184,11 +184,12 @@ def _markdown(figures: Sequence[Figure], columns: Sequence[Column], remarks: Seq
                 )
                 for column in columns
             ]
-            lines.append(f"| {_where(source, dataset)} | {METHODS.get(method, method)} | " + " | ".join(cells) + " |")
+            lines.append(f"| {whose(source, dataset)} | {METHODS.get(method, method)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in remarks) + "\n"
 
 
-def _where(source: str, dataset: str) -> str:
+def whose(source: str, dataset: str) -> str:
+    """The first column of a row."""
     return {"ours": dataset, "paper": f"{dataset} (paper)"}.get(source, "ours less the paper's")
 
 
@@ -232,7 +233,7 @@ def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
         for method, row in methods.items():
             cells = [_tex_cell(row.get(column.key), column, ranks.get((method, column.key))) for column in columns]
             lines.append(
-                " & ".join([_escape(_where(source, dataset)), _escape(METHODS.get(method, method)), *cells]) + r" \\"
+                " & ".join([_escape(whose(source, dataset)), _escape(METHODS.get(method, method)), *cells]) + r" \\"
             )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 

@@ -239,6 +239,28 @@ def test_generate_refuses_in_one_line_and_leaves_nothing(copy: Copy, real: Path,
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
+def test_another_window_trains_nothing_and_another_curriculum_only_its_stage(copy: Copy) -> None:
+    def trained(sweep: str) -> set[str]:
+        out = copy.run("snakemake", "-n", "--cores", "1", "--", f"results/sweeps/{sweep}.csv")
+        lines = (out.stdout + out.stderr).splitlines()
+        assert any(line.endswith(f": sweep {sweep}") for line in lines)
+        return {line.partition(": ")[2] for line in lines if line.partition(": ")[2].startswith("training ")}
+
+    assert trained("window") == set()
+    assert trained("curriculum") == {f"training a2v_stage{k} of run smoke-curriculum-stage{k}" for k in (1, 2)}
+
+
+def test_a_bad_sweep_stops_only_who_asks_for_it(copy: Copy) -> None:
+    sweep = copy.root / "config/sweeps/bad.csv"
+    sweep.write_text("generate.windw\n6\n")
+    try:
+        copy.run("snakemake", "-n", "--cores", "1", "--", "results/table1.csv")
+        done = copy.run("snakemake", "-n", "--cores", "1", "--", "results/sweeps/bad.csv", code=1)
+    finally:
+        sweep.unlink()
+    assert "config/sweeps/bad.csv, row 1: generate.windw: unknown key; known keys: steps" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", ["crema128", "hdtf128", "hdtf256"])
 def test_paper_configurations_plan_the_whole_way(copy: Copy, name: str) -> None:
     done = copy.run(

@@ -12,7 +12,7 @@ from dawn.baselines.declaration import declared
 from dawn.baselines.place import Place, present
 from dawn.comparisons import ROWS as COMPARED
 from dawn.comparisons import family_of
-from dawn.media.files import atomic_path
+from dawn.media.files import atomic_path, sha256_file
 from dawn.paths import METHODS, STAGES, STRATEGIES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
 from dawn.training.settings import (

@@ -5,6 +5,12 @@ plays the videos of the run that was asked for last.
 """
 
 SHOWN = ("dawn", "commanded", "other_speech")
+# Shown on the page where they were made, and not made for it: they would train other networks.
+GATHERED = [
+    path
+    for pattern in ("claims.json", "table[2-8].csv", "figures/figure*.png", "sweeps/*.png")
+    for path in sorted(Path("results").glob(pattern))
+]
 
 
 rule samples:
@@ -43,11 +49,13 @@ rule page:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/page.py", "eval/tables.py", "eval/columns.py"),
+        code=code_digest("eval/page.py", "eval/tables.py", "eval/columns.py", "eval/claims.py"),
+        more=GATHERED,
+        content=[sha256_file(path) for path in GATHERED],
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in SHOWN],
     message:
         "page of run {params.run}"
     shell:
         "python -m eval page --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
-        " --table {input.table} --picture {input.picture} --out {output} 2> >(tee {log} >&2)"
+        " --table {input.table} --picture {input.picture} --more {params.more} --out {output} 2> >(tee {log} >&2)"

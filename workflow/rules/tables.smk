@@ -86,4 +86,5 @@ rule claims:
     message:
         "the paper's claims on run {CONFIG.name}"
     shell:
-        "python -m eval claims --config $DAWN_CONFIG --rivals {params.rivals} --out results/claims 2> >(tee {log} >&2)"
+        "python -m eval claims --config $DAWN_CONFIG --rivals {params.rivals} --cache results/cache"
+        " --out results/claims 2> >(tee {log} >&2)"
