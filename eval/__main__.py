@@ -1,4 +1,4 @@
-"""``python -m eval``: metrics on folders of videos, tables, the sample picture, the page of a run."""
+"""``python -m eval``: metrics on folders of videos, tables, pictures, the page of a run."""
 
 from __future__ import annotations
 
@@ -88,6 +88,24 @@ def _parser() -> argparse.ArgumentParser:
     samples.add_argument("--count", type=int, default=4, help="clips shown (default: %(default)s)")
     samples.add_argument("--out", type=Path, required=True, metavar="PICTURE.png")
     samples.set_defaults(run_command=_samples)
+
+    perturb = commands.add_parser("perturb", help="copies of videos with known damage of known strength")
+    perturb.add_argument("perturbation", help="blur, reencode, dim, swap, freeze, shuffle, pitch or delay")
+    perturb.add_argument("--strength", type=float, required=True, help="0 changes nothing; units: docs/metrics.md")
+    perturb.add_argument("--clips", type=Path, required=True, help=clips_help)
+    perturb.add_argument("--videos", type=Path, required=True, help="folder of the videos, <clip>.mp4")
+    perturb.add_argument("--out", type=Path, required=True, help="folder to write")
+    perturb.set_defaults(run_command=_perturb)
+
+    sensitivity = commands.add_parser("sensitivity", help="which metric moves under which damage, as CSV and picture")
+    _config(sensitivity)
+    sensitivity.add_argument("--clips", type=Path, required=True, help=clips_help)
+    sensitivity.add_argument("--real", type=Path, required=True, help="folder of the true videos, which are damaged")
+    sensitivity.add_argument("--syncnet", type=Path, required=True, help="weights made by fit-syncnet")
+    sensitivity.add_argument("--count", type=int, default=8, help="clips used (default: %(default)s)")
+    sensitivity.add_argument("--out", type=Path, required=True, metavar="TABLE.csv")
+    sensitivity.add_argument("--picture", type=Path, required=True, metavar="PICTURE.png")
+    sensitivity.set_defaults(run_command=_sensitivity)
 
     page = commands.add_parser("page", help="one HTML page of a run")
     _config(page)
@@ -202,6 +220,23 @@ def _samples(options: argparse.Namespace) -> None:
     from eval.figures import samples
 
     samples(read_names(options.clips), options.real, _pairs(options.videos), options.out, clips=options.count)
+
+
+def _perturb(options: argparse.Namespace) -> None:
+    from eval.clips import read_names
+    from eval.perturb import perturb_folder
+
+    perturb_folder(options.perturbation, options.strength, options.videos, read_names(options.clips), options.out)
+
+
+def _sensitivity(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from eval.clips import read_names
+    from eval.sensitivity import draw, sensitivity, write_rows
+
+    curves = sensitivity(config, read_names(options.clips), options.real, options.syncnet, clips=options.count)
+    write_rows(curves, options.out)
+    draw(curves, options.picture)
 
 
 def _page(options: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
-"""The picture and the page.
+"""Pictures and the page.
 
-Needs the videos of generate.smk and the table of tables.smk. Gives results/figures/samples.png and results/index.html, which
-plays the videos of the run that was asked for last.
+Needs the videos of generate.smk, the table of tables.smk and the lip-sync judge of metrics.smk. Gives
+results/figures/samples.png, results/figures/sensitivity.png with results/<run>/sensitivity.csv (how each metric answers to
+damage of known strength), and results/index.html, which plays the videos of the run that was asked for last.
 """
 
 SHOWN = ("dawn", "commanded", "other_speech")
@@ -33,6 +34,30 @@ rule samples:
     shell:
         "python -m eval samples --clips {input.test} --real {params.real} --videos {params.videos}"
         " --out {output} 2> >(tee {log} >&2)"
+
+
+rule sensitivity:
+    input:
+        test=P.test,
+        digest=P.dataset.with_suffix(".json"),
+        syncnet=PATHS[JUDGES[CONFIG.name]].run / "syncnet.safetensors",
+    output:
+        table=P.run / "sensitivity.csv",
+        picture="results/figures/sensitivity.png",
+    log:
+        P.run / "logs/sensitivity.log",
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.evaluate.threads
+    params:
+        settings=settings(*MEASURING),
+        code=code_digest("eval/perturb.py", "eval/sensitivity.py", *MEASURE_CODE),
+        real=P.clips,
+    message:
+        "damage of known strength, measured, on true clips of run {CONFIG.name}"
+    shell:
+        "python -m eval sensitivity --config $DAWN_CONFIG --clips {input.test} --real {params.real}"
+        " --syncnet {input.syncnet} --out {output.table} --picture {output.picture} 2> >(tee {log} >&2)"
 
 
 rule page:
