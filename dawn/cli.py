@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         ("corpus", _corpus, "list the clips of the corpus"),
         ("dataset", _dataset, "gather clips and features into the dataset"),
         ("testset", _testset, "choose the test clips that are measured"),
+        ("time-strategies", _time_strategies, "time DAWN and the strategies that it is compared with"),
         ("reconstruct", _reconstruct, "measure the latent flow generator on test clips"),
     ):
         _workflow_step(commands.add_parser(name, help=text), function)
@@ -237,6 +238,12 @@ def _testset(options: argparse.Namespace) -> None:
     from dawn.generation.testset import choose_clips
 
     choose_clips(*_setup(options))
+
+
+def _time_strategies(options: argparse.Namespace) -> None:
+    from dawn.generation.timing import time_strategies
+
+    time_strategies(*_setup(options))
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dawn.config import Config, ConfigError
-from dawn.paths import STRATEGIES
 from dawn.variants import Row, Runs, sweep_rows
 
 
@@ -53,13 +52,12 @@ def _row(
 
 def _strategies(runs: Runs) -> list[Row]:
     base = runs.base.name
-    rows = [
+    return [
         Row("Semi-autoregressive", base, "sar", {}, ("sar", "")),
         Row("Two temporal resolutions", base, "ttr", {}, ("ttr", "")),
         Row("Frame by frame", base, "ar", {}),
         Row("DAWN", base, "dawn", {}, ("dawn", "")),
     ]
-    return [row for row in rows if row.method in ("dawn", *STRATEGIES)]
 
 
 def _lengths(runs: Runs) -> list[Row]:
@@ -72,7 +70,6 @@ def _long(runs: Runs) -> list[Row]:
     return [
         _length(runs, ours, method, paper_method, paper, label)
         for method, paper_method, label in (("dawn", "dawn", "DAWN, "), ("ar", "hallo", "Frame by frame, "))
-        if method in ("dawn", *STRATEGIES)
         for paper, ours in pairs
     ]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from dawn.config import Config
 
-STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2")
+TTR = ("ttr_sparse", "ttr_dense")  # what the strategy of that name needs besides
+STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR)
 METHODS = ("dawn", "still", "other_speech", "commanded")  # DAWN and its controls
-STRATEGIES = ("sar", "ar")  # time covered in other ways (paper 4.3), made and measured where asked for
+STRATEGIES = ("sar", "ttr", "ar")  # time covered in other ways (paper 4.3), made and measured where asked for
 
 
 @dataclass(frozen=True)

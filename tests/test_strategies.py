@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_engine import config, networks
+from test_engine import config, shaken
+from test_engine import networks as engine_networks
+from test_training_a2v import Memory
 
 from dawn.config import ConfigError, parse
-from dawn.corpora.manifest import Clip
+from dawn.corpora.manifest import Clip, write_manifest
 from dawn.features.store import Features
-from dawn.generation import ar, nar, sar
+from dawn.generation import ar, nar, sar, timing, ttr
 from dawn.generation.longer import back_and_forth, speech_of, spoken
 from dawn.generation.nar import Held, Source
 from dawn.generation.networks import Networks
 from dawn.generation.strategies import COVER, Timed
-from dawn.paths import STRATEGIES, Paths
+from dawn.generation.timing import summary
+from dawn.models.diffusion import GaussianDiffusion
+from dawn.paths import STRATEGIES, TTR, Paths
+from dawn.provenance import read_json
+from dawn.training import a2v
+from dawn.training.data import ClipStore
+from dawn.training.share import Share
+from dawn.training.ttr import DenseTask, SparseTask, Thinned
 
 FRAMES = 19
-SAR = {"steps": 3, "sar": {"segment": 8, "overlap": 3}, "ar": {"chunk": 4}}
+SAR = {"steps": 3, "sar": {"segment": 8, "overlap": 3}, "ttr": {"gaps": 2}, "ar": {"chunk": 4}}
+
+
+def networks(**generate: Any) -> Networks:
+    """Tiny ones for every strategy."""
+    nets = engine_networks(**generate)
+    ttr = {stage: a2v.build(nets.config) for stage in TTR}
+    for seed, module in enumerate(module for pair in ttr.values() for module in pair):
+        shaken(module, seed)
+    return replace(nets, ttr=ttr)
 
 
 def told(frames: int = FRAMES, seed: int = 0) -> dict[str, Any]:
@@ -115,6 +134,62 @@ def test_a_chunk_starts_from_the_last_picture() -> None:
     assert np.array_equal(list(nar.frames(nets, source, **rest, generator=generator)), made[4:8])
 
 
+@pytest.mark.parametrize("frames", [1, 2, 8, 9, 10, FRAMES])
+def test_keyframes_stay_and_gaps_depend_on_their_own_keyframes_alone(frames: int) -> None:
+    nets, given = networks(**SAR), until(told(), frames)
+    motion = ttr.sample_motion(nets, **given, generator=seeded())
+    assert len(motion.flow) == frames
+    sparse = nets.denoiser("ttr_sparse")
+    thin = {name: value if name == "source" else value[::4] for name, value in given.items()}
+    keys = nar.sample_motion(sparse, **thin, generator=seeded())
+    assert torch.equal(motion.flow[::4], keys.flow) and torch.equal(motion.occlusion[::4], keys.occlusion)
+    if frames == FRAMES:  # another sound in the last segment (16 to 18) moves no frame between other keyframes
+        changed = given["speech"].copy()
+        changed[17:] += 1
+        other = ttr.sample_motion(nets, **(given | {"speech": changed}), generator=seeded())
+        assert torch.equal(other.flow[:17], motion.flow[:17]) and not torch.equal(other.flow[17:], motion.flow[17:])
+
+
+def test_thinned_clips_hold_every_frame_once() -> None:
+    store = cast(ClipStore, Memory(config()))
+    thin = Thinned(store, 4)
+    assert len(thin) == 8 and [thin.length(one) for one in range(4)] == [4, 4, 3, 3]
+    assert torch.equal(thin.frames(6), store.frames(1)[2::4])
+    assert torch.equal(thin.frames(6, [2, 0]), store.frames(1)[[10, 2]])
+    assert np.array_equal(thin.features(6).speech, store.features(1).speech[2::4])
+
+
+def test_keyframes_are_shown_without_noise_and_teach_nothing() -> None:
+    made = config()
+    stage = made.a2v.stage2.model_copy(update={"frames_min": 6, "frames_max": 6, "jitter": 0.0})
+    store, lfg = cast(ClipStore, Memory(made)), engine_networks().lfg
+    torch.manual_seed(0)
+    task = DenseTask(made, stage, store, lfg)
+    x0, noise = torch.rand(1, 3, 6, 16, 16), torch.rand(1, 3, 6, 16, 16)
+    t = torch.tensor([900])
+    noisy = task.diffusion.q_sample(x0, t, noise)
+    assert torch.equal(noisy[:, :, [0, 4]], x0[:, :, [0, 4]])
+    usual = GaussianDiffusion(made.a2v.diffusion).q_sample(x0, t, noise)
+    assert torch.equal(noisy[:, :, [1, 2, 3, 5]], usual[:, :, [1, 2, 3, 5]])
+    batch, _ = task._batch(Share(0, "ttr_dense", 0, 1, range(1)))
+    output = torch.rand(1, 3, 6, 16, 16, requires_grad=True)
+    sum(task._parts(x0, output, noisy, t, noise, batch).values()).backward()
+    assert output.grad is not None
+    assert not output.grad[:, :, [0, 4]].any() and output.grad[:, :, [1, 2, 3, 5]].any(dim=2).all()
+
+
+def test_both_resolutions_learn() -> None:
+    made = config()
+    stage = made.a2v.stage2.model_copy(update={"frames_min": 3, "frames_max": 3, "jitter": 0.0})
+    for kind in (SparseTask, DenseTask):
+        torch.manual_seed(0)
+        task = kind(made, stage, cast(ClipStore, Memory(made)), engine_networks().lfg)
+        parts = task.loss(Share(0, "ttr", 0, 2, range(2)), 0)
+        sum(parts.values()).backward()
+        assert all(torch.isfinite(part) for part in parts.values())
+        assert any(p.grad is not None and p.grad.any() for p in task.unet.parameters())
+
+
 def test_an_overlap_of_the_whole_segment_is_refused() -> None:
     with pytest.raises(ConfigError, match="overlap = 8 must be below segment = 8"):
         parse({"generate": {"sar": {"segment": 8, "overlap": 8}}})
@@ -180,3 +255,36 @@ def test_what_is_played_back_and_forth_never_jumps() -> None:
     assert back_and_forth(4, 9).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert back_and_forth(1, 3).tolist() == [0, 0, 0]
     assert back_and_forth(5, 3).tolist() == [0, 1, 2]
+
+
+# --------------------------------------------------------------------------------------------------------------- time
+def test_the_median_has_an_interval_of_order_statistics() -> None:
+    assert summary([3, 1, 2, 5, 4], 0.95) == {"value": 3, "low": 1, "high": 5, "n": 5}
+    assert summary(list(range(1, 11)), 0.95) == {"value": 5.5, "low": 2, "high": 9, "n": 10}  # as tabulated: 97.9 %
+
+
+def test_strategies_are_timed_in_turns_after_a_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = config()
+    paths = Paths(tmp_path, tmp_path, tmp_path)
+    clips = [clip("a1", "a", 5), clip("b1", "b", 5)]
+    for manifest in (paths.test, paths.dataset):
+        write_manifest(manifest, clips)
+    features = Memory(made).every[0]
+    for one in clips:
+        features.save(paths.features / f"{one.clip}.safetensors")
+    order: list[str] = []
+
+    def seconds(nets: Networks, strategy: str, source: Source, speech: NDArray[np.float32], seed: int) -> float:
+        assert len(speech) == 200
+        order.append(strategy)
+        return float(len(order))
+
+    monkeypatch.setattr(timing.Networks, "load", lambda *_, **__: networks())
+    monkeypatch.setattr(timing, "source_of", lambda *_: None)
+    monkeypatch.setattr(timing, "_seconds", seconds)
+    timing.time_strategies(made, paths)
+    assert order == list(COVER) * 6
+    written = read_json(tmp_path / "timing.json")
+    assert set(written["methods"]) == {"dawn", *STRATEGIES}
+    assert written["seconds"]["dawn"] == {"a1": [5.0, 9.0, 13.0, 17.0, 21.0]}  # the first is not counted
+    assert written["methods"]["dawn"] == {"value": 13.0, "low": 5.0, "high": 21.0, "n": 5}

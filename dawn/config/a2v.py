@@ -97,6 +97,15 @@ class A2vStage(Schedule):
         return self
 
 
+class TwoResolutions(Section):
+    """The two networks of generation in two temporal resolutions, to compare with (paper 4.3, Harvey et al. 2022)."""
+
+    spacing: int = Field(4, ge=2, description="frames from one keyframe to the next (ours; the paper gives none)")
+    train: A2vStage | None = Field(
+        None, description="how each is trained, from A2V's networks on; none: as the last stage of A2V"
+    )
+
+
 class A2v(Section):
     model: UnetModel = UnetModel()
     diffusion: Diffusion = Diffusion()
@@ -115,6 +124,7 @@ class A2v(Section):
     )
     stage1: A2vStage = A2vStage(steps=1)
     stage2: A2vStage = A2vStage(steps=1, source="random", frames_min=30, frames_max=40)
+    ttr: TwoResolutions = TwoResolutions()
 
     @model_validator(mode="after")
     def _curriculum(self) -> A2v:

@@ -22,6 +22,9 @@ class Compare(Section):
     length_clips: Positive | None = Field(
         None, description="test clips of Tables 3 and 5 at most; none: as evaluate.max_clips"
     )
+    time_frames: Positive = Field(200, description="frames of the videos that are timed (paper 4.3: 8 seconds)")
+    time_repetitions: int = Field(5, ge=5, description="videos timed of each clip and strategy, after one to warm up")
+    time_clips: Positive = Field(1, description="test clips timed at most")
     resolutions: tuple[Positive, Positive] = Field((128, 256), description="side of the clips, pixels (paper Table 7)")
     ratings: str | None = Field(
         None, description="CSV file of a user study's ratings (Table 6); none: the paper's rows alone"

@@ -22,6 +22,12 @@ class Sar(Section):
         return self
 
 
+class Ttr(Section):
+    """Generation in two temporal resolutions, to compare with (paper 4.3; the length is ours)."""
+
+    gaps: Positive = Field(10, description="gaps between keyframes that are filled at once")
+
+
 class Ar(Section):
     """Autoregressive generation in image space, to compare with (paper 1 and A.3)."""
 
@@ -57,6 +63,7 @@ class Generate(Section):
     batch_frames: Positive = Field(4, description="frames decoded at once; changes speed and memory, never the video")
     threads: Positive = Field(2, description="CPU threads")
     sar: Sar = Sar()
+    ttr: Ttr = Ttr()
     ar: Ar = Ar()
 
     @model_validator(mode="after")

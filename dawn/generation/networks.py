@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dawn.models.facemask import FaceMaskEmbedder
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.pbnet import PBNet
 from dawn.models.unet3d import UNet3D
+from dawn.paths import TTR
 from dawn.training import a2v, pbnet
 from dawn.training.checkpoint import load_weights, weights_metadata
 from dawn.training.settings import networks_of, settings_of
@@ -35,17 +37,19 @@ class Networks:
     diffusion: GaussianDiffusion
     hashes: dict[str, str]
     device: torch.device
+    ttr: Mapping[str, tuple[UNet3D, FaceMaskEmbedder]] = field(default_factory=dict)  # where loaded, by stage
 
     @classmethod
-    def load(cls, run: Path, config: Config | None = None, **generate: Any) -> Networks:
+    def load(cls, run: Path, config: Config | None = None, *, method: str = "dawn", **generate: Any) -> Networks:
         """Read a run folder (``results/<run>``). Settings come from `config` where given, else from training.
+        The strategy `method` may need networks of its own.
 
         Keys of the section ``generate`` that are given by name replace those. Raises InputError when the folder holds
         no finished run, the weights do not fit the configuration, or this machine lacks what the settings ask for.
         """
         if config is None:
             config = _settings(run)
-        files = {stage: _weights(run, stage) for stage in networks_of(config)}
+        files = {stage: _weights(run, stage) for stage in networks_of(config, method)}
         if generate:
             tree = config.model_dump()
             config = parse(tree | {"generate": tree["generate"] | generate}, "command line")
@@ -60,7 +64,11 @@ class Networks:
         if poses:
             load_weights(files["pbnet"], poses)
         diffusion = GaussianDiffusion(config.a2v.diffusion)
-        for module in (lfg, unet, mask, *poses.values(), diffusion):
+        ttr = {stage: a2v.build(config) for stage in TTR if stage in files}
+        for stage, (denoiser, embedder) in ttr.items():
+            load_weights(files[stage], {"unet": denoiser, "mask": embedder})
+        others = [module for pair in ttr.values() for module in pair]
+        for module in (*others, lfg, unet, mask, *poses.values(), diffusion):
             module.eval().requires_grad_(False).to(device)
         return cls(
             config=config,
@@ -71,7 +79,13 @@ class Networks:
             diffusion=diffusion,
             hashes={stage: sha256_file(path) for stage, path in files.items()},
             device=device,
+            ttr=ttr,
         )
+
+    def denoiser(self, stage: str) -> Networks:
+        """The same with the A2V networks of another stage."""
+        unet, mask = self.ttr[stage]
+        return replace(self, unet=unet, mask=mask)
 
     def autocast(self) -> torch.autocast:
         """The context in which products take ``generate.precision``."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dawn.generation import ar, nar, sar
+from dawn.generation import ar, nar, sar, ttr
 from dawn.generation.nar import Source
 from dawn.generation.networks import Networks
 
@@ -32,7 +32,7 @@ class Strategy(Protocol):
     ) -> Iterator[NDArray[np.uint8]]: ...
 
 
-COVER: dict[str, Strategy] = {"nar": nar.frames, "sar": sar.frames, "ar": ar.frames}
+COVER: dict[str, Strategy] = {"nar": nar.frames, "sar": sar.frames, "ttr": ttr.frames, "ar": ar.frames}
 
 
 class Timed:

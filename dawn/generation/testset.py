@@ -5,7 +5,7 @@ dawn           speech of the clip, pose and blink from PBNet
 other_speech   the same, driven by the speech of another person's clip; the clip's own sound is muxed
 commanded      speech, pose and blink of the clip: what the networks follow when told exactly
 still          the source frame, held
-sar, ar        as dawn, with time covered in another way (docs/strategies.md)
+sar, ttr, ar   as dawn, with time covered in another way (docs/strategies.md)
 =============  =====================================================================================================
 
 The source is the first frame of each clip. The video is as long as the clip unless ``evaluate.inference_frames`` is
@@ -62,7 +62,7 @@ def make_videos(config: Config, paths: Paths, method: str) -> None:
         raise InputError(f"no method {method!r}; methods are {', '.join(methods)}")
     torch.set_num_threads(config.generate.threads)
     torch.use_deterministic_algorithms(True)
-    nets = None if method == "still" else Networks.load(paths.run, config)
+    nets = None if method == "still" else Networks.load(paths.run, config, method=method)
     clips = read_manifest(paths.test)
     every = [clip for clip in read_manifest(paths.dataset) if clip.split == "test"]
     folder = paths.videos(method)

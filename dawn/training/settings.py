@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dawn.config import Config, Schedule
+from dawn.config import A2vStage, Config, Schedule
+from dawn.paths import TTR
 from dawn.provenance import digest
 
 _A2V = {"both": ("a2v_stage1", "a2v_stage2"), "stage1": ("a2v_stage1",), "stage2": ("a2v_stage2",)}
@@ -40,6 +41,7 @@ CODE: dict[str, tuple[str, ...]] = {
     ),
 }
 CODE["a2v_stage2"] = CODE["a2v_stage1"]
+CODE |= {stage: (*CODE["a2v_stage1"], "dawn/training/ttr.py") for stage in TTR}
 
 
 # How a batch is divided changes rounding only: a run goes on with another division.
@@ -48,27 +50,39 @@ _RESOURCES: Any = {"lfg": _DIVISION, "pbnet": _DIVISION}
 
 
 def stages_of(config: Config) -> tuple[str, ...]:
-    """The stages that a run trains, in order."""
+    """The stages that DAWN's own networks need, in order; those of other strategies (``TTR``) come after."""
     return ("lfg", *(("pbnet",) if config.a2v.pose_blink else ()), *_A2V[config.a2v.curriculum])
 
 
-def networks_of(config: Config) -> tuple[str, ...]:
-    """The stages whose networks generate."""
+def networks_of(config: Config, method: str = "dawn") -> tuple[str, ...]:
+    """The stages whose networks generate; DAWN's own A2V is that of the last which is none of ``TTR``."""
     *_, last = stages_of(config)
-    return (*(stage for stage in stages_of(config) if not stage.startswith("a2v")), last)
+    own = (*(stage for stage in stages_of(config) if not stage.startswith("a2v")), last)
+    return (*own, *TTR) if method == "ttr" else own
 
 
 def needs_of(config: Config, stage: str) -> tuple[str, ...]:
     """Stages whose weights a stage starts from or holds frozen."""
     if stage in ("lfg", "pbnet"):
         return ()
+    if stage in TTR:
+        return ("lfg", stages_of(config)[-1])
     return ("lfg", "a2v_stage1") if (stage, config.a2v.curriculum) == ("a2v_stage2", "both") else ("lfg",)
+
+
+def clips_of(config: Config, stage: str) -> A2vStage:
+    """How a stage of A2V draws clips and weighs its loss."""
+    if stage in TTR:
+        return config.a2v.ttr.train or clips_of(config, stages_of(config)[-1])
+    return config.a2v.stage1 if stage == "a2v_stage1" else config.a2v.stage2
 
 
 def schedule_of(config: Config, stage: str) -> Schedule:
     """The schedule of a stage; one A2V stage alone sees as many frames as both together (paper 4.5)."""
     if stage in ("lfg", "pbnet"):
         return config.lfg.train if stage == "lfg" else config.pbnet.train
+    if stage in TTR:
+        return config.a2v.ttr.train or schedule_of(config, stages_of(config)[-1])
     own, other = config.a2v.stage1, config.a2v.stage2
     if stage == "a2v_stage2":
         own, other = other, own
@@ -89,7 +103,7 @@ def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
     first: dict[str, str] = {}
     owners: dict[tuple[str, str], str] = {}
     for run, config in configs.items():
-        for stage in stages_of(config):
+        for stage in (*stages_of(config), *TTR):
             needs = {need: owners[run, need] for need in needs_of(config, stage)}
             cause = {"stage": stage, "settings": settings_of(config, stage), "corpus": config.corpus.name}
             owners[run, stage] = first.setdefault(digest(cause | {"needs": needs}), run)
@@ -107,7 +121,8 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
     if stage in ("lfg", "pbnet"):
         return common | {stage: tree[stage]}
-    own = {"stage1", "stage2", "curriculum"} | ({"pose_blink"} if config.a2v.pose_blink else set())
+    own = {"stage1", "stage2", "ttr", "curriculum"} | ({"pose_blink"} if config.a2v.pose_blink else set())
     a2v = {key: value for key, value in tree["a2v"].items() if key not in own}
     schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])
-    return common | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule}
+    spacing = {"spacing": tree["a2v"]["ttr"]["spacing"]} if stage in TTR else {}
+    return common | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule} | spacing

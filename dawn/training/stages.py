@@ -13,7 +13,7 @@ from dawn.errors import InputError
 from dawn.features.store import Features
 from dawn.media.files import sha256_file
 from dawn.models.lfg import LatentFlowGenerator
-from dawn.paths import Paths
+from dawn.paths import TTR, Paths
 from dawn.provenance import code_digest, digest, read_json
 from dawn.training.a2v import A2vTask
 from dawn.training.checkpoint import load_weights
@@ -22,18 +22,20 @@ from dawn.training.data import ClipStore
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
-from dawn.training.settings import CODE, needs_of, schedule_of, settings_of, stages_of
+from dawn.training.settings import CODE, clips_of, needs_of, schedule_of, settings_of, stages_of
 from dawn.training.share import step_seed
+from dawn.training.ttr import DenseTask, SparseTask
 
 
 def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     """Train one stage from the corpus' training split; returns its weights file. Continues a killed run."""
-    if stage not in stages_of(config):
-        raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages_of(config))}")
+    stages = (*stages_of(config), *TTR)
+    if stage not in stages:
+        raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages)}")
     schedule = schedule_of(config, stage)
     torch.set_num_threads(schedule.threads)
     torch.manual_seed(step_seed(config.seed, stage, -1))  # starting weights
-    told = config.a2v.pose_blink or not stage.startswith("a2v")
+    told = config.a2v.pose_blink or stage in ("lfg", "pbnet")
     store = (ClipStore if told else _Untold)(paths.dataset, "train")
     total = schedule.total_steps(len(store))
     fingerprint = digest(
@@ -66,9 +68,10 @@ def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int
         return PbnetTask(config, store, total)
     lfg = LatentFlowGenerator(config.lfg.model)
     load_weights(paths.weights("lfg"), {"lfg": lfg})
-    task = A2vTask(config, config.a2v.stage1 if stage == "a2v_stage1" else config.a2v.stage2, store, lfg)
-    if "a2v_stage1" in needs_of(config, stage):
-        load_weights(paths.weights("a2v_stage1"), task.networks)
+    kind = {"ttr_sparse": SparseTask, "ttr_dense": DenseTask}.get(stage, A2vTask)
+    task = kind(config, clips_of(config, stage), store, lfg)
+    for before in needs_of(config, stage)[1:]:
+        load_weights(paths.weights(before), task.networks)
     return task
 
 

@@ -2,7 +2,7 @@
 
 Needs the networks of train.smk and the dataset. Gives results/<run>/test.csv (the clips that are measured),
 results/<run>/videos/<clip>.mp4 and results/<run>/controls/<method>/<clip>.mp4 with one report a method, and
-results/<run>/reconstruction.json.
+results/<run>/reconstruction.json; results/<run>/timing.json, how long each strategy takes, where it is asked for.
 """
 
 
@@ -31,7 +31,10 @@ rule videos:
         weights=lambda wildcards: (
             []
             if wildcards.method == "still"
-            else [PATHS[wildcards.run].weights(stage) for stage in networks_of(RUNS.configs[wildcards.run])]
+            else [
+                PATHS[wildcards.run].weights(stage)
+                for stage in networks_of(RUNS.configs[wildcards.run], wildcards.method)
+            ]
         ),
     output:
         "results/{run}/generated/{method}.json",
@@ -51,6 +54,29 @@ rule videos:
         "test videos of run {wildcards.run}: {wildcards.method}"
     shell:
         "dawn videos {wildcards.method} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
+
+
+rule timing:
+    input:
+        test="results/{run}/test.csv",
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        weights=lambda wildcards: [
+            PATHS[wildcards.run].weights(stage) for stage in networks_of(RUNS.configs[wildcards.run], "ttr")
+        ],
+    output:
+        "results/{run}/timing.json",
+    log:
+        "results/{run}/logs/timing.log",
+    conda:
+        "../../environment.yml"
+    threads: workflow.cores  # nothing runs beside it
+    params:
+        settings=settings("generate", "seed", "compare.time_frames", "compare.time_repetitions", "compare.time_clips"),
+        code=code_digest(*GENERATION_CODE),
+    message:
+        "time of every strategy of run {wildcards.run}"
+    shell:
+        "dawn time-strategies --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
 
 
 rule reconstruct:

@@ -51,6 +51,7 @@ rule comparison:
     input:
         rows=lambda wildcards: made_of(rows_of(wildcards.table)),
         ratings=lambda wildcards: (CONFIG.compare.ratings or []) if wildcards.table == "table6" else [],
+        timing=lambda wildcards: P.run / "timing.json" if wildcards.table == "table2" else [],
     output:
         multiext("results/{table}", *SUFFIXES),
     log:
@@ -73,6 +74,7 @@ rule claims:
     input:
         rows=[file for table in COMPARED for file in made_of(FAMILY.found.get(table, []))],
         rivals=[P.scores(method) / "scores.json" for method in BASELINES],
+        timing=P.run / "timing.json",
     output:
         multiext("results/claims", ".md", ".json"),
     log:
