@@ -27,7 +27,9 @@ def sweep(folder: Path, text: str) -> Path:
 
 
 def trained(runs: Runs) -> set[tuple[str, str]]:
-    return {pair for pair, owner in owners_of(runs.configs).items() if owner == pair[0]}
+    """What DAWN itself needs trained; the stages of other strategies are asked for by them alone."""
+    owners = owners_of(runs.configs)
+    return {(run, stage) for run, one in runs.configs.items() for stage in stages_of(one) if owners[run, stage] == run}
 
 
 def test_a_window_trains_nothing_and_a_curriculum_only_its_stages(base: Config) -> None:

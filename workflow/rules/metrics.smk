@@ -62,9 +62,7 @@ rule measure:
         real=at(lambda paths: paths.clips),
         out=lambda wildcards: PATHS[wildcards.run].scores(wildcards.method),
         against=lambda wildcards: (
-            ""
-            if wildcards.method == "gt"
-            else f"--fake {PATHS[wildcards.run].videos(wildcards.method)}"
+            "" if wildcards.method == "gt" else f"--fake {PATHS[wildcards.run].videos(wildcards.method)}"
         ),
     message:
         "measuring {wildcards.method} of run {wildcards.run}"
