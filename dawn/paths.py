@@ -10,7 +10,8 @@ from dawn.config import Config
 TTR = ("ttr_sparse", "ttr_dense")  # what the strategy of that name needs besides
 STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR)
 METHODS = ("dawn", "still", "other_speech", "commanded")  # DAWN and its controls
-STRATEGIES = ("sar", "ttr", "ar")  # time covered in other ways (paper 4.3), made and measured where asked for
+STRATEGIES = ("sar", "ttr", "ar")  # time covered in other ways (paper 4.3)
+ASKED = (*STRATEGIES, "reenact")  # made and measured where asked for
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Paths:
         """Folder of generated test videos: DAWN's own, those of a control or strategy, or those of a baseline."""
         if method == "dawn":
             return self.run / "videos"
-        return self.run / ("controls" if method in (*METHODS, *STRATEGIES) else "baselines") / method
+        return self.run / ("controls" if method in (*METHODS, *ASKED) else "baselines") / method
 
     def videos_report(self, method: str) -> Path:
         """What is in that folder, with hashes."""

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import yaml
 
 from dawn.config import Config, ConfigError, parse
-from dawn.paths import METHODS, STRATEGIES
+from dawn.paths import ASKED, METHODS
 
 _OWN = ("name", "method")  # columns that are no keys
 
@@ -87,8 +87,8 @@ def sweep_rows(runs: Runs, path: Path) -> list[Row]:
         if name in (row.name for row in rows):
             raise ConfigError(f"{origin}: name: {name!r} is the name of an earlier row")
         method = filled.get("method", "dawn")
-        if method not in (*METHODS, *STRATEGIES):
-            known = ", ".join((*METHODS, *STRATEGIES))
+        if method not in (*METHODS, *ASKED):
+            known = ", ".join((*METHODS, *ASKED))
             raise ConfigError(f"{origin}: method: no method {method!r}; methods are {known}")
         run = runs.add(f"{runs.base.name}-{path.stem}-{_folder(name)}", changes, origin)
         rows.append(Row(name, run, method, changes))

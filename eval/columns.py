@@ -73,6 +73,7 @@ METHODS = {
     "still": "Still image",
     "other_speech": "DAWN, other speech",
     "commanded": "DAWN, true pose and blink",
+    "reenact": "DAWN, reenacting",
     "dawn": "DAWN",
     "sar": "Semi-autoregressive (SAR)",
     "ttr": "Two temporal resolutions (TTR)",

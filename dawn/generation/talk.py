@@ -72,9 +72,16 @@ def reenact(
     the driver's first frame is added to the source's own. A driver shorter than the speech is played back and forth.
     """
     features = track_face(driver, config.features, config.corpus.fps)
-    pose = features.pose.copy()
-    pose[:, 3:] += source.pose[3:] - features.pose[0, 3:]
-    blink = features.blink + (source.blink - features.blink[0])
+    return carried(features.pose, features.blink, source, frames)
+
+
+def carried(
+    pose: NDArray[np.float32], blink: NDArray[np.float32], source: Source, frames: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A driver's pose (m, 6) and blink (m, 2) as those of the source, for `frames` frames (see `reenact`)."""
+    pose = pose.copy()
+    pose[:, 3:] += source.pose[3:] - pose[0, 3:]
+    blink = blink + (source.blink - blink[0])
     order = back_and_forth(len(pose), frames)
     return pose[order], np.maximum(blink[order], 0)
 

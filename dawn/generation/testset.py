@@ -4,6 +4,7 @@
 dawn           speech of the clip, pose and blink from PBNet
 other_speech   the same, driven by the speech of another person's clip; the clip's own sound is muxed
 commanded      speech, pose and blink of the clip: what the networks follow when told exactly
+reenact        speech, sound, pose and blink of another person's clip, as ``dawn generate --pose-from`` takes them
 still          the source frame, held
 sar, ttr, ar   as dawn, with time covered in another way (docs/strategies.md)
 =============  =====================================================================================================
@@ -33,10 +34,10 @@ from dawn.generation.longer import back_and_forth, sound_of, speech_of, spoken
 from dawn.generation.nar import Source, sample_pose_blink
 from dawn.generation.networks import Networks
 from dawn.generation.strategies import COVER, Timed
-from dawn.generation.talk import write_talk
+from dawn.generation.talk import carried, write_talk
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.video import iter_frames
-from dawn.paths import METHODS, STRATEGIES, Paths
+from dawn.paths import ASKED, METHODS, STRATEGIES, Paths
 from dawn.provenance import digest, write_json
 from dawn.training.loop import step_seed
 
@@ -57,7 +58,7 @@ def choose_clips(config: Config, paths: Paths) -> None:
 
 def make_videos(config: Config, paths: Paths, method: str) -> None:
     """Write the test videos of one method with their sidecars, then the report that lists them with hashes."""
-    methods = (*METHODS, *STRATEGIES)
+    methods = (*METHODS, *ASKED)
     if method not in methods:
         raise InputError(f"no method {method!r}; methods are {', '.join(methods)}")
     torch.set_num_threads(config.generate.threads)
@@ -69,18 +70,20 @@ def make_videos(config: Config, paths: Paths, method: str) -> None:
     files = {}
     for index, clip in enumerate(tqdm(clips, desc=f"generate {method}", unit="clip", mininterval=2)):
         out = folder / f"{clip.clip}.mp4"
-        frames = config.evaluate.inference_frames or clip.frames
-        speakers = spoken(every, clip, frames)
+        driver = _other_person(clips, index, method) if method in ("other_speech", "reenact") else clip
+        speaker = driver if method == "reenact" else clip
+        frames = config.evaluate.inference_frames or speaker.frames
+        speakers = spoken(every, speaker, frames)
         sound = sound_of(speakers, frames, config, paths)
         if nets is None:
             first = next(iter_frames(paths.clips / f"{clip.clip}.mp4"))
             write_talk(config, itertools.repeat(first, frames), sound, out)
         else:
             if method == "other_speech":
-                speech = _other_speech(clips, index, frames, paths)
+                speech = _repeated_speech(driver, frames, paths)
             else:
                 speech = speech_of(speakers, frames, paths)
-            _generate(nets, clip, speech, sound, method, paths, out)
+            _generate(nets, clip, driver, speech, sound, method, paths, out)
         files[clip.clip] = sha256_file(out)
     write_json(paths.videos_report(method), {"files": files, "digest": digest(files)})
 
@@ -94,6 +97,7 @@ def source_of(clip: Clip, features: Features, paths: Paths) -> Source:
 def _generate(
     nets: Networks,
     clip: Clip,
+    driver: Clip,
     speech: NDArray[np.float32],
     sound: NDArray[np.float32],
     method: str,
@@ -110,6 +114,9 @@ def _generate(
     if method == "commanded":
         order = back_and_forth(len(features.pose), len(speech))
         pose, blink = features.pose[order], features.blink[order]
+    elif method == "reenact":
+        told_by = Features.load(paths.features / f"{driver.clip}.safetensors")
+        pose, blink = carried(told_by.pose, told_by.blink, source, len(speech))
     else:
         pose, blink = sample_pose_blink(nets, source, speech, generator)
     told = time.perf_counter() - clock
@@ -122,6 +129,7 @@ def _generate(
         out.with_suffix(".json"),
         {
             "clip": clip.clip,
+            "driver": driver.clip,
             "method": method,
             "strategy": {"name": strategy} | config.generate.model_dump(include={strategy}).get(strategy, {}),
             "weights": nets.hashes,
@@ -137,12 +145,16 @@ def _generate(
     )
 
 
-def _other_speech(clips: list[Clip], index: int, frames: int, paths: Paths) -> NDArray[np.float32]:
-    """Speech features of the next test clip of another person, repeated or cut to `frames`."""
+def _other_person(clips: list[Clip], index: int, method: str) -> Clip:
+    """The next test clip of another person."""
     own = clips[index]
-    order = clips[index + 1 :] + clips[:index]
-    other = next((clip for clip in order if clip.identity != own.identity), None)
+    other = next((clip for clip in clips[index + 1 :] + clips[:index] if clip.identity != own.identity), None)
     if other is None:
-        raise InputError("the test split holds one person; the other-speech control needs two")
-    speech = Features.load(paths.features / f"{other.clip}.safetensors").speech
+        raise InputError(f"the test split holds one person; the videos {method!r} need two")
+    return other
+
+
+def _repeated_speech(clip: Clip, frames: int, paths: Paths) -> NDArray[np.float32]:
+    """Speech features of a clip, repeated or cut to `frames`."""
+    speech = Features.load(paths.features / f"{clip.clip}.safetensors").speech
     return speech[np.arange(frames) % len(speech)]

@@ -13,7 +13,7 @@ from dawn.baselines.place import Place, present
 from dawn.comparisons import ROWS as COMPARED
 from dawn.comparisons import family_of
 from dawn.media.files import atomic_path, sha256_file
-from dawn.paths import METHODS, STAGES, STRATEGIES, Paths
+from dawn.paths import ASKED, METHODS, STAGES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
 from dawn.training.settings import (
     CODE,
@@ -174,7 +174,7 @@ for paths in PATHS.values():
     for stage, folder, suffix in (("clips", paths.clips, ".mp4"), ("features", paths.features, ".safetensors")):
         for report in shards(paths, [stage]):
             forget_incomplete(report, folder, suffix)
-    for method in (*METHODS, *STRATEGIES, *declared()):
+    for method in (*METHODS, *ASKED, *declared()):
         forget_incomplete(paths.videos_report(method), paths.videos(method), ".mp4")
 
 # The baselines of this run: those that a person has set up, or given videos of. Nothing else puts a row into a table.

@@ -43,7 +43,7 @@ rule videos:
     benchmark:
         "results/{run}/logs/videos-{method}.tsv"
     wildcard_constraints:
-        method="|".join((*METHODS, *STRATEGIES)),
+        method="|".join((*METHODS, *ASKED)),
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads

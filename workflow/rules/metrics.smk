@@ -52,7 +52,7 @@ rule measure:
     benchmark:
         "results/{run}/logs/measure-{method}.tsv"
     wildcard_constraints:
-        method="|".join(("gt", *METHODS, *STRATEGIES, *BASELINES)),
+        method="|".join(("gt", *METHODS, *ASKED, *BASELINES)),
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
