@@ -81,12 +81,20 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("--out", type=Path, required=True, metavar="QUALITY.json")
     quality.set_defaults(run_command=_quality)
 
+    reenactment = commands.add_parser("reenactment", help="does a portrait move as the person who drives it")
+    _config(reenactment)
+    reenactment.add_argument("--clips", type=Path, required=True, help=clips_help)
+    reenactment.add_argument("--videos", type=Path, required=True, help="folder of the videos 'reenact'")
+    reenactment.add_argument("--out", type=Path, required=True, metavar="REENACTMENT.json", help="and .csv beside it")
+    reenactment.set_defaults(run_command=_reenactment)
+
     samples = commands.add_parser("samples", help="picture of true and generated frames over time")
     samples.add_argument("--clips", type=Path, required=True, help=clips_help)
     samples.add_argument("--real", type=Path, required=True, help="folder of the true videos")
     _named(samples, "--videos", "folders of generated videos")
     samples.add_argument("--count", type=int, default=4, help="clips shown (default: %(default)s)")
-    samples.add_argument("--out", type=Path, required=True, metavar="PICTURE.png")
+    samples.add_argument("--caption", default="", help="what the picture says below, before the number of clips")
+    samples.add_argument("--out", type=Path, required=True, metavar="PICTURE.png", help="and .csv beside it")
     samples.set_defaults(run_command=_samples)
 
     perturb = commands.add_parser("perturb", help="copies of videos with known damage of known strength")
@@ -106,6 +114,21 @@ def _parser() -> argparse.ArgumentParser:
     sensitivity.add_argument("--out", type=Path, required=True, metavar="TABLE.csv")
     sensitivity.add_argument("--picture", type=Path, required=True, metavar="PICTURE.png")
     sensitivity.set_defaults(run_command=_sensitivity)
+
+    reenacted = commands.add_parser("reenacted", help="picture of drivers and the portraits that follow (Figure 4)")
+    reenacted.add_argument("--report", type=Path, required=True, help="what the command reenactment wrote")
+    reenacted.add_argument("--real", type=Path, required=True, help="folder of the true videos")
+    reenacted.add_argument("--videos", type=Path, required=True, help="folder of the videos 'reenact'")
+    reenacted.add_argument("--out", type=Path, required=True, metavar="PICTURE.png", help="and .csv beside it")
+    reenacted.set_defaults(run_command=_reenacted)
+
+    traces = commands.add_parser("traces", help="pose and blink over time with the speech (Figure 6)")
+    _config(traces)
+    traces.add_argument("--clips", type=Path, required=True, help=clips_help)
+    traces.add_argument("--real", type=Path, required=True, help="folder of the true videos")
+    _named(traces, "--videos", "folders of generated videos")
+    traces.add_argument("--out", type=Path, required=True, metavar="PICTURE.png", help="and .csv beside it")
+    traces.set_defaults(run_command=_traces)
 
     page = commands.add_parser("page", help="one HTML page of a run")
     _config(page)
@@ -215,11 +238,42 @@ def _quality(options: argparse.Namespace) -> None:
     write_json(options.out, report)
 
 
+def _reenactment(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from eval.clips import read_names
+    from eval.reenactment import measure_reenactment
+
+    measure_reenactment(config, read_names(options.clips), options.videos, options.out)
+
+
 def _samples(options: argparse.Namespace) -> None:
     from eval.clips import read_names
     from eval.figures import samples
 
-    samples(read_names(options.clips), options.real, _pairs(options.videos), options.out, clips=options.count)
+    samples(
+        read_names(options.clips),
+        options.real,
+        _pairs(options.videos),
+        options.out,
+        clips=options.count,
+        caption=options.caption,
+    )
+
+
+def _reenacted(options: argparse.Namespace) -> None:
+    from dawn.provenance import read_json
+    from eval.figures import reenacted
+
+    traces = options.report.with_suffix(".csv")
+    reenacted(read_json(options.report), traces, options.real, options.videos, options.out)
+
+
+def _traces(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from eval.clips import read_names
+    from eval.traces import ablation
+
+    ablation(config, read_names(options.clips), options.real, _pairs(options.videos), options.out)
 
 
 def _perturb(options: argparse.Namespace) -> None:

@@ -58,7 +58,7 @@ def quality(
     wanted = [load_file(commanded / f"{clip}.safetensors") for clip in clips]
     true = [Features.load(truth / f"{clip}.safetensors") for clip in clips]
     seen = [
-        _seen(commanded / f"{clip}.mp4", config) for clip in tqdm(clips, desc="quality", unit="clip", mininterval=2)
+        seen_in(commanded / f"{clip}.mp4", config) for clip in tqdm(clips, desc="quality", unit="clip", mininterval=2)
     ]
     signals: dict[str, tuple[list[Signal], list[Signal]]] = {
         "yaw": ([w["pose"][:, 0] for w in wanted], [_of(s, lambda f: f.pose[:, 0]) for s in seen]),
@@ -71,14 +71,14 @@ def quality(
     }
     report: dict[str, Any] = {"clips": len(clips), "lfg_psnr_db": _psnr(reconstruction)}
     for name, (given, got) in signals.items():
-        report[f"{name}_correlation"] = _followed(given, got, LEVELS[name])
+        report[f"{name}_correlation"] = followed(given, got, LEVELS[name])
     for name, metric, control in (("lip_sync", "lse_d_own", "other_speech"), ("motion", "fvd16", "still")):
         report[name] = _apart(metric, read_json(scores["dawn"]), control, read_json(scores[control]))
     report["passed"] = all(line["passed"] for line in report.values() if isinstance(line, dict))
     return report
 
 
-def _seen(video: Path, config: Config) -> Features | None:
+def seen_in(video: Path, config: Config) -> Features | None:
     """Features of a generated video; None where too few frames show a face: nothing was followed then."""
     try:
         return extract(video, config.features, config.corpus.fps)
@@ -101,7 +101,7 @@ def _psnr(path: Path) -> dict[str, Any]:
     }
 
 
-def _followed(given: list[Signal], got: list[Signal], level: float) -> dict[str, Any]:
+def followed(given: list[Signal], got: list[Signal], level: float) -> dict[str, Any]:
     each = [correlation(a, b) for a, b in zip(given, got, strict=True)]
     shifted = got[1:] + got[:1]
     return {

@@ -9,7 +9,7 @@ import pytest
 
 from dawn.errors import InputError
 from dawn.provenance import write_json
-from eval.quality import _apart, _followed, _psnr, correlation, mouth_opening
+from eval.quality import _apart, _psnr, correlation, followed, mouth_opening
 
 
 def test_correlation_of_known_signals() -> None:
@@ -30,10 +30,10 @@ def test_mouth_opening_does_not_depend_on_size_or_place() -> None:
 def test_following_is_told_from_moving_alike() -> None:
     rng = np.random.default_rng(0)
     given = [rng.standard_normal(60) for _ in range(9)]
-    report = _followed(given, [g + 0.3 * rng.standard_normal(60) for g in given], 0.8)
+    report = followed(given, [g + 0.3 * rng.standard_normal(60) for g in given], 0.8)
     assert report["passed"]
     assert abs(report["baseline"]) < 0.2
-    assert not _followed(given, given[1:] + given[:1], 0.8)["passed"]
+    assert not followed(given, given[1:] + given[:1], 0.8)["passed"]
 
 
 def test_intervals_must_be_apart() -> None:

@@ -1,8 +1,9 @@
 """Pictures and the page.
 
 Needs the videos of generate.smk, the table of tables.smk and the lip-sync judge of metrics.smk. Gives
-results/figures/samples.png, results/figures/sensitivity.png with results/<run>/sensitivity.csv (how each metric answers to
-damage of known strength), and results/index.html, which plays the videos of the run that was asked for last.
+results/figures/samples.png; figure2.png, figure4.png and figure6.png with their data as CSV; results/<run>/reenactment.json and
+.csv; results/figures/sensitivity.png with results/<run>/sensitivity.csv (how each metric answers to damage of known strength);
+and results/index.html, which plays the videos of the run that was asked for last.
 """
 
 SHOWN = ("dawn", "commanded", "other_speech")
@@ -26,7 +27,7 @@ rule samples:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/figures.py"),
+        code=code_digest("eval/figures.py", "eval/sheet.py"),
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in SHOWN],
     message:
@@ -84,3 +85,98 @@ rule page:
     shell:
         "python -m eval page --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
         " --table {input.table} --picture {input.picture} --more {params.more} --out {output} 2> >(tee {log} >&2)"
+
+
+rule figure2:
+    input:
+        test=P.test,
+        videos=[P.videos_report(method) for method in (*BASELINES, "dawn")],
+    output:
+        multiext("results/figures/figure2", ".png", ".csv"),
+    log:
+        P.run / "logs/figure2.log",
+    conda:
+        "../../environment.yml"
+    params:
+        run=CONFIG.name,
+        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/columns.py"),
+        real=P.clips,
+        videos=[f"{method}={P.videos(method)}" for method in (*BASELINES, "dawn")],
+    message:
+        "figure 2, methods over time, of run {params.run}"
+    shell:
+        "python -m eval samples --clips {input.test} --real {params.real} --videos {params.videos} --count 2"
+        " --caption 'Run {params.run}: ' --out {output[0]} 2> >(tee {log} >&2)"
+
+
+rule reenactment:
+    input:
+        test="results/{run}/test.csv",
+        videos="results/{run}/generated/reenact.json",
+    output:
+        multiext("results/{run}/reenactment", ".json", ".csv"),
+    log:
+        "results/{run}/logs/reenactment.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
+        code=code_digest("eval/reenactment.py", "eval/quality.py", "eval/bootstrap.py", *FEATURE_CODE),
+        videos=at(lambda paths: paths.videos("reenact")),
+    message:
+        "reenactment of run {wildcards.run}: is the driver followed"
+    shell:
+        "python -m eval reenactment --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --clips {input.test}"
+        " --videos {params.videos} --out {output[0]} 2> >(tee {log} >&2)"
+
+
+rule figure4:
+    input:
+        report=P.run / "reenactment.json",
+        traces=P.run / "reenactment.csv",
+    output:
+        multiext("results/figures/figure4", ".png", ".csv"),
+    log:
+        P.run / "logs/figure4.log",
+    conda:
+        "../../environment.yml"
+    params:
+        code=code_digest("eval/figures.py", "eval/sheet.py"),
+        real=P.clips,
+        videos=P.videos("reenact"),
+    message:
+        "figure 4, reenactment, of run {CONFIG.name}"
+    shell:
+        "python -m eval reenacted --report {input.report} --real {params.real} --videos {params.videos}"
+        " --out {output[0]} 2> >(tee {log} >&2)"
+
+
+UNTOLD = [row for row in FAMILY.found.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
+
+
+rule figure6:
+    input:
+        test=P.test,
+        videos=[
+            P.videos_report("dawn"),
+            *(PATHS[row.run].videos_report("dawn") for row in UNTOLD),
+        ],
+    output:
+        multiext("results/figures/figure6", ".png", ".csv"),
+    log:
+        P.run / "logs/figure6.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
+        code=code_digest("eval/traces.py", "eval/sheet.py", "eval/quality.py", *FEATURE_CODE),
+        real=P.clips,
+        videos=[
+            f"dawn={P.videos('dawn')}",
+            *(f"no_pbnet={PATHS[row.run].videos('dawn')}" for row in UNTOLD),
+        ],
+    message:
+        "figure 6, with and without PBNet, of run {CONFIG.name}"
+    shell:
+        "python -m eval traces --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
+        " --out {output[0]} 2> >(tee {log} >&2)"

@@ -1,0 +1,89 @@
+"""Does a portrait move as its driver does? Commanded and measured pose and blink, frame by frame (paper A.4.1)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from tqdm import tqdm
+
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.media.files import atomic_path
+from dawn.provenance import read_json, write_json
+from eval.bootstrap import draws
+from eval.quality import followed, seen_in
+
+REQUIRED = 0.8  # median over clips
+SIGNALS = {"yaw": 0, "pitch": 1, "roll": 2}  # degrees; and blink, the mean of both eyes' aspect ratios
+COLUMNS = ("clip", "driver", "frame", "signal", "commanded", "measured")
+
+Traces = dict[str, NDArray[np.float64]]  # signal -> (n,)
+
+
+def measure_reenactment(config: Config, clips: Sequence[str], videos: Path, out: Path) -> None:
+    """Write `out` (JSON: correlations) and, beside it, the traces as CSV.
+
+    videos: folder of the method ``reenact`` with its sidecars. Raises InputError where these are missing.
+    """
+    commanded, measured, drivers = [], [], []
+    for clip in tqdm(clips, desc="reenactment", unit="clip", mininterval=2):
+        sidecar = videos / f"{clip}.json"
+        if not sidecar.is_file():
+            raise InputError(f"{sidecar}: missing; make the videos with 'dawn videos reenact'")
+        drivers.append(str(read_json(sidecar)["driver"]))
+        told = load_file(videos / f"{clip}.safetensors")
+        commanded.append(_traces(told["pose"], told["blink"]))
+        seen = seen_in(videos / f"{clip}.mp4", config)
+        measured.append(
+            {name: np.zeros(1) for name in told_names()} if seen is None else _traces(seen.pose, seen.blink)
+        )
+    report: dict[str, Any] = {"run": config.name, "clips": dict(zip(clips, drivers, strict=True))}
+    for name in told_names():
+        line = followed([c[name] for c in commanded], [m[name] for m in measured], REQUIRED)
+        report[name] = line | {"interval": _interval(line["clips"], config)}
+    report["passed"] = all(report[name]["passed"] for name in told_names())
+    rows = [
+        (clip, driver, t, name, c[name][t], m[name][t])
+        for clip, driver, c, m in zip(clips, drivers, commanded, measured, strict=True)
+        for name in told_names()
+        for t in range(min(len(c[name]), len(m[name])))
+    ]
+    with atomic_path(out.with_suffix(".csv")) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows((*row[:4], f"{row[4]:.4f}", f"{row[5]:.4f}") for row in rows)
+    write_json(out, report)
+
+
+def told_names() -> tuple[str, ...]:
+    """The signals that are taken from a driver."""
+    return (*SIGNALS, "blink")
+
+
+def read_traces(path: Path) -> Mapping[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """(clip, signal) -> commanded and measured, both (n,), of a CSV that `measure_reenactment` wrote."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    with open(path, encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            found.setdefault((row["clip"], row["signal"]), []).append((float(row["commanded"]), float(row["measured"])))
+    return {key: (np.array(pairs)[:, 0], np.array(pairs)[:, 1]) for key, pairs in found.items()}
+
+
+def _interval(each: Sequence[float], config: Config) -> list[float]:
+    """Percentile interval of the median, clips resampled."""
+    settings = config.evaluate
+    counts = draws(len(each), settings.bootstrap, settings.seed)
+    medians = [np.median(np.repeat(each, row)) for row in counts]
+    edge = 50 * (1 - settings.interval)
+    return [float(x) for x in np.percentile(medians, [edge, 100 - edge])]
+
+
+def _traces(pose: NDArray[Any], blink: NDArray[Any]) -> Traces:
+    traces = {name: np.asarray(pose[:, axis], np.float64) for name, axis in SIGNALS.items()}
+    return traces | {"blink": np.asarray(blink, np.float64).mean(1)}
