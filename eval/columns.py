@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dawn.baselines.declaration import declared
 from eval import bas, blink
 from eval.backbones import dlib_face, efficientnet, i3d, syncnet
+from eval.degradation import LENGTHS
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,19 @@ COLUMNS = (
     Column("bas", "BAS", "BAS", "near", 3, bas.NAME, "alignment of head-motion beats with sound beats"),
     Column("blink_per_s", "Blink/s", "Blink/s", "near", 2, blink.NAME, "blinks a second"),
     Column("time_s", "Time (s)", "Time (s)", "down", 2, "clock", "seconds of generation"),
-    Column(
-        "dr25", "DR25", r"DR\textsubscript{25}", "zero", 3, efficientnet.NAME,
-        "Fréchet distance of the last 25 frames over that of the first 25, less 1",
+    *(
+        Column(
+            f"dr{length}", f"DR{length}", rf"DR\textsubscript{{{length}}}", "zero", 3, "",
+            f"FID of the last {length} frames over that of the first {length}, less 1",
+        )
+        for length in LENGTHS
     ),
-    Column(
-        "dr50", "DR50", r"DR\textsubscript{50}", "zero", 3, efficientnet.NAME,
-        "Fréchet distance of the last 50 frames over that of the first 50, less 1",
+    *(
+        Column(
+            f"dr{length}_efficientnet", f"DR{length} (EfficientNet)", rf"DR\textsubscript{{{length},EfficientNet}}",
+            "zero", 3, efficientnet.NAME, "the same with FD (EfficientNet) in place of FID, on every fifth frame",
+        )
+        for length in LENGTHS
     ),
     Column("l_sync", "L-Sync", "L-Sync", "up", 2, "people", "lips and sound, from 1 to 5"),
     Column("o_nat", "O-Nat", "O-Nat", "up", 2, "people", "overall naturalness, from 1 to 5"),

@@ -15,12 +15,15 @@ from dawn.variants import Row
 from eval.causes import Measured, read_together
 from eval.columns import COLUMNS
 from eval.columns import METHODS as NAMES
+from eval.degradation import LENGTHS
 from eval.opinion import opinions, read_ratings
 from eval.sweep import figures_of
 from eval.tables import PAPER, Figure, notes, write_figures
 
 # What stands for a column of the paper whose network is not bundled.
-_STAND_INS = {"fid": "fd_efficientnet", "lse_c": "lse_c_own", "lse_d": "lse_d_own", "csim": "csim_dlib"}
+_STAND_INS = {"fid": "fd_efficientnet", "lse_c": "lse_c_own", "lse_d": "lse_d_own", "csim": "csim_dlib"} | {
+    f"dr{length}": f"dr{length}_efficientnet" for length in LENGTHS
+}
 _REMARKS = {
     "table2": "Time: seconds of an 8-second video, without finding the face and encoding speech.",
     "table3": "Inference length: frames generated in one pass.",

@@ -66,8 +66,9 @@ def degradation(
 ) -> Degradation:
     """(N_i, D) features of each clip's true and generated frames in order, a row a frame -> :class:`Degradation`.
 
-    Where the two sides of a clip differ in length, frames beyond the shorter one are not compared. Clips are resampled
-    with all their frames, the same ones for both ends. Raises InputError for another number of clips or a bad option.
+    Against ``matched`` frames, those beyond the shorter side of a clip are not compared; against ``all``, the generated
+    video has its own beginning and end. Clips are resampled with all their frames, the same ones for both ends. Raises
+    InputError for another number of clips or a bad option.
     """
     if length < 2 or reference not in REFERENCES:
         raise InputError(
@@ -76,7 +77,7 @@ def degradation(
     if len(real) != len(fake):
         raise InputError(f"degradation compares pairs of clips, got {len(real)} true and {len(fake)} generated ones")
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(real, fake, strict=True)]
-    frames = [min(len(a), len(b)) for a, b in pairs]
+    frames = [len(b) if reference == "all" else min(len(a), len(b)) for a, b in pairs]
     used = [(a, b, count) for (a, b), count in zip(pairs, frames, strict=True) if count >= length]
     short, overlapping = len(pairs) - len(used), sum(count < 2 * length for _, _, count in used)
     if not used:

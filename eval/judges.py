@@ -98,6 +98,7 @@ def parameters() -> dict[str, Any]:
     return {
         "fvd": {"windows": list(fvd.WINDOWS), "stride": "the window", "ddof": 1, "side": i3d.SIDE},
         "fd_efficientnet": {"every": fd_efficientnet.EVERY, "ddof": 1, "side": efficientnet.SIDE},
+        "dr_efficientnet": {"true frames": "of the same indices; all, where a video is longer than its clip"},
         "csim_dlib": {"every": csim.EVERY, "side": dlib_face.SIDE},
         "lse": {"vshift": lse.VSHIFT, "crop": "tracked mouth", "crop_scale": SCALE, "crop_smoothing": SMOOTHING},
         "bas": {"sigma": bas.SIGMA, "smoothing": bas.SMOOTHING, "motion": "yaw, pitch, roll in degrees"},

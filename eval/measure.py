@@ -18,18 +18,20 @@ from tqdm import tqdm
 from dawn.config import METRICS, Config
 from dawn.media.files import atomic_path, sha256_file
 from dawn.provenance import code_digest, commit, digest, write_json
-from eval import bas, bootstrap, lse
+from eval import bas, bootstrap, fd_efficientnet, lse
 from eval.blink import blink_rate
 from eval.bootstrap import Estimate
 from eval.cache import Cache
 from eval.clips import video_path
 from eval.columns import BY_KEY
 from eval.csim import csim
+from eval.degradation import LENGTHS, degradation
 from eval.judges import FPS, Judges, Measured, parameters
 from eval.parts import versions
 from eval.sources import MEASURING
 
 TRUE = "gt"
+DEGRADATION = {f"dr{length}_efficientnet": length for length in LENGTHS}
 Row = dict[str, Any]
 
 
@@ -136,7 +138,11 @@ def _pooled(
             if method == TRUE or not enough:
                 continue  # clips shorter than a window have no such distance
             estimate = bootstrap.distance(real, fake, counts, coverage, label=key)
-            samples = {"samples": sum(map(len, fake))}
+            samples: dict[str, float] = {"samples": sum(map(len, fake))}
+        elif key in DEGRADATION:
+            if method == TRUE:
+                continue
+            estimate, samples = _degraded(config, DEGRADATION[key], true, made)
         else:
             estimate = bootstrap.mean([row[key] for row in rows], counts, coverage)
             samples = {}
@@ -144,6 +150,25 @@ def _pooled(
             backbone = BY_KEY["bas" if key == "bas_null" else key].backbone
             pooled[key] = _entry(estimate) | samples | {"backbone": backbone}
     return pooled
+
+
+def _degraded(
+    config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]
+) -> tuple[Estimate, dict[str, float]]:
+    """Degradation rate over the first and last `length` frames, of every fifth of which there are features."""
+    real, fake = ([one.arrays["frames"] for one in side] for side in (true, made))
+    longer = any(len(b) > len(a) for a, b in zip(real, fake, strict=True))
+    found = degradation(
+        real,
+        fake,
+        length // fd_efficientnet.EVERY,
+        reference="all" if longer else "matched",
+        resamples=config.evaluate.bootstrap,
+        seed=config.evaluate.seed,
+        coverage=config.evaluate.interval,
+    )
+    about = {"start": found.start, "end": found.end, "short": found.short, "overlapping": found.overlapping}
+    return Estimate(found.value, found.low, found.high, found.clips), about
 
 
 def _entry(estimate: Estimate) -> dict[str, float | int | None]:

@@ -46,6 +46,13 @@ def test_the_windows_end_with_the_shorter_side() -> None:
     assert degradation(real, [b[:60] for b in fake], 25, resamples=10) == cut
 
 
+def test_a_video_longer_than_its_clip_keeps_its_own_end() -> None:
+    real, fake = _clips([30] * 8), _clips([120] * 8, 2.0, seed=1)
+    got = degradation(real, fake, 25, reference="all", resamples=10)
+    assert (got.clips, got.short, got.overlapping) == (8, 0, 0)
+    assert got.value > degradation(real, [b[:60] for b in fake], 25, reference="all", resamples=10).value > 0
+
+
 def test_without_degradation_the_interval_holds_zero_about_as_often_as_it_says() -> None:
     inside = 0
     for seed in range(40):

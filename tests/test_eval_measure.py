@@ -111,6 +111,10 @@ def test_scores_say_what_how_and_from_how_many(videos: Path, tmp_path: Path) -> 
     assert made["provenance"]["settings"] == settings_digest(CONFIG)
     assert made["provenance"]["versions"]["torch"]
     rows = list(csv.DictReader((tmp_path / "dawn" / "clips.csv").open()))
+    worse = made["metrics"]["dr25_efficientnet"]
+    assert worse["value"] == pytest.approx(worse["end"] / worse["start"] - 1)
+    assert (worse["n"], worse["short"], worse["overlapping"]) == (len(NAMES), 0, len(NAMES))
+    assert "dr50_efficientnet" not in made["metrics"]  # no clip is that long
     assert [row["clip"] for row in rows] == NAMES
     assert float(rows[0]["blink_per_s"]) == pytest.approx(3 / (32 / 25), rel=1e-6)
 
