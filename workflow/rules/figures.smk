@@ -92,7 +92,8 @@ rule figure2:
         test=P.test,
         videos=[P.videos_report(method) for method in (*BASELINES, "dawn")],
     output:
-        multiext("results/figures/figure2", ".png", ".csv"),
+        picture="results/figures/figure2.png",
+        data="results/figures/figure2.csv",
     log:
         P.run / "logs/figure2.log",
     conda:
@@ -106,7 +107,7 @@ rule figure2:
         "figure 2, methods over time, of run {params.run}"
     shell:
         "python -m eval samples --clips {input.test} --real {params.real} --videos {params.videos} --count 2"
-        " --caption 'Run {params.run}: ' --out {output[0]} 2> >(tee {log} >&2)"
+        " --caption 'Run {params.run}: ' --out {output.picture} 2> >(tee {log} >&2)"
 
 
 rule reenactment:
@@ -114,7 +115,8 @@ rule reenactment:
         test="results/{run}/test.csv",
         videos="results/{run}/generated/reenact.json",
     output:
-        multiext("results/{run}/reenactment", ".json", ".csv"),
+        report="results/{run}/reenactment.json",
+        traces="results/{run}/reenactment.csv",
     log:
         "results/{run}/logs/reenactment.log",
     conda:
@@ -127,7 +129,7 @@ rule reenactment:
         "reenactment of run {wildcards.run}: is the driver followed"
     shell:
         "python -m eval reenactment --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --clips {input.test}"
-        " --videos {params.videos} --out {output[0]} 2> >(tee {log} >&2)"
+        " --videos {params.videos} --out {output.report} 2> >(tee {log} >&2)"
 
 
 rule figure4:
@@ -135,7 +137,8 @@ rule figure4:
         report=P.run / "reenactment.json",
         traces=P.run / "reenactment.csv",
     output:
-        multiext("results/figures/figure4", ".png", ".csv"),
+        picture="results/figures/figure4.png",
+        data="results/figures/figure4.csv",
     log:
         P.run / "logs/figure4.log",
     conda:
@@ -148,7 +151,7 @@ rule figure4:
         "figure 4, reenactment, of run {CONFIG.name}"
     shell:
         "python -m eval reenacted --report {input.report} --real {params.real} --videos {params.videos}"
-        " --out {output[0]} 2> >(tee {log} >&2)"
+        " --out {output.picture} 2> >(tee {log} >&2)"
 
 
 UNTOLD = [row for row in FAMILY.found.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
@@ -162,7 +165,8 @@ rule figure6:
             *(PATHS[row.run].videos_report("dawn") for row in UNTOLD),
         ],
     output:
-        multiext("results/figures/figure6", ".png", ".csv"),
+        picture="results/figures/figure6.png",
+        data="results/figures/figure6.csv",
     log:
         P.run / "logs/figure6.log",
     conda:
@@ -179,4 +183,4 @@ rule figure6:
         "figure 6, with and without PBNet, of run {CONFIG.name}"
     shell:
         "python -m eval traces --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
-        " --out {output[0]} 2> >(tee {log} >&2)"
+        " --out {output.picture} 2> >(tee {log} >&2)"
