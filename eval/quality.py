@@ -101,9 +101,12 @@ def _psnr(path: Path) -> dict[str, Any]:
     }
 
 
-def followed(given: list[Signal], got: list[Signal], level: float) -> dict[str, Any]:
+def followed(
+    given: list[Signal], got: list[Signal], level: float, others: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """The line of one signal; `others` says with whose video each clip is compared for the baseline, else the next."""
     each = [correlation(a, b) for a, b in zip(given, got, strict=True)]
-    shifted = got[1:] + got[:1]
+    shifted = [got[k] for k in others] if others is not None else got[1:] + got[:1]
     return {
         "value": float(np.median(each)),
         "baseline": float(np.median([correlation(a, b) for a, b in zip(given, shifted, strict=True)])),
