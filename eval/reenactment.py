@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.media.files import atomic_path
 from dawn.provenance import read_json, write_json
-from eval.bootstrap import draws
+from eval.bootstrap import draws, interval
 from eval.quality import followed, seen_in
+from eval.sheet import write_rows
 
 REQUIRED = 0.8  # median over clips
 SIGNALS = {"yaw": 0, "pitch": 1, "roll": 2}  # degrees; and blink, the mean of both eyes' aspect ratios
@@ -55,10 +55,7 @@ def measure_reenactment(config: Config, clips: Sequence[str], videos: Path, out:
         for name in told_names()
         for t in range(min(len(c[name]), len(m[name])))
     ]
-    with atomic_path(out.with_suffix(".csv")) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((*row[:4], f"{row[4]:.4f}", f"{row[5]:.4f}") for row in rows)
+    write_rows(out.with_suffix(".csv"), COLUMNS, ((*row[:4], f"{row[4]:.4f}", f"{row[5]:.4f}") for row in rows))
     write_json(out, report)
 
 
@@ -87,8 +84,7 @@ def _interval(each: Sequence[float], config: Config) -> list[float]:
     settings = config.evaluate
     counts = draws(len(each), settings.bootstrap, settings.seed)
     medians = [np.median(np.repeat(each, row)) for row in counts]
-    edge = 50 * (1 - settings.interval)
-    return [float(x) for x in np.percentile(medians, [edge, 100 - edge])]
+    return list(interval(medians, settings.interval))
 
 
 def _traces(pose: NDArray[Any], blink: NDArray[Any]) -> Traces:

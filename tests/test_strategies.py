@@ -126,12 +126,12 @@ def test_a_chunk_starts_from_the_last_picture() -> None:
     nets, given = networks(**SAR), told()
     made = pictures(nets, "ar", given)
     generator = seeded()
-    first = list(nar.frames(nets, **until(given, 4), generator=generator))
+    first = list(COVER["nar"](nets, **until(given, 4), generator=generator))
     assert np.array_equal(first, made[:4])
     source = ar.follow(given["source"], first[-1], given["pose"][3], given["blink"][3])
     assert np.allclose(source.face_box - given["source"].face_box, 64 * np.tile(given["pose"][3, 4:], 2), atol=1e-4)
     rest = {name: value[4:8] for name, value in given.items() if name != "source"}
-    assert np.array_equal(list(nar.frames(nets, source, **rest, generator=generator)), made[4:8])
+    assert np.array_equal(list(COVER["nar"](nets, source, **rest, generator=generator)), made[4:8])
 
 
 @pytest.mark.parametrize("frames", [1, 2, 8, 9, 10, FRAMES])

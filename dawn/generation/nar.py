@@ -99,18 +99,6 @@ def sample_motion(
     return as_motion(nets, denoise(nets, told, generator, progress=progress), pose, blink)
 
 
-def frames(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
-) -> Iterator[NDArray[np.uint8]]:
-    """The strategy (``dawn/generation/strategies.py``): all motion, then the pictures."""
-    yield from decode(nets, source, sample_motion(nets, source, speech, pose, blink, generator))
-
-
 @torch.inference_mode()
 def tell(
     nets: Networks,

@@ -6,13 +6,11 @@ are replaced by their known motion with the noise of that step, so that the new 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dawn.generation.nar import Held, Motion, Source, as_motion, decode, denoise, tell
+from dawn.generation.nar import Held, Motion, Source, as_motion, denoise, tell
 from dawn.generation.networks import Networks
 
 
@@ -35,15 +33,3 @@ def sample_motion(
         segment = denoise(nets, told.frames(slice(start, start + settings.segment)), generator, held=held)
         data = torch.cat((data, segment[:, :, settings.overlap :]), dim=2)
     return as_motion(nets, data, pose, blink)
-
-
-def frames(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
-) -> Iterator[NDArray[np.uint8]]:
-    """The strategy (``dawn/generation/strategies.py``): all motion, then the pictures."""
-    yield from decode(nets, source, sample_motion(nets, source, speech, pose, blink, generator))

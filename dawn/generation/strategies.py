@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dawn.generation import ar, nar, sar, ttr
-from dawn.generation.nar import Source
+from dawn.generation.nar import Motion, Source, decode
 from dawn.generation.networks import Networks
 
 
@@ -32,7 +32,30 @@ class Strategy(Protocol):
     ) -> Iterator[NDArray[np.uint8]]: ...
 
 
-COVER: dict[str, Strategy] = {"nar": nar.frames, "sar": sar.frames, "ttr": ttr.frames, "ar": ar.frames}
+class _MotionFirst:
+    """The strategy of a `sample_motion`: all motion, then the pictures."""
+
+    def __init__(self, sample_motion: Callable[..., Motion]) -> None:
+        self._sample_motion = sample_motion
+
+    def __call__(
+        self,
+        nets: Networks,
+        source: Source,
+        speech: NDArray[np.float32],
+        pose: NDArray[np.float32],
+        blink: NDArray[np.float32],
+        generator: torch.Generator,
+    ) -> Iterator[NDArray[np.uint8]]:
+        yield from decode(nets, source, self._sample_motion(nets, source, speech, pose, blink, generator))
+
+
+COVER: dict[str, Strategy] = {
+    "nar": _MotionFirst(nar.sample_motion),
+    "sar": _MotionFirst(sar.sample_motion),
+    "ttr": _MotionFirst(ttr.sample_motion),
+    "ar": ar.frames,
+}
 
 
 class Timed:

@@ -6,13 +6,11 @@ that are shown without noise, and go on beyond the last one where the video does
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dawn.generation.nar import Held, Motion, Source, as_motion, decode, denoise, tell
+from dawn.generation.nar import Held, Motion, Source, as_motion, denoise, tell
 from dawn.generation.networks import Networks
 
 
@@ -40,15 +38,3 @@ def sample_motion(
         held = Held(every, keys[:, :, first : first + count], noisy=False)
         parts.append(denoise(dense, stretch, generator, held=held)[:, :, 1:])
     return as_motion(nets, torch.cat(parts, dim=2), pose, blink)
-
-
-def frames(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
-) -> Iterator[NDArray[np.uint8]]:
-    """The strategy (``dawn/generation/strategies.py``): all motion, then the pictures."""
-    yield from decode(nets, source, sample_motion(nets, source, speech, pose, blink, generator))
