@@ -11,7 +11,7 @@ TTR = ("ttr_sparse", "ttr_dense")  # what the strategy of that name needs beside
 STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR)
 METHODS = ("dawn", "still", "other_speech", "commanded")  # DAWN and its controls
 STRATEGIES = ("sar", "ttr", "ar")  # time covered in other ways (paper 4.3)
-ASKED = (*STRATEGIES, "reenact")  # made and measured where asked for
+ASKED = (*STRATEGIES, "reenact", "styled")  # made and measured where asked for
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,18 @@ def _parser() -> argparse.ArgumentParser:
     reenacted.add_argument("--out", type=Path, required=True, metavar="PICTURE.png", help="and .csv beside it")
     reenacted.set_defaults(run_command=_reenacted)
 
+    styles = commands.add_parser("styles", help="picture of portraits in other styles that talk (Figure 3)")
+    styles.add_argument("--clips", type=Path, required=True, help=clips_help)
+    styles.add_argument("--videos", type=Path, required=True, help="folder of the videos 'styled'")
+    styles.add_argument("--plain", type=Path, required=True, help="folder of the videos 'dawn'")
+    styles.add_argument("--out", type=Path, required=True, metavar="PICTURE.png", help="and .csv beside it")
+    styles.set_defaults(run_command=_styles)
+
+    cost = commands.add_parser("time-cost", help="picture of what each strategy costs (Figure 5)")
+    cost.add_argument("--timing", type=Path, required=True, help="what 'dawn time-strategies' wrote")
+    cost.add_argument("--out", type=Path, required=True, metavar="PICTURE.png", help="and .csv beside it")
+    cost.set_defaults(run_command=_time_cost)
+
     traces = commands.add_parser("traces", help="pose and blink over time with the speech (Figure 6)")
     _config(traces)
     traces.add_argument("--clips", type=Path, required=True, help=clips_help)
@@ -266,6 +278,20 @@ def _reenacted(options: argparse.Namespace) -> None:
 
     traces = options.report.with_suffix(".csv")
     reenacted(read_json(options.report), traces, options.real, options.videos, options.out)
+
+
+def _styles(options: argparse.Namespace) -> None:
+    from eval.clips import read_names
+    from eval.figures import styles
+
+    styles(read_names(options.clips), options.videos, options.plain, options.out)
+
+
+def _time_cost(options: argparse.Namespace) -> None:
+    from dawn.provenance import read_json
+    from eval.timecost import time_cost
+
+    time_cost(read_json(options.timing), options.out)
 
 
 def _traces(options: argparse.Namespace) -> None:

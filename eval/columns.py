@@ -81,6 +81,7 @@ METHODS = {
     "other_speech": "DAWN, other speech",
     "commanded": "DAWN, true pose and blink",
     "reenact": "DAWN, reenacting",
+    "styled": "DAWN, restyled portraits",
     "dawn": "DAWN",
     "sar": "Semi-autoregressive (SAR)",
     "ttr": "Two temporal resolutions (TTR)",

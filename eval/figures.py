@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from dawn.errors import InputError
+from dawn.media.image import read_image
 from dawn.media.video import load_frames
+from dawn.provenance import read_json
 from eval.clips import video_path
 from eval.columns import METHODS
 from eval.judges import FPS
@@ -64,6 +66,45 @@ def samples(
     sheet.text(0.1, sheet.height - _FOOT / 2, f"{caption}{len(chosen)} of {len(names)} test clips.", align="left")
     sheet.save(out)
     write_rows(out.with_suffix(".csv"), ("clip", "method", "frame", "seconds"), shown)
+
+
+def styles(names: Sequence[str], videos: Path, plain: Path, out: Path, *, moments: int = 8) -> None:
+    """Draw what other styles of portrait become (paper Figure 3): a test clip as it is, then the first of each style.
+
+    `plain` and `videos` are the folders of the methods dawn and styled. Beside the picture, as CSV, what is shown.
+    """
+    told = {name: read_json(video_path(videos, name).with_suffix(".json")) for name in names}
+    first: dict[str, str] = {}
+    for name, about in told.items():
+        first.setdefault(about["style"], name)
+    lead = names[0]
+    frames = load_frames(video_path(plain, lead))
+    rows = [("as it is", lead, frames[0], frames)] + [
+        (style, name, read_image(videos / f"{name}.png"), load_frames(video_path(videos, name)))
+        for style, name in first.items()
+    ]
+    sheet = Sheet(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(rows) * SIDE + 2 * _FOOT)
+    sheet.text(_LEFT + SIDE / 2, _TOP - 0.07, "source", size=6)
+    shown: list[tuple[object, ...]] = []
+    for i, (style, name, source, made) in enumerate(rows):
+        top = _TOP + i * SIDE
+        when = np.linspace(0, len(made) - 1, moments + 1).round().astype(int)[1:]
+        sheet.text(_LEFT - 0.07, top + SIDE / 2, style.capitalize(), align="right")
+        sheet.picture(_LEFT, top, source)
+        for j, t in enumerate(when):
+            sheet.picture(_LEFT + _GAP + (j + 1) * SIDE, top, made[t])
+            shown.append((name, style, int(t), f"{t / FPS:.2f}"))
+            if i == 0:
+                sheet.text(_LEFT + _GAP + (j + 1.5) * SIDE, top - 0.07, f"{t / FPS:.2f} s", size=6)
+    side = len(frames[0])
+    sheet.text(
+        0.1,
+        sheet.height - _FOOT,
+        f"DAWN at {side} x {side} pixels, one test person a row, driven by their own speech. Styles are filters.",
+        align="left",
+    )
+    sheet.save(out)
+    write_rows(out.with_suffix(".csv"), ("clip", "style", "frame", "seconds"), shown)
 
 
 def reenacted(

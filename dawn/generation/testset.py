@@ -5,6 +5,7 @@ dawn           speech of the clip, pose and blink from PBNet
 other_speech   the same, driven by the speech of another person's clip; the clip's own sound is muxed
 commanded      speech, pose and blink of the clip: what the networks follow when told exactly
 reenact        speech, sound, pose and blink of another person's clip, as ``dawn generate --pose-from`` takes them
+styled         as dawn, from the source as a painting, a sketch or a cartoon, which lies beside the video as a picture
 still          the source frame, held
 sar, ttr, ar   as dawn, with time covered in another way (docs/strategies.md)
 =============  =====================================================================================================
@@ -18,11 +19,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
@@ -34,6 +37,7 @@ from dawn.generation.longer import back_and_forth, sound_of, speech_of, spoken
 from dawn.generation.nar import Source, sample_pose_blink
 from dawn.generation.networks import Networks
 from dawn.generation.strategies import COVER, Timed
+from dawn.generation.styles import STYLES, style_of
 from dawn.generation.talk import carried, write_talk
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.video import iter_frames
@@ -83,7 +87,8 @@ def make_videos(config: Config, paths: Paths, method: str) -> None:
                 speech = _repeated_speech(driver, frames, paths)
             else:
                 speech = speech_of(speakers, frames, paths)
-            _generate(nets, clip, driver, speech, sound, method, paths, out)
+            style = style_of(index) if method == "styled" else None
+            _generate(nets, clip, driver, speech, sound, method, style, paths, out)
         files[clip.clip] = sha256_file(out)
     write_json(paths.videos_report(method), {"files": files, "digest": digest(files)})
 
@@ -101,12 +106,17 @@ def _generate(
     speech: NDArray[np.float32],
     sound: NDArray[np.float32],
     method: str,
+    style: str | None,
     paths: Paths,
     out: Path,
 ) -> None:
     config = nets.config
     features = Features.load(paths.features / f"{clip.clip}.safetensors")
     source = source_of(clip, features, paths)
+    if style is not None:
+        source = replace(source, image=STYLES[style](source.image))
+        with atomic_path(out.with_suffix(".png")) as aside:
+            Image.fromarray(source.image).save(aside)
     # Its own generator: a clip's video does not depend on which others are made.
     seed = step_seed(config.seed, f"generate/{clip.clip}", 0)
     generator = torch.Generator().manual_seed(seed)
@@ -131,6 +141,7 @@ def _generate(
             "clip": clip.clip,
             "driver": driver.clip,
             "method": method,
+            "style": style,
             "strategy": {"name": strategy} | config.generate.model_dump(include={strategy}).get(strategy, {}),
             "weights": nets.hashes,
             "seed": seed,

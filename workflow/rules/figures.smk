@@ -1,7 +1,7 @@
 """Pictures and the page.
 
 Needs the videos of generate.smk, the table of tables.smk and the lip-sync judge of metrics.smk. Gives
-results/figures/samples.png; figure2.png, figure4.png and figure6.png with their data as CSV; results/<run>/reenactment.json and
+results/figures/samples.png; figure2.png to figure6.png with their data as CSV; results/<run>/reenactment.json and
 .csv; results/figures/sensitivity.png with results/<run>/sensitivity.csv (how each metric answers to damage of known strength);
 and results/index.html, which plays the videos of the run that was asked for last.
 """
@@ -152,6 +152,55 @@ rule figure4:
     shell:
         "python -m eval reenacted --report {input.report} --real {params.real} --videos {params.videos}"
         " --out {output.picture} 2> >(tee {log} >&2)"
+
+
+# The run of the largest pictures (Table 7).
+LARGEST = max(
+    (row.run for row in FAMILY.found.get("table7", [])),
+    key=lambda run: RUNS.configs[run].corpus.resolution,
+    default=CONFIG.name,
+)
+
+
+rule figure3:
+    input:
+        test=PATHS[LARGEST].test,
+        videos=[PATHS[LARGEST].videos_report(method) for method in ("styled", "dawn")],
+    output:
+        picture="results/figures/figure3.png",
+        data="results/figures/figure3.csv",
+    log:
+        P.run / "logs/figure3.log",
+    conda:
+        "../../environment.yml"
+    params:
+        run=LARGEST,
+        code=code_digest("eval/figures.py", "eval/sheet.py"),
+        videos=PATHS[LARGEST].videos("styled"),
+        plain=PATHS[LARGEST].videos("dawn"),
+    message:
+        "figure 3, portraits in other styles, of run {params.run}"
+    shell:
+        "python -m eval styles --clips {input.test} --videos {params.videos} --plain {params.plain}"
+        " --out {output.picture} 2> >(tee {log} >&2)"
+
+
+rule figure5:
+    input:
+        timing=P.run / "timing.json",
+    output:
+        picture="results/figures/figure5.png",
+        data="results/figures/figure5.csv",
+    log:
+        P.run / "logs/figure5.log",
+    conda:
+        "../../environment.yml"
+    params:
+        code=code_digest("eval/timecost.py", "eval/sheet.py", "eval/columns.py"),
+    message:
+        "figure 5, what time costs, of run {CONFIG.name}"
+    shell:
+        "python -m eval time-cost --timing {input.timing} --out {output.picture} 2> >(tee {log} >&2)"
 
 
 UNTOLD = [row for row in FAMILY.found.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
