@@ -36,6 +36,9 @@ class PbnetLoss(Section):
 
     reconstruction: Weight = Field(1.0, description="lambda_rec (paper A.2)")
     gan: Weight = Field(0.6, description="lambda_GAN (paper A.2; published 1)")
+    gan_prior: Weight = Field(
+        0, description="the same on motion decoded from noise, as generation makes it (our own; paper: 0)"
+    )
     kl: Weight = Field(0.01, description="lambda_KL at the end (paper A.2; published 0.004)")
     kl_start: Fraction = Field(
         0.25, description="share of training before lambda_KL starts to rise (paper A.2: 400 of 1600 epochs)"

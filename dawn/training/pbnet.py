@@ -56,7 +56,7 @@ class PbnetTask:
         self.networks: dict[str, nn.Module] = {**self.generators, **self.judges}
         self.frozen: dict[str, nn.Module] = {}
         self.groups: tuple[tuple[str, ...], ...] = (tuple(self.generators), tuple(self.judges))
-        self._made: dict[tuple[str, range], tuple[Tensor, Tensor]] = {}
+        self._made: dict[tuple[str, range], tuple[Tensor, list[Tensor]]] = {}
 
     def loss(self, share: Share, group: int) -> dict[str, Tensor]:
         return self._judge_loss(share) if group else self._generator_loss(share)
@@ -70,28 +70,37 @@ class PbnetTask:
             x = motion[..., PARTS[name]]
             reference = x[:, 0]
             mu, logvar = net.encode(x, speech, mask)
-            drawn = [latent_noise(len(mu), self.config.pbnet.model, generator) for generator in generators]
-            noise = torch.stack(drawn, dim=1).to(share.device)
-            output = net.decode(mu + (0.5 * logvar).exp() * noise, speech, reference, mask)
+            code = mu + (0.5 * logvar).exp() * self._noise(len(mu), generators, share)
+            output = net.decode(code, speech, reference, mask)
             error = (output - (x - reference[:, None])) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
-            fake = (output + reference[:, None]) * mask[..., None]
-            self._made[name, share.samples] = (x, fake.detach())
-            verdict = self.judges[f"judge_{name}"](fake)
             parts[f"{name}/reconstruction"] = weights.reconstruction * _mean(error, mask[..., None])
             parts[f"{name}/kl"] = self.kl_weight(share.step) * _mean(kl.transpose(0, 1), mask[..., None])
-            parts[f"{name}/gan"] = weights.gan * F.binary_cross_entropy_with_logits(verdict, torch.ones_like(verdict))
+            judged = [("gan", weights.gan, output)]
+            if weights.gan_prior:
+                drawn = net.decode(self._noise(len(mu), generators, share), speech, reference, mask)
+                judged.append(("gan_prior", weights.gan_prior, drawn))
+            fakes = [(made + reference[:, None]) * mask[..., None] for _, _, made in judged]
+            for (loss, weight, _), fake in zip(judged, fakes, strict=True):
+                verdict = self.judges[f"judge_{name}"](fake)
+                parts[f"{name}/{loss}"] = weight * F.binary_cross_entropy_with_logits(verdict, torch.ones_like(verdict))
+            self._made[name, share.samples] = (x, [fake.detach() for fake in fakes])
         return parts
+
+    def _noise(self, frames: int, generators: list[torch.Generator], share: Share) -> Tensor:
+        """Latent noise (frames, b, audio_latent), each sequence's from its own generator."""
+        drawn = [latent_noise(frames, self.config.pbnet.model, generator) for generator in generators]
+        return torch.stack(drawn, dim=1).to(share.device)
 
     def _judge_loss(self, share: Share) -> dict[str, Tensor]:
         parts = {}
         for name in self.generators:
-            true, fake = self._made.pop((name, share.samples))
+            true, fakes = self._made.pop((name, share.samples))
             judge = self.judges[f"judge_{name}"]
-            real, made = judge(true), judge(fake)
+            real, made = judge(true), [judge(fake) for fake in fakes]
+            false = [F.binary_cross_entropy_with_logits(one, torch.zeros_like(one)) for one in made]
             parts[f"{name}/judge"] = 0.5 * (
-                F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
-                + F.binary_cross_entropy_with_logits(made, torch.zeros_like(made))
+                F.binary_cross_entropy_with_logits(real, torch.ones_like(real)) + torch.stack(false).mean()
             )
         return parts
 
