@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dawn.bench import training as bench_training
 from dawn.bench.plain import PlainUNet3D, decode_plainly
 from dawn.config import Config, Diffusion, UnetModel, parse
 from dawn.devices import check_compiler, pick
@@ -346,3 +347,12 @@ def test_the_benchmark_measures_both_paths(tmp_path: Path) -> None:
     assert (table.engine_seconds > 0).all() and (table.engine_peak_mib > 100).all()
     assert table.largest_difference[0] < ROUNDING and table.plain_seconds.isna()[1]
     assert (tmp_path / "pass.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_both_training_steps_of_the_benchmark_have_one_loss() -> None:
+    losses = [
+        float(bench_training.loss(bench_training.task_of(path, "config/smoke.yaml", everywhere=True), 0).detach())
+        for path in ("engine", "plain")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=ROUNDING)
+    assert bench_training.step("engine", "config/smoke.yaml", 1, everywhere=False) > 0

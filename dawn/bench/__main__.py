@@ -25,10 +25,11 @@ from dawn.commands import run_command
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 
-PARTS = ("pass", "where", "decode", "options", "video", "extractors")
+PARTS = ("pass", "where", "decode", "options", "video", "training", "extractors")
 FRAMES = (40, 80, 160, 200, 400, 800, 1500)
 STEPS = 20  # published
 FEW = 10  # steps of DPM-Solver++ in the fast video
+TRAINED = 6  # training steps that are timed
 BATCHES = (1, 2, 4, 8, 16, 64)
 
 
@@ -48,6 +49,9 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=2, help="turns of each measurement (default: %(default)s)")
     parser.add_argument("--people", type=int, default=16, help="drawn clips for extractors (default: %(default)s)")
     parser.add_argument("--side", type=int, default=128, help="their side, pixels (default: %(default)s)")
+    parser.add_argument(
+        "--demo", type=Path, default=Path("config/demo.yaml"), help="for training (default: %(default)s)"
+    )
     parser.add_argument("--clips", type=Path, help="folder of real videos for extractors")
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
     parser.set_defaults(run_command=_bench)
@@ -61,6 +65,7 @@ def _bench(options: argparse.Namespace) -> None:
         "decode": _decode,
         "options": _options,
         "video": _video,
+        "training": _training,
         "extractors": _extractors,
     }
     for name in PARTS:
@@ -187,6 +192,21 @@ def _video(options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _training(options: argparse.Namespace) -> pd.DataFrame:
+    """A training step of the demo's A2V, before and after: one thread, as the demo trains each of two processes."""
+    rows = []
+    for name, everywhere in (
+        ("the demo's, regions found anew", False),
+        ("attention everywhere, all of it plain", True),
+    ):
+        task = {"task": "train", "demo": str(options.demo), "steps": TRAINED, "everywhere": everywhere, "threads": 1}
+        found, _ = _best(options, {path: task | {"path": path} for path in ("plain", "engine")})
+        row: dict[str, Any] = {"before": name}
+        row |= {f"{path}_{key}": value for path in found for key, value in found[path].items()}
+        rows.append(row | {"speed": row["plain_seconds"] / row["engine_seconds"]})
+    return pd.DataFrame(rows)
+
+
 def _extractors(options: argparse.Namespace) -> pd.DataFrame:
     """The tools for landmarks and pose: degrees of error, blinks found, milliseconds a frame."""
     return compare(options.people, 5.0, options.side, options.clips)
@@ -214,8 +234,8 @@ def _child(options: argparse.Namespace, task: dict[str, Any]) -> dict[str, Any]:
     print(
         f"measuring {' '.join(str(value) for key, value in task.items() if key != 'out')}", file=sys.stderr, flush=True
     )
-    environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
-    command = [sys.executable, "-m", "dawn.bench.work", json.dumps(task | {"threads": options.threads})]
+    environment = os.environ | {"OMP_NUM_THREADS": str(task.get("threads", options.threads))}
+    command = [sys.executable, "-m", "dawn.bench.work", json.dumps({"threads": options.threads} | task)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"signal {-done.returncode}, as when memory runs out"])[-1]

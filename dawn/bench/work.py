@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from dawn.bench.plain import PlainUNet3D, decode_plainly
+from dawn.bench.training import step
 from dawn.config import Diffusion, Generate, LfgModel, UnetModel
 from dawn.models.diffusion import GaussianDiffusion, from_data
 from dawn.models.lfg import LatentFlowGenerator
@@ -148,12 +149,19 @@ def solver(frames: int, steps: list[int]) -> dict[str, list[float]]:
     return {kind: [_error(sample(n, kind), want) for n in steps] for kind in ("ddim", "dpm++")}
 
 
+def train(path: Path, demo: str, steps: int, everywhere: bool) -> dict[str, float]:
+    """A training step; see :func:`dawn.bench.training.step`."""
+    with torch.inference_mode(False):
+        return {"seconds": step(path, demo, steps, everywhere), "peak_mib": _peak()}
+
+
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "pass": denoise,
     "decode": decode,
     "video": video,
     "where": where,
     "solver": solver,
+    "train": train,
 }
 
 
