@@ -20,6 +20,7 @@ from eval.backbones.i3d import MIN_FRAMES
 from eval.frechet import frechet
 
 WINDOWS = (16, 32)
+Side = Literal["real", "fake"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Protocol:
     stride: int
     ddof: int
 
-    def starts(self, frames: int, side: Literal["real", "fake"], rng: np.random.Generator) -> list[int]:
+    def starts(self, frames: int, side: Side, rng: np.random.Generator) -> list[int]:
         """First frames of the windows of a clip of `frames`, none where it is too short."""
         last = frames - self.window
         if last < 0:
@@ -46,6 +47,10 @@ class Protocol:
         if self.windows == "all":
             return list(range(0, last + 1, self.stride))
         return [int(rng.integers(last + 1))] if self.windows == "random" and side == "real" else [0]
+
+    def part(self, side: Side) -> str:
+        """The part of a video (:mod:`eval.parts`) that holds these windows' features."""
+        return f"{self.card}:{self.name}" + (f"-{side}" if self.windows == "random" else "")
 
     def distance(self, real: ArrayLike, fake: ArrayLike) -> float:
         """(N, 400) and (M, 400) features, N and M >= 2 -> FVD. Raises InputError on shapes."""
@@ -61,6 +66,14 @@ PROTOCOLS = {
         Protocol(f"common-metrics{window}", "i3d-common-metrics", window, "first", window, 1),
     )
 }
+
+
+def protocol_of(shown: str) -> tuple[Protocol, Side]:
+    """The protocol and the side that :meth:`Protocol.part` names after its colon."""
+    for side in ("real", "fake"):
+        if shown.endswith(f"-{side}"):
+            return PROTOCOLS[shown.removesuffix(f"-{side}")], side
+    return PROTOCOLS[shown], "fake"
 
 
 def window_features(

@@ -18,9 +18,8 @@ from tqdm import tqdm
 from dawn.config import METRICS, Config
 from dawn.media.files import atomic_path, sha256_file
 from dawn.provenance import code_digest, commit, digest, write_json
-from eval import bas, bootstrap, fd_efficientnet, lse
+from eval import bas, bootstrap, fd_efficientnet, lse, pooling
 from eval.blink import blink_rate
-from eval.bootstrap import Estimate
 from eval.cache import Cache
 from eval.clips import video_path
 from eval.columns import BY_KEY
@@ -132,29 +131,18 @@ def _pooled(
     for key in (*METRICS, "bas_null"):
         if key in ("fvd16", "fvd32", "fd_efficientnet"):
             array = "frames" if key == "fd_efficientnet" else key
-            real = [one.arrays[array] for one in true]
-            fake = [one.arrays[array] for one in made]
-            enough = min(sum(map(len, real)), sum(map(len, fake))) >= 2
-            if method == TRUE or not enough:
-                continue  # clips shorter than a window have no such distance
-            estimate = bootstrap.distance(real, fake, counts, coverage, label=key)
-            samples: dict[str, float] = {"samples": sum(map(len, fake))}
+            real, fake = ([one.arrays[array] for one in side] for side in (true, made))
+            found = None if method == TRUE else pooling.distance(real, fake, counts, coverage, label=key)
         elif key in DEGRADATION:
-            if method == TRUE:
-                continue
-            estimate, samples = _degraded(config, DEGRADATION[key], true, made)
+            found = None if method == TRUE else _degraded(config, DEGRADATION[key], true, made)
         else:
-            estimate = bootstrap.mean([row[key] for row in rows], counts, coverage)
-            samples = {}
-        if estimate.n:
-            backbone = BY_KEY["bas" if key == "bas_null" else key].backbone
-            pooled[key] = _entry(estimate) | samples | {"backbone": backbone}
+            found = pooling.mean([row[key] for row in rows], counts, coverage)
+        if found is not None:
+            pooled[key] = found | {"backbone": BY_KEY["bas" if key == "bas_null" else key].backbone}
     return pooled
 
 
-def _degraded(
-    config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]
-) -> tuple[Estimate, dict[str, float]]:
+def _degraded(config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]) -> pooling.Entry | None:
     """Degradation rate over the first and last `length` frames, of every fifth of which there are features."""
     real, fake = ([one.arrays["frames"] for one in side] for side in (true, made))
     longer = any(len(b) > len(a) for a, b in zip(real, fake, strict=True))
@@ -167,13 +155,7 @@ def _degraded(
         seed=config.evaluate.seed,
         coverage=config.evaluate.interval,
     )
-    about = {"start": found.start, "end": found.end, "short": found.short, "overlapping": found.overlapping}
-    return Estimate(found.value, found.low, found.high, found.clips), about
-
-
-def _entry(estimate: Estimate) -> dict[str, float | int | None]:
-    numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {key: value if math.isfinite(value) else None for key, value in numbers.items()} | {"n": estimate.n}
+    return pooling.worsening(found)
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:

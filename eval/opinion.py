@@ -6,10 +6,8 @@ too narrow. Raters and videos are therefore both resampled, each with all its sc
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dawn.commands import run_command
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from eval import bootstrap
@@ -109,17 +106,6 @@ def write_opinions(path: Path, found: Sequence[Opinion]) -> None:
             writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(one).items()})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m eval.opinion RATINGS.csv --out OPINIONS.csv``; 0 on success, 2 for ratings that cannot be used."""
-    parser = argparse.ArgumentParser(prog="eval.opinion", description="Mean opinion scores of a user study.")
-    parser.add_argument("ratings", type=Path, metavar="RATINGS.csv", help=f"columns {', '.join(_COLUMNS)}")
-    parser.add_argument("--out", type=Path, required=True, metavar="OPINIONS.csv")
-    parser.set_defaults(
-        run_command=lambda options: write_opinions(options.out, opinions(read_ratings(options.ratings)))
-    )
-    return run_command("eval.opinion", parser, arguments)
-
-
 def _rating(row: dict[str, str | None], where: str) -> Rating:
     cells = {column: (row[column] or "").strip() for column in _COLUMNS}
     empty = [column for column, cell in cells.items() if not cell]
@@ -132,7 +118,3 @@ def _rating(row: dict[str, str | None], where: str) -> Rating:
     if not LOWEST <= score <= HIGHEST:
         raise InputError(f"{where}: score {row['score']!r} is no number from {LOWEST:g} to {HIGHEST:g}")
     return Rating(**cells, score=score)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,9 +116,9 @@ def build(name: str, choices: Choices) -> Part:
     if network.takes is Takes.SYNC:
         return _sync(name, network, about, shown)
     if network.takes is Takes.CLIPS:
-        window = int(shown.removeprefix("windows"))
-        about |= {"window": window, "stride": window}
-        return Part(name, about, lambda: _windows(load(network.name), window))
+        protocol, of = fvd.protocol_of(shown)
+        about |= {"window": protocol.window, "windows": protocol.windows, "stride": protocol.stride, "side": of}
+        return Part(name, about, lambda: _windows(load(network.name), protocol, of))
     every = {"frames": 1, "fifth": fd_efficientnet.EVERY, "faces": csim.EVERY}[shown]
     about |= {"every": every}
     if network.takes is Takes.FACES:
@@ -160,8 +161,13 @@ def _faces(net: Callable[..., NDArray[np.float32]], every: int, batch: int) -> R
     return run
 
 
-def _windows(net: Callable[[torch.Tensor], torch.Tensor], window: int) -> Run:
-    return lambda film, _: {"rows": fvd.window_features(film.frames, net, window)}
+def _windows(net: Callable[[torch.Tensor], torch.Tensor], protocol: fvd.Protocol, side: fvd.Side) -> Run:
+    def run(film: Footage, _: Seen) -> Arrays:
+        rng = np.random.default_rng(zlib.crc32(film.frames[0].tobytes()))  # a video's own, always the same
+        starts = protocol.starts(len(film.frames), side, rng)
+        return {"rows": fvd.features_at(film.frames, net, starts, protocol.window)}
+
+    return run
 
 
 def _sync(name: str, network: Card, about: dict[str, Any], shown: str) -> Part:

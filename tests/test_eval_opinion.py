@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dawn.errors import InputError
-from eval.opinion import Rating, main, opinions, read_ratings
+from eval.opinion import Rating, opinions, read_ratings
+from eval.suite.command import main
 
 
 def _study(raters: int, videos: int, seed: int, mean: float = 3.0) -> list[Rating]:
@@ -46,7 +47,7 @@ def test_methods_and_questions_are_apart_and_missing_scores_are_left_out() -> No
 def test_the_command_writes_a_row_for_each(tmp_path: Path) -> None:
     lines = "rater,video,method,question,score\na,v,dawn,lips,4\nb,w,dawn,lips,2\na,v,gt,lips,5\n"
     (tmp_path / "ratings.csv").write_text(lines)
-    assert main([str(tmp_path / "ratings.csv"), "--out", str(tmp_path / "mos.csv")]) == 0
+    assert main(["opinion", str(tmp_path / "ratings.csv"), "--out", str(tmp_path / "mos.csv")]) == 0
     with open(tmp_path / "mos.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["method"], row["mean"], row["low"]) for row in rows] == [("dawn", "3.0", "2.0"), ("gt", "5.0", "")]
@@ -68,5 +69,5 @@ def test_bad_ratings_are_refused(tmp_path: Path, text: str, message: str) -> Non
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_ratings(path)
-    assert main([str(path), "--out", str(tmp_path / "mos.csv")]) == 2
+    assert main(["opinion", str(path), "--out", str(tmp_path / "mos.csv")]) == 2
     assert not (tmp_path / "mos.csv").exists()

@@ -1,0 +1,101 @@
+"""From clips to one number: its value, its interval over clips, how many there were, and what to beware of.
+
+Used for the tables of a run and for any two folders of videos alike, so that a number is computed in one way only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eval import bootstrap
+from eval.bias import expected_bias
+from eval.bootstrap import Estimate
+from eval.degradation import Degradation
+from eval.kid import kid
+
+Entry = dict[str, Any]
+Rows = Sequence[NDArray[Any]]  # of each clip (n_i, D), n_i may be 0
+MANY = 50  # resamples where a single distance takes seconds: more samples than dimensions
+
+
+def entry(estimate: Estimate) -> Entry:
+    """value, low, high (None where unknown), and n, the clips behind them."""
+    return _finite({"value": estimate.value, "low": estimate.low, "high": estimate.high}) | {"n": estimate.n}
+
+
+def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Entry | None:
+    """The entry of one value a clip, NaN for none; None when no clip has one."""
+    estimate = bootstrap.mean(values, counts, coverage)
+    return entry(estimate) if estimate.n else None
+
+
+def distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float, label: str) -> Entry | None:
+    """The entry of a Fréchet distance, with `samples` of both sides, `resamples`, the `bias` expected from few samples,
+    and a `warning`, empty where there is none. None when a side has fewer than two rows.
+    """
+    if not enough(real, fake):
+        return None
+    size = next(rows.shape[1] for rows in fake if len(rows))
+    samples = {"samples_real": sum(map(len, real)), "samples": sum(map(len, fake))}
+    if min(samples.values()) > size:
+        counts = counts[:MANY]
+    made = entry(bootstrap.distance(real, fake, counts, coverage, label=label)) | samples
+    if not any(len(a) and len(b) for a, b in zip(real, fake, strict=True)):
+        return made | {"resamples": len(counts), "bias": None, "warning": "no pairs of videos, so no bias is known"}
+    biased = expected_bias(real, fake)
+    return made | {"resamples": len(counts)} | _finite({"bias": biased.bias}) | {"warning": biased.warning}
+
+
+def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float) -> Entry | None:
+    """The entry of the unbiased KID of all rows; None as :func:`distance`. Clips are resampled with all their rows."""
+    if not enough(real, fake):
+        return None
+    (aa, own_a, n), (bb, own_b, m), (ab, _, _) = _kernels(real, real), _kernels(fake, fake), _kernels(real, fake)
+
+    def value(w: NDArray[Any]) -> float:
+        # A clip drawn twice meets itself; pairs of a row with itself stay out, as in the whole.
+        rows_a, rows_b, twice = w @ n, w @ m, w * w
+        left = (w @ aa @ w - twice @ own_a) / (rows_a**2 - twice @ n)
+        right = (w @ bb @ w - twice @ own_b) / (rows_b**2 - twice @ m)
+        return float(left + right - 2 * (w @ ab @ w) / (rows_a * rows_b))
+
+    used = [w for w in counts.astype(np.float64) if (w * w) @ n < (w @ n) ** 2 and (w * w) @ m < (w @ m) ** 2]
+    low, high = bootstrap.interval([value(w) for w in used], coverage)
+    whole = kid(*(np.concatenate([rows for rows in side if len(rows)]) for side in (real, fake)))
+    samples = {"samples_real": sum(map(len, real)), "samples": sum(map(len, fake))}
+    return entry(Estimate(whole, low, high, len(fake))) | samples
+
+
+def worsening(rated: Degradation) -> Entry | None:
+    """The entry of a degradation rate; None when no clip is long enough, or only the beginning is perfect."""
+    if not rated.clips or not math.isfinite(rated.value):
+        return None
+    made = entry(Estimate(rated.value, rated.low, rated.high, rated.clips))
+    about = {"start": rated.start, "end": rated.end, "reference": rated.reference}
+    return made | about | {"short": rated.short, "overlapping": rated.overlapping}
+
+
+def enough(real: Rows, fake: Rows) -> bool:
+    """Whether both sides have the two rows that a distance needs."""
+    return min(sum(map(len, real)), sum(map(len, fake))) >= 2
+
+
+def _kernels(first: Rows, second: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """KID's kernel summed over the pairs of rows of each two clips; over each row with itself; rows of each clip."""
+    width = next(rows.shape[1] for rows in second if len(rows))
+    sums = np.zeros((len(first), len(second)))
+    for i, a in enumerate(first):
+        for j, b in enumerate(second):
+            if len(a) and len(b):
+                sums[i, j] = ((a.astype(np.float64) @ b.astype(np.float64).T / width + 1) ** 3).sum()
+    own = [float((((a.astype(np.float64) ** 2).sum(axis=1) / width + 1) ** 3).sum()) if len(a) else 0.0 for a in first]
+    return sums, np.asarray(own), np.asarray([len(a) for a in first], np.float64)
+
+
+def _finite(numbers: Mapping[str, float]) -> Entry:
+    return {key: value if math.isfinite(value) else None for key, value in numbers.items()}

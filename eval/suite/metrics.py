@@ -1,0 +1,309 @@
+"""The metrics of the suite by name: the parts of a video that each needs, and the number that it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.errors import InputError
+from eval import bas, blink, csim, fd_efficientnet, fid, fvd, lse, pooling
+from eval.backbones import dlib_face, efficientnet, syncnet
+from eval.cache import Arrays
+from eval.degradation import LENGTHS, degradation
+from eval.footage import FPS
+
+NO_PARTNER = "no video of that name on the other side"
+UNREADABLE = "cannot be read"
+NO_SOUND = "no sound"
+NO_FACE = "no face in any frame"
+SHORT = "too short"
+
+Video = Mapping[str, Arrays] | None  # parts by name; None: not there, or unreadable
+Side = Literal["real", "fake"]
+
+
+@dataclass(frozen=True)
+class Videos:
+    """All videos of both sides, one a name, None for none, and how clips are resampled."""
+
+    real: Sequence[Video]
+    fake: Sequence[Video]
+    counts: NDArray[np.int64]
+    coverage: float
+    seed: int
+
+    def rows(self, side: Side, part: str, array: str = "rows") -> list[NDArray[Any]]:
+        """An array of each video, without rows where there is no video."""
+        videos = self.real if side == "real" else self.fake
+        width = next((video[part][array].shape[1:] for video in videos if video is not None), (0,))
+        return [np.empty((0, *width), np.float32) if video is None else video[part][array] for video in videos]
+
+
+@dataclass
+class Found:
+    """A number with what belongs to it; one value a clip where it is a mean, and why a clip has none."""
+
+    entry: pooling.Entry | None
+    clips: list[float] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)  # empty text: the clip counts
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`about` is the protocol in words. `better`: up, down, zero, or near (nearest to the true videos)."""
+
+    name: str
+    title: str
+    better: str
+    about: str
+    real: tuple[str, ...]  # parts of the true videos
+    fake: tuple[str, ...]
+    run: Callable[[Videos], Found]
+    frechet: bool = False  # the distance of all rows of the one part against all of the other
+
+
+# ------------------------------------------------------------------------------------------- distances between two sets
+def _distance(part: str, other: str, videos: Videos) -> Found:
+    real, fake = videos.rows("real", part), videos.rows("fake", other)
+    found = pooling.distance(real, fake, videos.counts, videos.coverage, label=part)
+    return Found(found, why=[_why_no_rows(rows, video) for rows, video in zip(fake, videos.fake, strict=True)])
+
+
+def _kernel(part: str, videos: Videos) -> Found:
+    real, fake = videos.rows("real", part), videos.rows("fake", part)
+    return Found(pooling.kernel_distance(real, fake, videos.counts, videos.coverage))
+
+
+def _worsening(part: str, length: int, every: int, videos: Videos) -> Found:
+    pairs = [
+        (a[part]["rows"], b[part]["rows"])
+        for a, b in zip(videos.real, videos.fake, strict=True)
+        if a is not None and b is not None
+    ]
+    longer = any(len(b) > len(a) for a, b in pairs)
+    rated = degradation(
+        [a for a, _ in pairs],
+        [b for _, b in pairs],
+        length // every,
+        reference="all" if longer else "matched",
+        resamples=min(len(videos.counts), pooling.MANY) if _large(pairs) else len(videos.counts),
+        seed=videos.seed,
+        coverage=videos.coverage,
+    )
+    return Found(pooling.worsening(rated))
+
+
+def _large(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> bool:
+    return bool(pairs) and sum(len(a) for a, _ in pairs) > pairs[0][0].shape[1]
+
+
+def _why_no_rows(rows: NDArray[Any], video: Video) -> str:
+    return "" if len(rows) else SHORT if video is not None else UNREADABLE
+
+
+# --------------------------------------------------------------------------------------------------- means over clips
+Clip = Callable[[Mapping[str, Arrays]], tuple[float, str]]
+
+
+def _mean(of: Clip, videos: Videos, null: Callable[[Videos], list[float]] | None = None) -> Found:
+    """The mean over generated clips of what `of` says of one, and beside it that of the true clips."""
+    made, true = ([(np.nan, UNREADABLE) if one is None else of(one) for one in side] for side in _sides(videos))
+    entry = pooling.mean([value for value, _ in made], videos.counts, videos.coverage)
+    if entry is not None:
+        known = [value for value, _ in true if np.isfinite(value)]
+        entry["real"] = float(np.mean(known)) if known else None
+        if null is not None:
+            chance = pooling.mean(null(videos), videos.counts, videos.coverage)
+            entry["null"] = None if chance is None else chance["value"]
+    return Found(entry, [value for value, _ in made], [why for _, why in made])
+
+
+def _sides(videos: Videos) -> tuple[Sequence[Video], Sequence[Video]]:
+    return videos.fake, videos.real
+
+
+def _similarity(part: str, videos: Videos) -> Found:
+    values, why, failed = [], [], 0
+    for true, made in zip(videos.real, videos.fake, strict=True):
+        if true is None or made is None:
+            values.append(np.nan)
+            why.append(NO_PARTNER if made is not None else UNREADABLE)
+            continue
+        pair = csim.csim(true[part]["rows"], made[part]["rows"])
+        failed += pair.failed
+        values.append(pair.csim)
+        why.append("" if pair.compared else NO_FACE)
+    entry = pooling.mean(values, videos.counts, videos.coverage)
+    return Found(None if entry is None else entry | {"frames_without_face": failed}, values, why)
+
+
+def _synced(part: str, what: str, video: Mapping[str, Arrays]) -> tuple[float, str]:
+    seen = video[part]
+    if not video["footage"]["samples"].item():
+        return np.nan, NO_SOUND
+    if not seen["coverage"].item():
+        return np.nan, NO_FACE
+    if not len(seen["lips"]):
+        return np.nan, SHORT
+    return float(getattr(lse.sync(seen["lips"], seen["sound"]), what)), ""
+
+
+def _covered(part: str, what: str, videos: Videos) -> Found:
+    found = _mean(partial(_synced, part, what), videos)
+    shares = [video[part]["coverage"].item() for video in videos.fake if video is not None]
+    if found.entry is not None:
+        found.entry["coverage"] = float(np.mean(shares))
+    return found
+
+
+def _beats(form: bas.Form, video: Mapping[str, Arrays]) -> tuple[float, str]:
+    if not video["footage"]["samples"].item():
+        return np.nan, NO_SOUND
+    if not video["mesh"]["found"].any():
+        return np.nan, NO_FACE
+    if not len(video["beats"]["audio_beats"]):
+        return np.nan, "no beat in the sound"
+    return form.score(form.beats(video["mesh"]["pose"], FPS), video["beats"]["audio_beats"], FPS), ""
+
+
+def _beats_of_others(form: bas.Form, videos: Videos) -> list[float]:
+    known = [video for video in videos.fake if video is not None]
+    chance = bas.null(
+        [form.beats(video["mesh"]["pose"], FPS) for video in known],
+        [video["beats"]["audio_beats"] for video in known],
+        form,
+        FPS,
+    )
+    values = iter(chance.tolist())
+    return [np.nan if video is None else next(values) for video in videos.fake]
+
+
+def _blinks(counter: blink.Counter, video: Mapping[str, Arrays]) -> tuple[float, str]:
+    mesh = video["mesh"]
+    return (counter.rate(mesh["landmarks"], FPS), "") if mesh["found"].any() else (np.nan, NO_FACE)
+
+
+# ------------------------------------------------------------------------------------------------------------ registry
+def _fids() -> list[Metric]:
+    names = {"pytorch-fid": "fid", "clean-fid": "fid_clean", "clean-fid-resize": "fid_clean_resize"}
+    names["torch-fidelity"] = "fid_tf1"
+    every = "every decoded frame of all videos, ddof 1"
+    made = [
+        _both(name, "FID", "down", f"as {preset}: {every}", (f"{fid.PRESETS[preset]}:frames",), _distance, twice=True)
+        for preset, name in names.items()
+    ]
+    part = f"{fid.PRESETS['pytorch-fid']}:frames"
+    made.append(
+        _both("kid", "KID", "down", f"unbiased, cubic kernel, pytorch-fid's features, {every}", (part,), _kernel)
+    )
+    part = f"{efficientnet.NAME}:fifth"
+    about = f"every {fd_efficientnet.EVERY}th frame, ddof 1"
+    made.append(_both("fd_efficientnet", "FD", "down", about, (part,), _distance, twice=True))
+    for length in LENGTHS:
+        for name, part, step in (
+            (f"dr{length}", f"{fid.PRESETS['pytorch-fid']}:frames", 1),
+            (f"dr{length}_efficientnet", f"{efficientnet.NAME}:fifth", fd_efficientnet.EVERY),
+        ):
+            about = f"distance of the last {length} frames over that of the first {length}, less 1; pairs only"
+            made.append(
+                Metric(name, f"DR{length}", "zero", about, (part,), (part,), partial(_worsening, part, length, step))
+            )
+    return made
+
+
+def _both(
+    name: str,
+    title: str,
+    better: str,
+    about: str,
+    parts: tuple[str, ...],
+    run: Callable[..., Found],
+    twice: bool = False,
+) -> Metric:
+    """A metric that sees the same part of both sides."""
+    return Metric(name, title, better, about, parts, parts, partial(run, *(parts * 2 if twice else parts)), twice)
+
+
+def _fvds() -> list[Metric]:
+    made = []
+    for window in fvd.WINDOWS:
+        for name, key in (
+            ("windows", "fvd"),
+            ("stylegan-v", "fvd_stylegan_v"),
+            ("common-metrics", "fvd_common_metrics"),
+        ):
+            protocol = fvd.PROTOCOLS[f"{name}{window}"]
+            real, fake = protocol.part("real"), protocol.part("fake")
+            which = {"all": "all windows that do not overlap", "first": "the first window of each video"}.get(
+                protocol.windows, "one window a video: anywhere in a true one, the first of a generated one"
+            )
+            about = f"I3D logits; {which}; ddof {protocol.ddof}"
+            made.append(
+                Metric(
+                    f"{key}{window}" if key == "fvd" else f"{key}_{window}", f"FVD{window}", "down", about,
+                    (real,), (fake,), partial(_distance, real, fake), True,
+                )
+            )  # fmt: skip
+    return made
+
+
+def _syncs() -> list[Metric]:
+    modes = {
+        "": ("syncnet-v2:tracked", "published SyncNet on the longest face track"),
+        "_whole": ("syncnet-v2:whole_frame", "published SyncNet on whole frames, as Wav2Lip's evaluation"),
+        "_own": (f"{syncnet.NAME}:mouth", "SyncNet given with --syncnet, on mouth crops"),
+    }
+    made = []
+    for suffix, (part, about) in modes.items():
+        for name, title, better, what in (
+            ("lse_d", "LSE_D", "down", "lse_d"),
+            ("lse_c", "LSE_C", "up", "lse_c"),
+            ("offset", "Offset (frames)", "near", "offset"),
+        ):
+            said = f"{about}; " + (
+                "shift of the sound that fits best, below 0: late" if what == "offset" else "31 shifts"
+            )
+            made.append(Metric(f"{name}{suffix}", title, better, said, (part,), (part,), partial(_covered, part, what)))
+    return made
+
+
+def _faces() -> list[Metric]:
+    made = []
+    for name, part, about in (
+        ("csim", "arcface-w600k-r50:frames", "ArcFace; each frame detected by SCRFD at 640 and aligned on its own"),
+        ("csim_mesh", "arcface-w600k-r50-mesh:faces", f"ArcFace aligned by the face mesh, every {csim.EVERY}th frame"),
+        ("csim_dlib", f"{dlib_face.NAME}:faces", f"dlib's network, every {csim.EVERY}th frame"),
+    ):
+        made.append(_both(name, "CSIM", "up", f"{about}; frames paired by index", (part,), _similarity))
+    return made
+
+
+def _motions() -> list[Metric]:
+    made = []
+    for name, form in (("bas", bas.BAILANDO), ("bas_mint", bas.MINT), ("bas_seconds", bas.SECONDS)):
+        about = f"{form.name}: mean over beats of the {form.over}, sigma {form.sigma:g} {form.unit}, head rotation"
+        run = partial(_mean, partial(_beats, form), null=partial(_beats_of_others, form))
+        parts = ("mesh", "beats")
+        made.append(Metric(name, "BAS", "near", f"{about}; null: with the sound of other videos", parts, parts, run))
+    short = {blink.NAME: "blink"}
+    for counter in blink.COUNTERS.values():
+        name = short.get(counter.name, f"blink_{counter.name.removesuffix('-2frames').replace('-', '_')}")
+        run = partial(_mean, partial(_blinks, counter))
+        made.append(Metric(name, "Blink/s", "near", counter.name, ("mesh",), ("mesh",), run))
+    return made
+
+
+METRICS = {metric.name: metric for metric in (*_fids(), *_fvds(), *_syncs(), *_faces(), *_motions())}
+
+
+def metric(name: str) -> Metric:
+    """The metric called `name`. Raises InputError for none."""
+    try:
+        return METRICS[name]
+    except KeyError:
+        raise InputError(f"no metric is called {name!r}; 'dawn-eval --list' names them") from None

@@ -1,0 +1,148 @@
+"""Is a report still true: the same numbers again, or exactly what differs."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dawn.config import load
+from dawn.media.files import sha256_file
+from dawn.paths import Paths
+from dawn.provenance import read_json
+from eval.cache import Cache
+from eval.clips import read_names
+from eval.measure import TRUE, measure
+from eval.parts import Choices
+from eval.suite.report import Report, evaluate
+
+ROUNDING = 1e-6  # relative; another number of threads may move the last digits
+_NUMBERS = ("value", "low", "high", "n", "samples", "real", "null", "bias")
+
+
+def choices_of(report: Report) -> Choices:
+    """What the parts of a report were asked for."""
+    made = report["made"]
+    return Choices(made["detect_side"], None if made["syncnet"] is None else Path(made["syncnet"]))
+
+
+def verify(report: Report, cache: Cache, only: Sequence[str] = ()) -> list[str]:
+    """Lines that say what differs, causes before numbers; none when everything is the same.
+
+    `only` are the metrics that are computed again; default: all that the report has. Videos are those whose paths the
+    report holds. Raises InputError when they are not there any more.
+    """
+    made = report["made"]
+    lines = list(_videos(report))
+    again = evaluate(
+        Path(report["real"]),
+        Path(report["fake"]),
+        list(only) or made["metrics"],
+        choices_of(report),
+        cache,
+        resamples=made["resamples"],
+        seed=made["seed"],
+        coverage=made["coverage"],
+    )
+    now = again["made"]
+    for key, what in (("versions", "version of"), ("weights", "weights"), ("decoder", "decoder")):
+        shared = made[key].keys() & now[key].keys() if only else made[key].keys() | now[key].keys()
+        for name in sorted(shared):
+            lines += _differs(f"{what} {name}", made[key].get(name), now[key].get(name))
+    lines += _differs("code that measures", made["code"], now["code"])
+    known = {str(row["clip"]) for row in report["clips"]}
+    lines += [f"video {row['clip']}: new since the report" for row in again["clips"] if row["clip"] not in known]
+    for name in again["made"]["metrics"]:
+        lines += _metric(name, report, again)
+    return lines
+
+
+def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ()) -> list[str]:
+    """The same for Table 1 of a run: each row is measured again from the run's videos, with the run's settings.
+
+    `run` is the run's folder below the project's root, which is where this works. Raises InputError for a table of
+    another run, and as measuring does.
+    """
+    written = read_json(table)
+    config = load(run / "config.yaml")
+    paths = Paths.of(config, results=run.parent)
+    names = read_names(paths.test)
+    lines: list[str] = []
+    for method, row in written.items():
+        scores = read_json(paths.scores(method) / "scores.json")
+        with tempfile.TemporaryDirectory(prefix="dawn-eval-") as folder:
+            again = measure(
+                config,
+                real=paths.clips,
+                fake=paths.clips if method == TRUE else paths.videos(method),
+                names=names,
+                syncnet=run / "syncnet.safetensors",
+                method=method,
+                out=Path(folder),
+                cache=cache,
+            )
+        before, after = scores["provenance"], again["provenance"]
+        for key in (key for key in before if key not in ("commit", "versions", "weights")):
+            lines += _differs(f"{method}: {key}", before[key], after[key])
+        for key in ("versions", "weights"):
+            for name in sorted(before[key].keys() | after[key].keys()):
+                lines += _differs(f"{method}: {key} {name}", before[key].get(name), after[key].get(name))
+        for metric in (metric for metric in row if not only or metric in only):
+            new = again["metrics"].get(metric, {}).get("value")
+            if not _close(row[metric], new):
+                lines.append(f"{method}: {metric} {_shown(row[metric])} in the table, {_shown(new)} now")
+    return lines
+
+
+def _videos(report: Report) -> Iterator[str]:
+    for row in report["clips"]:
+        for side in ("real", "fake"):
+            path = row[side]
+            if path is None:
+                continue
+            if not Path(path).is_file():
+                yield f"video {path}: gone"
+            elif sha256_file(Path(path)) != row[f"{side}_sha256"]:
+                yield f"video {path}: changed since the report"
+
+
+def _metric(name: str, before: Report, after: Report) -> Iterator[str]:
+    if name in before["not_computed"] and name in after["not_computed"]:
+        return
+    for report, when in ((before, "in the report"), (after, "now")):
+        if name in report["not_computed"]:
+            yield f"{name}: not computed {when}: {report['not_computed'][name]}"
+            return
+        if name not in report["metrics"]:
+            yield f"{name}: not asked for {when}"
+            return
+    old, new = before["metrics"][name], after["metrics"][name]
+    for key in _NUMBERS:
+        if not _close(old.get(key), new.get(key)):
+            yield f"{name}: {key} {_shown(old.get(key))} in the report, {_shown(new.get(key))} now"
+    for part, about in _parts(old, new):
+        yield f"{name}: {part}: {about}"
+
+
+def _parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for part in sorted(old["parts"].keys() | new["parts"].keys()):
+        before, after = old["parts"].get(part, {}), new["parts"].get(part, {})
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key):
+                yield part, f"{key} {before.get(key)} in the report, {after.get(key)} now"
+
+
+def _differs(what: str, before: object, after: object) -> list[str]:
+    return [] if before == after else [f"{what}: {before} in the report, {after} now"]
+
+
+def _close(a: float | None, b: float | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return math.isclose(a, b, rel_tol=ROUNDING, abs_tol=1e-9)
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else f"{value:.9g}"
