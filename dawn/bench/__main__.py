@@ -159,7 +159,7 @@ def _options(options: argparse.Namespace) -> pd.DataFrame:
         {
             "option": f"{kind}, {count} steps",
             "error": error,
-            "error_of": "a noise-free sample of 4 frames, against 200 steps of dpm++",
+            "error_of": "a noise-free sample of 4 frames, against 200 steps of the same solver",
             "speed": STEPS / count,
         }
         for kind, of_kind in errors.items()
