@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dawn.media.video import write_video
 from eval.bench.__main__ import distances, main
 
 
@@ -28,3 +30,17 @@ def test_the_file_has_a_line_for_each_measurement(tmp_path: Path) -> None:
     assert float(lines[0]["peak_mb"]) > 1
     assert len(lines) == 4
     assert main(["--dimension", "1", "--out", str(tmp_path)]) == 2
+
+
+def test_the_suite_is_timed_alone_together_and_again(tmp_path: Path) -> None:
+    frames = [np.full((48, 48, 3), 9 * k, np.uint8) for k in range(12)]
+    for name in ("real/a", "real/b", "fake/a", "fake/b"):
+        write_video(tmp_path / f"{name}.mp4", frames, fps=25)
+    arguments = ["--suite", str(tmp_path / "real"), str(tmp_path / "fake"), "--metrics", "fd_efficientnet"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    with open(tmp_path / "suite.csv", encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["what"].split(",")[0] for line in lines] == [
+        "fd_efficientnet alone", "all alone", "all together", "all together again"
+    ]  # fmt: skip
+    assert main([*arguments, "--metrics", "lse_d_own", "--out", str(tmp_path)]) == 2  # without a SyncNet

@@ -1,6 +1,7 @@
 """``python -m eval.bench``: the Fréchet distance against the usual square root, and what moments of many rows need.
 
-Writes ``<out>/frechet.csv``. Times and errors of one run can be compared with each other, not with another machine's.
+Writes ``<out>/frechet.csv``; with ``--suite REAL FAKE`` ``suite.csv``, the suite against its metrics one by one.
+Times and errors of one run can be compared with each other, not with another machine's.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from tqdm import tqdm
 from dawn.commands import run_command
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
+from eval.bench.suite import Turn, suite
 from eval.frechet import Array, Moments, Reference, frechet
 
+# What needs no download: the columns of a run's Table 1, the lip-sync ones with --syncnet.
+_METRICS = "fd_efficientnet,fvd16,fvd32,csim_dlib,bas,blink,dr25_efficientnet,dr50_efficientnet"
 _PART = 4096  # rows that come at once, as from a network
 
 
@@ -46,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dimension", type=int, default=2048, help="of the features (default: %(default)s)")
     parser.add_argument("--rows", type=int, nargs="+", default=[200, 4000], help="of each side (default: 200 4000)")
     parser.add_argument("--moments", type=int, default=100_000, help="rows of the moments (default: %(default)s)")
+    parser.add_argument("--suite", type=Path, nargs=2, metavar=("REAL", "FAKE"), help="folders of videos to measure")
+    parser.add_argument("--metrics", default=_METRICS, help="of the suite (default: %(default)s)")
+    parser.add_argument("--syncnet", type=Path, help="for metrics of a SyncNet of one's own")
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
     parser.add_argument("--moments-only", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run_command=_run)
@@ -58,17 +65,26 @@ def _run(options: argparse.Namespace) -> None:
     if options.moments_only:
         print(" ".join(map(str, _moments(options.moments, options.dimension))))
         return
+    if options.suite is not None:
+        names = options.metrics.split(",")
+        _write(options.out / "suite.csv", suite(*options.suite, names, options.syncnet))
+        return
     # The moments first: a process begins with the peak of the one that starts it, which distances make large.
     lines = [moments(options.dimension, options.moments)]
     for rows in tqdm(options.rows, desc="distances"):
         lines += distances(options.dimension, rows)
-    options.out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(options.out / "frechet.csv") as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Line)], lineterminator="\n")
+    _write(options.out / "frechet.csv", lines)
+
+
+def _write(out: Path, lines: Sequence[Line] | Sequence[Turn]) -> None:
+    """One row a measurement, and the same for the terminal."""
+    with atomic_path(out) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(lines[0])], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(line) for line in lines)
     for line in lines:
-        print(", ".join(f"{key} {value:.3g}" for key, value in asdict(line).items() if isinstance(value, float | int)))
+        numbers = (f"{key} {value:.3g}" for key, value in asdict(line).items() if isinstance(value, float | int))
+        print(", ".join([line.what, *numbers]))
 
 
 def distances(dimension: int, rows: int) -> list[Line]:
