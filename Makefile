@@ -37,7 +37,7 @@ bench: $(READY) ## time and memory of the engine against the plain path; results
 	$(BIN)/python -m dawn.bench
 
 test: $(READY) ## run the tests; the closing summary names what was skipped and why
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## style, types, workflow and the order of the rooms
 	$(BIN)/ruff check
