@@ -339,13 +339,13 @@ def test_devices_agree() -> None:
 
 # ----------------------------------------------------------------------------------------------------------- benchmark
 def test_the_benchmark_measures_both_paths(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dawn.bench", "--only", "pass", "--frames", "2,3", "--plain-to", "2"]
+    command = [sys.executable, "-m", "dawn.bench", "--only", "pass", "--frames", "2"]
     command += ["--threads", "1", "--repeat", "1", "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
     table = pd.read_csv(tmp_path / "pass.csv")
-    assert list(table.frames) == [2, 3]
-    assert (table.engine_seconds > 0).all() and (table.engine_peak_mib > 100).all()
-    assert table.largest_difference[0] < ROUNDING and table.plain_seconds.isna()[1]
+    assert list(table.frames) == [2]
+    assert table.engine_seconds[0] > 0 and table.engine_peak_mib[0] > 100
+    assert table.largest_difference[0] < ROUNDING and table.plain_seconds[0] > 0
     assert (tmp_path / "pass.png").read_bytes().startswith(b"\x89PNG")
 
 
