@@ -67,7 +67,8 @@ def _run(options: argparse.Namespace) -> None:
         return
     if options.suite is not None:
         names = options.metrics.split(",")
-        _write(options.out / "suite.csv", suite(*options.suite, names, options.syncnet))
+        real, fake = options.suite
+        _write(options.out / "suite.csv", suite(real, fake, names, options.syncnet))
         return
     # The moments first: a process begins with the peak of the one that starts it, which distances make large.
     lines = [moments(options.dimension, options.moments)]
