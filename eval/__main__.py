@@ -312,10 +312,10 @@ def _perturb(options: argparse.Namespace) -> None:
 def _sensitivity(options: argparse.Namespace) -> None:
     config = load(options.config)
     from eval.clips import read_names
-    from eval.sensitivity import draw, sensitivity, write_rows
+    from eval.sensitivity import draw, sensitivity, write_curves
 
     curves = sensitivity(config, read_names(options.clips), options.real, options.syncnet, clips=options.count)
-    write_rows(curves, options.out)
+    write_curves(curves, options.out)
     draw(curves, options.picture)
 
 

@@ -16,7 +16,8 @@ from eval.clips import video_path
 from eval.columns import METHODS
 from eval.judges import FPS
 from eval.reenactment import read_traces, told_names
-from eval.sheet import SIDE, Sheet, write_rows
+from eval.rows import write_rows
+from eval.sheet import SIDE, Sheet
 
 # Inches.
 _GAP = 0.16  # between clips, and beside the source

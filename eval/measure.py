@@ -6,7 +6,6 @@ provenance). What was seen in each video, true ones too, comes from the cache of
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dawn.config import METRICS, Config
-from dawn.media.files import atomic_path, sha256_file
+from dawn.media.files import sha256_file
 from dawn.provenance import code_digest, commit, digest, write_json
 from eval import bas, bootstrap, fd_efficientnet, lse, pooling
 from eval.blink import blink_rate
@@ -27,6 +26,7 @@ from eval.csim import csim
 from eval.degradation import LENGTHS, degradation
 from eval.judges import FPS, Judges, Measured, parameters
 from eval.parts import versions
+from eval.rows import write_rows
 from eval.sources import MEASURING
 
 TRUE = "gt"
@@ -159,10 +159,7 @@ def _degraded(config: Config, length: int, true: Sequence[Measured], made: Seque
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:
-    with atomic_path(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    write_rows(path, list(rows[0]), ([_cell(value) for value in row.values()] for row in rows))
 
 
 def _cell(value: Any) -> Any:

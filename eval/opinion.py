@@ -10,14 +10,14 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from dawn.errors import InputError
-from dawn.media.files import atomic_path
 from eval import bootstrap
+from eval.rows import write_rows
 
 LOWEST, HIGHEST = 1.0, 5.0
 _COLUMNS = ("rater", "video", "method", "question", "score")
@@ -99,11 +99,8 @@ def opinions(
 
 def write_opinions(path: Path, found: Sequence[Opinion]) -> None:
     """One row a method and question; an empty cell for an interval that is not known."""
-    with atomic_path(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Opinion)], lineterminator="\n")
-        writer.writeheader()
-        for one in found:
-            writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(one).items()})
+    cells = (["" if isinstance(v, float) and math.isnan(v) else v for v in astuple(one)] for one in found)
+    write_rows(path, [field.name for field in fields(Opinion)], cells)
 
 
 def _rating(row: dict[str, str | None], where: str) -> Rating:

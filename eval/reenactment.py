@@ -17,7 +17,7 @@ from dawn.errors import InputError
 from dawn.provenance import read_json, write_json
 from eval.bootstrap import draws, interval
 from eval.quality import followed, seen_in
-from eval.sheet import write_rows
+from eval.rows import write_rows
 
 REQUIRED = 0.8  # median over clips
 SIGNALS = {"yaw": 0, "pitch": 1, "roll": 2}  # degrees; and blink, the mean of both eyes' aspect ratios

@@ -6,7 +6,6 @@ stated as it is measured: a metric that does not is shown as one that does not.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from eval.faces import see
 from eval.footage import FPS
 from eval.mouth import mouth_crops
 from eval.perturb import PERTURBATIONS, Clip, Perturbation
+from eval.rows import write_rows
 
 Arrays = dict[str, NDArray[Any]]
 UP, DOWN = 1, -1
@@ -213,17 +213,16 @@ def of_clip(metric: str, true: Mapping[str, NDArray[Any]], made: Mapping[str, ND
     return {"lse_c_own": synced.lse_c, "lse_d_own": synced.lse_d, "offset": float(synced.offset)}[metric]
 
 
-def write_rows(curves: Sequence[Curve], out: Path) -> None:
+def write_curves(curves: Sequence[Curve], out: Path) -> None:
     """CSV: perturbation, unit, strength, metric, value, low, high, clips, expected, verdict."""
     header = ("perturbation", "unit", "strength", "metric", "value", "low", "high", "clips", "expected", "verdict")
-    with atomic_path(out) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for curve in curves:
-            one, way = curve.perturbation, "up" if curve.direction == UP else "down"
-            for strength, e in zip(one.strengths, curve.estimates, strict=True):
-                figures = [f"{x:.9g}" if math.isfinite(x) else "" for x in (e.value, e.low, e.high)]
-                writer.writerow((one.name, one.unit, f"{strength:g}", curve.metric, *figures, e.n, way, curve.verdict))
+    rows: list[tuple[object, ...]] = []
+    for curve in curves:
+        one, way = curve.perturbation, "up" if curve.direction == UP else "down"
+        for strength, e in zip(one.strengths, curve.estimates, strict=True):
+            figures = [f"{x:.9g}" if math.isfinite(x) else "" for x in (e.value, e.low, e.high)]
+            rows.append((one.name, one.unit, f"{strength:g}", curve.metric, *figures, e.n, way, curve.verdict))
+    write_rows(out, header, rows)
 
 
 def draw(curves: Sequence[Curve], out: Path) -> None:

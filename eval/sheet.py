@@ -1,9 +1,7 @@
-"""A figure addressed in inches from its upper left corner, and the data beside it."""
+"""A figure addressed in inches from its upper left corner, so that pictures line up."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +45,3 @@ class Sheet:
     def save(self, out: Path) -> None:
         with atomic_path(out) as aside:
             self.figure.savefig(aside)
-
-
-def write_rows(out: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """The data of a figure as CSV."""
-    with atomic_path(out) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from dawn.variants import Row, Runs
 from eval.causes import Measured, read_together
 from eval.columns import COLUMNS
 from eval.columns import METHODS as NAMES
+from eval.rows import write_rows
 from eval.tables import Figure, notes, write_figures
 
 _WIDTH, _HEIGHT = 2.6, 2.1  # of one metric, inches
@@ -60,18 +60,15 @@ def figures_of(scores: dict[str, Any], name: str, config: Config, metrics: Seque
 def _write_csv(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:
     """Tidy: one figure a row, with the run and its values of all keys of the sweep."""
     keys = list(dict.fromkeys(key for row in rows for key in row.changes))
-    with atomic_path(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["name", "run", "method", *keys, "metric", "value", "low", "high", "n", "backbone"])
-        for row in rows:
-            values = [
-                "none" if key in row.changes and row.changes[key] is None else row.changes.get(key, "") for key in keys
-            ]
-            for figure in (figure for figure in figures if figure.method == row.name):
-                numbers = [f"{x:.6g}" if x is not None else "" for x in (figure.value, figure.low, figure.high)]
-                writer.writerow(
-                    [row.name, row.run, row.method, *values, figure.metric, *numbers, figure.n, figure.backbone]
-                )
+    lines: list[list[object]] = []
+    for row in rows:
+        values = [
+            "none" if key in row.changes and row.changes[key] is None else row.changes.get(key, "") for key in keys
+        ]
+        for figure in (figure for figure in figures if figure.method == row.name):
+            numbers = [f"{x:.6g}" if x is not None else "" for x in (figure.value, figure.low, figure.high)]
+            lines.append([row.name, row.run, row.method, *values, figure.metric, *numbers, figure.n, figure.backbone])
+    write_rows(path, ["name", "run", "method", *keys, "metric", "value", "low", "high", "n", "backbone"], lines)
 
 
 def _plot(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:

@@ -20,6 +20,7 @@ from dawn.media.files import atomic_path
 from dawn.provenance import read_json, write_json
 from eval.columns import COLUMNS, METHODS, REMARKS, UNRANKED, Column
 from eval.measure import settings_digest
+from eval.rows import write_rows
 
 PAPER = Path(__file__).with_name("paper.csv")
 TIDY = ("dataset", "method", "source", "metric", "value", "low", "high", "n", "backbone")
@@ -278,11 +279,7 @@ def _escape(text: str) -> str:
 
 
 def _write_csv(path: Path, figures: Sequence[Figure]) -> None:
-    with atomic_path(path) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(TIDY)
-        for figure in figures:
-            writer.writerow([_number(getattr(figure, name)) for name in TIDY])
+    write_rows(path, TIDY, ([_number(getattr(figure, name)) for name in TIDY] for figure in figures))
 
 
 def _number(value: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 
 from dawn.errors import InputError
 from eval.columns import METHODS
-from eval.sheet import COLOURS, Sheet, write_rows
+from eval.rows import write_rows
+from eval.sheet import COLOURS, Sheet
 from eval.tables import PAPER
 
 

@@ -16,7 +16,8 @@ from eval.bootstrap import Estimate, draws, mean
 from eval.clips import video_path
 from eval.columns import METHODS
 from eval.quality import seen_in
-from eval.sheet import COLOURS, Sheet, write_rows
+from eval.rows import write_rows
+from eval.sheet import COLOURS, Sheet
 
 _SIGNALS = {"yaw": "yaw (°)", "pitch": "pitch (°)", "roll": "roll (°)", "blink": "eye opening"}
 _HEIGHT = 0.8  # inches, of one plot

@@ -17,7 +17,7 @@ from eval.__main__ import main
 from eval.backbones.syncnet import SyncNet
 from eval.bootstrap import Estimate
 from eval.perturb import PERTURBATIONS, Clip, perturb_folder
-from eval.sensitivity import EXPECTED, METRICS, Bench, Curve, draw, estimate, of_clip, write_rows
+from eval.sensitivity import EXPECTED, METRICS, Bench, Curve, draw, estimate, of_clip, write_curves
 
 LONG = 33  # frames of a real clip: two windows of 16, and one left over
 
@@ -106,7 +106,7 @@ def test_a_curve_that_does_not_follow_says_so(tmp_path: Path) -> None:
     for verdict, curves in cases.items():
         assert [one.verdict for one in curves] == [verdict] * len(curves)
     every = [one for curves in cases.values() for one in curves]
-    write_rows(every, tmp_path / "s.csv")
+    write_curves(every, tmp_path / "s.csv")
     draw(every, tmp_path / "s.png")
     rows = list(csv.DictReader((tmp_path / "s.csv").open()))
     assert len(rows) == 5 * len(every)

@@ -7,13 +7,12 @@ Times and errors of one run can be compared with each other, not with another ma
 from __future__ import annotations
 
 import argparse
-import csv
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +21,9 @@ from tqdm import tqdm
 
 from dawn.commands import run_command
 from dawn.errors import InputError
-from dawn.media.files import atomic_path
 from eval.bench.suite import Turn, suite
 from eval.frechet import Array, Moments, Reference, frechet
+from eval.rows import write_rows
 
 # What needs no download: the columns of a run's Table 1, the lip-sync ones with --syncnet.
 _METRICS = "fd_efficientnet,fvd16,fvd32,csim_dlib,bas,blink,dr25_efficientnet,dr50_efficientnet"
@@ -79,10 +78,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _write(out: Path, lines: Sequence[Line] | Sequence[Turn]) -> None:
     """One row a measurement, and the same for the terminal."""
-    with atomic_path(out) as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(lines[0])], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(line) for line in lines)
+    write_rows(out, [field.name for field in fields(lines[0])], (astuple(line) for line in lines))
     for line in lines:
         numbers = (f"{key} {value:.3g}" for key, value in asdict(line).items() if isinstance(value, float | int))
         print(", ".join([line.what, *numbers]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,12 +11,13 @@ from typing import Any
 import torch
 
 from dawn.errors import InputError
-from dawn.media.files import atomic_path, sha256_file
+from dawn.media.files import sha256_file
 from dawn.provenance import code_digest, commit, read_json, write_json
 from eval import bootstrap, parts
 from eval.cache import Cache
 from eval.parts import Choices, Part, Run
 from eval.reading import Reading, available, read
+from eval.rows import write_rows
 from eval.sources import MEASURING
 from eval.suite.folders import Pair, pairs_of
 from eval.suite.metrics import NO_PARTNER, UNREADABLE, Found, Metric, Videos, metric
@@ -100,18 +100,11 @@ def write(report: Report, folder: Path) -> None:
     """``report.json``, ``report.csv`` (one row a metric) and ``clips.csv`` (one row a video) in `folder`."""
     write_json(folder / "report.json", report)
     columns = ("metric", "value", "low", "high", "n", "samples", "real", "null", "bias", "warning", "about")
-    with atomic_path(folder / "report.csv") as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({"metric": name, **entry} for name, entry in report["metrics"].items())
-        writer.writerows(
-            {"metric": name, "warning": f"not computed: {why}"} for name, why in report["not_computed"].items()
-        )
-    clips = [{key: value for key, value in row.items() if key not in ("real", "fake")} for row in report["clips"]]
-    with atomic_path(folder / "clips.csv") as aside, open(aside, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in clips for key in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(clips)
+    metrics = [{"metric": name, **entry} for name, entry in report["metrics"].items()]
+    metrics += [{"metric": name, "warning": f"not computed: {why}"} for name, why in report["not_computed"].items()]
+    write_rows(folder / "report.csv", columns, ([row.get(key) for key in columns] for row in metrics))
+    keys = list(dict.fromkeys(key for row in report["clips"] for key in row if key not in ("real", "fake")))
+    write_rows(folder / "clips.csv", keys, ([row.get(key) for key in keys] for row in report["clips"]))
 
 
 def table(report: Report) -> str:

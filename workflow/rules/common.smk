@@ -67,7 +67,7 @@ shell.prefix(
 DATA_CODE = ("dawn/corpora", "dawn/media")
 FEATURE_CODE = ("dawn/features", "dawn/media")
 GENERATION_CODE = ("dawn/generation", "dawn/media", "dawn/models")
-COMPARISON_CODE = ("eval/causes.py", "eval/sweep.py", "eval/tables.py", "eval/columns.py")
+COMPARISON_CODE = ("eval/causes.py", "eval/rows.py", "eval/sweep.py", "eval/tables.py", "eval/columns.py")
 
 
 wildcard_constraints:

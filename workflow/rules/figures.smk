@@ -27,7 +27,7 @@ rule samples:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/figures.py", "eval/sheet.py"),
+        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py"),
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in SHOWN],
     message:
@@ -100,7 +100,7 @@ rule figure2:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/columns.py"),
+        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py", "eval/columns.py"),
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in (*BASELINES, "dawn")],
     message:
@@ -123,7 +123,7 @@ rule reenactment:
         "../../environment.yml"
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
-        code=code_digest("eval/reenactment.py", "eval/quality.py", "eval/bootstrap.py", *FEATURE_CODE),
+        code=code_digest("eval/reenactment.py", "eval/rows.py", "eval/quality.py", "eval/bootstrap.py", *FEATURE_CODE),
         videos=at(lambda paths: paths.videos("reenact")),
     message:
         "reenactment of run {wildcards.run}: is the driver followed"
@@ -144,7 +144,7 @@ rule figure4:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/figures.py", "eval/sheet.py"),
+        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py"),
         real=P.clips,
         videos=P.videos("reenact"),
     message:
@@ -175,7 +175,7 @@ rule figure3:
         "../../environment.yml"
     params:
         run=LARGEST,
-        code=code_digest("eval/figures.py", "eval/sheet.py"),
+        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py"),
         videos=PATHS[LARGEST].videos("styled"),
         plain=PATHS[LARGEST].videos("dawn"),
     message:
@@ -196,7 +196,7 @@ rule figure5:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/timecost.py", "eval/sheet.py", "eval/columns.py"),
+        code=code_digest("eval/timecost.py", "eval/sheet.py", "eval/rows.py", "eval/columns.py"),
     message:
         "figure 5, what time costs, of run {CONFIG.name}"
     shell:
@@ -222,7 +222,7 @@ rule figure6:
         "../../environment.yml"
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
-        code=code_digest("eval/traces.py", "eval/sheet.py", "eval/quality.py", *FEATURE_CODE),
+        code=code_digest("eval/traces.py", "eval/sheet.py", "eval/rows.py", "eval/quality.py", *FEATURE_CODE),
         real=P.clips,
         videos=[
             f"dawn={P.videos('dawn')}",

@@ -21,7 +21,7 @@ rule table1:
         "../../environment.yml"
     params:
         settings=settings("evaluate.metrics", "evaluate.paper_dataset"),
-        code=code_digest("eval/tables.py", "eval/columns.py", *DECLARATIONS),
+        code=code_digest("eval/rows.py", "eval/tables.py", "eval/columns.py", *DECLARATIONS),
         scores=[f"{method}={P.scores(method)}" for method in ROWS],
         out=P.run / "table1",
     message:
