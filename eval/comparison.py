@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from eval.columns import METHODS as NAMES
 from eval.degradation import LENGTHS
 from eval.opinion import opinions, read_ratings
 from eval.sweep import figures_of
-from eval.tables import PAPER, Figure, notes, write_figures
+from eval.tables import Figure, notes, paper_rows, write_figures
 
 # What stands for a column of the paper whose network is not bundled.
 _STAND_INS = {"fid": "fd_efficientnet", "lse_c": "lse_c_own", "lse_d": "lse_d_own", "csim": "csim_dlib"} | {
@@ -98,8 +97,7 @@ def _rated(base: Config, wanted: Sequence[str]) -> list[Figure]:
 
 def _papers(table: str, dataset: str | None) -> list[Figure]:
     """The paper's rows of a table. Most tables are of one data set, which is then shown whatever is asked for."""
-    with open(PAPER, encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["table"] == table]
+    rows = paper_rows(table)
     kept = [row for row in rows if row["dataset"] == dataset] or rows
     return [
         Figure(

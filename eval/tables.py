@@ -22,7 +22,7 @@ from eval.columns import COLUMNS, METHODS, REMARKS, UNRANKED, Column
 from eval.measure import settings_digest
 from eval.rows import write_rows
 
-PAPER = Path(__file__).with_name("paper.csv")
+_PAPER = Path(__file__).with_name("paper.csv")
 TIDY = ("dataset", "method", "source", "metric", "value", "low", "high", "n", "backbone")
 _SHARED = ("clips", "real", "weights", "code", "parameters", "seed")  # besides the settings
 
@@ -100,14 +100,18 @@ def _ours(config: Config, folders: Mapping[str, Path]) -> list[Figure]:
 
 def _papers(config: Config) -> list[Figure]:
     """Table 1 of the paper, of the data sets that the configuration asks for."""
-    with open(PAPER, encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["table"] == "table1"]
     wanted = config.evaluate.paper_dataset
     return [
         Figure(row["dataset"], row["method"], "paper", row["metric"], float(row["value"]))
-        for row in rows
+        for row in paper_rows("table1")
         if wanted is None or row["dataset"] == wanted
     ]
+
+
+def paper_rows(table: str) -> list[dict[str, str]]:
+    """The paper's own numbers of a table: dataset, method, condition, metric, value."""
+    with open(_PAPER, encoding="utf-8", newline="") as stream:
+        return [row for row in csv.DictReader(stream) if row["table"] == table]
 
 
 def read_figures(path: Path) -> list[Figure]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from dawn.errors import InputError
 from eval.columns import METHODS
 from eval.rows import write_rows
 from eval.sheet import COLOURS, Sheet
-from eval.tables import PAPER
+from eval.tables import paper_rows
 
 
 def time_cost(timing: Mapping[str, Any], out: Path) -> None:
@@ -67,6 +66,4 @@ def time_cost(timing: Mapping[str, Any], out: Path) -> None:
 
 def _papers() -> dict[str, float]:
     """Seconds in the paper's Table 2, by method."""
-    with open(PAPER, encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["table"] == "table2" and row["metric"] == "time_s"]
-    return {row["method"]: float(row["value"]) for row in rows}
+    return {row["method"]: float(row["value"]) for row in paper_rows("table2") if row["metric"] == "time_s"}

@@ -196,7 +196,7 @@ rule figure5:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/timecost.py", "eval/sheet.py", "eval/rows.py", "eval/columns.py"),
+        code=code_digest("eval/timecost.py", "eval/sheet.py", "eval/rows.py", "eval/tables.py", "eval/columns.py"),
     message:
         "figure 5, what time costs, of run {CONFIG.name}"
     shell:
