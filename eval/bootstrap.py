@@ -45,12 +45,17 @@ def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float = 0.95) -
     valid = np.isfinite(array)
     if not valid.any():
         return Estimate(np.nan, np.nan, np.nan, 0)
+    low, high = interval(resampled_means(array, counts), coverage)
+    return Estimate(float(array[valid].mean()), low, high, int(valid.sum()))
+
+
+def resampled_means(values: ArrayLike, counts: NDArray[np.int64]) -> Array:
+    """(resamples,) mean of one value a clip; NaN where a resample misses every clip that has a value."""
+    array = np.asarray(values, np.float64)
+    valid = np.isfinite(array)
     weights = counts[:, valid]
     total = weights.sum(axis=1)
-    sums = weights @ array[valid]
-    means = sums[total > 0] / total[total > 0]  # a resample may miss every clip that has a value
-    low, high = _percentiles(means, coverage)
-    return Estimate(float(array[valid].mean()), low, high, int(valid.sum()))
+    return np.divide(weights @ array[valid], total, out=np.full(len(counts), np.nan), where=total > 0)
 
 
 def distance(

@@ -34,16 +34,20 @@ def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Entry
     return entry(estimate) if estimate.n else None
 
 
+def affordable(counts: NDArray[np.int64], real: Rows, fake: Rows) -> NDArray[np.int64]:
+    """The resamples that a Fréchet distance of these rows can be given: the first :data:`MANY` where rows are many."""
+    size = next(rows.shape[1] for rows in fake if len(rows))
+    return counts[:MANY] if min(sum(map(len, real)), sum(map(len, fake))) > size else counts
+
+
 def distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float, label: str) -> Entry | None:
     """The entry of a Fréchet distance, with `samples` of both sides, `resamples`, the `bias` expected from few samples,
     and a `warning`, empty where there is none. None when a side has fewer than two rows.
     """
     if not enough(real, fake):
         return None
-    size = next(rows.shape[1] for rows in fake if len(rows))
     samples = {"samples_real": sum(map(len, real)), "samples": sum(map(len, fake))}
-    if min(samples.values()) > size:
-        counts = counts[:MANY]
+    counts = affordable(counts, real, fake)
     made = entry(bootstrap.distance(real, fake, counts, coverage, label=label)) | samples
     if not any(len(a) and len(b) for a, b in zip(real, fake, strict=True)):
         return made | {"resamples": len(counts), "bias": None, "warning": "no pairs of videos, so no bias is known"}

@@ -16,7 +16,7 @@ from eval import bootstrap, pooling
 from eval.cache import Cache
 from eval.reading import available, read
 from eval.suite.metrics import METRICS
-from eval.suite.report import Report
+from eval.suite.report import Report, aligned
 from eval.suite.verify import choices_of
 
 
@@ -78,19 +78,13 @@ def _means(
     sign = {"down": -1.0, "up": 1.0, "zero": 0.0, "near": 0.0}[better]
     if better == "near" and targets[0] is not None and targets[1] is not None:
         # Nearer to the true videos' mean: distances to it are what is compared.
-        gaps = [np.abs(_resampled(side, both, counts) - targets[0]) for side in (a, b)]
+        shown = (np.where(both, side, np.nan) for side in (a, b))
+        gaps = [np.abs(bootstrap.resampled_means(side, counts) - targets[0]) for side in shown]
         low, high = bootstrap.interval(gaps[0] - gaps[1], coverage)
         verdict = _verdict(-low, -high)
     else:
         verdict = _verdict(sign * difference.low, sign * difference.high) if sign else ""
     return Difference(metric, first, second, difference.value, difference.low, difference.high, difference.n, verdict)
-
-
-def _resampled(values: NDArray[Any], both: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    weights = counts[:, both]
-    total = weights.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(weights @ values[both] / total)
 
 
 def _distances(
@@ -112,10 +106,8 @@ def _distances(
                 raise InputError(f"{metric}: {missing[part]}")
             reading = read(paths, found, cache, label=f"{metric}, {which}")
             features[which] = [reading.videos[path].parts[part]["rows"] for path in paths]
-        few = min(sum(map(len, rows_)) for rows_ in features.values()) <= features["fake"][0].shape[1]
-        value, spread = bootstrap.resampled(
-            features["real"], features["fake"], counts if few else counts[: pooling.MANY], metric
-        )
+        afforded = pooling.affordable(counts, features["real"], features["fake"])
+        value, spread = bootstrap.resampled(features["real"], features["fake"], afforded, metric)
         values.append(value)
         spreads.append(spread)
     low, high = bootstrap.interval(spreads[0] - spreads[1], reports[0]["made"]["coverage"])
@@ -142,5 +134,4 @@ def table(found: Sequence[Difference], coverage: float) -> str:
                 f"[{one.low:.4g}, {one.high:.4g}]", str(one.n), one.better,
             )
         )  # fmt: skip
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(aligned(rows))

@@ -85,21 +85,19 @@ def _worsening(part: str, length: int, every: int, videos: Videos) -> Found:
         for a, b in zip(videos.real, videos.fake, strict=True)
         if a is not None and b is not None
     ]
+    true, made = [a for a, _ in pairs], [b for _, b in pairs]
     longer = any(len(b) > len(a) for a, b in pairs)
+    enough = pooling.enough(true, true)
     rated = degradation(
-        [a for a, _ in pairs],
-        [b for _, b in pairs],
+        true,
+        made,
         length // every,
         reference="all" if longer else "matched",
-        resamples=min(len(videos.counts), pooling.MANY) if _large(pairs) else len(videos.counts),
+        resamples=len(pooling.affordable(videos.counts, true, true)) if enough else len(videos.counts),
         seed=videos.seed,
         coverage=videos.coverage,
     )
     return Found(pooling.worsening(rated))
-
-
-def _large(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> bool:
-    return bool(pairs) and sum(len(a) for a, _ in pairs) > pairs[0][0].shape[1]
 
 
 def _why_no_rows(rows: NDArray[Any], video: Video) -> str:
@@ -112,7 +110,9 @@ Clip = Callable[[Mapping[str, Arrays]], tuple[float, str]]
 
 def _mean(of: Clip, videos: Videos, null: Callable[[Videos], list[float]] | None = None) -> Found:
     """The mean over generated clips of what `of` says of one, and beside it that of the true clips."""
-    made, true = ([(np.nan, UNREADABLE) if one is None else of(one) for one in side] for side in _sides(videos))
+    made, true = (
+        [(np.nan, UNREADABLE) if one is None else of(one) for one in side] for side in (videos.fake, videos.real)
+    )
     entry = pooling.mean([value for value, _ in made], videos.counts, videos.coverage)
     if entry is not None:
         known = [value for value, _ in true if np.isfinite(value)]
@@ -121,10 +121,6 @@ def _mean(of: Clip, videos: Videos, null: Callable[[Videos], list[float]] | None
             chance = pooling.mean(null(videos), videos.counts, videos.coverage)
             entry["null"] = None if chance is None else chance["value"]
     return Found(entry, [value for value, _ in made], [why for _, why in made])
-
-
-def _sides(videos: Videos) -> tuple[Sequence[Video], Sequence[Video]]:
-    return videos.fake, videos.real
 
 
 def _similarity(part: str, videos: Videos) -> Found:
@@ -193,40 +189,31 @@ def _fids() -> list[Metric]:
     names = {"pytorch-fid": "fid", "clean-fid": "fid_clean", "clean-fid-resize": "fid_clean_resize"}
     names["torch-fidelity"] = "fid_tf1"
     every = "every decoded frame of all videos, ddof 1"
-    made = [
-        _both(name, "FID", "down", f"as {preset}: {every}", (f"{fid.PRESETS[preset]}:frames",), _distance, twice=True)
-        for preset, name in names.items()
-    ]
-    part = f"{fid.PRESETS['pytorch-fid']}:frames"
-    made.append(
-        _both("kid", "KID", "down", f"unbiased, cubic kernel, pytorch-fid's features, {every}", (part,), _kernel)
-    )
+    parts = {name: f"{fid.PRESETS[preset]}:frames" for preset, name in names.items()}
+    made = [_frechet(name, "FID", f"as {preset}: {every}", parts[name], parts[name]) for preset, name in names.items()]
+    about = f"unbiased, cubic kernel, pytorch-fid's features, {every}"
+    made.append(_both("kid", "KID", "down", about, parts["fid"], partial(_kernel, parts["fid"])))
     part = f"{efficientnet.NAME}:fifth"
     about = f"every {fd_efficientnet.EVERY}th frame, ddof 1"
-    made.append(_both("fd_efficientnet", "FD", "down", about, (part,), _distance, twice=True))
+    made.append(_frechet("fd_efficientnet", "FD", about, part, part))
     for length in LENGTHS:
         for name, part, step in (
-            (f"dr{length}", f"{fid.PRESETS['pytorch-fid']}:frames", 1),
+            (f"dr{length}", parts["fid"], 1),
             (f"dr{length}_efficientnet", f"{efficientnet.NAME}:fifth", fd_efficientnet.EVERY),
         ):
             about = f"distance of the last {length} frames over that of the first {length}, less 1; pairs only"
-            made.append(
-                Metric(name, f"DR{length}", "zero", about, (part,), (part,), partial(_worsening, part, length, step))
-            )
+            made.append(_both(name, f"DR{length}", "zero", about, part, partial(_worsening, part, length, step)))
     return made
 
 
-def _both(
-    name: str,
-    title: str,
-    better: str,
-    about: str,
-    parts: tuple[str, ...],
-    run: Callable[..., Found],
-    twice: bool = False,
-) -> Metric:
+def _frechet(name: str, title: str, about: str, real: str, fake: str) -> Metric:
+    """The distance of one part of the true videos and another, or the same, of the generated ones."""
+    return Metric(name, title, "down", about, (real,), (fake,), partial(_distance, real, fake), frechet=True)
+
+
+def _both(name: str, title: str, better: str, about: str, part: str, run: Callable[[Videos], Found]) -> Metric:
     """A metric that sees the same part of both sides."""
-    return Metric(name, title, better, about, parts, parts, partial(run, *(parts * 2 if twice else parts)), twice)
+    return Metric(name, title, better, about, (part,), (part,), run)
 
 
 def _fvds() -> list[Metric]:
@@ -238,17 +225,12 @@ def _fvds() -> list[Metric]:
             ("common-metrics", "fvd_common_metrics"),
         ):
             protocol = fvd.PROTOCOLS[f"{name}{window}"]
-            real, fake = protocol.part("real"), protocol.part("fake")
             which = {"all": "all windows that do not overlap", "first": "the first window of each video"}.get(
                 protocol.windows, "one window a video: anywhere in a true one, the first of a generated one"
             )
             about = f"I3D logits; {which}; ddof {protocol.ddof}"
-            made.append(
-                Metric(
-                    f"{key}{window}" if key == "fvd" else f"{key}_{window}", f"FVD{window}", "down", about,
-                    (real,), (fake,), partial(_distance, real, fake), True,
-                )
-            )  # fmt: skip
+            full = f"{key}{window}" if key == "fvd" else f"{key}_{window}"
+            made.append(_frechet(full, f"FVD{window}", about, protocol.part("real"), protocol.part("fake")))
     return made
 
 
@@ -268,7 +250,7 @@ def _syncs() -> list[Metric]:
             said = f"{about}; " + (
                 "shift of the sound that fits best, below 0: late" if what == "offset" else "31 shifts"
             )
-            made.append(Metric(f"{name}{suffix}", title, better, said, (part,), (part,), partial(_covered, part, what)))
+            made.append(_both(f"{name}{suffix}", title, better, said, part, partial(_covered, part, what)))
     return made
 
 
@@ -279,7 +261,7 @@ def _faces() -> list[Metric]:
         ("csim_mesh", "arcface-w600k-r50-mesh:faces", f"ArcFace aligned by the face mesh, every {csim.EVERY}th frame"),
         ("csim_dlib", f"{dlib_face.NAME}:faces", f"dlib's network, every {csim.EVERY}th frame"),
     ):
-        made.append(_both(name, "CSIM", "up", f"{about}; frames paired by index", (part,), _similarity))
+        made.append(_both(name, "CSIM", "up", f"{about}; frames paired by index", part, partial(_similarity, part)))
     return made
 
 

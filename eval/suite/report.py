@@ -119,10 +119,8 @@ def table(report: Report) -> str:
                 entry["about"],
             )
         )  # fmt: skip
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
-    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows]
+    lines = [*aligned(rows), ""]
     made = report["made"]
-    lines.append("")
     lines.append(
         f"{report['pairs']} pairs; brackets: {made['coverage']:.0%} interval, {made['resamples']} resamples of videos."
     )
@@ -137,6 +135,12 @@ def table(report: Report) -> str:
             lines.append(f"{name}: {count} of {len(report['clips'])} videos left out: {why}")
     lines += [f"{name}: not computed: {why}" for name, why in report["not_computed"].items()]
     return "\n".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines whose columns begin below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _read(paths: Sequence[Path], side: str, wanted: Sequence[Metric], choices: Choices, cache: Cache) -> Reading:

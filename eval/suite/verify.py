@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dawn.config import load
-from dawn.media.files import sha256_file
 from dawn.paths import Paths
 from dawn.provenance import read_json
 from eval.cache import Cache
@@ -35,7 +34,6 @@ def verify(report: Report, cache: Cache, only: Sequence[str] = ()) -> list[str]:
     report holds. Raises InputError when they are not there any more.
     """
     made = report["made"]
-    lines = list(_videos(report))
     again = evaluate(
         Path(report["real"]),
         Path(report["fake"]),
@@ -46,14 +44,13 @@ def verify(report: Report, cache: Cache, only: Sequence[str] = ()) -> list[str]:
         seed=made["seed"],
         coverage=made["coverage"],
     )
+    lines = list(_videos(report, again))
     now = again["made"]
     for key, what in (("versions", "version of"), ("weights", "weights"), ("decoder", "decoder")):
         shared = made[key].keys() & now[key].keys() if only else made[key].keys() | now[key].keys()
         for name in sorted(shared):
             lines += _differs(f"{what} {name}", made[key].get(name), now[key].get(name))
     lines += _differs("code that measures", made["code"], now["code"])
-    known = {str(row["clip"]) for row in report["clips"]}
-    lines += [f"video {row['clip']}: new since the report" for row in again["clips"] if row["clip"] not in known]
     for name in again["made"]["metrics"]:
         lines += _metric(name, report, again)
     return lines
@@ -96,16 +93,17 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
     return lines
 
 
-def _videos(report: Report) -> Iterator[str]:
-    for row in report["clips"]:
+def _videos(before: Report, after: Report) -> Iterator[str]:
+    now = {row["clip"]: row for row in after["clips"]}
+    for row in before["clips"]:
         for side in ("real", "fake"):
-            path = row[side]
-            if path is None:
-                continue
-            if not Path(path).is_file():
+            path, there = row[side], now.get(row["clip"], {})
+            if path is not None and there.get(side) != path:
                 yield f"video {path}: gone"
-            elif sha256_file(Path(path)) != row[f"{side}_sha256"]:
+            elif path is not None and there[f"{side}_sha256"] != row[f"{side}_sha256"]:
                 yield f"video {path}: changed since the report"
+    known = {row["clip"] for row in before["clips"]}
+    yield from (f"video {clip}: new since the report" for clip in now if clip not in known)
 
 
 def _metric(name: str, before: Report, after: Report) -> Iterator[str]:
