@@ -8,10 +8,21 @@ from pathlib import Path
 from types import ModuleType
 
 import golden_recipe
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from dawn.features.store import Features
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MATERIAL = Path(os.environ.get("DAWN_TEST_MATERIAL", REPOSITORY.parent / "shared"))
+
+
+def features_of(frames: int, **given: NDArray[np.float32]) -> Features:
+    """Features of a clip in which every frame has a face: those `given`, and zeros."""
+    shapes = {"landmarks": (68, 2), "pose": (6,), "blink": (2,), "speech": (0,), "face_box": (4,), "mouth_box": (4,)}
+    arrays = {name: np.zeros((frames, *shape), np.float32) for name, shape in shapes.items()}
+    return Features(**arrays | given, found=np.ones(frames, np.bool_), extractor="test", encoder="none", fps=25.0)
 
 
 def _folder(name: str) -> Path:

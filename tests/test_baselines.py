@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 import yaml
-from conftest import REPOSITORY
+from conftest import REPOSITORY, features_of
 
 from dawn import config as settings
 from dawn.baselines.declaration import FOLDER, Baseline, Crop, declared, load
@@ -25,7 +25,6 @@ from dawn.cli import main
 from dawn.config import Config
 from dawn.corpora.manifest import Clip, write_manifest
 from dawn.errors import InputError
-from dawn.features.store import Features
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
 from dawn.media.video import load_frames, probe, write_video
@@ -161,10 +160,7 @@ def paths(tmp_path: Path) -> Paths:
         write_video(paths.clips / f"{name}.mp4", [frame.astype(np.uint8) for frame in frames], audio=tone)
         points = np.random.default_rng(seed).uniform(16, 48, (68, 2)).astype(np.float32)
         box = np.tile(np.float32([16, 16, 48, 48]), (FRAMES, 1))
-        features = Features(
-            np.tile(points, (FRAMES, 1, 1)), np.zeros((FRAMES, 6), np.float32), np.zeros((FRAMES, 2), np.float32),
-            np.zeros((FRAMES, 4), np.float32), box, box, np.ones(FRAMES, np.bool_), "test", "none", 25,
-        )  # fmt: skip
+        features = features_of(FRAMES, landmarks=np.tile(points, (FRAMES, 1, 1)), face_box=box, mouth_box=box)
         features.save(paths.features / f"{name}.safetensors")
         rows.append(Clip(name, name, "test", FRAMES, FRAMES / 25, f"{name}.mp4", "0" * 64))
     write_manifest(paths.test, rows)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import features_of
 
 from dawn.config import Schedule, SyncnetModel
 from dawn.errors import InputError
-from dawn.features.store import Features
 from dawn.media.video import write_video
 from eval import fit_syncnet, lse
 from eval.backbones import syncnet
@@ -103,10 +103,7 @@ def test_fit_reads_clips_and_features(tmp_path: Path) -> None:
         audio=rng.normal(0, 0.1, frames * 640).astype(np.float32),
     )
     points = rng.uniform(20, 44, (68, 2)).astype(np.float32)[None].repeat(frames, 0)
-    box = np.zeros((frames, 4), np.float32)
-    Features(
-        points, np.zeros((frames, 6), np.float32), box[:, :2], box, box, box, np.ones(frames, np.bool_), "t", "n", 25
-    ).save(tmp_path / "a.safetensors")
+    features_of(frames, landmarks=points).save(tmp_path / "a.safetensors")
     out = tmp_path / "weights" / "sync.safetensors"
     shown = fit(_model(2), ["a"], tmp_path, tmp_path, out, seed=0)
     assert np.isfinite(shown["loss"])

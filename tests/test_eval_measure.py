@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import features_of
 
 from dawn import config as settings
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.features.store import Features
 from dawn.media.video import load_frames, write_video
 from eval import measure as measuring
 from eval.__main__ import main
@@ -44,11 +44,8 @@ class FakeJudges:
         n, t = len(frames), np.arange(len(frames))
         points = np.tile(rng.uniform(5, 25, (68, 2)), (n, 1, 1)).astype(np.float32)
         pose = np.stack([np.sin(t / 3 + k) for k in range(6)], axis=1).astype(np.float32)
-        box = np.zeros((n, 4), np.float32)
         blink = np.where((t % 15 < 2)[:, None], 0.05, 0.3).repeat(2, 1).astype(np.float32)
-        features = Features(
-            points, pose, blink, np.zeros((n, 0), np.float32), box, box, np.ones(n, np.bool_), "test", "none", 25
-        )
+        features = features_of(n, landmarks=points, pose=pose, blink=blink)
         level = frames.mean(axis=(1, 2))
         arrays = {
             "fvd16": np.stack([level[i : i + 16].std(0) for i in range(0, n - 15, 16)]),

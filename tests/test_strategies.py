@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from conftest import features_of
 from numpy.typing import NDArray
 from test_engine import config, shaken
 from test_engine import networks as engine_networks
@@ -16,7 +17,6 @@ from test_training_a2v import Memory
 
 from dawn.config import ConfigError, parse
 from dawn.corpora.manifest import Clip, write_manifest
-from dawn.features.store import Features
 from dawn.generation import ar, nar, sar, timing, ttr
 from dawn.generation.longer import back_and_forth, speech_of, spoken
 from dawn.generation.nar import Held, Source
@@ -234,19 +234,8 @@ def test_a_person_with_one_clip_says_it_again() -> None:
 def test_speech_of_clips_is_joined_and_cut(tmp_path: Path) -> None:
     paths = Paths(tmp_path, tmp_path, tmp_path)
     for index, one in enumerate(CLIPS):
-        n = one.frames
-        Features(
-            landmarks=np.zeros((n, 68, 2), np.float32),
-            pose=np.zeros((n, 6), np.float32),
-            blink=np.zeros((n, 2), np.float32),
-            speech=np.full((n, 5), index, np.float32),
-            face_box=np.zeros((n, 4), np.float32),
-            mouth_box=np.zeros((n, 4), np.float32),
-            found=np.ones(n, np.bool_),
-            extractor="test",
-            encoder="test",
-            fps=25.0,
-        ).save(paths.features / f"{one.clip}.safetensors")
+        features = features_of(one.frames, speech=np.full((one.frames, 5), index, np.float32))
+        features.save(paths.features / f"{one.clip}.safetensors")
     speech = speech_of(spoken(CLIPS, CLIPS[0], 15), 15, paths)
     assert speech[:, 0].tolist() == [0, 0, 0, 0, 3, 3, 3, 2, 2, 0, 0, 0, 0, 3, 3]
 

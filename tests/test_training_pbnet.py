@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from conftest import features_of
 
 from dawn.config import Config, parse
 from dawn.features.store import Features
@@ -25,17 +26,11 @@ class Memory:
     def features(self, index: int) -> Features:
         rng = np.random.default_rng(index)
         wave = np.sin(np.arange(FRAMES)[:, None] * rng.uniform(0.1, 0.5, 8) + rng.uniform(0, 6, 8))
-        return Features(
-            landmarks=np.zeros((FRAMES, 68, 2), np.float32),
+        return features_of(
+            FRAMES,
             pose=(wave[:, :6] * np.float32([10, 5, 3, 0.02, 0.05, 0.05])).astype(np.float32),
             blink=(0.3 + 0.1 * wave[:, 6:]).astype(np.float32),
             speech=rng.normal(size=(FRAMES, 8)).astype(np.float32),
-            face_box=np.zeros((FRAMES, 4), np.float32),
-            mouth_box=np.zeros((FRAMES, 4), np.float32),
-            found=np.ones(FRAMES, np.bool_),
-            extractor="test",
-            encoder="test",
-            fps=25.0,
         )
 
 
