@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
-
-
 Mat = NDArray[Any]  # what OpenCV gives; 8 bits for 8 bits
 
 
