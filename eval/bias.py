@@ -34,7 +34,9 @@ class Biased:
     warning: str
 
 
-def expected_bias(real: Sequence[ArrayLike], fake: Sequence[ArrayLike], *, repeats: int = 4, seed: int = 0) -> Biased:
+def expected_bias(
+    real: Sequence[ArrayLike], fake: Sequence[ArrayLike], *, ddof: int = 1, repeats: int = 4, seed: int = 0
+) -> Biased:
     """Features of each clip, (n_i, D), n_i may be 0, true and generated in pairs -> :class:`Biased`.
 
     Costs ``5 * repeats`` distances. Raises InputError for another number of clips, or features that cannot be compared.
@@ -45,14 +47,14 @@ def expected_bias(real: Sequence[ArrayLike], fake: Sequence[ArrayLike], *, repea
     pairs = [(a, b) for a, b in pairs if len(a) and len(b)]
     if not pairs:
         raise InputError("no clip has any features; are the clips shorter than a window?")
-    value, scarcity = _distance(pairs)
+    value, scarcity = _distance(pairs, ddof)
     samples, size = min(sum(map(len, side)) for side in zip(*pairs, strict=True)), pairs[0][0].shape[1]
     if len(pairs) < _MIN_CLIPS:
         return Biased(value, np.nan, f"{len(pairs)} clips are too few to know the bias; {_MIN_CLIPS} are needed")
     rng = np.random.default_rng(seed)
     points = [(value, scarcity)]
     for count in (round(share * len(pairs)) for share in _SHARES for _ in range(repeats)):
-        points.append(_distance([pairs[k] for k in rng.choice(len(pairs), count, replace=False)]))
+        points.append(_distance([pairs[k] for k in rng.choice(len(pairs), count, replace=False)], ddof))
     distances, scarcities = np.asarray(points).T
     # The line goes through the value itself, which is known better than any other point.
     steps = scarcities - scarcity
@@ -61,10 +63,10 @@ def expected_bias(real: Sequence[ArrayLike], fake: Sequence[ArrayLike], *, repea
     return Biased(value, bias, _warning(value, bias, samples, size))
 
 
-def _distance(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
+def _distance(pairs: Sequence[tuple[np.ndarray, np.ndarray]], ddof: int) -> tuple[float, float]:
     """The distance of some clips and how scarce they are: the mean of one over the samples of either side."""
     real, fake = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return frechet(real, fake), (1 / len(real) + 1 / len(fake)) / 2
+    return frechet(real, fake, ddof), (1 / len(real) + 1 / len(fake)) / 2
 
 
 def _warning(value: float, bias: float, samples: int, size: int) -> str:

@@ -65,18 +65,26 @@ def distance(
     coverage: float = 0.95,
     label: str = "bootstrap",
 ) -> Estimate:
-    """Fréchet distance between the pooled features of clips, each an (n_i, D) array, n_i may be 0.
+    """Fréchet distance (ddof 1) between the pooled features of clips, each an (n_i, D) array, n_i may be 0.
 
     A resample repeats clips, and fewer distinct windows alone raise a Fréchet distance. The resampled distances are
     therefore shifted so that their mean is the value: the interval shows the spread, not that bias.
     """
-    value, spread = resampled(real, fake, counts, label)
+    return of_distance(*resampled(real, fake, counts, label), coverage, len(real))
+
+
+def of_distance(value: float, spread: Array, coverage: float, clips: int) -> Estimate:
+    """What :func:`resampled` found, with its interval; no distance is below 0."""
     low, high = interval(spread, coverage)
-    return Estimate(value, float(np.maximum(0.0, low)), high, len(real))
+    return Estimate(value, float(np.maximum(0.0, low)), high, clips)
 
 
 def resampled(
-    real: Sequence[ArrayLike], fake: Sequence[ArrayLike], counts: NDArray[np.int64], label: str = "bootstrap"
+    real: Sequence[ArrayLike],
+    fake: Sequence[ArrayLike],
+    counts: NDArray[np.int64],
+    label: str = "bootstrap",
+    ddof: int = 1,
 ) -> tuple[float, Array]:
     """The distance of :func:`distance` and that of each resample, (resamples,), shifted to have it as their mean.
 
@@ -84,7 +92,7 @@ def resampled(
     """
     a, owner_a = _pool(real, counts, "real")
     b, owner_b = _pool(fake, counts, "generated")
-    value, kernel = frechet(a, b), _Kernel(a, b)
+    value, kernel = frechet(a, b, ddof), _Kernel(a, b, ddof)
     bar = tqdm(counts, desc=label, unit="resample", mininterval=2, leave=False)
     spread = np.asarray([kernel.distance(count[owner_a], count[owner_b]) for count in bar])
     if np.isfinite(spread).any():
@@ -107,11 +115,11 @@ class _Kernel:
     dimensions, the rows are first replaced by coordinates in which the smaller covariance form is used.
     """
 
-    def __init__(self, a: Array, b: Array) -> None:
+    def __init__(self, a: Array, b: Array, ddof: int) -> None:
         centre = (a.mean(axis=0) + b.mean(axis=0)) / 2  # a common shift changes nothing but keeps digits
         a, b = a - centre, b - centre
         self.few = min(len(a), len(b)) <= a.shape[1]
-        self.a, self.b = a, b
+        self.a, self.b, self.ddof = a, b, ddof
         if self.few:
             self.aa, self.bb, self.ab = a @ a.T, b @ b.T, a @ b.T
 
@@ -123,14 +131,16 @@ class _Kernel:
         if n < 2 or m < 2:
             return float("nan")
         if not self.few:
-            return frechet(np.repeat(self.a[rows], weight_a[rows], 0), np.repeat(self.b[columns], weight_b[columns], 0))
+            a, b = np.repeat(self.a[rows], weight_a[rows], 0), np.repeat(self.b[columns], weight_b[columns], 0)
+            return frechet(a, b, self.ddof)
         p, q = u / n, v / m
+        less_n, less_m = n - self.ddof, m - self.ddof
         aa, bb, ab = self.aa[np.ix_(rows, rows)], self.bb[np.ix_(columns, columns)], self.ab[np.ix_(rows, columns)]
         paa, qbb, left, right = p @ aa @ p, q @ bb @ q, p @ ab, ab @ q
         pab = float(p @ right)
-        traces = (u @ np.diag(aa) - n * paa) / (n - 1) + (v @ np.diag(bb) - m * qbb) / (m - 1)
+        traces = (u @ np.diag(aa) - n * paa) / less_n + (v @ np.diag(bb) - m * qbb) / less_m
         centred = ab - left[None, :] - right[:, None] + pab
-        centred *= np.sqrt(np.outer(u / (n - 1), v / (m - 1)))
+        centred *= np.sqrt(np.outer(u / less_n, v / less_m))
         nuclear = np.linalg.svd(centred, compute_uv=False).sum()
         return max(0.0, float(paa + qbb - 2 * pab + traces - 2 * nuclear))
 

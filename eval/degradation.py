@@ -10,7 +10,7 @@ Without any degradation the rate of 41 videos still scatters by about 0.05 at n 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,6 +42,7 @@ class Degradation:
     clips: int
     short: int
     overlapping: int
+    spread: Array = field(repr=False, compare=False)  # of each resample; NaN where it is not defined
 
 
 def rate(start: float, end: float) -> float:
@@ -81,17 +82,19 @@ def degradation(
     used = [(a, b, count) for (a, b), count in zip(pairs, frames, strict=True) if count >= length]
     short, overlapping = len(pairs) - len(used), sum(count < 2 * length for _, _, count in used)
     if not used:
-        return Degradation(length, reference, np.nan, np.nan, np.nan, np.nan, np.nan, 0, short, 0)
+        nothing = np.full(resamples, np.nan)
+        return Degradation(length, reference, np.nan, np.nan, np.nan, np.nan, np.nan, 0, short, 0, nothing)
     counts = bootstrap.draws(len(used), resamples, seed)
     whole = [a for a, _, _ in used]
     starts = [a[:length] for a in whole] if reference == "matched" else whole
     ends = [a[count - length : count] for a, _, count in used] if reference == "matched" else whole
     start, start_spread = _distances(starts, [b[:length] for _, b, _ in used], counts, f"DR{length} start")
     end, end_spread = _distances(ends, [b[count - length : count] for _, b, count in used], counts, f"DR{length} end")
-    spread = [rate(x, y) for x, y in zip(start_spread, end_spread, strict=True) if x >= 0 and y >= 0]
+    ends_of = zip(start_spread, end_spread, strict=True)
+    spread = np.asarray([rate(x, y) if x >= 0 and y >= 0 else np.nan for x, y in ends_of])
     low, high = bootstrap.interval(spread, coverage)
     value = rate(start, end)
-    return Degradation(length, reference, value, low, high, start, end, len(used), short, overlapping)
+    return Degradation(length, reference, value, low, high, start, end, len(used), short, overlapping, spread)
 
 
 def _distances(

@@ -73,7 +73,7 @@ def measure(
         [bas.motion_beats(one.features.pose) for one in measured], [one.arrays["audio_beats"] for one in measured]
     )
     for row, value in zip(rows, chance, strict=True):
-        row["bas_null"] = float(value)
+        row["bas_null"] = float(value) if math.isfinite(row["bas"]) else math.nan
     _write_rows(out / "clips.csv", rows)
     scores = {
         "method": method,
@@ -138,11 +138,11 @@ def _pooled(
         else:
             found = pooling.mean([row[key] for row in rows], counts, coverage)
         if found is not None:
-            pooled[key] = found | {"backbone": BY_KEY["bas" if key == "bas_null" else key].backbone}
+            pooled[key] = found.entry | {"backbone": BY_KEY["bas" if key == "bas_null" else key].backbone}
     return pooled
 
 
-def _degraded(config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]) -> pooling.Entry | None:
+def _degraded(config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]) -> pooling.Pooled | None:
     """Degradation rate over the first and last `length` frames, of every fifth of which there are features."""
     real, fake = ([one.arrays["frames"] for one in side] for side in (true, made))
     longer = any(len(b) > len(a) for a, b in zip(real, fake, strict=True))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eval import bootstrap
 from eval.bias import expected_bias
-from eval.bootstrap import Estimate
+from eval.bootstrap import Array, Estimate
 from eval.degradation import Degradation
 from eval.kid import kid
 
@@ -23,15 +24,23 @@ Rows = Sequence[NDArray[Any]]  # of each clip (n_i, D), n_i may be 0
 MANY = 50  # resamples where a single distance takes seconds: more samples than dimensions
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """What is written down of a number, and the same number of each resample of the clips; NaN where it has none."""
+
+    entry: Entry
+    spread: Array
+
+
 def entry(estimate: Estimate) -> Entry:
     """value, low, high (None where unknown), and n, the clips behind them."""
     return _finite({"value": estimate.value, "low": estimate.low, "high": estimate.high}) | {"n": estimate.n}
 
 
-def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Entry | None:
-    """The entry of one value a clip, NaN for none; None when no clip has one."""
+def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Pooled | None:
+    """Of one value a clip, NaN for none; None when no clip has one."""
     estimate = bootstrap.mean(values, counts, coverage)
-    return entry(estimate) if estimate.n else None
+    return Pooled(entry(estimate), bootstrap.resampled_means(values, counts)) if estimate.n else None
 
 
 def affordable(counts: NDArray[np.int64], real: Rows, fake: Rows) -> NDArray[np.int64]:
@@ -40,23 +49,26 @@ def affordable(counts: NDArray[np.int64], real: Rows, fake: Rows) -> NDArray[np.
     return counts[:MANY] if min(sum(map(len, real)), sum(map(len, fake))) > size else counts
 
 
-def distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float, label: str) -> Entry | None:
-    """The entry of a Fréchet distance, with `samples` of both sides, `resamples`, the `bias` expected from few samples,
-    and a `warning`, empty where there is none. None when a side has fewer than two rows.
+def distance(
+    real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float, label: str, ddof: int = 1
+) -> Pooled | None:
+    """A Fréchet distance, with the counts of :func:`_sizes`, `resamples`, the `bias` expected from few samples, and a
+    `warning`, empty where there is none. None when a side has fewer than two rows.
     """
     if not enough(real, fake):
         return None
-    samples = {"samples_real": sum(map(len, real)), "samples": sum(map(len, fake))}
     counts = affordable(counts, real, fake)
-    made = entry(bootstrap.distance(real, fake, counts, coverage, label=label)) | samples
+    value, spread = bootstrap.resampled(real, fake, counts, label, ddof)
+    made = entry(bootstrap.of_distance(value, spread, coverage, len(fake))) | _sizes(real, fake)
+    made["resamples"] = len(counts)
     if not any(len(a) and len(b) for a, b in zip(real, fake, strict=True)):
-        return made | {"resamples": len(counts), "bias": None, "warning": "no pairs of videos, so no bias is known"}
-    biased = expected_bias(real, fake)
-    return made | {"resamples": len(counts)} | _finite({"bias": biased.bias}) | {"warning": biased.warning}
+        return Pooled(made | {"bias": None, "warning": "no pairs of videos, so no bias is known"}, spread)
+    biased = expected_bias(real, fake, ddof=ddof)
+    return Pooled(made | _finite({"bias": biased.bias}) | {"warning": biased.warning}, spread)
 
 
-def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float) -> Entry | None:
-    """The entry of the unbiased KID of all rows; None as :func:`distance`. Clips are resampled with all their rows."""
+def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float) -> Pooled | None:
+    """The unbiased KID of all rows; None as :func:`distance`. Clips are resampled with all their rows."""
     if not enough(real, fake):
         return None
     (aa, own_a, n), (bb, own_b, m), (ab, _, _) = _kernels(real, real), _kernels(fake, fake), _kernels(real, fake)
@@ -68,25 +80,36 @@ def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage:
         right = (w @ bb @ w - twice @ own_b) / (rows_b**2 - twice @ m)
         return float(left + right - 2 * (w @ ab @ w) / (rows_a * rows_b))
 
-    used = [w for w in counts.astype(np.float64) if (w * w) @ n < (w @ n) ** 2 and (w * w) @ m < (w @ m) ** 2]
-    low, high = bootstrap.interval([value(w) for w in used], coverage)
+    defined = [(w * w) @ n < (w @ n) ** 2 and (w * w) @ m < (w @ m) ** 2 for w in counts]
+    drawn = zip(counts.astype(np.float64), defined, strict=True)
+    spread = np.asarray([value(w) if known else np.nan for w, known in drawn])
+    low, high = bootstrap.interval(spread, coverage)
     whole = kid(*(np.concatenate([rows for rows in side if len(rows)]) for side in (real, fake)))
-    samples = {"samples_real": sum(map(len, real)), "samples": sum(map(len, fake))}
-    return entry(Estimate(whole, low, high, len(fake))) | samples
+    return Pooled(entry(Estimate(whole, low, high, len(fake))) | _sizes(real, fake), spread)
 
 
-def worsening(rated: Degradation) -> Entry | None:
-    """The entry of a degradation rate; None when no clip is long enough, or only the beginning is perfect."""
+def worsening(rated: Degradation) -> Pooled | None:
+    """A degradation rate; None when no clip is long enough, or only the beginning is perfect."""
     if not rated.clips or not math.isfinite(rated.value):
         return None
     made = entry(Estimate(rated.value, rated.low, rated.high, rated.clips))
     about = {"start": rated.start, "end": rated.end, "reference": rated.reference}
-    return made | about | {"short": rated.short, "overlapping": rated.overlapping}
+    return Pooled(made | about | {"short": rated.short, "overlapping": rated.overlapping}, rated.spread)
 
 
 def enough(real: Rows, fake: Rows) -> bool:
     """Whether both sides have the two rows that a distance needs."""
     return min(sum(map(len, real)), sum(map(len, fake))) >= 2
+
+
+def _sizes(real: Rows, fake: Rows) -> Entry:
+    """`samples` and `samples_real`, the rows of both sides; `n` and `n_real`, the clips that have any."""
+    sides = (("", fake), ("_real", real))
+    return {
+        f"{what}{side}": count
+        for side, rows in sides
+        for what, count in (("n", sum(len(one) > 0 for one in rows)), ("samples", sum(map(len, rows))))
+    }
 
 
 def _kernels(first: Rows, second: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

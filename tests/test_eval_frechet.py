@@ -79,16 +79,16 @@ def _clips(clips: int, windows: int, dims: int, seed: int = 0) -> tuple[list[np.
     return real, [clip + 0.5 * rng.normal(size=clip.shape) + 0.3 for clip in real]
 
 
-@pytest.mark.parametrize(("windows", "dims"), [(4, 40), (30, 5)])
-def test_resampled_distance_is_the_distance_of_the_repeated_clips(windows: int, dims: int) -> None:
+@pytest.mark.parametrize(("windows", "dims", "ddof"), [(4, 40, 1), (30, 5, 1), (4, 40, 0), (30, 5, 0)])
+def test_resampled_distance_is_the_distance_of_the_repeated_clips(windows: int, dims: int, ddof: int) -> None:
     real, fake = _clips(5, windows, dims)
     counts = np.asarray([[2, 0, 1, 1, 1], [1, 1, 1, 1, 1], [5, 0, 0, 0, 0]])
     owner = np.repeat(np.arange(5), windows)
-    kernel = bootstrap._Kernel(np.concatenate(real), np.concatenate(fake))
+    kernel = bootstrap._Kernel(np.concatenate(real), np.concatenate(fake), ddof)
     for count in counts:
         a = np.concatenate([clip for clip, times in zip(real, count, strict=True) for _ in range(times)])
         b = np.concatenate([clip for clip, times in zip(fake, count, strict=True) for _ in range(times)])
-        assert kernel.distance(count[owner], count[owner]) == pytest.approx(frechet(a, b), rel=1e-9)
+        assert kernel.distance(count[owner], count[owner]) == pytest.approx(frechet(a, b, ddof), rel=1e-9)
 
 
 def test_interval_holds_the_value_and_repeats() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dawn import config as settings
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.video import load_frames, write_video
+from dawn.paths import Paths
 from eval import measure as measuring
 from eval.__main__ import main
 from eval.backbones.syncnet import SyncNet
@@ -24,6 +26,7 @@ from eval.cache import Cache
 from eval.clips import read_names
 from eval.judges import Judges, Measured
 from eval.measure import measure, settings_digest
+from eval.suite.command import main as suite
 from eval.tables import read_figures, write_tables
 
 NAMES = ["anna_0", "anna_1", "ben_0"]
@@ -188,6 +191,32 @@ def test_table_refuses_swapped_or_missing_scores(scored: dict[str, Path], tmp_pa
         write_tables(CONFIG, {"dawn": tmp_path / "nowhere"}, tmp_path / "t")
     with pytest.raises(InputError, match="at least one"):
         write_tables(CONFIG, {}, tmp_path / "t")
+
+
+def test_a_table_is_verified_or_the_changed_video_is_named(
+    videos: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = Paths.of(CONFIG)
+    for folder, there in (("real", paths.clips), ("dawn", paths.videos("dawn"))):
+        shutil.copytree(videos / folder, there)
+    shutil.copy(videos / "clips.csv", paths.run / "test.csv")
+    shutil.copy(videos / "sync", paths.run / "syncnet.safetensors")
+    (paths.run / "config.yaml").write_text(CONFIG.dump())
+    judge, cache = paths.run / "syncnet.safetensors", Cache(tmp_path)
+    for method, made in (("gt", paths.clips), ("dawn", paths.videos("dawn"))):
+        given = {"real": paths.clips, "fake": made, "method": method, "out": paths.scores(method)}
+        measure(CONFIG, names=NAMES, syncnet=judge, cache=cache, **given)
+    table = paths.run / "table1.json"
+    write_tables(CONFIG, {method: paths.scores(method) for method in ("gt", "dawn")}, table.with_suffix(""))
+    verify = ["verify", str(table), "--cache", str(tmp_path)]
+    assert suite(verify) == 0
+    shutil.copy(videos / "still" / "anna_1.mp4", paths.videos("dawn") / "anna_1.mp4")
+    capsys.readouterr()
+    assert suite(verify) == 1
+    said = capsys.readouterr().out
+    assert "dawn: video anna_1: changed since the table" in said and "dawn: measured: " in said
+    assert "dawn: fvd16 " in said and "gt: " not in said
 
 
 # ---------------------------------------------------------------------------------------------- commands, pictures

@@ -16,15 +16,17 @@ from eval import pooling
 from eval.backbones import efficientnet
 from eval.bootstrap import draws
 from eval.cache import Cache
+from eval.frechet import frechet
 from eval.kid import kid
 from eval.parts import Choices
 from eval.suite.command import main, presets
+from eval.suite.compare import _means
 from eval.suite.folders import pairs_of
-from eval.suite.metrics import METRICS
+from eval.suite.metrics import METRICS, Videos
 from eval.suite.report import evaluate
 
 CLIPS = ("grid_lbax4n", "grid_lrwp9a")
-CHEAP = "fd_efficientnet,blink,bas,fid,lse_d_own"
+CHEAP = "fd_efficientnet,blink,bas,csim_dlib,dr25_efficientnet,fid,lse_d_own"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folders(real: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two people, and in the other folder one of them, that one without sound, and somebody without a partner."""
+    """Two people, and in the other folder one of them, a still without sound for the other, and on both sides one
+    without a partner and one that cannot be read."""
     root = tmp_path_factory.mktemp("suite")
     for side in ("real", "fake"):
         (root / side).mkdir()
@@ -44,9 +47,15 @@ def folders(real: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     shutil.copy(real / "clips" / f"{CLIPS[0]}.mpg", root / "fake")
     y, x = np.mgrid[:64, :64]
     still = np.stack([x * 4, y * 4, x + y], axis=-1).astype(np.uint8)
-    write_video(root / "fake" / f"{CLIPS[1]}.mp4", [still] * 20, fps=25)  # no face, no sound, too short for a rate
-    write_video(root / "fake" / "other.mp4", [still] * 20, fps=25)
-    (root / "fake" / "broken.mp4").write_bytes(b"no video")
+    for name in (
+        f"fake/{CLIPS[1]}",
+        "fake/other",
+        "fake/torn",
+        "real/alone",
+    ):  # no face, no sound, too short for a rate
+        write_video(root / f"{name}.mp4", [still] * 20, fps=25)
+    for name in ("fake/broken", "real/torn"):
+        (root / f"{name}.mp4").write_bytes(b"no video")
     return root / "real", root / "fake"
 
 
@@ -56,17 +65,28 @@ def test_a_report_has_numbers_reasons_and_what_made_them(
     arguments = [*map(str, folders), "--metrics", CHEAP, "--cache", str(cache), "--resamples", "20"]
     assert main([*arguments, "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert "2 pairs" in shown and "fid: not computed: " in shown and "broken.mp4: " in shown
+    assert "3 pairs" in shown and "fid: not computed: " in shown and "broken.mp4: " in shown
+    assert "dr25_efficientnet: distance at the start 0, at the end 0, from true frames: matched" in shown
     report = json.loads((tmp_path / "report.json").read_text())
-    assert set(report["metrics"]) == {"fd_efficientnet", "blink", "bas"}
+    assert set(report["metrics"]) == {"fd_efficientnet", "blink", "bas", "csim_dlib", "dr25_efficientnet"}
     assert set(report["not_computed"]) == {"fid", "lse_d_own"}
-    assert report["only_fake"] == ["broken", "other"]
+    assert report["only_fake"] == ["broken", "other"] and report["only_real"] == ["alone"]
     blink = report["metrics"]["blink"]
     assert blink["n"] == 1 and blink["value"] <= blink["real"] * 2  # of the one video with a face
-    assert blink["left_out"] == {"no face in any frame": 2, "cannot be read": 1}
-    assert report["metrics"]["bas"]["left_out"] == {"no sound": 2, "cannot be read": 1}
+    unlike = {"no video of that name": 1, "cannot be read": 1}
+    assert blink["left_out"] == {"no face in any frame": 3} | unlike
+    assert report["metrics"]["bas"]["left_out"] == {"no sound": 3} | unlike
     distance = report["metrics"]["fd_efficientnet"]
-    assert distance["samples_real"] == 30 and distance["samples"] == 15 + 4 + 4
+    assert (distance["samples_real"], distance["samples"]) == (30 + 4, 15 + 3 * 4)
+    assert (distance["n_real"], distance["n"]) == (3, 4)
+    assert distance["left_out"] == {"generated one: cannot be read": 1, "true one: cannot be read": 1}
+    apart = {
+        "true one: no video of that name": 2,
+        "true one: cannot be read": 1,
+        "generated one: no video of that name": 1,
+    }
+    assert report["metrics"]["csim_dlib"]["left_out"] == {"no face in any frame": 1} | apart
+    assert report["metrics"]["dr25_efficientnet"]["left_out"] == {"too short": 1} | apart
     assert distance["parts"][f"{efficientnet.NAME}:fifth"]["weights"].items() <= report["made"]["weights"].items()
     assert report["made"]["versions"]["torch"]
     with open(tmp_path / "clips.csv", encoding="utf-8", newline="") as stream:
@@ -95,6 +115,28 @@ def test_a_report_is_verified_or_what_differs_is_named(
     assert "blink: n 1 in the report, 2 now" in said
 
 
+def test_fresh_features_are_compared_with_those_of_the_cache(
+    folders: tuple[Path, Path], cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cache whose files were exchanged gives the same wrong number again; computed anew, it shows."""
+    real = tmp_path / "real"
+    real.mkdir()
+    for name in CLIPS:
+        shutil.copy(folders[0] / f"{name}.mpg", real)
+    shared = ["--cache", str(tmp_path / "cache")]
+    measured = [str(real), str(real), "--metrics", "blink", "--resamples", "5", "--out", str(tmp_path / "out"), *shared]
+    assert main([*measured[:-2], "--cache", str(cache)]) == 0
+    shutil.copytree(cache, tmp_path / "cache")
+    shas = [row["real_sha256"] for row in json.loads((tmp_path / "out" / "report.json").read_text())["clips"]]
+    first, second = (next((tmp_path / "cache").rglob(f"*{sha}*/mesh*")) for sha in shas)
+    shutil.copy(first, second.parent / second.name)
+    assert main(measured) == 0
+    assert main(["verify", str(tmp_path / "out"), *shared]) == 0
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path / "out"), "--fresh", *shared]) == 1
+    assert "blink: value" in capsys.readouterr().out
+
+
 def test_a_folder_compared_with_itself(folders: tuple[Path, Path], cache: Path) -> None:
     names = ["fd_efficientnet", "dr25_efficientnet", "blink", "bas"]
     report = evaluate(folders[0], folders[0], names, Choices(), Cache(cache), resamples=20)
@@ -110,23 +152,34 @@ def test_methods_are_compared_on_the_same_clips(
 ) -> None:
     shared = ["--cache", str(cache)]
     for name, fake in (("a", folders[0]), ("b", folders[1])):
-        arguments = [str(folders[0]), str(fake), "--metrics", "fd_efficientnet,blink", "--resamples", "20", *shared]
+        metrics = "fd_efficientnet,blink,dr25_efficientnet" + (",bas" if name == "a" else "")
+        arguments = [str(folders[0]), str(fake), "--metrics", metrics, "--resamples", "20", *shared]
         assert main([*arguments, "--out", str(tmp_path / name)]) == 0
     capsys.readouterr()
-    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), *shared]) == 0
-    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line}
-    assert float(rows["fd_efficientnet"][1]) == pytest.approx(0, abs=1e-6)
-    assert float(rows["fd_efficientnet"][3]) < -10
-    assert rows["fd_efficientnet"][-2:] == ["cannot", "tell"]  # without the still one nothing differs
-    assert rows["blink"][6] == "1"  # one clip has a face in both
+    out = tmp_path / "differences.csv"
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out), *shared]) == 0
+    assert "bas: not compared, in the second report: not asked for" in capsys.readouterr().out
+    with open(out, encoding="utf-8", newline="") as stream:
+        rows = {row["metric"]: row for row in csv.DictReader(stream)}
+    assert float(rows["fd_efficientnet"]["first"]) == pytest.approx(0, abs=1e-6)
+    assert float(rows["fd_efficientnet"]["difference"]) < -10
+    assert rows["fd_efficientnet"]["better"] == "cannot tell"  # without the still one nothing differs
+    assert rows["fd_efficientnet"]["n"] == "2"  # the torn one is in neither
+    assert rows["blink"]["n"] == "1"  # one clip has a face in both
+    assert (rows["dr25_efficientnet"]["n"], float(rows["dr25_efficientnet"]["difference"])) == ("1", 0)
+    report = json.loads((tmp_path / "b" / "report.json").read_text())
+    report["metrics"]["blink"]["parts"]["mesh"]["weights"]["face-mesh"] = "0" * 64
+    (tmp_path / "b" / "report.json").write_text(json.dumps(report))
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), *shared]) == 2
+    assert "blink: the two reports differ in weights of mesh" in capsys.readouterr().err
 
 
 def test_shares_fill_the_cache_and_hold_no_numbers(folders: tuple[Path, Path], tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    for index in range(2):
+    for index, seen in enumerate((2, 3)):  # of four videos one cannot be read
         report = evaluate(folders[0], folders[0], ["blink"], Choices(), cache, shard=(index, 2))
         assert report["metrics"] == {}
-        assert len({path.parent for path in tmp_path.rglob("mesh*")}) == index + 1
+        assert len({path.parent for path in tmp_path.rglob("mesh*")}) == seen
 
 
 def test_pairs_have_the_same_name(tmp_path: Path) -> None:
@@ -168,12 +221,43 @@ def test_presets_name_metrics() -> None:
         assert set(preset["metrics"]) <= set(METRICS)
 
 
+def test_the_better_of_two_is_nearer_to_the_true_clips() -> None:
+    """By the clips that count in both, and the true values of just these."""
+    rows = [
+        [{"blink": a, "blink_true": true} for a, true in zip(values, (1.0, 1.2, 1.1, 9.0), strict=True)]
+        for values in ((1.0, 1.1, 1.2, 9.0), (2.0, 2.3, 2.1, None))
+    ]
+    found = _means(METRICS["blink"], rows, draws(4, 200, 0), 0.95)
+    assert (found.n, found.better) == (3, "first")
+    assert found.difference == pytest.approx((1.0 + 1.1 + 1.2 - 2.0 - 2.3 - 2.1) / 3)
+    assert _means(METRICS["blink"], rows[::-1], draws(4, 200, 0), 0.95).better == "second"
+
+
+def test_each_protocol_divides_as_it_says() -> None:
+    """StyleGAN-V's covariance is divided by the count, others' by the count less one."""
+    rng = np.random.default_rng(0)
+    features = [[rng.normal(shift, 1, (1, 400)).astype(np.float32) for _ in range(9)] for shift in (0, 1)]
+    counts = draws(9, 5, 0)
+    for name, ddof in (("fvd_stylegan_v_16", 0), ("fvd_common_metrics_16", 1), ("fvd16", 1)):
+        one = METRICS[name]
+        real, fake = (
+            [{part[0]: {"rows": rows}} for rows in side]
+            for part, side in zip((one.real, one.fake), features, strict=True)
+        )
+        found = one.run(Videos(real, fake, counts, 0.95, 0)).pooled
+        assert found is not None
+        sides = [np.concatenate(side) for side in features]
+        assert found.entry["value"] == pytest.approx(frechet(*sides, ddof)), name
+
+
 def test_kid_of_clips_is_that_of_their_rows() -> None:
     rng = np.random.default_rng(0)
     real, fake = ([rng.normal(shift, 1, (n, 6)) for n in (5, 0, 9)] for shift in (0.0, 0.4))
     found = pooling.kernel_distance(real, fake, draws(3, 50, 0), 0.95)
     assert found is not None
-    assert found["value"] == pytest.approx(kid(np.concatenate(real), np.concatenate(fake)))
+    assert found.entry["value"] == pytest.approx(kid(np.concatenate(real), np.concatenate(fake)))
+    assert (found.entry["n"], found.entry["n_real"]) == (2, 2)
     # Drawn once each, the resampled value is the value.
     once = pooling.kernel_distance(real, fake, np.ones((1, 3), np.int64), 0.95)
-    assert once is not None and once["low"] == pytest.approx(once["value"]) == pytest.approx(once["high"])
+    assert once is not None
+    assert once.entry["low"] == pytest.approx(once.entry["value"]) == pytest.approx(once.entry["high"])

@@ -69,6 +69,7 @@ def _parser(ended: list[int]) -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="two methods on the same true videos: paired differences")
     compare.add_argument("first", type=Path, metavar="REPORT_A.json")
     compare.add_argument("second", type=Path, metavar="REPORT_B.json")
+    compare.add_argument("--out", type=Path, metavar="DIFFERENCES.csv", help="write them, too, one metric a row")
     _shared(compare)
     compare.set_defaults(run_command=_compare)
 
@@ -159,7 +160,7 @@ def _compare(options: argparse.Namespace) -> None:
     import torch
 
     from eval.cache import Cache, default_folder
-    from eval.suite.compare import compare, table
+    from eval.suite.compare import compare, table, write
     from eval.suite.report import load
 
     torch.set_num_threads(options.threads)
@@ -167,6 +168,8 @@ def _compare(options: argparse.Namespace) -> None:
     found = compare(first, second, Cache(options.cache or default_folder()))
     print(f"first: {first['fake']}\nsecond: {second['fake']}\n")
     print(table(found, first["made"]["coverage"]))
+    if options.out is not None:
+        write(found, options.out)
 
 
 def _opinion(options: argparse.Namespace) -> None:

@@ -1,10 +1,10 @@
-"""Two methods on the same true videos: the difference of each metric, clip by clip, with its interval."""
+"""Two methods on the same true videos: the difference of each metric on the same clips, with its interval."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.errors import InputError
-from eval import bootstrap, pooling
+from eval import bootstrap
+from eval.bootstrap import Array
 from eval.cache import Cache
 from eval.reading import available, read
-from eval.suite.metrics import METRICS
-from eval.suite.report import Report, aligned
+from eval.rows import write_rows
+from eval.suite.metrics import METRICS, UNREADABLE, Found, Metric, Video, Videos
+from eval.suite.report import TRUE, Report, aligned
 from eval.suite.verify import choices_of
+
+_CAUSES = ("code", "versions", "decoder", "seed", "resamples", "coverage", "detect_side")
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,21 @@ class Difference:
     better: str
 
 
-def compare(first: Report, second: Report, cache: Cache) -> list[Difference]:
-    """Every metric that both reports have, on the clips that both have; clips are resampled, the same for both.
+@dataclass(frozen=True)
+class Compared:
+    """The differences, and why a metric of one of the reports has none."""
 
-    Features of distances come from the cache, or are computed again. Raises InputError for reports of other true
-    videos, or made otherwise.
+    differences: list[Difference]
+    not_compared: dict[str, str]
+
+
+def compare(first: Report, second: Report, cache: Cache) -> Compared:
+    """Every metric that both reports have, on the clips that count in both; the same resamples of them for both.
+
+    Features of what is no mean over clips come from the cache, or are computed again. Raises InputError for reports of
+    other true videos, or made otherwise.
     """
-    for key in ("code", "versions", "seed", "resamples", "coverage", "detect_side"):
+    for key in _CAUSES:
         if first["made"][key] != second["made"][key]:
             raise InputError(f"the two reports differ in their {key}; measure both again with the same")
     rows = [{row["clip"]: row for row in report["clips"] if row["fake"] and row["real"]} for report in (first, second)]
@@ -52,86 +65,110 @@ def compare(first: Report, second: Report, cache: Cache) -> list[Difference]:
         raise InputError(f"video {other!r}: the two reports were measured against different true videos")
     made = first["made"]
     counts = bootstrap.draws(len(names), made["resamples"], made["seed"])
-    found = []
-    for metric in first["metrics"]:
-        if metric not in second["metrics"]:
+    found = Compared([], {})
+    for name in dict.fromkeys((*first["metrics"], *second["metrics"])):
+        lacking = [(which, one) for which, one in (("first", first), ("second", second)) if name not in one["metrics"]]
+        for which, report in lacking:
+            why = report["not_computed"].get(name, "not asked for")
+            found.not_compared[name] = f"in the {which} report: {why}"
+        if lacking:
             continue
-        if metric in rows[0][names[0]]:
-            pair = [[_value(side[name].get(metric)) for name in names] for side in rows]
-            found.append(
-                _means(metric, pair, counts, made["coverage"], [r["metrics"][metric] for r in (first, second)])
-            )
-        elif METRICS[metric].frechet:
-            found.append(_distances(metric, (first, second), rows, names, counts, cache))
+        _same_parts(name, first, second)
+        both = [[side[clip] for clip in names] for side in rows]
+        if name in both[0][0]:
+            found.differences.append(_means(METRICS[name], both, counts, made["coverage"]))
+        else:
+            found.differences.append(_sets(METRICS[name], (first, second), both, cache))
     return found
 
 
-def _means(
-    metric: str, pair: Sequence[Sequence[float]], counts: NDArray[np.int64], coverage: float, entries: Sequence[Any]
-) -> Difference:
-    a, b = np.asarray(pair[0]), np.asarray(pair[1])
-    better = METRICS[metric].better
-    both = np.isfinite(a) & np.isfinite(b)
-    difference = bootstrap.mean(np.where(both, a - b, np.nan), counts, coverage)
-    first, second = (float(side[both].mean()) if both.any() else math.nan for side in (a, b))
-    targets = [entry.get("real") for entry in entries]
-    sign = {"down": -1.0, "up": 1.0, "zero": 0.0, "near": 0.0}[better]
-    if better == "near" and targets[0] is not None and targets[1] is not None:
-        # Nearer to the true videos' mean: distances to it are what is compared.
-        shown = (np.where(both, side, np.nan) for side in (a, b))
-        gaps = [np.abs(bootstrap.resampled_means(side, counts) - targets[0]) for side in shown]
-        low, high = bootstrap.interval(gaps[0] - gaps[1], coverage)
-        verdict = _verdict(-low, -high)
-    else:
-        verdict = _verdict(sign * difference.low, sign * difference.high) if sign else ""
-    return Difference(metric, first, second, difference.value, difference.low, difference.high, difference.n, verdict)
+def _same_parts(name: str, first: Report, second: Report) -> None:
+    """Networks, weights and sampling of a metric are the same in both reports. Raises InputError naming what is not."""
+    parts = first["metrics"][name]["parts"], second["metrics"][name]["parts"]
+    for part in parts[0]:
+        for key in parts[0][part].keys() | parts[1][part].keys():
+            if parts[0][part].get(key) != parts[1][part].get(key):
+                raise InputError(f"{name}: the two reports differ in {key} of {part}; measure both again with the same")
 
 
-def _distances(
-    metric: str,
-    reports: Sequence[Report],
-    rows: Sequence[Mapping[str, Any]],
-    names: Sequence[str],
-    counts: NDArray[np.int64],
-    cache: Cache,
-) -> Difference:
-    one = METRICS[metric]
-    spreads, values = [], []
-    for report, side in zip(reports, rows, strict=True):
-        features = {}
-        for which, part in (("real", one.real[0]), ("fake", one.fake[0])):
-            paths = [Path(side[name][which]) for name in names]
-            found, missing = available([part], choices_of(report))
-            if missing:
-                raise InputError(f"{metric}: {missing[part]}")
-            reading = read(paths, found, cache, label=f"{metric}, {which}")
-            features[which] = [reading.videos[path].parts[part]["rows"] for path in paths]
-        afforded = pooling.affordable(counts, features["real"], features["fake"])
-        value, spread = bootstrap.resampled(features["real"], features["fake"], afforded, metric)
-        values.append(value)
-        spreads.append(spread)
-    low, high = bootstrap.interval(spreads[0] - spreads[1], reports[0]["made"]["coverage"])
-    return Difference(metric, values[0], values[1], values[0] - values[1], low, high, len(names), _verdict(-low, -high))
+def _means(one: Metric, rows: Sequence[Sequence[Row]], counts: NDArray[np.int64], coverage: float) -> Difference:
+    """The difference of a mean over the clips that have a value in both."""
+    values = [np.asarray([_value(row[one.name]) for row in side]) for side in rows]
+    true = np.asarray([_value(row.get(f"{one.name}{TRUE}")) for row in rows[0]])
+    both = np.isfinite(values[0]) & np.isfinite(values[1])
+    if one.better == "near":
+        both &= np.isfinite(true)
+    shown = [np.where(both, side, np.nan) for side in (*values, true)]
+    means = [float(side[both].mean()) if both.any() else math.nan for side in shown]
+    spreads = [bootstrap.resampled_means(side, counts) for side in shown]
+    return _difference(one, means, spreads, int(both.sum()), coverage)
 
 
-def _verdict(one: float, other: float) -> str:
-    """Which method is better, from the ends of an interval where above 0 speaks for the first."""
-    low, high = min(one, other), max(one, other)
-    return "first" if low > 0 else "second" if high < 0 else "cannot tell"
+def _sets(one: Metric, reports: Sequence[Report], rows: Sequence[Sequence[Row]], cache: Cache) -> Difference:
+    """The difference of what is measured on all clips together: on those that neither report has to leave out."""
+    made = reports[0]["made"]
+    sides = [
+        {which: _videos(one, report, which, own, cache) for which in ("real", "fake")}
+        for report, own in zip(reports, rows, strict=True)
+    ]
+    kept = list(range(len(rows[0])))
+    for _ in range(2):
+        counts = bootstrap.draws(len(kept), made["resamples"], made["seed"])
+        found: list[Found] = []
+        for side in sides:
+            real, fake = ([side[which][k] for k in kept] for which in ("real", "fake"))
+            found.append(one.run(Videos(real, fake, counts, made["coverage"], made["seed"])))
+        left = [bool(a or b) for a, b in zip(found[0].why, found[1].why, strict=True)]
+        if not any(left) or all(left):
+            break
+        kept = [k for k, out in zip(kept, left, strict=True) if not out]
+    pooled = [each.pooled for each in found]
+    if pooled[0] is None or pooled[1] is None:
+        nothing = np.full(1, np.nan)
+        return _difference(one, [math.nan] * 2, [nothing] * 2, 0, made["coverage"])
+    numbers = [each.entry["value"] for each in pooled if each is not None]
+    return _difference(one, numbers, [pooled[0].spread, pooled[1].spread], len(kept), made["coverage"])
+
+
+def _videos(one: Metric, report: Report, which: str, rows: Sequence[Row], cache: Cache) -> list[Video]:
+    found, missing = available(getattr(one, which), choices_of(report))
+    if missing:
+        raise InputError(f"{one.name}: {next(iter(missing.values()))}")
+    paths = [Path(row[which]) for row in rows]
+    reading = read(paths, found, cache, label=f"{one.name}, {which}")
+    return [reading.videos[path].parts if path in reading.videos else UNREADABLE for path in paths]
+
+
+def _difference(one: Metric, values: Sequence[float], spreads: Sequence[Array], n: int, coverage: float) -> Difference:
+    """Of two numbers and their resamples, a third pair being the true videos' where nearness to them is what counts."""
+    low, high = bootstrap.interval(spreads[0] - spreads[1], coverage)
+    first, second = spreads[:2]
+    if one.better in ("near", "zero"):
+        target = spreads[2] if one.better == "near" else np.zeros(1)
+        first, second = np.abs(first - target), np.abs(second - target)
+    worst, best = bootstrap.interval(first - second if one.better == "up" else second - first, coverage)
+    verdict = "first" if worst > 0 else "second" if best < 0 else "cannot tell"
+    return Difference(one.name, values[0], values[1], values[0] - values[1], low, high, n, verdict)
 
 
 def _value(cell: float | None) -> float:
     return math.nan if cell is None else float(cell)
 
 
-def table(found: Sequence[Difference], coverage: float) -> str:
+def write(found: Compared, path: Path) -> None:
+    """The differences as CSV, one metric a row."""
+    head = [one.name for one in fields(Difference)]
+    write_rows(path, head, (astuple(one) for one in found.differences))
+
+
+def table(found: Compared, coverage: float) -> str:
     """The differences for a terminal."""
     rows = [("metric", "first", "second", "difference", f"{coverage:.0%} interval", "clips", "better")]
-    for one in found:
+    for one in found.differences:
         rows.append(
             (
                 one.metric, f"{one.first:.4g}", f"{one.second:.4g}", f"{one.difference:.4g}",
                 f"[{one.low:.4g}, {one.high:.4g}]", str(one.n), one.better,
             )
         )  # fmt: skip
-    return "\n".join(aligned(rows))
+    return "\n".join([*aligned(rows), *(f"{name}: not compared, {why}" for name, why in found.not_compared.items())])

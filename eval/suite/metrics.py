@@ -17,19 +17,20 @@ from eval.cache import Arrays
 from eval.degradation import LENGTHS, degradation
 from eval.footage import FPS
 
-NO_PARTNER = "no video of that name on the other side"
+ABSENT = "no video of that name"
 UNREADABLE = "cannot be read"
 NO_SOUND = "no sound"
 NO_FACE = "no face in any frame"
 SHORT = "too short"
 
-Video = Mapping[str, Arrays] | None  # parts by name; None: not there, or unreadable
+Video = Mapping[str, Arrays] | str  # parts by name; or why there are none: ABSENT, UNREADABLE
 Side = Literal["real", "fake"]
+_WORDS: dict[Side, str] = {"real": "true", "fake": "generated"}
 
 
 @dataclass(frozen=True)
 class Videos:
-    """All videos of both sides, one a name, None for none, and how clips are resampled."""
+    """The videos of both sides, one a name, and how clips are resampled."""
 
     real: Sequence[Video]
     fake: Sequence[Video]
@@ -39,18 +40,20 @@ class Videos:
 
     def rows(self, side: Side, part: str, array: str = "rows") -> list[NDArray[Any]]:
         """An array of each video, without rows where there is no video."""
-        videos = self.real if side == "real" else self.fake
-        width = next((video[part][array].shape[1:] for video in videos if video is not None), (0,))
-        return [np.empty((0, *width), np.float32) if video is None else video[part][array] for video in videos]
+        videos = getattr(self, side)
+        width = next((video[part][array].shape[1:] for video in videos if not isinstance(video, str)), (0,))
+        return [np.empty((0, *width), np.float32) if isinstance(video, str) else video[part][array] for video in videos]
 
 
 @dataclass
 class Found:
-    """A number with what belongs to it; one value a clip where it is a mean, and why a clip has none."""
+    """A number with what belongs to it, over resamples too; where it is a mean, the value of each clip and, if there is
+    one, that of its true video; and why a clip counts for nothing (empty text: it counts)."""
 
-    entry: pooling.Entry | None
+    pooled: pooling.Pooled | None
+    why: list[str]
     clips: list[float] = field(default_factory=list)
-    why: list[str] = field(default_factory=list)  # empty text: the clip counts
+    true: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -64,44 +67,60 @@ class Metric:
     real: tuple[str, ...]  # parts of the true videos
     fake: tuple[str, ...]
     run: Callable[[Videos], Found]
-    frechet: bool = False  # the distance of all rows of the one part against all of the other
 
 
 # ------------------------------------------------------------------------------------------- distances between two sets
-def _distance(part: str, other: str, videos: Videos) -> Found:
+def _distance(part: str, other: str, ddof: int, videos: Videos) -> Found:
     real, fake = videos.rows("real", part), videos.rows("fake", other)
-    found = pooling.distance(real, fake, videos.counts, videos.coverage, label=part)
-    return Found(found, why=[_why_no_rows(rows, video) for rows, video in zip(fake, videos.fake, strict=True)])
+    pooled = pooling.distance(real, fake, videos.counts, videos.coverage, part, ddof)
+    return Found(pooled, _no_rows(videos, real, fake))
 
 
 def _kernel(part: str, videos: Videos) -> Found:
     real, fake = videos.rows("real", part), videos.rows("fake", part)
-    return Found(pooling.kernel_distance(real, fake, videos.counts, videos.coverage))
+    return Found(pooling.kernel_distance(real, fake, videos.counts, videos.coverage), _no_rows(videos, real, fake))
+
+
+def _no_rows(videos: Videos, real: pooling.Rows, fake: pooling.Rows) -> list[str]:
+    """What a distance leaves out, of either side: a video that is there and has no rows. One without partner counts."""
+    told = []
+    for a, b, true, made in zip(real, fake, videos.real, videos.fake, strict=True):
+        sides: tuple[tuple[Side, NDArray[Any], Video], ...] = (("real", a, true), ("fake", b, made))
+        reasons = [_why(side, video) for side, rows, video in sides if not len(rows) and video != ABSENT]
+        told.append("; ".join(reasons))
+    return told
+
+
+def _why(side: Side, video: Video) -> str:
+    return f"{_WORDS[side]} one: {video if isinstance(video, str) else SHORT}"
 
 
 def _worsening(part: str, length: int, every: int, videos: Videos) -> Found:
-    pairs = [
-        (a[part]["rows"], b[part]["rows"])
-        for a, b in zip(videos.real, videos.fake, strict=True)
-        if a is not None and b is not None
-    ]
-    true, made = [a for a, _ in pairs], [b for _, b in pairs]
-    longer = any(len(b) > len(a) for a, b in pairs)
+    why = [_unpaired(a, b) for a, b in zip(videos.real, videos.fake, strict=True)]
+    true, made = (
+        [rows for rows, lone in zip(videos.rows(side, part), why, strict=True) if not lone] for side in _WORDS
+    )
+    longer = any(len(b) > len(a) for a, b in zip(true, made, strict=True))
+    reference = "all" if longer else "matched"
     enough = pooling.enough(true, true)
     rated = degradation(
         true,
         made,
         length // every,
-        reference="all" if longer else "matched",
+        reference=reference,
         resamples=len(pooling.affordable(videos.counts, true, true)) if enough else len(videos.counts),
         seed=videos.seed,
         coverage=videos.coverage,
     )
-    return Found(pooling.worsening(rated))
+    frames = iter(len(b) if longer else min(len(a), len(b)) for a, b in zip(true, made, strict=True))
+    return Found(pooling.worsening(rated), [lone or (SHORT if next(frames) < length // every else "") for lone in why])
 
 
-def _why_no_rows(rows: NDArray[Any], video: Video) -> str:
-    return "" if len(rows) else SHORT if video is not None else UNREADABLE
+def _unpaired(true: Video, made: Video) -> str:
+    """Why a pair cannot be compared, empty where it can."""
+    if isinstance(true, str):
+        return _why("real", true)
+    return _why("fake", made) if isinstance(made, str) else ""
 
 
 # --------------------------------------------------------------------------------------------------- means over clips
@@ -110,32 +129,36 @@ Clip = Callable[[Mapping[str, Arrays]], tuple[float, str]]
 
 def _mean(of: Clip, videos: Videos, null: Callable[[Videos], list[float]] | None = None) -> Found:
     """The mean over generated clips of what `of` says of one, and beside it that of the true clips."""
-    made, true = (
-        [(np.nan, UNREADABLE) if one is None else of(one) for one in side] for side in (videos.fake, videos.real)
+    fake, real = (
+        [(np.nan, one) if isinstance(one, str) else of(one) for one in side] for side in (videos.fake, videos.real)
     )
-    entry = pooling.mean([value for value, _ in made], videos.counts, videos.coverage)
-    if entry is not None:
-        known = [value for value, _ in true if np.isfinite(value)]
-        entry["real"] = float(np.mean(known)) if known else None
+    made, true = ([value for value, _ in side] for side in (fake, real))
+    pooled = pooling.mean(made, videos.counts, videos.coverage)
+    if pooled is not None:
+        known = [value for value in true if np.isfinite(value)]
+        pooled.entry["real"] = float(np.mean(known)) if known else None
         if null is not None:
-            chance = pooling.mean(null(videos), videos.counts, videos.coverage)
-            entry["null"] = None if chance is None else chance["value"]
-    return Found(entry, [value for value, _ in made], [why for _, why in made])
+            by_chance = np.where(np.isfinite(made), null(videos), np.nan)
+            chance = pooling.mean(by_chance, videos.counts, videos.coverage)
+            pooled.entry["null"] = None if chance is None else chance.entry["value"]
+    return Found(pooled, [why for _, why in fake], made, true)
 
 
 def _similarity(part: str, videos: Videos) -> Found:
     values, why, failed = [], [], 0
     for true, made in zip(videos.real, videos.fake, strict=True):
-        if true is None or made is None:
+        if isinstance(true, str) or isinstance(made, str):
             values.append(np.nan)
-            why.append(NO_PARTNER if made is not None else UNREADABLE)
+            why.append(_unpaired(true, made))
             continue
         pair = csim.csim(true[part]["rows"], made[part]["rows"])
         failed += pair.failed
         values.append(pair.csim)
         why.append("" if pair.compared else NO_FACE)
-    entry = pooling.mean(values, videos.counts, videos.coverage)
-    return Found(None if entry is None else entry | {"frames_without_face": failed}, values, why)
+    pooled = pooling.mean(values, videos.counts, videos.coverage)
+    if pooled is not None:
+        pooled.entry["frames_without_face"] = failed
+    return Found(pooled, why, values)
 
 
 def _synced(part: str, what: str, video: Mapping[str, Arrays]) -> tuple[float, str]:
@@ -151,9 +174,9 @@ def _synced(part: str, what: str, video: Mapping[str, Arrays]) -> tuple[float, s
 
 def _covered(part: str, what: str, videos: Videos) -> Found:
     found = _mean(partial(_synced, part, what), videos)
-    shares = [video[part]["coverage"].item() for video in videos.fake if video is not None]
-    if found.entry is not None:
-        found.entry["coverage"] = float(np.mean(shares))
+    shares = [video[part]["coverage"].item() for video in videos.fake if not isinstance(video, str)]
+    if found.pooled is not None:
+        found.pooled.entry["coverage"] = float(np.mean(shares))
     return found
 
 
@@ -168,7 +191,7 @@ def _beats(form: bas.Form, video: Mapping[str, Arrays]) -> tuple[float, str]:
 
 
 def _beats_of_others(form: bas.Form, videos: Videos) -> list[float]:
-    known = [video for video in videos.fake if video is not None]
+    known = [video for video in videos.fake if not isinstance(video, str)]
     chance = bas.null(
         [form.beats(video["mesh"]["pose"], FPS) for video in known],
         [video["beats"]["audio_beats"] for video in known],
@@ -176,7 +199,7 @@ def _beats_of_others(form: bas.Form, videos: Videos) -> list[float]:
         FPS,
     )
     values = iter(chance.tolist())
-    return [np.nan if video is None else next(values) for video in videos.fake]
+    return [np.nan if isinstance(video, str) else next(values) for video in videos.fake]
 
 
 def _blinks(counter: blink.Counter, video: Mapping[str, Arrays]) -> tuple[float, str]:
@@ -206,9 +229,9 @@ def _fids() -> list[Metric]:
     return made
 
 
-def _frechet(name: str, title: str, about: str, real: str, fake: str) -> Metric:
+def _frechet(name: str, title: str, about: str, real: str, fake: str, ddof: int = 1) -> Metric:
     """The distance of one part of the true videos and another, or the same, of the generated ones."""
-    return Metric(name, title, "down", about, (real,), (fake,), partial(_distance, real, fake), frechet=True)
+    return Metric(name, title, "down", about, (real,), (fake,), partial(_distance, real, fake, ddof))
 
 
 def _both(name: str, title: str, better: str, about: str, part: str, run: Callable[[Videos], Found]) -> Metric:
@@ -230,7 +253,8 @@ def _fvds() -> list[Metric]:
             )
             about = f"I3D logits; {which}; ddof {protocol.ddof}"
             full = f"{key}{window}" if key == "fvd" else f"{key}_{window}"
-            made.append(_frechet(full, f"FVD{window}", about, protocol.part("real"), protocol.part("fake")))
+            parts = protocol.part("real"), protocol.part("fake")
+            made.append(_frechet(full, f"FVD{window}", about, *parts, protocol.ddof))
     return made
 
 

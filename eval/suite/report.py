@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,22 @@ from eval.reading import Reading, available, read
 from eval.rows import write_rows
 from eval.sources import MEASURING
 from eval.suite.folders import Pair, pairs_of
-from eval.suite.metrics import NO_PARTNER, UNREADABLE, Found, Metric, Videos, metric
+from eval.suite.metrics import ABSENT, UNREADABLE, Found, Metric, Video, Videos, metric
 
-VERSION = 1
+VERSION = 2
+TRUE = "_true"  # a column of clips.csv: the same of the true video
 SUITE = (*MEASURING, "eval/suite")
 Report = dict[str, Any]
+# What some numbers cannot be read without, in words: of LSE and CSIM, of the degradation rate.
+_DETAILS = {
+    "coverage": "share of frames with a face that was followed",
+    "frames_without_face": "paired frames without a face in one of the two",
+    "start": "distance at the start",
+    "end": "at the end",
+    "reference": "from true frames:",
+    "short": "videos too short:",
+    "overlapping": "videos whose start and end overlap:",
+}
 
 
 def evaluate(
@@ -85,13 +96,13 @@ def evaluate(
             report["not_computed"][one.name] = reasons[0]
             continue
         found = one.run(videos)
-        if found.clips:
-            for row, value in zip(rows, found.clips, strict=True):
-                row[one.name] = value if math.isfinite(value) else None
-        if found.entry is None:
+        for key, values in ((one.name, found.clips), (f"{one.name}{TRUE}", found.true)):
+            for row, value in zip(rows, values, strict=False):  # no values at all where it is no mean over clips
+                row[key] = value if math.isfinite(value) else None
+        if found.pooled is None:
             report["not_computed"][one.name] = _because(found)
         else:
-            report["metrics"][one.name] = found.entry | _about(one, found, sides)
+            report["metrics"][one.name] = found.pooled.entry | _about(one, found, sides)
     report["clips"] = rows
     return report
 
@@ -99,7 +110,7 @@ def evaluate(
 def write(report: Report, folder: Path) -> None:
     """``report.json``, ``report.csv`` (one row a metric) and ``clips.csv`` (one row a video) in `folder`."""
     write_json(folder / "report.json", report)
-    columns = ("metric", "value", "low", "high", "n", "samples", "real", "null", "bias", "warning", "about")
+    columns = ("metric", "value", "low", "high", "n", "samples", "real", "null", "bias", *_DETAILS, "warning", "about")
     metrics = [{"metric": name, **entry} for name, entry in report["metrics"].items()]
     metrics += [{"metric": name, "warning": f"not computed: {why}"} for name, why in report["not_computed"].items()]
     write_rows(folder / "report.csv", columns, ([row.get(key) for key in columns] for row in metrics))
@@ -131,6 +142,9 @@ def table(report: Report) -> str:
     for name, entry in report["metrics"].items():
         if entry.get("warning"):
             lines.append(f"{name}: {entry['warning']}")
+        details = [f"{words} {_short(entry[key])}" for key, words in _DETAILS.items() if key in entry]
+        if details:
+            lines.append(f"{name}: {', '.join(details)}")
         for why, count in entry["left_out"].items():
             lines.append(f"{name}: {count} of {len(report['clips'])} videos left out: {why}")
     lines += [f"{name}: not computed: {why}" for name, why in report["not_computed"].items()]
@@ -152,8 +166,10 @@ def _read(paths: Sequence[Path], side: str, wanted: Sequence[Metric], choices: C
     return reading
 
 
-def _parts(path: Path | None, reading: Reading) -> Mapping[str, parts.Arrays] | None:
-    return reading.videos[path].parts if path in reading.videos else None
+def _parts(path: Path | None, reading: Reading) -> Video:
+    if path is None:
+        return ABSENT
+    return reading.videos[path].parts if path in reading.videos else UNREADABLE
 
 
 def _clip(pair: Pair, sides: Sequence[Reading]) -> dict[str, Any]:
@@ -185,7 +201,7 @@ def _about(one: Metric, found: Found, sides: Sequence[Reading]) -> dict[str, Any
 
 
 def _because(found: Found) -> str:
-    why = Counter(reason for reason in found.why if reason and reason not in (NO_PARTNER, UNREADABLE))
+    why = Counter(reason for reason in found.why if reason and not reason.endswith((ABSENT, UNREADABLE)))
     return f"{why.most_common(1)[0][0]}, in {why.most_common(1)[0][1]} videos" if why else "too few frames or videos"
 
 
@@ -222,8 +238,8 @@ def load(path: Path) -> Report:
     return report
 
 
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _short(value: float | str | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from eval.parts import Choices
 from eval.suite.report import Report, evaluate
 
 ROUNDING = 1e-6  # relative; another number of threads may move the last digits
-_NUMBERS = ("value", "low", "high", "n", "samples", "real", "null", "bias")
+_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # of an entry: said otherwise, or follow from it
 
 
 def choices_of(report: Report) -> Choices:
@@ -69,6 +70,7 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
     lines: list[str] = []
     for method, row in written.items():
         scores = read_json(paths.scores(method) / "scores.json")
+        before_videos = _hashes(paths.scores(method))
         with tempfile.TemporaryDirectory(prefix="dawn-eval-") as folder:
             again = measure(
                 config,
@@ -80,7 +82,10 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
                 out=Path(folder),
                 cache=cache,
             )
+            after_videos = _hashes(Path(folder))
         before, after = scores["provenance"], again["provenance"]
+        for name in (name for name in after_videos if after_videos[name] != before_videos.get(name)):
+            lines.append(f"{method}: video {name}: changed since the table")
         for key in (key for key in before if key not in ("commit", "versions", "weights")):
             lines += _differs(f"{method}: {key}", before[key], after[key])
         for key in ("versions", "weights"):
@@ -91,6 +96,12 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
             if not _close(row[metric], new):
                 lines.append(f"{method}: {metric} {_shown(row[metric])} in the table, {_shown(new)} now")
     return lines
+
+
+def _hashes(scores: Path) -> dict[str, str]:
+    """The hash of every measured video, by clip."""
+    with open(scores / "clips.csv", encoding="utf-8", newline="") as stream:
+        return {row["clip"]: row["sha256"] for row in csv.DictReader(stream)}
 
 
 def _videos(before: Report, after: Report) -> Iterator[str]:
@@ -117,7 +128,7 @@ def _metric(name: str, before: Report, after: Report) -> Iterator[str]:
             yield f"{name}: not asked for {when}"
             return
     old, new = before["metrics"][name], after["metrics"][name]
-    for key in _NUMBERS:
+    for key in (key for key in dict.fromkeys((*old, *new)) if key not in _WORDS):
         if not _close(old.get(key), new.get(key)):
             yield f"{name}: {key} {_shown(old.get(key))} in the report, {_shown(new.get(key))} now"
     for part, about in _parts(old, new):
@@ -136,11 +147,11 @@ def _differs(what: str, before: object, after: object) -> list[str]:
     return [] if before == after else [f"{what}: {before} in the report, {after} now"]
 
 
-def _close(a: float | None, b: float | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return math.isclose(a, b, rel_tol=ROUNDING, abs_tol=1e-9)
+def _close(a: object, b: object) -> bool:
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=ROUNDING, abs_tol=1e-9)
+    return a == b
 
 
-def _shown(value: float | None) -> str:
-    return "none" if value is None else f"{value:.9g}"
+def _shown(value: object) -> str:
+    return "none" if value is None else f"{value:.9g}" if isinstance(value, int | float) else str(value)
