@@ -16,8 +16,7 @@ from eval.columns import COLUMNS
 from eval.columns import METHODS as NAMES
 from eval.degradation import LENGTHS
 from eval.opinion import opinions, read_ratings
-from eval.sweep import figures_of
-from eval.tables import Figure, notes, paper_rows, write_figures
+from eval.tables import Figure, figures_of, notes, paper_rows, write_figures
 
 # What stands for a column of the paper whose network is not bundled.
 _STAND_INS = {"fid": "fd_efficientnet", "lse_c": "lse_c_own", "lse_d": "lse_d_own", "csim": "csim_dlib"} | {
@@ -59,7 +58,7 @@ def _ours(family: Family, rows: Sequence[Row], wanted: Sequence[str]) -> list[Fi
     every = read_together([Measured(config, row.method) for config, row in zip(configs, rows, strict=True)])
     figures = []
     for row, config, scores in zip(rows, configs, every, strict=True):
-        figures += figures_of(scores, row.name, config, wanted)
+        figures += figures_of(scores, row.name, wanted)
         timed = seconds(Measured(config, row.method)) if "time_s" in wanted else None
         if timed is not None:
             numbers = (timed["value"], timed["low"], timed["high"], timed["n"])

@@ -8,7 +8,6 @@ from typing import Any
 
 from matplotlib.figure import Figure as Picture
 
-from dawn.config import Config
 from dawn.media.files import atomic_path
 from dawn.provenance import write_json
 from dawn.variants import Row, Runs
@@ -16,7 +15,7 @@ from eval.causes import Measured, read_together
 from eval.columns import COLUMNS
 from eval.columns import METHODS as NAMES
 from eval.rows import write_rows
-from eval.tables import Figure, notes, write_figures
+from eval.tables import NUMBERS, Figure, figures_of, notes, write_figures, written
 
 _WIDTH, _HEIGHT = 2.6, 2.1  # of one metric, inches
 
@@ -31,7 +30,7 @@ def write_sweep(runs: Runs, rows: Sequence[Row], out: Path) -> list[Figure]:
     figures = [
         figure
         for row, config, scores in zip(rows, configs, every, strict=True)
-        for figure in figures_of(scores, row.name, config)
+        for figure in figures_of(scores, row.name, config.evaluate.metrics)
     ]
     columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
     measured = ", ".join(dict.fromkeys(NAMES.get(row.method, row.method) for row in rows))
@@ -46,17 +45,6 @@ def write_sweep(runs: Runs, rows: Sequence[Row], out: Path) -> list[Figure]:
     return figures
 
 
-def figures_of(scores: dict[str, Any], name: str, config: Config, metrics: Sequence[str] | None = None) -> list[Figure]:
-    """The figures of a ``scores.json`` as row `name`: those of `metrics`, else the columns of `config`."""
-    found = []
-    for key in metrics or config.evaluate.metrics:
-        entry = scores["metrics"].get(key)
-        if entry is not None and entry["value"] is not None:
-            numbers = (entry["value"], entry["low"], entry["high"], entry["n"], entry["backbone"])
-            found.append(Figure(scores["dataset"], name, "ours", key, *numbers))
-    return found
-
-
 def _write_csv(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:
     """Tidy: one figure a row, with the run and its values of all keys of the sweep."""
     keys = list(dict.fromkeys(key for row in rows for key in row.changes))
@@ -66,9 +54,9 @@ def _write_csv(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> No
             "none" if key in row.changes and row.changes[key] is None else row.changes.get(key, "") for key in keys
         ]
         for figure in (figure for figure in figures if figure.method == row.name):
-            numbers = [f"{x:.6g}" if x is not None else "" for x in (figure.value, figure.low, figure.high)]
-            lines.append([row.name, row.run, row.method, *values, figure.metric, *numbers, figure.n, figure.backbone])
-    write_rows(path, ["name", "run", "method", *keys, "metric", "value", "low", "high", "n", "backbone"], lines)
+            numbers = [written(getattr(figure, number)) for number in NUMBERS]
+            lines.append([row.name, row.run, row.method, *values, figure.metric, *numbers])
+    write_rows(path, ["name", "run", "method", *keys, "metric", *NUMBERS], lines)
 
 
 def _plot(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:

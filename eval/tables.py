@@ -23,7 +23,8 @@ from eval.measure import settings_digest
 from eval.rows import write_rows
 
 _PAPER = Path(__file__).with_name("paper.csv")
-TIDY = ("dataset", "method", "source", "metric", "value", "low", "high", "n", "backbone")
+NUMBERS = ("value", "low", "high", "n", "backbone", "samples", "bias")  # of scores.json
+TIDY = ("dataset", "method", "source", "metric", *NUMBERS)
 _SHARED = ("clips", "real", "weights", "code", "parameters", "seed")  # besides the settings
 
 
@@ -40,6 +41,8 @@ class Figure:
     high: float | None = None
     n: int | None = None
     backbone: str = ""
+    samples: int | None = None  # frames or windows behind a Fréchet distance
+    bias: float | None = None  # how much of it is expected from their number alone
 
 
 def write_tables(config: Config, scores: Mapping[str, Path], out: Path) -> list[Figure]:
@@ -84,18 +87,20 @@ def _ours(config: Config, folders: Mapping[str, Path]) -> list[Figure]:
         differs = next((key for key in _SHARED if causes[key] != first[1][key]), None)
         if differs is not None:
             raise InputError(f"{path}: its {differs} differ from those of {first[0]}; measure both again")
-        for key in keys:
-            entry = scores["metrics"].get(key)
-            if entry is not None:
-                numbers = (entry["value"], entry["low"], entry["high"], entry["n"], entry["backbone"])
-                figures.append(Figure(scores["dataset"], method, "ours", key, *numbers))
-        null = scores["metrics"].get("bas_null")
-        if null is not None and "bas" in keys:
-            numbers = (null["value"], null["low"], null["high"], null["n"], null["backbone"])
-            figures.append(Figure(scores["dataset"], method, "ours", "bas_null", *numbers))
+        figures += figures_of(scores, method, [*keys, "bas_null"] if "bas" in keys else keys)
     if first is None:
         raise InputError("a table needs the scores of at least one method")
     return figures
+
+
+def figures_of(scores: Mapping[str, Any], name: str, metrics: Sequence[str]) -> list[Figure]:
+    """The figures of a ``scores.json`` as row `name`, of those of `metrics` that it has."""
+    entries = ((key, scores["metrics"].get(key)) for key in metrics)
+    return [
+        Figure(scores["dataset"], name, "ours", key, *(entry.get(number) for number in NUMBERS))
+        for key, entry in entries
+        if entry is not None and entry["value"] is not None
+    ]
 
 
 def _papers(config: Config) -> list[Figure]:
@@ -129,6 +134,8 @@ def read_figures(path: Path) -> list[Figure]:
                     high=float(row["high"]) if row["high"] else None,
                     n=int(row["n"]) if row["n"] else None,
                     backbone=row["backbone"],
+                    samples=int(row["samples"]) if row["samples"] else None,
+                    bias=float(row["bias"]) if row["bias"] else None,
                 )
                 for row in csv.DictReader(stream)
             ]
@@ -214,6 +221,15 @@ def notes(config: Config, figures: Sequence[Figure], table: str = "Table 1") -> 
     for column in COLUMNS:
         if any(figure.metric == column.key for figure in ours):
             lines.append(f"{column.label}: {column.note} ({column.backbone}).")
+    for column in COLUMNS:
+        few = [figure for figure in ours if figure.metric == column.key and figure.bias is not None]
+        if few:
+            shares = ", ".join(
+                f"{METHODS.get(one.method, one.method)} {one.bias:.{column.digits}f} of {one.value:.{column.digits}f}"
+                for one in few
+            )
+            counts = " or ".join(map(str, sorted({one.samples for one in few if one.samples})))
+            lines.append(f"{column.label}: expected from the number of samples alone ({counts}): {shares}.")
     if any(ranking(rows, COLUMNS) for rows in blocks(figures).values()):
         lines.append("Bold: the best of the rows of a data set; underlined: the second best.")
     shown = {figure.method for figure in figures}
@@ -283,10 +299,11 @@ def _escape(text: str) -> str:
 
 
 def _write_csv(path: Path, figures: Sequence[Figure]) -> None:
-    write_rows(path, TIDY, ([_number(getattr(figure, name)) for name in TIDY] for figure in figures))
+    write_rows(path, TIDY, ([written(getattr(figure, name)) for name in TIDY] for figure in figures))
 
 
-def _number(value: Any) -> Any:
+def written(value: Any) -> Any:
+    """A cell of a CSV file: six digits of a float, empty for none."""
     if isinstance(value, float):
         return f"{value:.6g}" if math.isfinite(value) else ""
     return "" if value is None else value

@@ -159,9 +159,24 @@ def test_table_stands_beside_the_papers_rows(scored: dict[str, Path], tmp_path: 
     assert "| demo | DAWN |" in markdown and "| hdtf (paper) | DAWN |" in markdown
     assert "| 158.85 |" in markdown and "| 0.032 |" in markdown  # the paper's figures as it prints them
     assert "i3d-kinetics400-logits" in markdown
+    ours = next(f for f in figures if (f.method, f.metric, f.source) == ("dawn", "fvd16", "ours"))
+    assert ours.samples == 2 * len(NAMES) and ours.bias is None  # three clips are too few to know it
     latex = (tmp_path / "table1.tex").read_text()
     assert latex.count(r"\\") == 1 + len(rows)
     assert latex.startswith(r"\begin{tabular}") and r"\toprule" in latex
+
+
+def test_table_says_what_is_expected_from_few_samples(scored: dict[str, Path], tmp_path: Path) -> None:
+    path = scored["dawn"] / "scores.json"
+    scores = json.loads(path.read_text())
+    scores["metrics"]["fvd16"] |= {"value": 268.81, "bias": 101.26, "samples": 64}
+    path.write_text(json.dumps(scores))
+    write_tables(CONFIG, scored, tmp_path / "t")
+    said = "FVD16: expected from the number of samples alone (64): DAWN 101.3 of 268.8."
+    assert said in (tmp_path / "t.md").read_text()
+    tidy = csv.DictReader((tmp_path / "t.csv").open())
+    rows = {(row["method"], row["metric"]): row for row in tidy if row["source"] == "ours"}
+    assert (rows["dawn", "fvd16"]["samples"], rows["dawn", "fvd16"]["bias"]) == ("64", "101.26")
 
 
 def test_table_asks_for_one_data_set_of_the_paper(scored: dict[str, Path], tmp_path: Path) -> None:
