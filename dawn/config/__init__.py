@@ -7,7 +7,17 @@ A run is reproducible from its resolved configuration alone: :func:`load` reads 
 
 from dawn.config.a2v import A2vStage, Diffusion, UnetModel
 from dawn.config.base import ConfigError, Device, Section
-from dawn.config.data import Corpus, CremaCorpus, DemoCorpus, Features, FolderCorpus, Speech
+from dawn.config.data import (
+    Corpus,
+    CremaCorpus,
+    DemoCorpus,
+    Features,
+    FolderCorpus,
+    HdtfCorpus,
+    Speech,
+    VoxcelebCorpus,
+    WebCorpus,
+)
 from dawn.config.evaluate import METRICS, SyncnetModel
 from dawn.config.generate import Generate
 from dawn.config.lfg import Hourglass, LfgModel
@@ -28,6 +38,7 @@ __all__ = [
     "Features",
     "FolderCorpus",
     "Generate",
+    "HdtfCorpus",
     "Hourglass",
     "LfgModel",
     "PbnetModel",
@@ -36,6 +47,8 @@ __all__ = [
     "Speech",
     "SyncnetModel",
     "UnetModel",
+    "VoxcelebCorpus",
+    "WebCorpus",
     "load",
     "loads",
     "parse",

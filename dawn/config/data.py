@@ -52,6 +52,47 @@ class CremaCorpus(Section):
     )
 
 
+class WebCorpus(Section):
+    """Videos that others put on the net, and a published list of what to cut from them (``dawn/corpora/web.py``)."""
+
+    root: str = Field(description="folder that lists and videos are fetched to")
+    lists: str = Field(description="address of the folder of the lists, at a fixed commit")
+    watch: str = Field(
+        "https://www.youtube.com/watch?v={id}",
+        pattern=r"\{id\}",
+        description="address of a video; {id} is its own part",
+    )
+    height: Positive = Field(1080, description="rows of the pictures fetched, at most, where the publisher has several")
+    min_seconds: float = Field(1.0, gt=0, description="shorter clips are rejected, seconds")
+
+
+class HdtfCorpus(WebCorpus):
+    """HDTF, from YouTube (``dawn/corpora/hdtf.py``)."""
+
+    root: str = Field("data/raw/hdtf", description="folder that lists and videos are fetched to")
+    lists: str = Field(
+        "https://raw.githubusercontent.com/MRzzm/HDTF/bbde889bbab954c9a9ebcabe9962885c29f2165e/HDTF_dataset",
+        description="address of the folder of the lists, at a fixed commit",
+    )
+    crop: Literal["list", "face"] = Field(
+        "list",
+        description="the publisher's first way, windows of its list; or its second, around the face that is found",
+    )
+    test_fraction: Fraction = Field(0.1, description="share of videos in the test split (paper 4.1: random 9:1)")
+    test_list: str | None = Field(None, description="text file naming the test clips instead, one a line")
+
+
+class VoxcelebCorpus(WebCorpus):
+    """VoxCeleb as first-order motion models learn from it, from YouTube (``dawn/corpora/voxceleb.py``)."""
+
+    root: str = Field("data/raw/voxceleb", description="folder that list and videos are fetched to")
+    lists: str = Field(
+        "https://raw.githubusercontent.com/AliaksandrSiarohin/video-preprocessing/ac40aac58657a3d8db85421cd4afcf465e86ead1",
+        description="address of the folder of the list, at a fixed commit",
+    )
+    height: Positive = Field(720, description="rows of the pictures fetched, at most, where the publisher has several")
+
+
 class Fetching(Section):
     """How files come from the net."""
 

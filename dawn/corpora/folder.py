@@ -37,7 +37,7 @@ def prepare(corpus: Corpus) -> tuple[list[Clip], list[Rejected]]:
     root = Path(corpus.folder.root)
     videos = _find(root)
     identity = _identity(corpus.folder.identity)
-    tests = _test_list(corpus.folder.test_list)
+    tests = read_test_list(corpus.folder.test_list)
     names = _unique_names([video.relative_to(root) for video in videos])
     rejected: list[Rejected] = []
     kept: list[tuple[str, str, Path, int]] = []
@@ -178,7 +178,8 @@ def _identity(expression: str) -> re.Pattern[str]:
     return pattern
 
 
-def _test_list(path: str | None) -> set[str] | None:
+def read_test_list(path: str | None) -> set[str] | None:
+    """Names, one a line, without remarks; None for no list. Raises InputError when it cannot be read."""
     if path is None:
         return None
     try:
