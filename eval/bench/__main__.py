@@ -1,6 +1,6 @@
 """``python -m eval.bench``: the Fréchet distance against the usual square root, and what moments of many rows need.
 
-Writes ``<out>/frechet.csv``; with ``--suite REAL FAKE`` ``suite.csv``, the suite against its metrics one by one.
+Writes ``<out>/frechet.csv``; with ``--suite REAL FAKE...`` ``suite.csv``, the suite against its metrics one by one.
 Times and errors of one run can be compared with each other, not with another machine's.
 """
 
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dimension", type=int, default=2048, help="of the features (default: %(default)s)")
     parser.add_argument("--rows", type=int, nargs="+", default=[200, 4000], help="of each side (default: 200 4000)")
     parser.add_argument("--moments", type=int, default=100_000, help="rows of the moments (default: %(default)s)")
-    parser.add_argument("--suite", type=Path, nargs=2, metavar=("REAL", "FAKE"), help="folders of videos to measure")
+    words = "folders of videos to measure: the true ones, and those of one method or more"
+    parser.add_argument("--suite", type=Path, nargs="+", metavar="FOLDER", help=words)
     parser.add_argument("--metrics", default=_METRICS, help="of the suite (default: %(default)s)")
     parser.add_argument("--syncnet", type=Path, help="for metrics of a SyncNet of one's own")
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
@@ -66,8 +67,10 @@ def _run(options: argparse.Namespace) -> None:
         return
     if options.suite is not None:
         names = options.metrics.split(",")
-        real, fake = options.suite
-        _write(options.out / "suite.csv", suite(real, fake, names, options.syncnet))
+        real, *fakes = options.suite
+        if not fakes:
+            raise InputError(f"--suite {real}: give the generated videos' folder after it")
+        _write(options.out / "suite.csv", suite(real, fakes, names, options.syncnet))
         return
     # The moments first: a process begins with the peak of the one that starts it, which distances make large.
     lines = [moments(options.dimension, options.moments)]

@@ -23,8 +23,8 @@ class Turn:
     times_faster: float | None = None
 
 
-def suite(real: Path, fake: Path, names: Sequence[str], syncnet: Path | None = None) -> list[Turn]:
-    """Each metric alone with an empty cache; all with an empty one; all again.
+def suite(real: Path, fakes: Sequence[Path], names: Sequence[str], syncnet: Path | None = None) -> list[Turn]:
+    """The methods of a table: each metric of each alone, from scratch; all with one cache, empty at first; all again.
 
     Networks are loaded anew each time. Raises InputError for folders that cannot be measured, and for a metric that
     cannot be computed here: it would cost nothing.
@@ -32,11 +32,12 @@ def suite(real: Path, fake: Path, names: Sequence[str], syncnet: Path | None = N
     alone = []
     with tempfile.TemporaryDirectory(prefix="dawn-bench-") as folder:
         for name in names:
-            alone.append(Turn(f"{name} alone", _seconds(real, fake, [name], syncnet, Path(folder) / name)))
+            empty = [Path(folder) / f"{name}-{index}" for index in range(len(fakes))]
+            took = [_seconds(real, fake, [name], syncnet, cache) for fake, cache in zip(fakes, empty, strict=True)]
+            alone.append(Turn(f"{name} alone", sum(took)))
         total = sum(turn.seconds for turn in alone)
         shared = Path(folder) / "all"
-        first = _seconds(real, fake, names, syncnet, shared)
-        again = _seconds(real, fake, names, syncnet, shared)
+        first, again = (sum(_seconds(real, fake, names, syncnet, shared) for fake in fakes) for _ in range(2))
     return [
         *alone,
         Turn("all alone, one after the other", total, 1.0),
