@@ -14,7 +14,7 @@ from dawn.commands import run_command
 from dawn.errors import InputError
 
 PRESETS = Path(__file__).with_name("presets.yaml")
-_COMMANDS = ("measure", "verify", "compare", "opinion")
+_COMMANDS = ("measure", "verify", "compare", "follow", "opinion")
 _DIFFERENT = 1  # exit code of verify where something differs
 
 
@@ -72,6 +72,13 @@ def _parser(ended: list[int]) -> argparse.ArgumentParser:
     compare.add_argument("--out", type=Path, metavar="DIFFERENCES.csv", help="write them, too, one metric a row")
     _shared(compare)
     compare.set_defaults(run_command=_compare)
+
+    follow = commands.add_parser("follow", help="does a portrait move as the video that drives it: correlations")
+    follow.add_argument("driver", type=Path, metavar="DRIVER", help="the video that pose and blinks were taken from")
+    follow.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="made with its motion, frame by frame")
+    follow.add_argument("--out", type=Path, metavar="FOLLOWED.csv", help="write them, too, one video a row")
+    _shared(follow)
+    follow.set_defaults(run_command=_follow)
 
     opinion = commands.add_parser("opinion", help="mean opinion scores of a user study")
     opinion.add_argument("ratings", type=Path, metavar="RATINGS.csv", help="rater, video, method, question, score")
@@ -168,6 +175,19 @@ def _compare(options: argparse.Namespace) -> None:
     found = compare(first, second, Cache(options.cache or default_folder()))
     print(f"first: {first['fake']}\nsecond: {second['fake']}\n")
     print(table(found, first["made"]["coverage"]))
+    if options.out is not None:
+        write(found, options.out)
+
+
+def _follow(options: argparse.Namespace) -> None:
+    import torch
+
+    from eval.cache import Cache, default_folder
+    from eval.suite.follow import follow, table, write
+
+    torch.set_num_threads(options.threads)
+    found = follow(options.driver, options.videos, Cache(options.cache or default_folder()))
+    print(table(found))
     if options.out is not None:
         write(found, options.out)
 
