@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dawn.bench import cost
 from dawn.bench import training as bench_training
 from dawn.bench.plain import PlainUNet3D, decode_plainly
-from dawn.config import Config, Diffusion, UnetModel, parse
+from dawn.config import Config, Diffusion, UnetModel, load, parse
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
 from dawn.generation import memory
@@ -356,3 +357,13 @@ def test_both_training_steps_of_the_benchmark_have_one_loss() -> None:
     ]
     assert losses[0] == pytest.approx(losses[1], rel=ROUNDING)
     assert bench_training.step("engine", "config/smoke.yaml", 1, everywhere=False) > 0
+
+
+def test_operations_of_a_training_are_those_of_its_samples() -> None:
+    config = load("config/smoke.yaml")
+    short, long = (cost.operations(config, "a2v_stage2", frames) for frames in (4, 8))
+    assert short == pytest.approx(long, rel=0.15)  # taken as proportional to frames beyond what is counted
+    rows = cost.cost(config, clips=12, frames=4, tflops=2.0).set_index("stage")
+    stage = rows.loc["a2v_stage2"]
+    assert stage.eflop * 1e18 == pytest.approx(short * config.a2v.stage2.batch * config.a2v.stage2.total_steps(12))
+    assert rows.loc["all"].gpu_hours == pytest.approx(rows.eflop[:-1].sum() * 1e18 / 2e12 / 3600)

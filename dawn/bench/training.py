@@ -84,19 +84,19 @@ class Plain(nn.Module):
 class Drawn:
     """Clips of noise, with the interface of a clip store: a step's time does not depend on what they show."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, frames: int = FRAMES) -> None:
         make = np.random.default_rng(0)
         side = config.corpus.resolution
-        self.video = torch.from_numpy(make.integers(0, 256, (FRAMES, 3, side, side), dtype=np.uint8))
+        self.video = torch.from_numpy(make.integers(0, 256, (frames, 3, side, side), dtype=np.uint8))
         box = np.asarray([0.25, 0.25, 0.75, 0.75], np.float32) * side
         self.every = Features(
-            landmarks=make.uniform(0.25 * side, 0.75 * side, (FRAMES, 68, 2)).astype(np.float32),
-            pose=make.normal(size=(FRAMES, 6)).astype(np.float32),
-            blink=make.uniform(0, 0.4, (FRAMES, 2)).astype(np.float32),
-            speech=make.normal(size=(FRAMES, config.features.speech.dim)).astype(np.float32),
-            face_box=np.tile(box, (FRAMES, 1)),
-            mouth_box=np.tile(box, (FRAMES, 1)),
-            found=np.ones(FRAMES, np.bool_),
+            landmarks=make.uniform(0.25 * side, 0.75 * side, (frames, 68, 2)).astype(np.float32),
+            pose=make.normal(size=(frames, 6)).astype(np.float32),
+            blink=make.uniform(0, 0.4, (frames, 2)).astype(np.float32),
+            speech=make.normal(size=(frames, config.features.speech.dim)).astype(np.float32),
+            face_box=np.tile(box, (frames, 1)),
+            mouth_box=np.tile(box, (frames, 1)),
+            found=np.ones(frames, np.bool_),
             extractor="none",
             encoder="none",
             fps=float(config.corpus.fps),
@@ -106,7 +106,7 @@ class Drawn:
         return CLIPS
 
     def length(self, index: int) -> int:
-        return FRAMES
+        return len(self.video)
 
     def features(self, index: int) -> Features:
         return self.every
