@@ -69,7 +69,8 @@ rule timing:
         "results/{run}/logs/timing.log",
     conda:
         "../../environment.yml"
-    threads: workflow.cores  # nothing runs beside it
+    # Nothing runs beside it on this machine; on a cluster, which has no number of cores, on the cores it is given.
+    threads: workflow.resource_settings.cores or CONFIG.generate.threads
     params:
         settings=settings("generate", "seed", "compare.time_frames", "compare.time_repetitions", "compare.time_clips"),
         code=code_digest(*GENERATION_CODE),
