@@ -33,6 +33,11 @@ class Paths:
         return self.corpus / "clips.csv"
 
     @property
+    def coverage(self) -> Path:
+        """Of how many clips and videos that are listed, how many there are."""
+        return self.corpus / "coverage.json"
+
+    @property
     def rejected(self) -> Path:
         """Clips that fell out, with stage and reason."""
         return self.corpus / "rejected.csv"

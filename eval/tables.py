@@ -17,6 +17,7 @@ from typing import Any
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
+from dawn.paths import Paths
 from dawn.provenance import read_json, write_json
 from eval.columns import COLUMNS, METHODS, REMARKS, UNRANKED, Column
 from eval.measure import settings_digest
@@ -206,13 +207,14 @@ def whose(source: str, dataset: str) -> str:
 
 
 def notes(config: Config, figures: Sequence[Figure], table: str = "Table 1") -> list[str]:
-    """What a reader must know to read the figures: intervals, counts, and what measured each column."""
+    """What a reader must know to read the figures: intervals, counts, what measured each column, on what it stands."""
     ours = [figure for figure in figures if figure.source == "ours"]
     n = max((figure.n or 0 for figure in ours), default=0)
     coverage = f"{100 * config.evaluate.interval:g} %"
     lines = [
         f"Brackets: {coverage} interval, {config.evaluate.bootstrap} resamples of {n} clips, with all their windows."
     ]
+    lines += had_of_listed(config)
     if len(ours) < len(figures):
         lines.append(
             f"Rows marked (paper) are the paper's {table}: other videos and, where the column differs, another "
@@ -239,6 +241,19 @@ def notes(config: Config, figures: Sequence[Figure], table: str = "Table 1") -> 
         values = ", ".join(f"{METHODS.get(method, method)} {value:.3f}" for method, value in chance.items())
         lines.append(f"BAS of the same motion with the sound of other clips, which is chance: {values}.")
     return lines
+
+
+def had_of_listed(config: Config) -> list[str]:
+    """On how much of a corpus from the net its numbers stand, in a sentence; nothing for a corpus made here."""
+    place = Paths.of(config).coverage
+    told = read_json(place) if place.exists() else {}
+    if not told.get("videos"):
+        return []
+    videos, clips = told["videos"], told["clips"]
+    return [
+        f"Corpus {config.corpus.name}: {videos['had']} of {videos['listed']} listed videos could be had, "
+        f"{clips['had']} of {clips['listed']} clips."
+    ]
 
 
 def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -75,5 +76,7 @@ def test_flash_videos_become_a_manifest_with_the_actors(
     clips = read_manifest(tmp_path / "data/clips.csv")
     assert Counter((clip.identity, clip.split) for clip in clips) == {("1001", "train"): 1, ("1015", "test"): 1}
     assert all(70 <= clip.frames <= 76 for clip in clips)  # 3 s at 25 a second
+    coverage = json.loads((tmp_path / "data/coverage.json").read_text())
+    assert coverage == {"clips": {"listed": 3, "had": 2}, "videos": {"listed": 3, "had": 2}}
     [row] = read_rejected(tmp_path / "data/rejected.corpus.csv")
     assert (row.clip, row.stage, row.reason) == ("1015_IEO_SAD_LO", "fetch", "the publisher has lost it")

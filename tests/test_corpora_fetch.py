@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from dawn import download
-from dawn.corpora.fetch import Wanted, fetch_all, known_rejects
+from dawn.corpora.fetch import Rejects, Wanted, fetch_all
 from dawn.corpora.lfs import addresses_at
 from dawn.errors import InputError
 
@@ -163,7 +163,7 @@ def test_a_corpus_comes_whole_through_faults_and_three_kills(storage: Storage, t
         assert child.wait(60) == -9
     assert subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, timeout=60).returncode == 0
 
-    rejected = known_rejects(storage.folder)
+    rejected = Rejects(storage.folder).rows
     lost = {one.name for one in wanted if one.sha256 in storage.corrupt | missing}
     assert set(rejected) == lost and len(lost) == 5
     for one in wanted:
@@ -198,7 +198,7 @@ def test_files_that_do_not_come_now_are_no_rejects(storage: Storage, tmp_path: P
     with pytest.raises(download.Unavailable, match="1 of 3 files are still to come"):
         fetch_all(wanted, tmp_path, addresses, 1, "videos")
     assert (tmp_path / wanted[2].file).is_file()
-    assert known_rejects(tmp_path) == {}
+    assert Rejects(tmp_path).rows == {}
     assert fetch_all(wanted, tmp_path, addresses_at([storage.address]), 1, "videos") == []
 
 

@@ -19,6 +19,7 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.video import load_frames, write_video
 from dawn.paths import Paths
+from dawn.provenance import write_json
 from eval import measure as measuring
 from eval.__main__ import main
 from eval.backbones.syncnet import SyncNet
@@ -27,7 +28,7 @@ from eval.clips import read_names
 from eval.judges import Judges, Measured
 from eval.measure import measure, settings_digest
 from eval.suite.command import main as suite
-from eval.tables import read_figures, write_tables
+from eval.tables import notes, read_figures, write_tables
 
 NAMES = ["anna_0", "anna_1", "ben_0"]
 CONFIG = settings.parse(
@@ -177,6 +178,16 @@ def test_table_says_what_is_expected_from_few_samples(scored: dict[str, Path], t
     tidy = csv.DictReader((tmp_path / "t.csv").open())
     rows = {(row["method"], row["metric"]): row for row in tidy if row["source"] == "ours"}
     assert (rows["dawn", "fvd16"]["samples"], rows["dawn", "fvd16"]["bias"]) == ("64", "101.26")
+
+
+def test_table_says_how_much_of_the_corpus_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "data" / CONFIG.corpus.name / "coverage.json"
+    place.parent.mkdir(parents=True)
+    sentence = f"Corpus {CONFIG.corpus.name}: 301 of 355 listed videos could be had, 340 of 436 clips."
+    for videos in (None, {"listed": 355, "had": 301}):
+        write_json(place, {"clips": {"listed": 436, "had": 340}, "videos": videos})
+        assert (sentence in notes(CONFIG, [])) == (videos is not None)
 
 
 def test_table_asks_for_one_data_set_of_the_paper(scored: dict[str, Path], tmp_path: Path) -> None:

@@ -75,8 +75,7 @@ class HdtfCorpus(WebCorpus):
         description="address of the folder of the lists, at a fixed commit",
     )
     crop: Literal["list", "face"] = Field(
-        "list",
-        description="the publisher's first way, windows of its list; or its second, around the face that is found",
+        "list", description="the publisher's first way, windows of its list; or the second, around the face found"
     )
     test_fraction: Fraction = Field(0.1, description="share of videos in the test split (paper 4.1: random 9:1)")
     test_list: str | None = Field(None, description="text file naming the test clips instead, one a line")
@@ -97,21 +96,29 @@ class Fetching(Section):
     """How files come from the net."""
 
     jobs: Positive = Field(4, description="files fetched at once")
+    cookies: str | None = Field(
+        None, description="file of cookies in Netscape format, of an account that may see the videos; it is only read"
+    )
+    rate: float | None = Field(None, gt=0, description="MB a second for each video at most; none: as fast as they come")
+    pause: float = Field(0.0, ge=0, description="seconds that each job waits before a video")
+    keep: bool = Field(False, description="keep whole videos after their clips were cut from them")
 
 
 class Corpus(Section):
     name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="names the folder data/<name>")
-    kind: Literal["demo", "folder", "crema"] = Field("demo", description="where clips come from")
+    kind: Literal["demo", "folder", "crema", "hdtf", "voxceleb"] = Field("demo", description="where clips come from")
     resolution: int = Field(
         64, ge=32, le=1024, description="side of the square clips, pixels (paper 4.1: 128; A.4.2: 256)"
     )
     fps: Literal[25] = Field(25, description="frames a second (paper 4.1)")
     sample_rate: Literal[16000] = Field(16000, description="speech samples a second, Hz (what HuBERT takes)")
     shards: Positive = Field(2, description="jobs that share clip and feature extraction")
-    seed: int = Field(1234, ge=0, description="seed of the drawn people, and of the split of a folder")
+    seed: int = Field(1234, ge=0, description="seed of the drawn people, and of the split of a folder or of HDTF")
     demo: DemoCorpus = DemoCorpus()
     folder: FolderCorpus = FolderCorpus()
     crema: CremaCorpus = CremaCorpus()
+    hdtf: HdtfCorpus = HdtfCorpus()
+    voxceleb: VoxcelebCorpus = VoxcelebCorpus()
     fetch: Fetching = Fetching()
 
     @model_validator(mode="after")

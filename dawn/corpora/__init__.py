@@ -1,6 +1,6 @@
 """Where clips come from. A corpus is prepared once (manifest and rejects), then its clips are made one by one.
 
-A new kind of corpus is a value of `config.Corpus.kind` and one branch in each of the two functions below.
+A new kind of corpus is a value of `config.Corpus.kind` and one branch in each of the functions below.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from dawn.config import Corpus
-from dawn.corpora import crema, demo
-from dawn.corpora import folder as videos
+from dawn.corpora import crema, demo, web
+from dawn.corpora import folder as own
 from dawn.corpora.demo.truth import Truth
 from dawn.corpora.folder import FindBox
 from dawn.corpora.manifest import Clip, Rejected, write_manifest, write_rejected
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
+from dawn.provenance import write_json
 
 __all__ = ["make_clip", "prepare"]
 
@@ -22,19 +23,28 @@ __all__ = ["make_clip", "prepare"]
 def prepare(corpus: Corpus, folder: Path) -> None:
     """Write `clips.csv`, `rejected.corpus.csv` and what clips are made from to the corpus' folder `data/<name>`.
 
+    `coverage.json` there says of how many clips, and videos on the net, that are listed, how many there are.
+
     Raises InputError when not a single clip can be made.
     """
     rejected: list[Rejected] = []
+    videos: dict[str, int] | None = None
     if corpus.kind == "demo":
         clips = demo.prepare(corpus, folder)
     elif corpus.kind == "crema":
         clips, rejected = crema.prepare(corpus)
+        lost = sum(row.stage == "fetch" for row in rejected)
+        videos = {"listed": len(clips) + len(rejected), "had": len(clips) + len(rejected) - lost}
+    elif corpus.kind == "folder":
+        clips, rejected = own.prepare(corpus)
     else:
-        clips, rejected = videos.prepare(corpus)
+        clips, rejected, videos = web.prepare(corpus)
     if not clips:
         raise InputError(f"corpus {corpus.name}: not one usable video; the first fault: {rejected[0].reason}")
     write_rejected(folder / "rejected.corpus.csv", rejected)
     write_manifest(folder / "clips.csv", clips)
+    listed = {"listed": len(clips) + len(rejected), "had": len(clips)}
+    write_json(folder / "coverage.json", {"clips": listed, "videos": videos})
 
 
 def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: FindBox) -> None:
@@ -43,8 +53,7 @@ def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: Fin
     `folder` is `data/<name>`; `find_box(frame)` gives the landmark box of a face in pixels, or None, and is not asked
     for drawn people. Raises InputError with the reason when the clip must be rejected.
     """
-    roots = {"demo": folder, "folder": Path(corpus.folder.root), "crema": Path(corpus.crema.root)}
-    source = roots[corpus.kind] / clip.source
+    source = _root(corpus, folder) / clip.source
     if not source.is_file():
         raise InputError(f"{source}: missing; prepare the corpus again")
     if sha256_file(source) != clip.sha256:
@@ -52,4 +61,14 @@ def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: Fin
     if corpus.kind == "demo":
         demo.draw(Truth.load(source), corpus.resolution, out)
     else:
-        videos.make_clip(corpus, clip, source, out, find_box)
+        maker = own if corpus.kind in ("folder", "crema") else web
+        maker.make_clip(corpus, clip, source, out, find_box)
+
+
+def _root(corpus: Corpus, folder: Path) -> Path:
+    """Where the sources of clips lie."""
+    if corpus.kind == "demo":
+        return folder
+    if corpus.kind == "folder":
+        return Path(corpus.folder.root)
+    return Path(corpus.crema.root if corpus.kind == "crema" else web.settings(corpus).root)

@@ -7,11 +7,14 @@ killed, at any moment, is simply started again.
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -21,6 +24,7 @@ from dawn.errors import InputError
 from dawn.media.files import sha256_file
 
 REJECTED = "rejected.csv"
+T = TypeVar("T")
 _TOGETHER = 100  # files whose addresses are asked for at once (what Git LFS servers take)
 _GIVE_UP = 5  # files in a row that no server gives
 
@@ -54,50 +58,71 @@ def fetch_all(wanted: Sequence[Wanted], folder: Path, addresses: Addresses, jobs
     when files are still to come, after all others came.
     """
     with download.locked(folder, what):
-        rejected = known_rejects(folder)
-        missing = [one for one in wanted if one.name not in rejected and not _there(one, folder)]
+        rejects = Rejects(folder)
+        missing = [one for one in wanted if one.name not in rejects.rows and not _there(one, folder)]
         parts = folder / ".parts"
         if missing:
             parts.mkdir(exist_ok=True)
             check_disk(folder, sum(_to_come(one, parts) for one in missing), what)
-        late: list[str] = []
-        in_a_row = 0
-        with (
-            ThreadPoolExecutor(jobs) as pool,
-            tqdm(total=len(wanted), initial=len(wanted) - len(missing), desc=what, unit="file", mininterval=2) as bar,
-        ):
-            for batch in _batches(missing):
+
+        def bring(one: Wanted, at: Address | str) -> None:
+            reason = _one(one, at, folder, parts, addresses)
+            if reason is not None:
+                rejects.add([Rejected(one.name, "fetch", reason)])
+
+        def tasks() -> Iterator[list[Callable[[], None]]]:
+            for batch in batches(missing, _TOGETHER):
                 at = addresses(batch)
-                tasks = {pool.submit(_one, one, at[one.name], folder, parts, addresses): one for one in batch}
-                for task in as_completed(tasks):
-                    try:
-                        reason = task.result()
-                    except download.Unavailable as error:
-                        late.append(str(error))
-                        in_a_row += 1
-                        continue
-                    in_a_row = 0
-                    bar.update()
-                    if reason is not None:
-                        name = tasks[task].name
-                        rejected[name] = Rejected(name, "fetch", reason)
-                        write_rejected(folder / REJECTED, rejected.values())
-                if in_a_row >= _GIVE_UP:
-                    break
+                yield [functools.partial(bring, one, at[one.name]) for one in batch]
+
+        with tqdm(total=len(wanted), initial=len(wanted) - len(missing), desc=what, unit="file", mininterval=2) as bar:
+            late = carry_out(tasks(), jobs, bar.update)
         if late:
-            short = sum(not _there(one, folder) and one.name not in rejected for one in wanted)
+            short = sum(not _there(one, folder) and one.name not in rejects.rows for one in wanted)
             raise download.Unavailable(
                 f"{folder}: {short} of {len(wanted)} files are still to come; the first fault: {late[0]}"
             )
         if missing:
             shutil.rmtree(parts)
-        return [rejected[one.name] for one in wanted if one.name in rejected]
+        return [rejects.rows[one.name] for one in wanted if one.name in rejects.rows]
 
 
-def known_rejects(folder: Path) -> dict[str, Rejected]:
-    """What earlier calls could not have, by name."""
-    place = folder / REJECTED
-    return {row.clip: row for row in read_rejected(place)} if place.exists() else {}
+class Rejects:
+    """What could not be had, by name: the rows of a folder's `rejected.csv`, whoever wrote them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._place = folder / REJECTED
+        self._lock = threading.Lock()
+        self.rows = {row.clip: row for row in read_rejected(self._place)} if self._place.exists() else {}
+
+    def add(self, rows: Iterable[Rejected]) -> None:
+        """Put `rows` on record, at once and whole; any thread may call."""
+        with self._lock:
+            self.rows |= {row.clip: row for row in rows}
+            write_rejected(self._place, self.rows.values())
+
+
+def carry_out(work: Iterable[Sequence[Callable[[], None]]], jobs: int, done: Callable[[], object]) -> list[str]:
+    """Do batches of tasks, `jobs` at once, and call `done` after each that ends well.
+
+    Returns the faults of tasks that raised download.Unavailable; five of them in a row at the end of a batch end all.
+    """
+    late: list[str] = []
+    in_a_row = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        for batch in work:
+            for task in as_completed([pool.submit(one) for one in batch]):
+                try:
+                    task.result()
+                except download.Unavailable as error:
+                    late.append(str(error))
+                    in_a_row += 1
+                else:
+                    in_a_row = 0
+                    done()
+            if in_a_row >= _GIVE_UP:
+                break
+    return late
 
 
 def check_disk(folder: Path, needed: float, what: str) -> None:
@@ -123,9 +148,10 @@ def _part(one: Wanted, parts: Path) -> Path:
     return parts / f"{one.sha256}.part"
 
 
-def _batches(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
-    for start in range(0, len(wanted), _TOGETHER):
-        yield wanted[start : start + _TOGETHER]
+def batches(wanted: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Pieces of a list, in order."""
+    for start in range(0, len(wanted), size):
+        yield wanted[start : start + size]
 
 
 def _one(one: Wanted, at: Address | str, folder: Path, parts: Path, addresses: Addresses) -> str | None:

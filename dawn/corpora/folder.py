@@ -86,24 +86,46 @@ def make_clip(corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: Fin
     `find_box` gives the box of the 68 landmarks (x0, y0, x1, y1 in pixels of the frame), or None. Raises InputError
     when no steady face is found or the sound cannot be read.
     """
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        return iter_frames(source, corpus.fps)
+
+    box, shape, count = box_of_face(frames(), find_box, clip.source)
+    write_square(corpus, frames(), box, shape, read_audio(source, corpus.sample_rate), count, out)
+
+
+def box_of_face(frames: Iterator[NDArray[np.uint8]], find_box: FindBox, name: str) -> tuple[Box, tuple[int, ...], int]:
+    """The square around a face in a clip's frames; the last frame's height and width; how many frames there are.
+
+    Raises InputError, naming the clip `name`, when no steady face is found.
+    """
     boxes: list[Box | None] = []
     count = 0
     shape: tuple[int, ...] = (0, 0)
-    for frame in iter_frames(source, corpus.fps):
+    for frame in frames:
         if count % _EVERY == 0:
             boxes.append(find_box(frame))
         count += 1
         shape = frame.shape[:2]
     found = np.array([box for box in boxes if box is not None], float)
     if len(found) < max(1, _MIN_SHARE * len(boxes)):
-        raise InputError(
-            f"{clip.source}: a face in {len(found)} of {len(boxes)} frames looked at; give a clearer video"
-        )
-    box = crop_box(found)
-    audio = read_audio(source, corpus.sample_rate)
+        raise InputError(f"{name}: a face in {len(found)} of {len(boxes)} frames looked at; give a clearer video")
+    return crop_box(found), shape, count
+
+
+def write_square(
+    corpus: Corpus,
+    frames: Iterator[NDArray[np.uint8]],
+    box: Box,
+    shape: tuple[int, ...],
+    audio: NDArray[np.float32],
+    count: int,
+    out: Path,
+) -> None:
+    """Write the square `box` of `count` frames, brought to `shape` (height, width) first, with their sound."""
     audio = np.pad(audio, (0, max(0, count * corpus.sample_rate // corpus.fps - len(audio))))
-    frames = _cropped(iter_frames(source, corpus.fps), box, corpus.resolution, shape)
-    write_video(out, frames, fps=corpus.fps, audio=audio, sample_rate=corpus.sample_rate)
+    squares = _cropped(frames, box, corpus.resolution, shape)
+    write_video(out, squares, fps=corpus.fps, audio=audio, sample_rate=corpus.sample_rate)
 
 
 def crop_box(boxes: NDArray[np.float64]) -> Box:

@@ -1,7 +1,7 @@
 """Corpus and clips.
 
 Needs the configuration and, for a folder corpus, the videos it names.
-Gives data/<corpus>/clips.csv and data/<corpus>/<resolution>/<clip>.mp4, with one report a shard.
+Gives data/<corpus>/clips.csv with coverage.json, and data/<corpus>/<resolution>/<clip>.mp4, with one report a shard.
 """
 
 
@@ -24,6 +24,7 @@ rule corpus:
     output:
         manifest="data/{corpus}/clips.csv",
         rejected="data/{corpus}/rejected.corpus.csv",
+        coverage="data/{corpus}/coverage.json",
     log:
         "data/{corpus}/logs/corpus.log",
     benchmark:
@@ -37,6 +38,8 @@ rule corpus:
             "corpus.demo",
             "corpus.folder",
             "corpus.crema",
+            "corpus.hdtf",
+            "corpus.voxceleb",
             "corpus.fps",
             "corpus.sample_rate",
         ),

@@ -13,6 +13,7 @@ DECLARATIONS = [f"config/baselines/{name}.yaml" for name in declared()]  # names
 rule table1:
     input:
         scores=[P.scores(method) / "scores.json" for method in ROWS],
+        coverage=P.coverage,
     output:
         multiext(str(P.run / "table1"), *SUFFIXES),
     log:

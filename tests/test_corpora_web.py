@@ -1,0 +1,353 @@
+"""Videos on the net, through yt-dlp itself, from a server on this machine that fails as sites do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("yt_dlp")
+
+from dawn import download
+from dawn.config import Corpus, Fetching, HdtfCorpus, WebCorpus
+from dawn.corpora import hdtf, make_clip, prepare, web
+from dawn.corpora.cut import pictures, read_cut, sound
+from dawn.corpora.fetch import Rejects
+from dawn.corpora.items import Item
+from dawn.corpora.manifest import read_manifest, read_rejected
+from dawn.corpora.ytdlp import _verdict, fetch_video
+from dawn.errors import InputError
+from dawn.media.audio import read_audio
+from dawn.media.video import load_frames, probe, write_video
+
+# Runs in a process of its own, so that it can be killed as a machine would be.
+CHILD = """
+import json, sys
+from dawn import download
+from dawn.config import Fetching, WebCorpus
+from dawn.corpora.items import Item
+from dawn.corpora.web import bring
+download.PAUSE = 0.0
+told = json.loads(sys.argv[1])
+bring([Item(**row) for row in told["items"]], WebCorpus(**told["web"]), Fetching(jobs=2), "videos")
+"""
+
+
+class Site:
+    """A server of videos."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.files: dict[str, bytes] = {}
+        self.refusals: dict[str, list[int]] = {}  # status of the first answers
+        self.broken: set[str] = set()  # breaks off the first answer that carries the video
+        self.kill_at: dict[str, subprocess.Popen[bytes]] = {}  # who dies in the middle of a video
+        self.asked: list[tuple[str, int]] = []  # video and first byte of each request
+        self.sent: Counter[str] = Counter()  # bytes
+        self.cookies: list[str] = []
+        self._lock = threading.Lock()
+
+    def give(self, request: BaseHTTPRequestHandler) -> None:
+        name = request.path.rsplit("/", 1)[1]
+        start = int((request.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        with self._lock:
+            self.asked.append((name, start))
+            self.cookies.append(request.headers.get("Cookie") or "")
+            status = self.refusals[name].pop(0) if self.refusals.get(name) else 200 if name in self.files else 404
+            if status != 200:
+                request.send_response(status)
+                request.send_header("Retry-After", "0")
+                request.send_header("Content-Length", "0")
+                request.end_headers()
+                return
+        body = self.files[name]
+        request.send_response(206 if start else 200)
+        request.send_header("Content-Type", "text/plain" if name.endswith(".txt") else "video/mp4")
+        request.send_header("Accept-Ranges", "bytes")
+        request.send_header("Content-Length", str(len(body) - start))
+        request.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        request.end_headers()
+        if request.command == "HEAD":
+            return
+        with self._lock:
+            first = sum(one == name for one, _ in self.asked) == 2  # the one before asks what the page is
+            victim = self.kill_at.pop(name, None) if first else None
+            stops = victim is not None or (first and name in self.broken)
+        end = start + (len(body) - start) // 2 if stops else len(body)
+        request.wfile.write(body[start:end])
+        self.sent[name] += end - start
+        if victim is not None:
+            time.sleep(0.3)  # for what came to reach the disk
+            victim.kill()
+            victim.wait()
+        request.close_connection = True
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(download, "PAUSE", 0.0)
+    told = Site()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.give(self)
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *values: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # clients are killed
+
+    server = Server(("127.0.0.1", 0), Handler)
+    told.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield told
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def video(real: Path) -> bytes:
+    """A minute of a man who speaks, with sound."""
+    return (real / "clips/hdtf_WDA_TedLieu_256_60s.mp4").read_bytes()
+
+
+def _items(count: int) -> list[Item]:
+    """Two clips of each of some videos, with a window and without."""
+    return [
+        Item(f"v{k}_{part}", f"v{k}", 2.0 + 10 * part, 6.5 + 10 * part, f"v{k}", "train", box)
+        for k in range(count)
+        for part, box in enumerate([(0.1, 0.0, 0.9, 0.8), None])
+    ]
+
+
+def _web(site: Site, root: Path) -> WebCorpus:
+    return WebCorpus(root=str(root), lists=site.address, watch=f"{site.address}/{{id}}.mp4")
+
+
+def test_videos_come_through_faults_and_two_kills(site: Site, video: bytes, tmp_path: Path) -> None:
+    items, root = _items(8), tmp_path / "raw"
+    names = [f"v{k}.mp4" for k in range(8)]
+    site.files = {name: video for name in names if name != "v4.mp4"}
+    site.refusals = {"v1.mp4": [429], "v2.mp4": [503, 403]}
+    site.broken = {"v3.mp4", "v6.mp4"}
+    told = json.dumps({"items": [item.__dict__ for item in items], "web": _web(site, root).model_dump()})
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(hdtf.__file__).parents[2]), *sys.path])}
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", CHILD, told], env=environment, stderr=subprocess.DEVNULL)
+
+    for name in ("v0.mp4", "v5.mp4"):
+        # Its next request for the video itself, whatever came before.
+        child = start()
+        site.kill_at[name] = child
+        assert child.wait(60) == -9
+    assert start().wait(60) == 0
+
+    assert {file.stem for file in (root / "cuts").iterdir()} == {one.name for one in items if one.video != "v4"}
+    rejected = Rejects(root).rows
+    assert set(rejected) == {"v4_0", "v4_1"}
+    assert all(
+        row.stage == "fetch" and row.reason.endswith("the server answers 404 Not Found") for row in rejected.values()
+    )
+    assert list((root / "videos").iterdir()) == []  # all let go
+    for name in site.files:
+        starts = [first for asked, first in site.asked if asked == name]
+        # A page is looked at before its video is asked for, anew after a refusal or a kill; the video itself goes on.
+        whole = len(video) * (1 + starts.count(0) - (name not in ("v0.mp4", "v3.mp4", "v5.mp4", "v6.mp4")))
+        assert site.sent[name] <= whole, name
+        assert any(starts) == (name in ("v0.mp4", "v3.mp4", "v5.mp4", "v6.mp4")), name
+
+    before = list(site.asked)
+    assert len(web.bring(items, _web(site, root), Fetching(), "videos")) == 2
+    assert site.asked == before  # complete: no network at all
+
+
+def test_a_site_that_is_busy_makes_no_reject(site: Site, video: bytes, tmp_path: Path) -> None:
+    items = _items(2)
+    site.files = {"v0.mp4": video, "v1.mp4": video}
+    site.refusals = {"v0.mp4": [429] * 5}
+    with pytest.raises(download.Unavailable, match=r"2 of 4 clips are still to come.*gave up after 5 tries.*429"):
+        web.bring(items, _web(site, tmp_path), Fetching(jobs=1), "videos")
+    assert Rejects(tmp_path).rows == {} and len(list((tmp_path / "cuts").iterdir())) == 2
+    assert web.bring(items, _web(site, tmp_path), Fetching(keep=True), "videos") == []
+    assert [folder.name for folder in (tmp_path / "videos").iterdir()] == ["v0"]
+    before = list(site.asked)
+    next((tmp_path / "cuts").glob("v0_*")).unlink()
+    assert web.bring(items, _web(site, tmp_path), Fetching(), "videos") == []
+    assert site.asked == before  # the video was kept
+
+
+def test_a_clip_behind_the_end_is_rejected(site: Site, video: bytes, tmp_path: Path) -> None:
+    site.files = {"v0.mp4": video}
+    items = [Item(name, "v0", start, end, "v0", "train", None) for name, start, end in (("a", 50, 60.5), ("b", 55, 90))]
+    [row] = web.bring(items, _web(site, tmp_path), Fetching(), "videos")
+    assert (row.clip, row.stage) == ("b", "cut")
+    assert row.reason == "the video, of 60.0 s, has no pictures up to 90.00 s: not the video of the list"
+    assert read_cut(tmp_path / "cuts/a.mkv").frames == pytest.approx(250, abs=2)  # lists count in whole seconds
+
+
+def test_cookies_are_sent_and_left_as_they_are(site: Site, video: bytes, tmp_path: Path) -> None:
+    site.files = {"v0.mp4": video}
+    jar = tmp_path / "cookies.txt"
+    jar.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tpass\tgranted\n")
+    before = jar.read_bytes()
+    fetch_video(f"{site.address}/v0.mp4", tmp_path / "v0", 1080, Fetching(cookies=str(jar), rate=50))
+    assert set(site.cookies) == {"pass=granted"} and jar.read_bytes() == before
+    with pytest.raises(InputError, match=r"nowhere\.txt: cannot be read as cookies"):
+        fetch_video(f"{site.address}/v0.mp4", tmp_path / "v1", 1080, Fetching(cookies="nowhere.txt"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected", "gone"),
+    [
+        ("Video unavailable. This video has been removed by the uploader", True, True),
+        (
+            "Private video. Sign in if you've been granted access to this video. Use --cookies-from-browser or",
+            True,
+            True,
+        ),
+        ("Sign in to confirm your age. This video may be inappropriate for some users. Use --cookies for", True, True),
+        ("Sign in to confirm you\u2019re not a bot. Use --cookies-from-browser or --cookies", True, False),
+        ("This content isn't available, try again later. The current session has been rate-limited", True, False),
+        ("Requested format is not available. Use --list-formats for a list of available formats", True, False),
+        ("Unable to extract player response; please report this issue on", False, False),
+    ],
+)
+def test_what_is_gone_is_told_from_what_is_refused_now(words: str, expected: bool, gone: bool) -> None:
+    from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError
+
+    fault = ExtractorError(words, expected=expected, video_id="abc", ie="youtube")
+    reason, _, found = _verdict(DownloadError(f"ERROR: {fault}", (type(fault), fault, None)))
+    assert found == gone and words.startswith(reason) and "--" not in reason and "report" not in reason
+    region = GeoRestrictedError("The uploader has not made this video available in your country")
+    assert _verdict(DownloadError("ERROR", (type(region), region, None)))[2]
+
+
+def _clock(seconds: int) -> tuple[Iterator[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """Pictures that are white at each full second, else as bright as the second, and a click at each full second."""
+    times = np.arange(16000 * seconds) % 16000
+    click = np.where(times < 800, 0.8 * np.sin(2 * np.pi * 1000 * times / 16000), 0).astype(np.float32)
+    frames = (np.full((72, 128, 3), 255 if k % 25 == 0 else 10 * (k // 25) + 20, np.uint8) for k in range(25 * seconds))
+    return frames, click
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 5), (3, 7), (3.52, 9.04), (12, 20)])
+@pytest.mark.parametrize("apart", [False, True])
+def test_cuts_are_exact_in_picture_and_sound(start: float, end: float, apart: bool, tmp_path: Path) -> None:
+    from dawn.corpora.cut import cut
+
+    frames, click = _clock(20)
+    write_video(tmp_path / "video.mp4", frames, audio=click)
+    sources = [tmp_path / "video.mp4"]
+    if apart:  # as YouTube sends them
+        write_video(tmp_path / "picture.mp4", _clock(20)[0])
+        sources.insert(0, tmp_path / "picture.mp4")
+    cut(sources, start, end, None, 25, tmp_path / "cut.mkv")
+    span = read_cut(tmp_path / "cut.mkv")
+    shown = np.stack(list(pictures(tmp_path / "cut.mkv", span, 25)))[:, 10, 10, 0].astype(int)
+    heard = sound(tmp_path / "cut.mkv", span, 25, 16000)
+    assert len(shown) == span.frames == round((end - start) * 25) and len(heard) == 640 * span.frames
+    white = np.flatnonzero(shown > 230) / 25 + start
+    np.testing.assert_allclose(white, np.arange(np.ceil(start), end))
+    between = (np.arange(len(shown)) + round(start * 25)) % 25 == 12
+    wanted = 10 * ((np.flatnonzero(between) + round(start * 25)) // 25) + 20
+    assert np.abs(shown[between] - wanted).max() <= 3
+    loud = np.flatnonzero(np.abs(heard) > 0.3) / 16000 + start
+    assert np.abs((loud + 0.5) % 1 - 0.5).max() < 0.055 and {round(v) for v in loud} == {round(v) for v in white}
+
+
+def test_hdtf_comes_from_its_lists_to_clips(
+    site: Site, video: bytes, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = {
+        "video_url": "\ufeffOne https://www.youtube.com/watch?v=aaaaaaaaaaa&t=6s\nTwo https://www.youtube.com/watch?v=bbbbbbbbbbb\n"
+        "Gone https://www.youtube.com/watch?v=ccccccccccc\nNoTimes https://www.youtube.com/watch?v=ddddddddddd\n",
+        "annotion_time": "Two.mp4 00:02-00:04 00:05-00:14 \nOne.mp4 00:30-00:41\nGone.mp4 00:02-00:20\n",
+        "resolution": "One.mp4 512\nTwo.mp4 0\nGone.mp4 720\n",
+        "crop_wh": "One_0.mp4 64 320 32 320\nTwo_1.mp4 64 320 32 320\nTwo_0.mp4 64 320 32 320\nGone_0.mp4 1 9 1 9\n",
+    }
+    for name, text in lists.items():
+        for group in ("RD", "WDA", "WRA"):
+            site.files[f"{group}_{name}.txt"] = text.encode() if group == "RD" else b"\n"
+    hashes = {name: hashlib.sha256(body).hexdigest() for name, body in site.files.items()}
+    monkeypatch.setattr(hdtf, "LISTS", hashes)
+    site.files |= {"aaaaaaaaaaa.mp4": video, "bbbbbbbbbbb.mp4": video}
+    section = HdtfCorpus(
+        root=str(tmp_path / "raw"),
+        lists=site.address,
+        watch=f"{site.address}/{{id}}.mp4",
+        min_seconds=8,
+        test_fraction=0.5,
+    )
+    corpus = Corpus(name="hdtf", kind="hdtf", resolution=128, hdtf=section)
+    data = tmp_path / "data"
+    prepare(corpus, data)
+    clips = {clip.clip: clip for clip in read_manifest(data / "clips.csv")}
+    assert {name: (clip.identity, clip.frames) for name, clip in clips.items()} == {
+        "RD_One_000": ("RD_One", 275),
+        "RD_Two_001": ("RD_Two", 225),
+    }
+    assert {
+        (row.clip, row.stage, row.reason.split(": ")[-1]) for row in read_rejected(data / "rejected.corpus.csv")
+    } == {
+        ("RD_NoTimes", "corpus", "the publisher's list has no times for this video"),
+        ("RD_Two_000", "corpus", "2 s, shorter than min_seconds = 8"),
+        ("RD_Gone_000", "fetch", "the server answers 404 Not Found"),
+    }
+    assert json.loads((data / "coverage.json").read_text()) == {
+        "clips": {"listed": 5, "had": 2},
+        "videos": {"listed": 3, "had": 2},
+    }
+
+    # By the list: 320 of 512 rows; the video has 256. Nobody looks for a face.
+    make_clip(corpus, clips["RD_One_000"], data, data / "one.mp4", lambda frame: pytest.fail("has a window"))
+    info = probe(data / "one.mp4")
+    assert (info.width, info.height, info.frames, info.has_audio) == (128, 128, 275, True)
+    source = load_frames(real / "clips/hdtf_WDA_TedLieu_256_60s.mp4")[750 : 750 + 275 : 50]
+    ours = load_frames(data / "one.mp4")[::50]
+    window = source[:, 16:176, 32:192].reshape(len(source), 160, 160, 3)
+    import cv2
+
+    wanted = np.stack([cv2.resize(frame, (128, 128), interpolation=cv2.INTER_AREA) for frame in window])
+    assert np.abs(ours.astype(int) - wanted).mean() < 2
+    speech = read_audio(data / "one.mp4")
+    true = read_audio(real / "clips/hdtf_WDA_TedLieu_256_60s.mp4")[30 * 16000 : 41 * 16000]
+    assert np.corrcoef(speech[: len(true)], true[: len(speech)])[0, 1] > 0.98
+    # Without a usable height, around the face.
+    make_clip(corpus, clips["RD_Two_001"], data, data / "two.mp4", lambda frame: (80.0, 60.0, 176.0, 170.0))
+    assert probe(data / "two.mp4").frames == 225
+
+    before = list(site.asked)
+    prepare(corpus, data)
+    assert site.asked == before
+
+
+def test_other_lists_are_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdtf, "LISTS", {"RD_video_url.txt": hashlib.sha256(b"as it was").hexdigest()})
+    site.files["RD_video_url.txt"] = b"as it is now"
+    corpus = Corpus(kind="hdtf", hdtf=HdtfCorpus(root=str(tmp_path), lists=site.address))
+    with pytest.raises(
+        InputError, match=r"lists of HDTF: RD_video_url\.txt: what came has sha256.*set lists to a place"
+    ):
+        prepare(corpus, tmp_path / "data")
+    site.files["RD_video_url.txt"] = b"as it was"
+    with pytest.raises(InputError, match=r"RD_annotion_time\.txt: cannot be read"):  # it went on to the next list
+        prepare(corpus, tmp_path / "data")
