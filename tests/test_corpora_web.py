@@ -27,7 +27,7 @@ from dawn.corpora.cut import pictures, read_cut, sound
 from dawn.corpora.fetch import Rejects
 from dawn.corpora.items import Item
 from dawn.corpora.manifest import read_manifest, read_rejected
-from dawn.corpora.ytdlp import _verdict, fetch_video
+from dawn.corpora.ytdlp import _verdict, choose, fetch_video
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.video import load_frames, probe, write_video
@@ -202,6 +202,25 @@ def test_a_clip_behind_the_end_is_rejected(site: Site, video: bytes, tmp_path: P
     assert (row.clip, row.stage) == ("b", "cut")
     assert row.reason == "the video, of 60.0 s, has no pictures up to 90.00 s: not the video of the list"
     assert read_cut(tmp_path / "cuts/a.mkv").frames == pytest.approx(250, abs=2)  # lists count in whole seconds
+
+
+def test_the_picture_is_as_high_as_asked_and_never_without_sound() -> None:
+    def one(name: str, height: int | None, picture: str | None, sound: str | None) -> dict[str, Any]:
+        return {"format_id": name, "height": height, "vcodec": picture, "acodec": sound}
+
+    sounds = [one("140", None, "none", "aac"), one("251", None, "none", "opus")]
+    boards, small, large = one("sb", 90, "none", "none"), one("18", 360, "avc", "aac"), one("22", 720, "avc", "aac")
+    full, huge = one("137", 1080, "avc", "none"), one("313", 2160, "vp9", "none")
+    offers = [
+        ([boards, *sounds, small, large, full, huge], 1080, ["137", "251"]),
+        ([boards, *sounds, small, large, full, huge], 720, ["22"]),
+        ([small, large, full, huge], 1080, ["22"]),  # no sound to go with more
+        ([*sounds, huge], 1080, ["313", "251"]),  # nothing lower
+        ([one("mp4", None, None, None)], 1080, ["mp4"]),
+        (sounds, 1080, []),
+    ]
+    for formats, height, wanted in offers:
+        assert [chosen["format_id"] for chosen in choose(formats, height)] == wanted
 
 
 def test_cookies_are_sent_and_left_as_they_are(site: Site, video: bytes, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,7 @@ def _try(url: str, folder: Path, height: int, fetching: Fetching) -> tuple[list[
 def _options(folder: Path, height: int, fetching: Fetching, log: _Log) -> dict[str, Any]:
     options: dict[str, Any] = {
         "outtmpl": str(folder / "%(format_id)s.%(ext)s"),
-        # Apart, for putting them together takes a program; cut.py reads both.
-        "format": f"(bv[height<=?{height}],ba)/b[height<=?{height}]/b",
+        "format": lambda offer: choose(offer["formats"], height),
         "format_sort": ["res", "fps:30", "vcodec:h264", "acodec:aac"],
         "noplaylist": True,
         "fixup": "never",
@@ -114,6 +113,27 @@ def _options(folder: Path, height: int, fetching: Fetching, log: _Log) -> dict[s
                 f"{fetching.cookies}: cannot be read as cookies ({error.__class__.__name__}); mend corpus.fetch.cookies"
             ) from None
     return options
+
+
+def choose(formats: Sequence[Mapping[str, Any]], height: int) -> list[Mapping[str, Any]]:
+    """What to fetch of a video's formats, ordered from worst to best: picture and sound in one, or one for each.
+
+    The highest picture of at most `height` rows, or the lowest there is. Picture and sound stay apart, since to put
+    them together takes another program, and cut.py reads both. Nothing where one of them is missing.
+    """
+    pictures = [one for one in formats if one.get("vcodec") != "none"]
+    sounds = [one for one in formats if one.get("vcodec") == "none" and one.get("acodec") != "none"]
+    usable = [one for one in pictures if one.get("acodec") != "none" or sounds]
+    low = [one for one in usable if _rows(one) <= height]
+    best = max(low, key=_rows, default=None) or min(usable, key=_rows, default=None)
+    if best is None:
+        return []
+    same = [one for one in usable if _rows(one) == _rows(best)][-1]
+    return [same] if same.get("acodec") != "none" else [same, sounds[-1]]
+
+
+def _rows(one: Mapping[str, Any]) -> int:
+    return int(one.get("height") or 0)
 
 
 def _verdict(error: BaseException) -> tuple[str, float, bool]:
