@@ -78,3 +78,6 @@ class LfgTrain(Schedule):
 class Lfg(Section):
     model: LfgModel = LfgModel()
     train: LfgTrain = LfgTrain(steps=1)
+    start: str | None = Field(
+        None, description="weights of another run's stage lfg to start from (paper A.2: of one trained on VoxCeleb)"
+    )

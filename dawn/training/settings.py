@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dawn.config import A2vStage, Config, Schedule
@@ -70,6 +71,11 @@ def needs_of(config: Config, stage: str) -> tuple[str, ...]:
     return ("lfg", "a2v_stage1") if (stage, config.a2v.curriculum) == ("a2v_stage2", "both") else ("lfg",)
 
 
+def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
+    """Weights of other configurations' runs that a stage starts from."""
+    return (Path(config.lfg.start),) if stage == "lfg" and config.lfg.start is not None else ()
+
+
 def clips_of(config: Config, stage: str) -> A2vStage:
     """How a stage of A2V draws clips and weighs its loss."""
     if stage in TTR:
@@ -120,7 +126,8 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
     if stage in ("lfg", "pbnet"):
-        return common | {stage: tree[stage]}
+        own = {key: value for key, value in tree[stage].items() if key != "start" or value is not None}
+        return common | {stage: own}
     own = {"stage1", "stage2", "ttr", "curriculum"} | ({"pose_blink"} if config.a2v.pose_blink else set())
     a2v = {key: value for key, value in tree["a2v"].items() if key not in own}
     schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])

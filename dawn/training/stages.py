@@ -22,7 +22,7 @@ from dawn.training.data import ClipStore
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
-from dawn.training.settings import CODE, clips_of, needs_of, schedule_of, settings_of, stages_of
+from dawn.training.settings import CODE, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.share import step_seed
 from dawn.training.ttr import DenseTask, SparseTask
 
@@ -38,15 +38,19 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     told = config.a2v.pose_blink or stage in ("lfg", "pbnet")
     store = (ClipStore if told else _Untold)(paths.dataset, "train")
     total = schedule.total_steps(len(store))
+    starts = starts_of(config, stage)
     fingerprint = digest(
         {
             "settings": settings_of(config, stage),
             "code": code_digest(*CODE[stage]),
             "data": read_json(paths.dataset.with_suffix(".json"))["digest"],
             "needs": {need: sha256_file(_existing(paths.weights(need))) for need in needs_of(config, stage)},
+            **({"starts": [sha256_file(_existing(path)) for path in starts]} if starts else {}),
         }
     )
     task = _task(config, paths, stage, store, total)
+    for path in starts:
+        load_weights(path, task.networks)
     with crew(schedule.processes, schedule.precision) as members:
         return train(
             task,

@@ -25,6 +25,7 @@ from dawn.training.settings import (
     schedule_of,
     settings_of,
     stages_of,
+    starts_of,
 )
 from eval.sources import MEASURING as MEASURE_CODE
 from snakemake.exceptions import WorkflowError
