@@ -126,8 +126,7 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
     if stage in ("lfg", "pbnet"):
-        own = {key: value for key, value in tree[stage].items() if key != "start" or value is not None}
-        return common | {stage: own}
+        return common | {stage: {key: value for key, value in tree[stage].items() if (key, value) != ("start", None)}}
     own = {"stage1", "stage2", "ttr", "curriculum"} | ({"pose_blink"} if config.a2v.pose_blink else set())
     a2v = {key: value for key, value in tree["a2v"].items() if key not in own}
     schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])
