@@ -92,6 +92,7 @@ def _options(folder: Path, height: int, fetching: Fetching, log: _Log) -> dict[s
         "format": lambda offer: choose(offer["formats"], height),
         "format_sort": ["res", "fps:30", "vcodec:h264", "acodec:aac"],
         "noplaylist": True,
+        "geo_bypass": False,  # a site that refuses a country is taken at its word
         "fixup": "never",
         "updatetime": False,
         "retries": download.TRIES,
