@@ -62,7 +62,18 @@ rule clips:
     conda:
         "../../environment.yml"
     params:
-        settings=settings("corpus", "features.detect_side"),
+        settings=settings(
+            "corpus.kind",
+            "corpus.resolution",
+            "corpus.fps",
+            "corpus.sample_rate",
+            "corpus.shards",
+            "corpus.folder.root",
+            "corpus.crema.root",
+            "corpus.hdtf.root",
+            "corpus.voxceleb.root",
+            "features.detect_side",
+        ),
         code=code_digest(*DATA_CODE, "dawn/features/portrait.py", "dawn/features/landmarks.py"),
     message:
         "clips of corpus {wildcards.corpus}, shard {wildcards.shard}"
