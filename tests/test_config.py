@@ -83,6 +83,13 @@ def test_paper_files_carry_the_papers_numbers(name: str, side: int) -> None:
     )
 
 
+def test_the_network_trained_on_voxceleb_fits_those_that_start_from_it() -> None:
+    before = load(REPOSITORY / "config/voxceleb128.yaml")
+    assert before.corpus.kind == "voxceleb"
+    for name in ("crema128", "hdtf128", "hdtf256"):
+        assert load(REPOSITORY / f"config/{name}.yaml").lfg.model == before.lfg.model
+
+
 def test_epochs_count_samples_of_the_training_split() -> None:
     schedule = parse({"lfg": {"train": {"epochs": 400, "repeats": 25, "batch": 82}}}).lfg.train
     assert schedule.total_steps(369) == 400 * 25 * 369 // 82

@@ -279,7 +279,7 @@ def clocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_cuts_are_exact_in_picture_and_sound(
     clocks: Path, start: float, end: float, names: list[str], tmp_path: Path
 ) -> None:
-    cut([clocks / name for name in names], start, end, None, 25, tmp_path / "cut.mkv")
+    cut([clocks / name for name in names], start, end, 25, tmp_path / "cut.mkv")
     span = read_cut(tmp_path / "cut.mkv")
     shown = np.stack(list(pictures(tmp_path / "cut.mkv", span, 25)))[:, 10, 10, 0].astype(int)
     heard = sound(tmp_path / "cut.mkv", span, 25, 16000)
@@ -307,7 +307,7 @@ def test_hdtf_comes_from_its_lists_to_clips(
         for group in ("RD", "WDA", "WRA"):
             site.files[f"{group}_{name}.txt"] = text.encode() if group == "RD" else b"\n"
     hashes = {name: hashlib.sha256(body).hexdigest() for name, body in site.files.items()}
-    monkeypatch.setattr(hdtf, "LISTS", hashes)
+    monkeypatch.setitem(web._LISTS, "hdtf", hashes)
     site.files |= {"aaaaaaaaaaa.mp4": video, "bbbbbbbbbbb.mp4": video}
     section = HdtfCorpus(
         root=str(tmp_path / "raw"),
@@ -357,10 +357,15 @@ def test_hdtf_comes_from_its_lists_to_clips(
     before = list(site.asked)
     prepare(corpus, data)
     assert site.asked == before
+    other = corpus.model_copy(update={"hdtf": section.model_copy(update={"crop": "face"})})
+    prepare(other, data)  # the same cuts
+    assert site.asked == before
+    with pytest.raises(InputError, match=r"RD_One_000\.mkv: a face in 0 of 55 frames looked at"):
+        make_clip(other, clips["RD_One_000"], data, data / "one.mp4", lambda frame: None)
 
 
 def test_other_lists_are_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdtf, "LISTS", {"RD_video_url.txt": hashlib.sha256(b"as it was").hexdigest()})
+    monkeypatch.setitem(web._LISTS, "hdtf", {"RD_video_url.txt": hashlib.sha256(b"as it was").hexdigest()})
     site.files["RD_video_url.txt"] = b"as it is now"
     corpus = Corpus(kind="hdtf", hdtf=HdtfCorpus(root=str(tmp_path), lists=site.address))
     with pytest.raises(

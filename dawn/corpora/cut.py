@@ -1,7 +1,6 @@
 """A span of a video as a file of its own, without loss: its packets are copied, from the key frame before it on.
 
-Where the span begins behind that key frame, how long it is and what is to be cropped is told by a tag of the file, so
-that whoever has the cut needs neither the video nor the list.
+Where the span begins behind that key frame and how long it is is told by a tag of the file.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
-from dawn.corpora.items import Box
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.files import atomic_path
@@ -40,10 +38,9 @@ class Cut:
 
     lead: float  # seconds from the first picture of the file to the span
     frames: int  # of the span, at 25 a second
-    box: Box | None  # the square to crop, in heights of the picture; None: around the face
 
 
-def cut(sources: Sequence[Path], start: float, end: float, box: Box | None, fps: int, out: Path) -> None:
+def cut(sources: Sequence[Path], start: float, end: float, fps: int, out: Path) -> None:
     """Write the span from second `start` to `end` of a video, whose picture and sound are in one file or in two.
 
     Seconds count from the first picture. Raises InputError when there is no picture or sound, or the video ends more
@@ -66,7 +63,7 @@ def cut(sources: Sequence[Path], start: float, end: float, box: Box | None, fps:
                 f"the video, of {seconds:.1f} s, has no pictures up to {end:.2f} s: not the video of the list"
             )
         frames = round((min(end, last) - start) * fps)
-        tag = Cut(origin + start - shown[0], frames, box)
+        tag = Cut(origin + start - shown[0], frames)
         options = {"fflags": "+bitexact"}
         with (
             atomic_path(out) as aside,
@@ -86,8 +83,7 @@ def read_cut(path: Path) -> Cut:
         text = container.metadata.get(_TAG)
     if text is None:
         raise InputError(f"{path}: not cut by this program; prepare the corpus again")
-    told = json.loads(text)
-    return Cut(told["lead"], told["frames"], None if told["box"] is None else tuple(told["box"]))
+    return Cut(**json.loads(text))
 
 
 def pictures(path: Path, span: Cut, fps: int) -> Iterator[NDArray[np.uint8]]:

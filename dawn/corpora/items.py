@@ -26,12 +26,17 @@ class Item:
     box: Box | None  # the square to crop (x0, y0, x1, y1), in heights of the picture; None: around the face
 
 
-def fetch_lists(corpus: WebCorpus, lists: Mapping[str, str], what: str) -> Path:
-    """The folder of the lists of a corpus (file -> SHA-256), fetched where they are missing.
+def lists_of(corpus: WebCorpus) -> Path:
+    """The folder of the lists of a corpus."""
+    return Path(corpus.root) / "lists"
+
+
+def fetch_lists(corpus: WebCorpus, lists: Mapping[str, str], what: str) -> None:
+    """Fetch the lists of a corpus (file -> SHA-256) where they are missing.
 
     Raises InputError where one cannot be had as it was, and download.Unavailable.
     """
-    folder = Path(corpus.root) / "lists"
+    folder = lists_of(corpus)
     wanted = [Wanted(name, name, None, sha256) for name, sha256 in lists.items()]
     rejected = fetch_all(
         wanted, folder, lambda batch: {one.name: Address(f"{corpus.lists}/{one.file}") for one in batch}, 1, what
@@ -39,7 +44,6 @@ def fetch_lists(corpus: WebCorpus, lists: Mapping[str, str], what: str) -> Path:
     if rejected:
         (folder / REJECTED).unlink()  # nothing goes without its lists: the next call asks again
         raise InputError(f"{what}: {rejected[0].reason}; set lists to a place that has it, as it was")
-    return folder
 
 
 def read_list(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,7 +19,7 @@ from dawn.corpora import hdtf, voxceleb
 from dawn.corpora.cut import cut, pictures, read_cut, sound
 from dawn.corpora.fetch import Rejects, batches, carry_out, check_disk
 from dawn.corpora.folder import FindBox, box_of_face, write_square
-from dawn.corpora.items import Item, fetch_lists
+from dawn.corpora.items import Box, Item, fetch_lists, lists_of
 from dawn.corpora.manifest import Clip, Rejected
 from dawn.corpora.ytdlp import fetch_video
 from dawn.errors import InputError
@@ -35,6 +35,7 @@ def prepare(corpus: Corpus) -> tuple[list[Clip], list[Rejected], dict[str, int]]
     Fetches what is missing first. Raises as :func:`bring` and :func:`dawn.corpora.items.fetch_lists` do.
     """
     web = settings(corpus)
+    fetch_lists(web, _LISTS[corpus.kind], f"lists of {_NAMES[corpus.kind]}")
     items, rejected = listed(corpus)
     lost = {row.clip: row for row in bring(items, web, corpus.fetch, _NAMES[corpus.kind])}
     rejected += lost.values()
@@ -54,11 +55,10 @@ def settings(corpus: Corpus) -> WebCorpus:
 
 
 def listed(corpus: Corpus) -> tuple[list[Item], list[Rejected]]:
-    """What the publisher's lists have to cut, and what of them cannot be; fetches the lists where they are missing."""
+    """What the publisher's lists, which are there, have to cut, and what of them cannot be."""
+    folder = lists_of(settings(corpus))
     if corpus.kind == "hdtf":
-        folder = fetch_lists(corpus.hdtf, hdtf.LISTS, "lists of HDTF")
         return hdtf.items(folder, corpus.hdtf, corpus.seed)
-    folder = fetch_lists(corpus.voxceleb, voxceleb.LISTS, "list of VoxCeleb")
     return voxceleb.items(folder, corpus.voxceleb)
 
 
@@ -99,17 +99,24 @@ def make_clip(corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: Fin
     a window, no steady face is found.
     """
     span = read_cut(source)
+    window = _windows(corpus).get(clip.clip)
     audio = sound(source, span, corpus.fps, corpus.sample_rate)
-    if span.box is None:
+    if window is None:
         box, shape, count = box_of_face(pictures(source, span, corpus.fps), find_box, clip.source)
     else:
         first = next(pictures(source, span, corpus.fps), None)
         if first is None:
             raise InputError(f"{clip.source}: holds no frames of the clip; remove it and prepare the corpus again")
         shape, count = first.shape[:2], span.frames
-        x0, y0, x1, y1 = (value * shape[0] for value in span.box)
+        x0, y0, x1, y1 = (value * shape[0] for value in window)
         box = (x0, y0, x1, y1)
     write_square(corpus, pictures(source, span, corpus.fps), box, shape, audio, count, out)
+
+
+@functools.cache
+def _windows(corpus: Corpus) -> dict[str, Box | None]:
+    """What the list has for each clip."""
+    return {item.name: item.box for item in listed(corpus)[0]}
 
 
 def _video(video: str, items: Sequence[Item], web: WebCorpus, fetching: Fetching, rejects: Rejects) -> None:
@@ -128,7 +135,7 @@ def _video(video: str, items: Sequence[Item], web: WebCorpus, fetching: Fetching
             out = root / _place(item)
             out.parent.mkdir(exist_ok=True)
             try:
-                cut(files, item.start, item.end, item.box, 25, out)
+                cut(files, item.start, item.end, 25, out)
             except InputError as error:
                 faults.append(Rejected(item.name, "cut", str(error)))
         rejects.add(faults)
@@ -144,4 +151,5 @@ def _size(items: Sequence[Item], web: WebCorpus) -> float:
     return sum(item.end - item.start for item in items) * _BYTES * (web.height / 1080) ** 2
 
 
-_NAMES: Mapping[str, str] = {"hdtf": "HDTF", "voxceleb": "VoxCeleb"}
+_NAMES = {"hdtf": "HDTF", "voxceleb": "VoxCeleb"}
+_LISTS = {"hdtf": hdtf.LISTS, "voxceleb": voxceleb.LISTS}
