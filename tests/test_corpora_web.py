@@ -23,7 +23,7 @@ import pytest
 pytest.importorskip("yt_dlp")
 
 from dawn import download
-from dawn.config import Corpus, Fetching, HdtfCorpus, WebCorpus
+from dawn.config import Corpus, Fetching, HdtfCorpus, VoxcelebCorpus, WebCorpus
 from dawn.corpora import hdtf, make_clip, prepare, web
 from dawn.corpora.cut import cut, pictures, read_cut, sound
 from dawn.corpora.fetch import Rejects
@@ -249,6 +249,7 @@ def test_cookies_are_sent_and_left_as_they_are(site: Site, video: bytes, tmp_pat
         ("Sign in to confirm you\u2019re not a bot. Use --cookies-from-browser or --cookies", True, False),
         ("This content isn't available, try again later. The current session has been rate-limited", True, False),
         ("Requested format is not available. Use --list-formats for a list of available formats", True, False),
+        ("The following content is not available on this app. Watch on the latest version of YouTube", True, False),
         ("Unable to extract player response; please report this issue on", False, False),
     ],
 )
@@ -362,6 +363,34 @@ def test_hdtf_comes_from_its_lists_to_clips(
     assert site.asked == before
     with pytest.raises(InputError, match=r"RD_One_000\.mkv: a face in 0 of 55 frames looked at"):
         make_clip(other, clips["RD_One_000"], data, data / "one.mp4", lambda frame: None)
+
+
+def test_voxceleb_comes_from_its_list_to_clips(
+    site: Site, video: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ["video_id,start,end,bbox,fps,width,height,partition,person_id"]
+    rows += [f"-{k}aaaaaaaaa,{25 + 50 * k},{125 + 50 * k},100-0-420-700,25,720,720,train,id1" for k in range(2)]
+    rows += ["-2aaaaaaaaa,25,125,100-0-420-700,25,720,720,test,id2", "-0aaaaaaaaa,30,45,0-0-9-9,25,720,720,train,id1"]
+    site.files["vox-metadata.csv"] = "\n".join(rows).encode()
+    monkeypatch.setitem(
+        web._LISTS, "voxceleb", {"vox-metadata.csv": hashlib.sha256(site.files["vox-metadata.csv"]).hexdigest()}
+    )
+    site.files |= {f"-{k}aaaaaaaaa.mp4": video for k in (0, 2)}
+    section = VoxcelebCorpus(root=str(tmp_path / "raw"), lists=site.address, watch=f"{site.address}/{{id}}.mp4")
+    corpus = Corpus(name="voxceleb", kind="voxceleb", resolution=64, voxceleb=section)
+    prepare(corpus, tmp_path / "data")
+    first, second = read_manifest(tmp_path / "data/clips.csv")
+    assert (first.clip, first.identity, first.split, first.frames) == (
+        "id1_-0aaaaaaaaa_000025_000125",
+        "id1",
+        "train",
+        100,
+    )
+    assert (second.identity, second.split) == ("id2", "test")
+    reasons = [(row.clip, row.stage) for row in read_rejected(tmp_path / "data/rejected.corpus.csv")]
+    assert reasons == [("id1_-0aaaaaaaaa_000030_000045", "corpus"), ("id1_-1aaaaaaaaa_000075_000175", "fetch")]
+    make_clip(corpus, first, tmp_path, tmp_path / "one.mp4", lambda frame: pytest.fail("has a window"))
+    assert probe(tmp_path / "one.mp4").frames == 100
 
 
 def test_other_lists_are_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

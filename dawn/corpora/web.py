@@ -25,7 +25,7 @@ from dawn.corpora.ytdlp import fetch_video
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
 
-_TOGETHER = 10  # videos, after which a site that gives none is let be
+_TOGETHER = 10  # videos of each job, after which a site that gives none is let be
 _BYTES = 5e5  # of a second at 1080 rows: what YouTube sends at most, about
 
 
@@ -79,7 +79,7 @@ def bring(items: Sequence[Item], web: WebCorpus, fetching: Fetching, what: str) 
         videos = {item.video for item in items}
 
         def tasks() -> Iterator[list[Callable[[], None]]]:
-            for batch in batches(list(missing.items()), _TOGETHER):
+            for batch in batches(list(missing.items()), _TOGETHER * fetching.jobs):
                 yield [functools.partial(_video, video, some, web, fetching, rejects) for video, some in batch]
 
         with tqdm(total=len(videos), initial=len(videos) - len(missing), desc=what, unit="video", mininterval=2) as bar:

@@ -21,7 +21,7 @@ _GONE = {404, 410, 451}  # status
 # Words of a site that would show the video to somebody else, or later, or to a newer yt-dlp.
 _LATER = re.compile(
     r"not a bot|captcha|try again later|rate.?limit|too many requests|requested format is not available"
-    r"|no video formats|needs to be reloaded|please sign in",
+    r"|no video formats|needs to be reloaded|please sign in|on this app|latest version of|error code",
     re.IGNORECASE,
 )
 
