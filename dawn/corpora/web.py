@@ -70,6 +70,8 @@ def bring(items: Sequence[Item], web: WebCorpus, fetching: Fetching, what: str) 
     """
     root = Path(web.root)
     with download.locked(root, what):
+        for left in (root / "cuts").glob(".*"):  # by a process that was killed
+            left.unlink()
         rejects = Rejects(root)
         missing: dict[str, list[Item]] = {}
         for item in items:
