@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -211,9 +212,10 @@ def _doctor(options: argparse.Namespace) -> None:
 
 def _corpus(options: argparse.Namespace) -> None:
     from dawn.corpora import prepare
+    from dawn.features.room import check_corpus
 
     config, paths = _setup(options)
-    prepare(config.corpus, paths.corpus)
+    prepare(config.corpus, paths.corpus, functools.partial(check_corpus, config, paths))
 
 
 def _clips(options: argparse.Namespace) -> None:

@@ -164,3 +164,12 @@ class Features(Section):
     min_face_share: Fraction = Field(
         0.9, description="a clip whose face is found in a smaller share of frames is rejected"
     )
+
+
+class Prepare(Section):
+    """How preparation behaves; nothing here changes what it makes."""
+
+    patience: float = Field(
+        2.0, gt=0, description="seconds for each frame, beside a minute, before a clip that is not done is rejected"
+    )
+    check_disk: bool = Field(True, description="refuse to prepare what the disk has no room for")

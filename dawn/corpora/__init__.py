@@ -5,6 +5,7 @@ A new kind of corpus is a value of `config.Corpus.kind` and one branch in each o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dawn.config import Corpus
@@ -20,12 +21,13 @@ from dawn.provenance import write_json
 __all__ = ["make_clip", "prepare"]
 
 
-def prepare(corpus: Corpus, folder: Path) -> None:
+def prepare(corpus: Corpus, folder: Path, check: Callable[[Sequence[Clip]], None] = lambda clips: None) -> None:
     """Write `clips.csv`, `rejected.corpus.csv` and what clips are made from to the corpus' folder `data/<name>`.
 
     `coverage.json` there says of how many clips, and videos on the net, that are listed, how many there are.
 
-    Raises InputError when not a single clip can be made.
+    `check` may refuse the clips before anything is written. Raises InputError as it does, and when not a single clip
+    can be made.
     """
     rejected: list[Rejected] = []
     videos: dict[str, int] | None = None
@@ -41,6 +43,7 @@ def prepare(corpus: Corpus, folder: Path) -> None:
         clips, rejected, videos = web.prepare(corpus)
     if not clips:
         raise InputError(f"corpus {corpus.name}: not one usable video; the first fault: {rejected[0].reason}")
+    check(clips)
     write_rejected(folder / "rejected.corpus.csv", rejected)
     write_manifest(folder / "clips.csv", clips)
     listed = {"listed": len(clips) + len(rejected), "had": len(clips)}

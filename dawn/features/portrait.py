@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.corpora.folder import Box, crop, crop_box
+from dawn.corpora.folder import Box, FindBox, crop, crop_box
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
 from dawn.features.landmarks import FaceMesh, confirm_face
@@ -20,6 +20,20 @@ def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
         return None
     x0, y0, x1, y1 = face_box(face.landmarks).tolist()
     return x0, y0, x1, y1
+
+
+def sure_finder(mesh: FaceMesh) -> FindBox:
+    """:func:`find_box` for the frames of one video: no box until a second detector has seen a face in one of them."""
+    sure = False
+
+    def find(frame: NDArray[np.uint8]) -> Box | None:
+        nonlocal sure
+        box = find_box(mesh, frame)
+        if box is not None and not sure:
+            sure = confirm_face(crop(frame, crop_box(np.array([box])), 256))
+        return box if sure else None
+
+    return find
 
 
 def crop_portrait(

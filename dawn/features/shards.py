@@ -1,61 +1,52 @@
 """Clips and features of a whole corpus, in shards: each clip rendered or cropped once, decoded once, rejects recorded.
 
 A shard takes every n-th clip of the manifest. Its report lists the files it made with their hashes and the clips it
-rejected.
+rejected. A shard that was killed goes on where it was; a clip that crashes its reader, or keeps it for too long, is a
+reject like any other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from dawn.config import Config
-from dawn.corpora import make_clip
 from dawn.corpora.manifest import Clip, Rejected, read_manifest, read_rejected, write_manifest, write_rejected
 from dawn.errors import InputError
-from dawn.features.extract import extract
-from dawn.features.landmarks import FaceMesh
-from dawn.features.portrait import find_box
+from dawn.features.journal import Journal
+from dawn.features.room import check_room, needed
 from dawn.features.store import Features
+from dawn.features.worker import Failed, Make, Open, Worker
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
-from dawn.provenance import digest, read_json, write_json
-from dawn.weights import MissingWeights
+from dawn.provenance import code_digest, digest, read_json, write_json
+
+_CLIP_CODE = ("dawn/corpora", "dawn/media", "dawn/features/portrait.py", "dawn/features/landmarks.py")
+_FEATURE_CODE = ("dawn/features", "dawn/media")
+_LEAST_SECONDS = 60  # for any clip, however short
 
 
 def make_clips(config: Config, paths: Paths, index: int) -> None:
     """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
-    clips = _shard(read_manifest(paths.manifest), config, index)
-    with FaceMesh(config.features.detect_side, static=True) as mesh:
-        finder = functools.partial(find_box, mesh)
-        _each(
-            clips,
-            "clips",
-            paths.shard("clips", index),
-            lambda clip: paths.clips / f"{clip.clip}.mp4",
-            lambda clip, out: make_clip(config.corpus, clip, paths.corpus, out, finder),
-        )
+    every = read_manifest(paths.manifest)
+    items = [(clip, clip.sha256) for clip in _shard(every, config, index)]
+    cause = digest([config.corpus.model_dump(), config.features.detect_side, code_digest(*_CLIP_CODE)])
+    opener = functools.partial(_clip_maker, config, paths)
+    _each(config, _Stage("clips", paths, index, paths.clips, ".mp4", cause), items, opener)
 
 
 def make_features(config: Config, paths: Paths, index: int) -> None:
     """Write ``features/<clip>.safetensors`` for the clips that shard `index` of :func:`make_clips` made."""
     made = read_json(paths.shard("clips", index))["files"]
-    clips = [clip for clip in read_manifest(paths.manifest) if clip.clip in made]
-
-    def one(clip: Clip, out: Path) -> None:
-        extract(paths.clips / f"{clip.clip}.mp4", config.features, config.corpus.fps).save(out)
-
-    _each(
-        clips,
-        "features",
-        paths.shard("features", index),
-        lambda clip: paths.features / f"{clip.clip}.safetensors",
-        one,
-    )
+    items = [(clip, made[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in made]
+    cause = digest([config.features.model_dump(), config.corpus.fps, code_digest(*_FEATURE_CODE)])
+    opener = functools.partial(_feature_maker, config, paths)
+    _each(config, _Stage("features", paths, index, paths.features, ".safetensors", cause), items, opener)
 
 
 def gather(config: Config, paths: Paths) -> None:
@@ -92,26 +83,80 @@ def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
     return clips[index :: config.corpus.shards]
 
 
-def _each(
-    clips: list[Clip],
-    stage: str,
-    report: Path,
-    target: Callable[[Clip], Path],
-    make: Callable[[Clip, Path], None],
-) -> None:
-    files: dict[str, str] = {}
-    rejected: list[Rejected] = []
-    for clip in _progress(clips, stage):
-        out = target(clip)
-        try:
-            make(clip, out)
-            files[clip.clip] = sha256_file(out)
-        except MissingWeights:
-            raise  # no fault of the clip
-        except InputError as error:
-            rejected.append(Rejected(clip.clip, stage, str(error)))
-    write_json(report, {"files": files, "rejected": [asdict(row) for row in rejected]})
+# What these need is loaded by the process that makes clips, not by the one that survives it.
+@contextlib.contextmanager
+def _clip_maker(config: Config, paths: Paths) -> Iterator[Make]:
+    from dawn.corpora import make_clip
+    from dawn.features.landmarks import FaceMesh
+    from dawn.features.portrait import sure_finder
+
+    with FaceMesh(config.features.detect_side, static=True) as mesh:
+        yield lambda clip, out: make_clip(config.corpus, clip, paths.corpus, out, sure_finder(mesh))
 
 
-def _progress(clips: list[Clip], stage: str) -> Iterator[Clip]:
-    yield from tqdm(clips, desc=stage, unit="clip", mininterval=2, dynamic_ncols=True)
+@contextlib.contextmanager
+def _feature_maker(config: Config, paths: Paths) -> Iterator[Make]:
+    from dawn.features.extract import extract
+
+    yield lambda clip, out: extract(paths.clips / f"{clip.clip}.mp4", config.features, config.corpus.fps).save(out)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One stage of one shard."""
+
+    name: str
+    paths: Paths
+    index: int
+    folder: Path  # of what it makes
+    suffix: str
+    cause: str  # digest of settings and code
+
+    @property
+    def report(self) -> Path:
+        return self.paths.shard(self.name, self.index)
+
+    def target(self, clip: str) -> Path:
+        return self.folder / f"{clip}{self.suffix}"
+
+
+def _each(config: Config, stage: _Stage, items: list[tuple[Clip, str]], opener: Open) -> None:
+    """Make the file of every clip that has none yet; `items` are clips and the digests of what they are made from."""
+    journal = Journal(stage.report.with_suffix(".journal"), stage.cause, stage.target)
+    outcomes = {clip.clip: made for clip, source in items if (made := journal.known(clip.clip, source)) is not None}
+    left = [(clip, source) for clip, source in items if clip.clip not in outcomes]
+    _clear(stage, items)
+    wanted = needed(config, sum(clip.frames for clip, _ in left), len(left), stage.name)
+    check_room(config, stage.folder, wanted, f"{stage.name} of shard {stage.index}")
+    with Worker(opener) as worker:
+        for clip, source in _progress(left, stage.name, len(items)):
+            check_room(config, stage.folder, needed(config, clip.frames, 1, stage.name), clip.clip)
+            out = stage.target(clip.clip)
+            try:
+                worker.make(clip, out, _LEAST_SECONDS + config.prepare.patience * clip.frames)
+                outcomes[clip.clip] = {"sha256": sha256_file(out)}
+            except Failed as error:
+                outcomes[clip.clip] = {"reason": str(error)}
+            journal.add(clip.clip, source, outcomes[clip.clip])
+    _clear(stage, items)
+    every = [(clip.clip, outcomes[clip.clip]) for clip, _ in items]
+    rejected = [Rejected(name, stage.name, row["reason"]) for name, row in every if "reason" in row]
+    files = {name: row["sha256"] for name, row in every if "sha256" in row}
+    write_json(stage.report, {"files": files, "rejected": [asdict(row) for row in rejected]})
+    journal.remove()
+
+
+def _clear(stage: _Stage, items: list[tuple[Clip, str]]) -> None:
+    """Remove what processes that were killed had begun."""
+    ours = {clip.clip for clip, _ in items}
+    for path in stage.folder.glob(f".*{stage.suffix}"):
+        if path.name[1:].removesuffix(stage.suffix).rpartition(".")[0] in ours:
+            path.unlink(missing_ok=True)
+
+
+def _progress(left: list[tuple[Clip, str]], stage: str, total: int) -> Iterator[tuple[Clip, str]]:
+    bar = tqdm(total=total, initial=total - len(left), desc=stage, unit="clip", mininterval=2, dynamic_ncols=True)
+    with bar:
+        for item in left:
+            yield item
+            bar.update()
