@@ -11,6 +11,7 @@ from dawn.commands import run_command
 from dawn.comparisons import ROWS, family_of
 from dawn.config import load
 from dawn.errors import InputError
+from dawn.paths import Paths
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     _named(quality, "--scores", "output folders of measure: dawn, other_speech and still")
     quality.add_argument("--out", type=Path, required=True, metavar="QUALITY.json")
     quality.set_defaults(run_command=_quality)
+
+    corpus = commands.add_parser(
+        "corpus", help="what a prepared corpus is: counts, ranges, offsets, rejects, a picture"
+    )
+    _config(corpus)
+    corpus.add_argument("--syncnet", type=Path, help="a SyncNet of the corpus, for the offsets of its sound")
+    corpus.add_argument("--out", type=Path, required=True, metavar="CORPUS.md", help="and .json and .png beside it")
+    corpus.set_defaults(run_command=_corpus)
 
     reenactment = commands.add_parser("reenactment", help="does a portrait move as the person who drives it")
     _config(reenactment)
@@ -248,6 +257,13 @@ def _quality(options: argparse.Namespace) -> None:
         scores={name: folder / "scores.json" for name, folder in _pairs(options.scores).items()},
     )
     write_json(options.out, report)
+
+
+def _corpus(options: argparse.Namespace) -> None:
+    config = load(options.config)
+    from eval.corpus import report
+
+    report(config, Paths.of(config), options.syncnet, options.out)
 
 
 def _reenactment(options: argparse.Namespace) -> None:

@@ -2,7 +2,8 @@
 
 Needs the true clips of features.smk and the videos of generate.smk and baselines.smk. Gives
 results/<run>/syncnet.safetensors (the lip-sync judge), results/<run>/scores/<method>/ (one row a clip, pooled scores with
-intervals, provenance) and results/<run>/quality.json (did the networks learn).
+intervals, provenance), results/<run>/quality.json (did the networks learn) and, where it is asked for,
+results/<run>/corpus.md (what the corpus is).
 """
 
 MEASURING = ("evaluate", "features", "corpus.fps")
@@ -33,6 +34,29 @@ rule syncnet:
         "python -m eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --dataset {input.dataset} --features {params.features}"
         " --clips {params.clips} --out {output} 2> >(tee {log} >&2)"
+
+
+# Asked for by name.
+rule corpus_report:
+    input:
+        dataset=at(lambda paths: paths.dataset),
+        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        coverage=at(lambda paths: paths.coverage),
+        rejected=at(lambda paths: paths.rejected),
+        syncnet=judge,
+    output:
+        multiext("results/{run}/corpus", ".md", ".json", ".png"),
+    log:
+        "results/{run}/logs/corpus_report.log",
+    conda:
+        "../../environment.yml"
+    params:
+        code=code_digest("eval/corpus.py", "eval/blink.py", "eval/lse.py", "eval/mouth.py"),
+    message:
+        "what the corpus of run {wildcards.run} is"
+    shell:
+        "python -m eval corpus --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --syncnet {input.syncnet}"
+        " --out {output[0]} 2> >(tee {log} >&2)"
 
 
 rule measure:
