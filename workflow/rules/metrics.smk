@@ -52,11 +52,12 @@ rule corpus_report:
         "../../environment.yml"
     params:
         code=code_digest("eval/corpus.py", "eval/blink.py", "eval/lse.py", "eval/mouth.py"),
+        out=at(lambda paths: paths.run / "corpus.md"),
     message:
         "what the corpus of run {wildcards.run} is"
     shell:
         "python -m eval corpus --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --syncnet {input.syncnet}"
-        " --out {output[0]} 2> >(tee {log} >&2)"
+        " --out {params.out} 2> >(tee {log} >&2)"
 
 
 rule measure:
