@@ -215,7 +215,13 @@ def _corpus(options: argparse.Namespace) -> None:
     from dawn.features.room import check_corpus
 
     config, paths = _setup(options)
-    prepare(config.corpus, paths.corpus, functools.partial(check_corpus, config, paths))
+
+    def people(videos: Sequence[Path]) -> Sequence[int | None]:
+        from dawn.features.identity import recognise
+
+        return recognise(videos, config.corpus.folder.same_person, config.features.detect_side)
+
+    prepare(config.corpus, paths.corpus, functools.partial(check_corpus, config, paths), people)
 
 
 def _clips(options: argparse.Namespace) -> None:

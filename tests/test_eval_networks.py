@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dawn.errors import InputError
+from dawn.features.identity import face_rectangle
 from dawn.features.landmarks import FaceMesh
 from dawn.media.image import read_image
 from dawn.media.video import load_frames
@@ -128,7 +129,7 @@ def test_faces_of_one_person_are_nearer_than_those_of_two(real: Path) -> None:
 
 def test_face_rectangle_is_a_square_around_the_landmarks() -> None:
     landmarks = np.random.default_rng(0).uniform([10, 20], [50, 40], (68, 2))
-    left, top, right, bottom = dlib_face.face_rectangle(landmarks)
+    left, top, right, bottom = face_rectangle(landmarks)
     assert right - left == pytest.approx(bottom - top)
     assert left <= landmarks[:, 0].min() + 1e-9
     assert bottom >= landmarks[:, 1].max() - 1e-9

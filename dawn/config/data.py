@@ -27,6 +27,12 @@ class FolderCorpus(Section):
         r"^(?P<identity>[^/]+)/",
         description="regular expression on the path below root; its group 'identity' names the person",
     )
+    people: Literal["path", "faces"] = Field(
+        "path", description="who is seen is told by the path, or found by clustering the videos' faces"
+    )
+    same_person: float = Field(
+        0.5, gt=0, description="with faces: distance of face embeddings within which two videos show one person"
+    )
     test_list: str | None = Field(None, description="text file naming the test clips, one stem a line")
     test_fraction: Fraction = Field(
         0.1, description="share of identities in the test split without a list (paper 4.1: 9:1)"

@@ -12,7 +12,7 @@ from dawn.config import Corpus
 from dawn.corpora import crema, demo, web
 from dawn.corpora import folder as own
 from dawn.corpora.demo.truth import Truth
-from dawn.corpora.folder import FindBox
+from dawn.corpora.folder import FindBox, Recognise
 from dawn.corpora.manifest import Clip, Rejected, write_manifest, write_rejected
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
@@ -21,13 +21,18 @@ from dawn.provenance import write_json
 __all__ = ["make_clip", "prepare"]
 
 
-def prepare(corpus: Corpus, folder: Path, check: Callable[[Sequence[Clip]], None] = lambda clips: None) -> None:
+def prepare(
+    corpus: Corpus,
+    folder: Path,
+    check: Callable[[Sequence[Clip]], None] = lambda clips: None,
+    recognise: Recognise | None = None,
+) -> None:
     """Write `clips.csv`, `rejected.corpus.csv` and what clips are made from to the corpus' folder `data/<name>`.
 
     `coverage.json` there says of how many clips, and videos on the net, that are listed, how many there are.
 
-    `check` may refuse the clips before anything is written. Raises InputError as it does, and when not a single clip
-    can be made.
+    `check` may refuse the clips before anything is written; `recognise` tells people apart where a folder's videos are
+    to be told by faces. Raises InputError as they do, and when not a single clip can be made.
     """
     rejected: list[Rejected] = []
     videos: dict[str, int] | None = None
@@ -38,7 +43,7 @@ def prepare(corpus: Corpus, folder: Path, check: Callable[[Sequence[Clip]], None
         lost = sum(row.stage == "fetch" for row in rejected)
         videos = {"listed": len(clips) + len(rejected), "had": len(clips) + len(rejected) - lost}
     elif corpus.kind == "folder":
-        clips, rejected = own.prepare(corpus)
+        clips, rejected = own.prepare(corpus, recognise)
     else:
         clips, rejected, videos = web.prepare(corpus)
     if not clips:

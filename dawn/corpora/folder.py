@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,6 +21,7 @@ from dawn.media.video import iter_frames, probe, write_video
 
 Box = tuple[float, float, float, float]
 FindBox = Callable[[NDArray[np.uint8]], Box | None]
+Recognise = Callable[[Sequence[Path]], Sequence[int | None]]  # who each video shows; None: no face
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
 FACE_HEIGHT = 0.58  # landmark box, brows to chin, in frame sides
@@ -29,10 +30,11 @@ _EVERY = 5  # the face is looked for in every fifth frame
 _MIN_SHARE = 0.5  # of these frames must show a face
 
 
-def prepare(corpus: Corpus) -> tuple[list[Clip], list[Rejected]]:
+def prepare(corpus: Corpus, recognise: Recognise | None = None) -> tuple[list[Clip], list[Rejected]]:
     """Clips and rejects of all videos below `corpus.folder.root`, ordered by path.
 
-    Raises InputError when the folder, the test list or the identity expression cannot be used.
+    `recognise` tells people apart where the configuration asks for their faces. Raises InputError when the folder, the
+    test list or the identity expression cannot be used.
     """
     root = Path(corpus.folder.root)
     videos = _find(root)
@@ -44,15 +46,19 @@ def prepare(corpus: Corpus) -> tuple[list[Clip], list[Rejected]]:
     for video, name in tqdm(list(zip(videos, names, strict=True)), desc="videos", unit="video", mininterval=2):
         below = video.relative_to(root).as_posix()
         try:
-            match = identity.search(below)
-            if match is None or not match["identity"]:
-                raise InputError(
-                    f"{below}: corpus.folder.identity = {corpus.folder.identity!r} does not match; mend it"
-                )
+            who = "" if corpus.folder.people == "faces" else _told_by(identity, below)
             frames = count_frames(video, below, corpus.fps, corpus.folder.min_seconds)
-            kept.append((name, match["identity"], video, frames))
+            kept.append((name, who, video, frames))
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
+    if corpus.folder.people == "faces":
+        assert recognise is not None
+        found = recognise([video for _, _, video, _ in kept])
+        reason = "no face in its first seconds to tell who is seen; cut the video"
+        lost = [row[0] for row, who in zip(kept, found, strict=True) if who is None]
+        rejected += [Rejected(name, "corpus", reason) for name in lost]
+        named = zip(kept, found, strict=True)
+        kept = [(name, f"person{who:04d}", video, frames) for (name, _, video, frames), who in named if who is not None]
     if not kept:
         reason = rejected[0].reason if rejected else "it holds none"
         raise InputError(f"{root}: no usable video; the first fault: {reason}")
@@ -68,6 +74,13 @@ def prepare(corpus: Corpus) -> tuple[list[Clip], list[Rejected]]:
         split = "test" if test else "train"
         clips.append(Clip(name, who, split, frames, frames / corpus.fps, below, sha256_file(video)))
     return clips, rejected
+
+
+def _told_by(identity: re.Pattern[str], below: str) -> str:
+    match = identity.search(below)
+    if match is None or not match["identity"]:
+        raise InputError(f"{below}: corpus.folder.identity = {identity.pattern!r} does not match; mend it")
+    return match["identity"]
 
 
 def count_frames(video: Path, below: str, fps: int, min_seconds: float = 0) -> int:

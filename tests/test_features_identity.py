@@ -1,0 +1,58 @@
+"""People of a folder without names, told by their faces."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dawn.cli import main
+from dawn.config import parse
+from dawn.corpora.manifest import read_manifest, read_rejected
+from dawn.features.identity import people
+from dawn.media.video import iter_frames, write_video
+
+
+def test_people_are_numbered_as_they_appear() -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 128))
+    order = [2, 0, 2, 1, 0, 0, 1]
+    rows = centres[order] + 0.001 * rng.normal(size=(len(order), 128))
+    assert people(rows, 0.5) == [0, 1, 0, 2, 1, 1, 2]
+    assert people(rows[:1], 0.5) == [0] and people(rows[:0], 0.5) == []
+
+
+def test_a_folder_of_strangers_is_split_by_people(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two pieces of each of three people's videos, two videos of a fourth, and one of nobody."""
+    monkeypatch.chdir(tmp_path)
+    tone = 0.3 * np.sin(np.arange(30 * 640) / 9).astype(np.float32)
+    clips = real / "clips"
+    pieces = {f"{name[:4]}-{k}": (name, 30 * k) for name in ("obama_450_20s.mp4", "grid_lwbsza.mpg") for k in (0, 1)}
+    pieces |= {f"face-{k}": ("retalking_face5.mp4", 30 * k) for k in (0, 1)}
+    pieces |= {"id2-a": ("grid_id2_vcd_swwp2s.mpg", 0), "id2-b": ("grid_pwij3p.mpg", 0)}
+    for name, (source, start) in pieces.items():
+        frames = list(islice(iter_frames(clips / source, 25), start, start + 30))
+        write_video(tmp_path / "raw" / f"{name}.mp4", frames, audio=tone)
+    write_video(tmp_path / "raw" / "wall.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 30, audio=tone)
+    folder = {"root": str(tmp_path / "raw"), "people": "faces", "test_fraction": 0.25}
+    config = parse({"name": "mine", "corpus": {"name": "mine", "kind": "folder", "resolution": 64, "folder": folder}})
+    (tmp_path / "config.yaml").write_text(config.dump())
+    assert main(["corpus", "--config", "config.yaml"]) == 0
+    found = {clip.clip: clip for clip in read_manifest(tmp_path / "data/mine/clips.csv")}
+    together: dict[str, set[str]] = {}
+    for name, clip in found.items():
+        together.setdefault(clip.identity, set()).add(name)
+    assert sorted(map(sorted, together.values())) == [
+        ["face-0", "face-1"],
+        ["grid-0", "grid-1"],
+        ["id2-a", "id2-b"],
+        ["obam-0", "obam-1"],
+    ]
+    assert {clip.split for clip in found.values()} == {"train", "test"}
+    assert all(len({found[name].split for name in names}) == 1 for names in together.values())
+    [row] = read_rejected(tmp_path / "data/mine/rejected.corpus.csv")
+    assert row.clip == "wall" and row.reason.startswith("no face in its first seconds")
