@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dawn.bench import preparation
 from dawn.cli import main
 from dawn.config import Config, parse
 from dawn.corpora import prepare
@@ -219,3 +220,9 @@ def _beginning(source: Path, out: Path, seconds: float) -> None:
             if packet.dts is not None and packet.dts * packet.time_base < seconds:
                 packet.stream = streams[packet.stream.index]
                 want.mux(packet)
+
+
+def test_the_benchmark_prepares_in_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "_SECONDS", 0.8)
+    table = preparation.compare(people=1, resolution=64, videos=None, processes=1)
+    assert table.frames.tolist() == [20, 20] and (table.seconds > 0).all() and table.times_faster[0] == 1

@@ -2,7 +2,8 @@
 
 Each measurement is a process of its own, so that its peak of memory is its own. The two paths take turns, and the
 faster of `--repeat` turns counts: other work on the machine slows some turns, never all in favour of one path. `--only
-extractors` compares the tools for landmarks and pose instead, in this process and on one core.
+extractors` compares the tools for landmarks and pose instead, in this process and on one core; `--only preparation`
+times preparing videos against the straightforward script, `--only memory` looks at its memory over a thousand clips.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dawn.bench import preparation
 from dawn.bench.extractors import compare
 from dawn.bench.plots import plot_pass, plot_where
 from dawn.commands import run_command
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 
-PARTS = ("pass", "where", "decode", "options", "video", "training", "extractors")
+ENGINE = ("pass", "where", "decode", "options", "video", "training")
+PARTS = (*ENGINE, "extractors", "preparation", "memory")
 FRAMES = (40, 80, 160, 200, 400, 800, 1500)
 STEPS = 20  # published
 FEW = 6  # steps of DPM-Solver++ in the fast video
@@ -36,7 +39,7 @@ BATCHES = (1, 2, 4, 8, 16, 64)
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dawn.bench", description=__doc__)
     parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=PARTS[:-1], help="parts to run (default: all of the engine)"
+        "--only", nargs="+", choices=PARTS, default=ENGINE, help="parts to run (default: all of the engine)"
     )
     parser.add_argument(
         "--frames", type=_numbers, default=FRAMES, help="lengths, such as 40,200 (default: the paper's)"
@@ -47,12 +50,14 @@ def main() -> int:
     parser.add_argument("--videos", type=_numbers, default=(40, 200), help="lengths of whole videos that are measured")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=2, help="turns of each measurement (default: %(default)s)")
-    parser.add_argument("--people", type=int, default=16, help="drawn clips for extractors (default: %(default)s)")
+    parser.add_argument(
+        "--people", type=int, default=16, help="drawn clips for extractors and preparation (default: %(default)s)"
+    )
     parser.add_argument("--side", type=int, default=128, help="their side, pixels (default: %(default)s)")
     parser.add_argument(
         "--demo", type=Path, default=Path("config/demo.yaml"), help="for training (default: %(default)s)"
     )
-    parser.add_argument("--clips", type=Path, help="folder of real videos for extractors")
+    parser.add_argument("--clips", type=Path, help="folder of real videos for extractors and preparation")
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
     parser.set_defaults(run_command=_bench)
     return run_command("dawn.bench", parser, None)
@@ -67,6 +72,8 @@ def _bench(options: argparse.Namespace) -> None:
         "video": _video,
         "training": _training,
         "extractors": _extractors,
+        "preparation": _preparation,
+        "memory": lambda _: preparation.memory(),
     }
     for name in PARTS:
         if name in options.only:
@@ -210,6 +217,11 @@ def _training(options: argparse.Namespace) -> pd.DataFrame:
 def _extractors(options: argparse.Namespace) -> pd.DataFrame:
     """The tools for landmarks and pose: degrees of error, blinks found, milliseconds a frame."""
     return compare(options.people, 5.0, options.side, options.clips)
+
+
+def _preparation(options: argparse.Namespace) -> pd.DataFrame:
+    """A folder of videos prepared, and the straightforward script."""
+    return preparation.compare(options.people, options.side, options.clips, options.threads)
 
 
 def _best(
