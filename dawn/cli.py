@@ -216,7 +216,7 @@ def _corpus(options: argparse.Namespace) -> None:
 
     config, paths = _setup(options)
 
-    def people(videos: Sequence[Path]) -> Sequence[int | None]:
+    def people(videos: Sequence[Path]) -> Sequence[int | str]:
         from dawn.features.identity import recognise
 
         return recognise(videos, config.corpus.folder.same_person, config.features.detect_side)

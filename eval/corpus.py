@@ -20,7 +20,7 @@ from dawn.corpora.manifest import SPLITS, Clip, read_manifest, read_rejected
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
 from dawn.media.files import atomic_path
-from dawn.media.video import iter_frames, load_frames
+from dawn.media.video import iter_frames
 from dawn.paths import Paths
 from dawn.provenance import read_json, write_json
 from eval import lse
@@ -29,7 +29,7 @@ from eval.blink import blink_rate
 from eval.mouth import mouth_crops
 
 _SHOWN, _ACROSS, _CELL, _LABEL = 40, 8, 128, 16  # clips in the picture and in a row of it; pixels
-_HEARD = 24  # clips whose offset is measured: each is decoded for it
+_HEARD, _LISTENED = 24, 750  # clips whose offset is measured, and frames of each: they are decoded for it
 _RANGES = {
     "seconds": "length of a clip, s",
     "yaw": "yaw, degrees",
@@ -50,7 +50,9 @@ def report(config: Config, paths: Paths, judge: Path | None, out: Path) -> dict[
     clips = read_manifest(paths.dataset)
     found = summary(config, paths, clips)
     if judge is not None:
-        found["offset"] = _range(_offsets(paths, spread(clips, _HEARD), judge))
+        offsets = _offsets(paths, spread(clips, _HEARD), judge)
+        if offsets:
+            found["offset"] = _range(offsets)
     write_json(out.with_suffix(".json"), found)
     with atomic_path(out.with_suffix(".png")) as aside:
         _contact_sheet(paths, spread(clips, _SHOWN)).save(aside, format="png")
@@ -129,8 +131,10 @@ def _offsets(paths: Paths, clips: Sequence[Clip], judge: Path) -> list[int]:
     for clip in tqdm(clips, desc="offsets", unit="clip", mininterval=2):
         features = Features.load(paths.features / f"{clip.clip}.safetensors")
         video = paths.clips / f"{clip.clip}.mp4"
-        crops = mouth_crops(load_frames(video), features.landmarks, features.found, net.side)
-        lips, sound = lse.embeddings(net, crops, read_audio(video))
+        frames = np.stack(list(islice(iter_frames(video), _LISTENED)))
+        count = len(frames)
+        crops = mouth_crops(frames, features.landmarks[:count], features.found[:count], net.side)
+        lips, sound = lse.embeddings(net, crops, read_audio(video)[: count * 640])
         if len(lips):
             found.append(lse.sync(lips, sound).offset)
     return found

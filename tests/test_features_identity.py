@@ -37,6 +37,8 @@ def test_a_folder_of_strangers_is_split_by_people(
     for name, (source, start) in pieces.items():
         frames = list(islice(iter_frames(clips / source, 25), start, start + 30))
         write_video(tmp_path / "raw" / f"{name}.mp4", frames, audio=tone)
+    whole = (tmp_path / "raw" / "face-0.mp4").read_bytes()
+    (tmp_path / "raw" / "torn.mp4").write_bytes(whole[:600] + bytes(2000) + whole[2600:])
     write_video(tmp_path / "raw" / "wall.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 30, audio=tone)
     folder = {"root": str(tmp_path / "raw"), "people": "faces", "test_fraction": 0.25}
     config = parse({"name": "mine", "corpus": {"name": "mine", "kind": "folder", "resolution": 64, "folder": folder}})
@@ -54,5 +56,6 @@ def test_a_folder_of_strangers_is_split_by_people(
     ]
     assert {clip.split for clip in found.values()} == {"train", "test"}
     assert all(len({found[name].split for name in names}) == 1 for names in together.values())
-    [row] = read_rejected(tmp_path / "data/mine/rejected.corpus.csv")
-    assert row.clip == "wall" and row.reason.startswith("no face in its first seconds")
+    reasons = {row.clip: row.reason for row in read_rejected(tmp_path / "data/mine/rejected.corpus.csv")}
+    assert set(reasons) == {"torn", "wall"} and "holds no frames" in reasons["torn"]
+    assert reasons["wall"].startswith("no face in its first seconds")

@@ -105,5 +105,8 @@ def test_a_journal_believes_only_what_still_holds(tmp_path: Path) -> None:
     assert _journal(tmp_path).known("c", "source") == {"reason": "no face"}
     (tmp_path / "a").write_text("changed")
     assert _journal(tmp_path).known("a", "source") is None
-    assert _journal(tmp_path, "other settings").known("b", "source") is None
-    assert _journal(tmp_path).known("b", "source") is None  # forgotten, not hidden
+    other = _journal(tmp_path, "other settings")
+    assert other.known("b", "source") is None
+    assert _journal(tmp_path).known("b", "source") is not None  # nothing came of the other settings yet
+    other.add("d", "source", {"reason": "no face"})
+    assert _journal(tmp_path).known("b", "source") is None

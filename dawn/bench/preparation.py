@@ -1,7 +1,7 @@
 """Preparing a folder of videos, against the straightforward script: one tool at a time, each decoding for itself.
 
-The script goes through the videos in one process: find the face, decode again and crop; then landmarks, pose, eyes and
-boxes, each from its own pass of Face Mesh over a decoding of its own; then speech. Preparation decodes a clip once for
+The script goes through the videos in one process: find the face, decode again and crop; then landmarks, pose and eyes,
+each from its own pass of Face Mesh over a decoding of its own; then speech. Preparation decodes a clip once for
 all of these, and its shards are processes; the time is that of its commands as the workflow starts them, loading
 included.
 """
@@ -27,7 +27,6 @@ from dawn.corpora.demo import draw, imagine
 from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
-from dawn.features.boxes import face_box, mouth_box
 from dawn.features.landmarks import Face, FaceMesh
 from dawn.features.portrait import find_box
 from dawn.features.pose import head_pose
@@ -35,7 +34,7 @@ from dawn.features.speech import encode
 from dawn.media.audio import read_audio
 from dawn.media.video import iter_frames
 from dawn.paths import Paths
-from dawn.provenance import ROOT
+from dawn.provenance import ROOT, read_json
 
 _SIDE = 256  # of drawn videos, pixels
 _SECONDS = 5.0
@@ -54,11 +53,16 @@ def compare(people: int, resolution: int, videos: Path | None, processes: int) -
         clock = time.perf_counter()
         frames = _plainly(config, paths)
         seconds["one tool after the other"] = time.perf_counter() - clock
-        _listed(config, place / "ours")
-        clock = time.perf_counter()
-        for step in ("clips", "features"):
-            _run(place / "ours", step, processes)
-        seconds[f"preparation, {processes} shards at once"] = time.perf_counter() - clock
+        for count in sorted({1, processes}):
+            ours = place / f"ours-{count}"
+            made = _listed(_config(root.resolve(), resolution, count), ours)
+            clock = time.perf_counter()
+            for step in ("clips", "features"):
+                _run(ours, step, count)
+            seconds[f"preparation, {count} at once"] = time.perf_counter() - clock
+            reports = [read_json(made.shard(step, k)) for step in ("clips", "features") for k in range(count)]
+            if any(report["rejected"] for report in reports):
+                raise InputError(f"{root}: not all of these videos can be prepared; leave out those that cannot")
     plain = next(iter(seconds.values()))
     rows = [(way, frames, took, frames / took, plain / took) for way, took in seconds.items()]
     return pd.DataFrame(rows, columns=["way", "frames", "seconds", "frames_per_second", "times_faster"])
@@ -145,7 +149,6 @@ _TOOLS: dict[str, Callable[[Face, tuple[int, ...]], Any]] = {
     "landmarks": lambda face, _: face.landmarks,
     "pose": lambda face, shape: head_pose(face.mesh, shape[1], shape[0]),
     "eyes": lambda face, _: eye_aspect_ratios(face.landmarks[None]),
-    "boxes": lambda face, _: (face_box(face.landmarks), mouth_box(face.landmarks)),
 }
 
 

@@ -21,7 +21,7 @@ from dawn.media.video import iter_frames, probe, write_video
 
 Box = tuple[float, float, float, float]
 FindBox = Callable[[NDArray[np.uint8]], Box | None]
-Recognise = Callable[[Sequence[Path]], Sequence[int | None]]  # who each video shows; None: no face
+Recognise = Callable[[Sequence[Path]], Sequence[int | str]]  # who each video shows, or why that cannot be told
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
 FACE_HEIGHT = 0.58  # landmark box, brows to chin, in frame sides
@@ -54,11 +54,17 @@ def prepare(corpus: Corpus, recognise: Recognise | None = None) -> tuple[list[Cl
     if corpus.folder.people == "faces":
         assert recognise is not None
         found = recognise([video for _, _, video, _ in kept])
-        reason = "no face in its first seconds to tell who is seen; cut the video"
-        lost = [row[0] for row, who in zip(kept, found, strict=True) if who is None]
-        rejected += [Rejected(name, "corpus", reason) for name in lost]
-        named = zip(kept, found, strict=True)
-        kept = [(name, f"person{who:04d}", video, frames) for (name, _, video, frames), who in named if who is not None]
+        told: list[tuple[int, tuple[str, str, Path, int]]] = []
+        for row, seen in zip(kept, found, strict=True):
+            if isinstance(seen, str):
+                rejected.append(Rejected(row[0], "corpus", seen))
+            else:
+                told.append((seen, row))
+        # Called after one of their videos, so that another video moves neither names nor the split of other people.
+        called: dict[int, str] = {}
+        for person, (_, _, video, _) in told:
+            called[person] = min(called.get(person, "g"), sha256_file(video)[:12])
+        kept = [(name, f"person-{called[person]}", video, frames) for person, (name, _, video, frames) in told]
     if not kept:
         reason = rejected[0].reason if rejected else "it holds none"
         raise InputError(f"{root}: no usable video; the first fault: {reason}")

@@ -70,20 +70,22 @@ def face_rectangle(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.concatenate([centre - half, centre + half])
 
 
-def recognise(videos: Sequence[Path], distance: float, detect_side: int) -> list[int | None]:
-    """Who each video shows, from its first seconds: people are numbered as they appear; None where no face is found.
+def recognise(videos: Sequence[Path], distance: float, detect_side: int) -> list[int | str]:
+    """Who each video shows, from its first seconds: people are numbered as they appear; or why that cannot be told.
 
     Videos whose mean embeddings lie within `distance` of each other on average (average linkage) show one person.
-    Raises InputError for a video that cannot be read.
     """
-    seen: list[NDArray[np.float64] | None] = []
+    seen: list[NDArray[np.float64] | str] = []
     net = DlibFace()
     with FaceMesh(detect_side, static=True) as mesh:
         for video in tqdm(videos, desc="people", unit="video", mininterval=2):
-            seen.append(_embedded(video, net, mesh))
-    known = [row for row in seen if row is not None]
+            try:
+                seen.append(_embedded(video, net, mesh))
+            except InputError as error:
+                seen.append(str(error))
+    known = [row for row in seen if not isinstance(row, str)]
     labels = iter(people(np.asarray(known), distance))
-    return [None if row is None else next(labels) for row in seen]
+    return [row if isinstance(row, str) else next(labels) for row in seen]
 
 
 def people(embeddings: NDArray[np.floating], distance: float) -> list[int]:
@@ -95,10 +97,13 @@ def people(embeddings: NDArray[np.floating], distance: float) -> list[int]:
     return [order[label] for label in found.tolist()]
 
 
-def _embedded(video: Path, net: DlibFace, mesh: FaceMesh) -> NDArray[np.float64] | None:
+def _embedded(video: Path, net: DlibFace, mesh: FaceMesh) -> NDArray[np.float64]:
+    """The mean of some frames' embeddings, (128,). Raises InputError."""
     rows = []
     for frame in islice(iter_frames(video), 0, _LOOKS * _EVERY, _EVERY):
         face = mesh.detect(frame)
         if face is not None:
             rows.append(net(frame[None], face.landmarks[None])[0])
-    return None if not rows else np.mean(rows, axis=0, dtype=np.float64)
+    if not rows:
+        raise InputError("no face in its first seconds to tell who is seen; cut the video")
+    return np.asarray(np.mean(rows, axis=0), np.float64)

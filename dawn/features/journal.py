@@ -21,12 +21,12 @@ class Journal:
 
     def __init__(self, path: Path, cause: str, target: Callable[[str], Path]) -> None:
         self._path, self._target = path, target
+        self._begun = False
+        self._head = {"cause": cause}
         self._lines: dict[str, dict[str, str]] = {}
         head, *rows = _whole_lines(path) or [None]
-        if head == {"cause": cause}:
+        if head == self._head:
             self._lines = {row["clip"]: row for row in rows}
-        with atomic_path(path) as aside:  # without a line that a kill cut in the middle
-            aside.write_text("".join(_line(row) for row in ({"cause": cause}, *self._lines.values())), encoding="utf-8")
 
     def known(self, clip: str, source: str) -> Made | None:
         """What was made of `clip`, if that still holds."""
@@ -40,12 +40,16 @@ class Journal:
 
     def add(self, clip: str, source: str, made: Made) -> None:
         """Keep one more outcome."""
+        if not self._begun:  # anew, without a line that a kill cut in the middle, or those of another cause
+            with atomic_path(self._path) as aside:
+                aside.write_text("".join(map(_line, (self._head, *self._lines.values()))), encoding="utf-8")
+            self._begun = True
         with open(self._path, "a", encoding="utf-8") as stream:
             stream.write(_line({"clip": clip, "source": source, **made}))
 
     def remove(self) -> None:
         """Forget everything: the shard's report says it now."""
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
 
 
 def _line(row: dict[str, str]) -> str:

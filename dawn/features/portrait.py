@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.corpora.folder import Box, FindBox, crop, crop_box
+from dawn.corpora.folder import Box, crop, crop_box
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
 from dawn.features.landmarks import FaceMesh, confirm_face
@@ -22,18 +22,26 @@ def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
     return x0, y0, x1, y1
 
 
-def sure_finder(mesh: FaceMesh) -> FindBox:
-    """:func:`find_box` for the frames of one video: no box until a second detector has seen a face in one of them."""
-    sure = False
+class Finder:
+    """:func:`find_box` for the frames of one video; asks a second detector until it has seen a face in one of them."""
 
-    def find(frame: NDArray[np.uint8]) -> Box | None:
-        nonlocal sure
-        box = find_box(mesh, frame)
-        if box is not None and not sure:
-            sure = confirm_face(crop(frame, crop_box(np.array([box])), 256))
-        return box if sure else None
+    def __init__(self, mesh: FaceMesh) -> None:
+        self._mesh = mesh
+        self._sure = False
+        self._found = False
 
-    return find
+    @property
+    def doubtful(self) -> bool:
+        """Whether boxes were found that the second detector calls faces in none of the frames."""
+        return self._found and not self._sure
+
+    def __call__(self, frame: NDArray[np.uint8]) -> Box | None:
+        """See :func:`find_box`."""
+        box = find_box(self._mesh, frame)
+        if box is not None and not self._sure:
+            self._found = True
+            self._sure = confirm_face(crop(frame, crop_box(np.array([box])), 256))
+        return box
 
 
 def crop_portrait(

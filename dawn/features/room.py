@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dawn.config import Config
@@ -12,6 +14,7 @@ from dawn.errors import InputError
 from dawn.paths import Paths
 
 BYTES_A_PIXEL = 0.12  # of a clip at the quality of dawn.media.video: above all that were measured (docs/scale.md)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _SOUND = 128_000 / 8 / 25  # bytes a frame
 _NUMBERS = 68 * 2 + 6 + 2 + 4 + 4  # float32 a frame, beside speech
 _FILE = 4096  # headers, and the rest of a block
@@ -43,6 +46,17 @@ def check_room(config: Config, folder: Path, wanted: float, what: str) -> None:
             f"{folder}: {what} takes about {_size(wanted)}, and the disk has {_size(free)}; make room, or set "
             "prepare.check_disk to false"
         )
+
+
+@contextlib.contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Turns the error of a full disk into an InputError that names `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise InputError(f"{folder}: the disk is full; make room and start again") from None
+        raise
 
 
 def _size(value: float) -> str:

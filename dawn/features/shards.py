@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.corpora.manifest import Clip, Rejected, read_manifest, read_rejected, write_manifest, write_rejected
 from dawn.errors import InputError
 from dawn.features.journal import Journal
-from dawn.features.room import check_room, needed
+from dawn.features.room import check_room, full_disk_told, needed
 from dawn.features.store import Features
 from dawn.features.worker import Failed, Make, Open, Worker
 from dawn.media.files import sha256_file
@@ -86,18 +87,33 @@ def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
 # What these need is loaded by the process that makes clips, not by the one that survives it.
 @contextlib.contextmanager
 def _clip_maker(config: Config, paths: Paths) -> Iterator[Make]:
-    from dawn.corpora import make_clip
+    from dawn.corpora import make_clip, sources
     from dawn.features.landmarks import FaceMesh
-    from dawn.features.portrait import sure_finder
+    from dawn.features.portrait import Finder
 
+    root = sources(config.corpus, paths.corpus)
+    if not root.is_dir():
+        raise InputError(f"{root}: the folder of the videos is gone; mount it, or prepare the corpus again")
     with FaceMesh(config.features.detect_side, static=True) as mesh:
-        yield lambda clip, out: make_clip(config.corpus, clip, paths.corpus, out, sure_finder(mesh))
+
+        def make(clip: Clip, out: Path) -> None:
+            finder = Finder(mesh)
+            make_clip(config.corpus, clip, paths.corpus, out, finder)
+            if finder.doubtful:
+                out.unlink()
+                raise InputError(
+                    f"{clip.source}: landmarks were found, but a second detector sees no face; show a person"
+                )
+
+        yield make
 
 
 @contextlib.contextmanager
 def _feature_maker(config: Config, paths: Paths) -> Iterator[Make]:
     from dawn.features.extract import extract
+    from dawn.features.speech import encode
 
+    encode(np.zeros(16000, np.float32), 25, config.features.speech)  # no clip's fault when it cannot be used
     yield lambda clip, out: extract(paths.clips / f"{clip.clip}.mp4", config.features, config.corpus.fps).save(out)
 
 
@@ -128,7 +144,7 @@ def _each(config: Config, stage: _Stage, items: list[tuple[Clip, str]], opener: 
     _clear(stage, items)
     wanted = needed(config, sum(clip.frames for clip, _ in left), len(left), stage.name)
     check_room(config, stage.folder, wanted, f"{stage.name} of shard {stage.index}")
-    with Worker(opener) as worker:
+    with full_disk_told(stage.folder), Worker(opener) as worker:
         for clip, source in _progress(left, stage.name, len(items)):
             check_room(config, stage.folder, needed(config, clip.frames, 1, stage.name), clip.clip)
             out = stage.target(clip.clip)

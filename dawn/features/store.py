@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
@@ -50,7 +50,7 @@ class Features:
         # A single key: safetensors writes several in an order that changes from run to run.
         about = json.dumps({"extractor": self.extractor, "encoder": self.encoder, "fps": self.fps}, sort_keys=True)
         with atomic_path(path) as aside:
-            save_file(arrays, aside, metadata={"features": about})
+            aside.write_bytes(save(arrays, metadata={"features": about}))  # a full disk is an OSError, as elsewhere
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Features:

@@ -21,6 +21,7 @@ from types import TracebackType
 
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
+from dawn.features.room import FULL
 from dawn.weights import MissingWeights
 
 Make = Callable[[Clip, Path], None]
@@ -28,7 +29,7 @@ Open = Callable[[], AbstractContextManager[Make]]  # what is loaded once; must p
 
 _TRIES = 2  # a process may also be ended for want of memory, once
 _START = 300  # seconds to load libraries and networks from a slow disk
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOST = (errno.EIO, errno.ESTALE)  # the disk of the videos, not one of them
 
 
 class Failed(InputError):
@@ -67,6 +68,8 @@ class Worker:
             if kind == "done":
                 return
             raise {"clip": Failed, "weights": MissingWeights, "all": InputError}[kind](text)
+        if reason == "SIGKILL":
+            raise Failed(f"{clip.source}: what reads it was killed {_TRIES} times, as when memory runs out; cut it")
         raise Failed(f"{clip.source}: crashed what reads it {_TRIES} times ({reason}); convert the video anew")
 
     def close(self) -> None:
@@ -132,8 +135,11 @@ def _outcome(make: Make, clip: Clip, out: Path) -> tuple[str, str]:
     except InputError as error:
         return "clip", str(error)
     except Exception as error:
-        if getattr(error, "errno", None) in _FULL:
+        code = getattr(error, "errno", None)
+        if code in FULL:
             return "all", f"{out}: the disk is full; make room and start again"
+        if code in _LOST or isinstance(error, MemoryError):
+            return "all", f"{clip.source}: {type(error).__name__}: {error}; start again when the machine is well"
         logging.getLogger(__name__).warning("%s\n%s", clip.source, traceback.format_exc())
         return "clip", f"{clip.source}: {type(error).__name__}: {error}; the log has more"
     return "done", ""

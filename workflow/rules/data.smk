@@ -20,6 +20,13 @@ rule resolve:
         "cp $DAWN_CONFIGS/runs/{wildcards.run}.yaml {output} 2> {log}"
 
 
+def faces_of(corpus):
+    """What people are told apart by, where that is their faces."""
+    one = RUNS.configs[CORPORA[corpus]]
+    told = one.corpus.kind == "folder" and one.corpus.folder.people == "faces"
+    return [one.features.detect_side, code_digest("dawn/features")] if told else []
+
+
 rule corpus:
     output:
         manifest="data/{corpus}/clips.csv",
@@ -44,6 +51,7 @@ rule corpus:
             "corpus.sample_rate",
         ),
         code=code_digest(*DATA_CODE),
+        faces=lambda wildcards: faces_of(wildcards.corpus),
     message:
         "corpus {wildcards.corpus}: which clips there are"
     shell:
