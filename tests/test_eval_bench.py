@@ -22,12 +22,12 @@ def test_every_way_gives_the_known_distance(rows: int) -> None:
 
 
 def test_the_file_has_a_line_for_each_measurement(tmp_path: Path) -> None:
-    size = ["--dimension", "8", "--rows", "5", "--moments", "100"]
+    size = ["--dimension", "256", "--rows", "5", "--moments", "9000"]
     assert main([*size, "--out", str(tmp_path / "bench")]) == 0
     with open(tmp_path / "bench" / "frechet.csv", encoding="utf-8", newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert lines[0]["what"] == "moments in parts"
-    assert float(lines[0]["peak_mb"]) > 1
+    assert 1 < float(lines[0]["peak_mb"]) < 100  # the first part of 4096 rows alone has 4
     assert len(lines) == 4
     assert main(["--dimension", "1", "--out", str(tmp_path)]) == 2
 

@@ -40,7 +40,7 @@ class Line:
     seconds: float
     error: float | None = None
     times_faster: float | None = None
-    peak_mb: float | None = None  # of the whole process
+    peak_mb: float | None = None  # of its process, beyond what the libraries take
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +72,6 @@ def _run(options: argparse.Namespace) -> None:
             raise InputError(f"--suite {real}: give the generated videos' folder after it")
         _write(options.out / "suite.csv", suite(real, fakes, names, options.syncnet))
         return
-    # The moments first: a process begins with the peak of the one that starts it, which distances make large.
     lines = [moments(options.dimension, options.moments)]
     for rows in tqdm(options.rows, desc="distances"):
         lines += distances(options.dimension, rows)
@@ -137,18 +136,23 @@ def _timed(way: Callable[[], float], times: int) -> tuple[float, float]:
 
 
 def _moments(rows: int, dimension: int) -> tuple[float, float]:
-    """Seconds, and the process's peak in MB."""
+    """Seconds, and the process's peak in MB beyond what it had before."""
     rng = np.random.default_rng(0)
+    before = _peak()
     part = rng.normal(size=(min(rows, _PART), dimension)).astype(np.float32)
     start, collected = time.perf_counter(), Moments()
     for first in range(0, rows, _PART):
         collected.add(part[: rows - first])
     collected.mean(), collected.covariance()
-    return time.perf_counter() - start, _peak()
+    return time.perf_counter() - start, _peak() - before
 
 
 def _peak() -> float:
-    """Largest resident memory so far, in MB; Linux counts in kB, macOS in bytes."""
+    """Largest resident memory so far, in MB. Linux keeps a process' own; elsewhere it begins with its parent's."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM:"))
+        return int(line.split()[1]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
