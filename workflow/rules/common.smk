@@ -137,6 +137,13 @@ TRUTHS = first_with(
 )
 
 
+def faces_of(corpus):
+    """What people are told apart by, where that is their faces."""
+    one = RUNS.configs[CORPORA[corpus]]
+    told = one.corpus.kind == "folder" and one.corpus.folder.people == "faces"
+    return [one.features.detect_side, code_digest("dawn/features")] if told else []
+
+
 def judge(wildcards):
     """The lip-sync judge of a run."""
     return PATHS[JUDGES[wildcards.run]].run / "syncnet.safetensors"

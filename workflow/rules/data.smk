@@ -20,13 +20,6 @@ rule resolve:
         "cp $DAWN_CONFIGS/runs/{wildcards.run}.yaml {output} 2> {log}"
 
 
-def faces_of(corpus):
-    """What people are told apart by, where that is their faces."""
-    one = RUNS.configs[CORPORA[corpus]]
-    told = one.corpus.kind == "folder" and one.corpus.folder.people == "faces"
-    return [one.features.detect_side, code_digest("dawn/features")] if told else []
-
-
 rule corpus:
     output:
         manifest="data/{corpus}/clips.csv",
