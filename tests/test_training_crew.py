@@ -87,11 +87,14 @@ def test_a_divided_batch_trains_as_a_whole_one(
     np.testing.assert_allclose(losses(tmp_path / "run")[0], alone[0], rtol=2e-6)
 
 
-def test_a_broken_run_goes_on_with_another_number_of_processes(worker: Path, alone: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_broken_run_goes_on_with_any_number_of_processes(
+    worker: Path, alone: np.ndarray, tmp_path: Path, processes: int
+) -> None:
     out = tmp_path / "run"
     assert start(worker, out, processes=2, stop=12).wait() == 3
     assert (out / "step-00000010").is_dir() and not (out / "weights.safetensors").exists()
-    assert start(worker, out).wait() == 0
+    assert start(worker, out, processes).wait() == 0
     np.testing.assert_allclose(losses(out), alone, rtol=2e-3)
 
 

@@ -94,7 +94,7 @@ def train(
     crew.wait()
     latest = checkpoints.latest()
     if latest is not None:
-        device = str(crew.device)
+        device = "cpu" if crew.device.type == "cpu" else str(crew.device)  # safetensors knows no cpu:0
         networks.load_state_dict(load_file(latest / "weights.safetensors", device=device))
         if averaged:
             averaged = load_file(latest / "ema.safetensors", device=device)

@@ -2,7 +2,7 @@
 
 Needs the dataset of features.smk. Gives results/<run>/<stage>/weights.safetensors, with checkpoints, a log in JSON lines
 and TensorBoard events beside it. A killed stage continues from its newest checkpoint. A stage that gives the same networks in
-several runs is trained in the first of them; the others have a link to its weights, or a copy.
+several runs is trained in the first of them; the others have a copy of its weights.
 """
 
 
@@ -51,5 +51,7 @@ rule share:
         "../../environment.yml"
     message:
         "{wildcards.stage} of run {wildcards.run}: {input}"
+    # No hard link: Snakemake renews the time of what a job made, which would be that of the trained weights too, and train
+    # everything behind them again.
     shell:
-        "{{ ln -f {input} {output} || cp {input} {output}; }} 2> {log}"
+        "{{ cp --reflink=auto {input} {output} || cp {input} {output}; }} 2> {log}"
