@@ -216,10 +216,11 @@ def _corpus(options: argparse.Namespace) -> None:
 
     config, paths = _setup(options)
 
-    def people(videos: Sequence[Path]) -> Sequence[int | str]:
+    def people(videos: Sequence[tuple[Path, str]]) -> Sequence[int | str]:
         from dawn.features.identity import recognise
 
-        return recognise(videos, config.corpus.folder.same_person, config.features.detect_side)
+        settings = config.corpus.folder.same_person, config.features.detect_side
+        return recognise(videos, *settings, kept=paths.corpus / "faces.jsonl")
 
     prepare(config.corpus, paths.corpus, functools.partial(check_corpus, config, paths), people)
 

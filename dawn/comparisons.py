@@ -111,7 +111,9 @@ def _study(_: Runs) -> list[Row]:
 def _resolutions(runs: Runs) -> list[Row]:
     rows = []
     for paper, ours in zip(_PAPERS.resolutions, runs.base.compare.resolutions, strict=True):
-        changes = {"corpus.resolution": ours}
+        changes: dict[str, Any] = {"corpus.resolution": ours}
+        if ours != runs.base.corpus.resolution:
+            changes |= runs.base.compare.resolution_changes
         for method, label, condition in (("gt", "True videos", ""), ("dawn", "DAWN", f"resolution={paper}")):
             rows.append(_row(runs, f"{label} ({ours})", f"resolution-{ours}", changes, method, method, condition))
     return rows

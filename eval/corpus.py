@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.corpora.manifest import SPLITS, Clip, read_manifest, read_rejected
+from dawn.features.speech import FRAME
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
 from dawn.media.files import atomic_path
@@ -134,7 +135,7 @@ def _offsets(paths: Paths, clips: Sequence[Clip], judge: Path) -> list[int]:
         frames = np.stack(list(islice(iter_frames(video), _LISTENED)))
         count = len(frames)
         crops = mouth_crops(frames, features.landmarks[:count], features.found[:count], net.side)
-        lips, sound = lse.embeddings(net, crops, read_audio(video)[: count * 640])
+        lips, sound = lse.embeddings(net, crops, read_audio(video)[: count * FRAME])
         if len(lips):
             found.append(lse.sync(lips, sound).offset)
     return found

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 import yaml
-from conftest import REPOSITORY, features_of
+from conftest import copy_repository, features_of
 
 from dawn import config as settings
 from dawn.baselines.declaration import FOLDER, Baseline, Crop, declared, load
@@ -502,13 +502,7 @@ def test_the_papers_rows_are_ranked_as_the_paper_ranks_them(tmp_path: Path) -> N
 def test_the_workflow_measures_what_is_there_and_nothing_else(tmp_path: Path) -> None:
     """Plans on a bare copy of the sources: one baseline's videos add its two jobs, no other job changes."""
     root = tmp_path / "repository"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).is_file() and not name.startswith(("results/", "data/", "tests/golden/")):
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, root / name)
+    copy_repository(root, without=("results/", "data/", "tests/golden/"))
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(root)}
     environment.pop("DAWN_BASELINES", None)
 

@@ -11,11 +11,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import served
 
 from dawn import download
 from dawn.corpora.fetch import Rejects, Wanted, fetch_all
@@ -109,29 +110,8 @@ class Storage:
 def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     monkeypatch.setattr(download, "PAUSE", 0.0)
     told = Storage()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            told.give(self)
-
-        def do_POST(self) -> None:
-            told.batch(self)
-
-        def log_message(self, format: str, *values: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass  # clients are killed
-
-    server = Server(("127.0.0.1", 0), Handler)
-    told.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(GET=told.give, POST=told.batch) as told.address:
+        yield told
 
 
 def _files(count: int) -> tuple[list[Wanted], dict[str, bytes]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from dawn.cli import main
 from dawn.config import parse
 from dawn.corpora.manifest import read_manifest, read_rejected
+from dawn.features import identity
 from dawn.features.identity import people
 from dawn.media.video import iter_frames, write_video
 
@@ -27,7 +29,7 @@ def test_people_are_numbered_as_they_appear() -> None:
 def test_a_folder_of_strangers_is_split_by_people(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two pieces of each of three people's videos, two videos of a fourth, and one of nobody."""
+    """Two pieces of each of three people's videos, two videos of a fourth, one of two people, and one of nobody."""
     monkeypatch.chdir(tmp_path)
     tone = 0.3 * np.sin(np.arange(30 * 640) / 9).astype(np.float32)
     clips = real / "clips"
@@ -37,6 +39,10 @@ def test_a_folder_of_strangers_is_split_by_people(
     for name, (source, start) in pieces.items():
         frames = list(islice(iter_frames(clips / source, 25), start, start + 30))
         write_video(tmp_path / "raw" / f"{name}.mp4", frames, audio=tone)
+    mixed = [*islice(iter_frames(clips / "obama_450_20s.mp4", 25), 60)]
+    mixed += [*islice(iter_frames(clips / "retalking_face5.mp4", 25), 40)]
+    square = [np.asarray(cv2.resize(frame, (256, 256)), np.uint8) for frame in mixed]
+    write_video(tmp_path / "raw" / "obam-then-face.mp4", square, audio=np.tile(tone, 4)[: 100 * 640])
     whole = (tmp_path / "raw" / "face-0.mp4").read_bytes()
     (tmp_path / "raw" / "torn.mp4").write_bytes(whole[:600] + bytes(2000) + whole[2600:])
     write_video(tmp_path / "raw" / "wall.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 30, audio=tone)
@@ -52,10 +58,17 @@ def test_a_folder_of_strangers_is_split_by_people(
         ["face-0", "face-1"],
         ["grid-0", "grid-1"],
         ["id2-a", "id2-b"],
-        ["obam-0", "obam-1"],
+        ["obam-0", "obam-1", "obam-then-face"],
     ]
     assert {clip.split for clip in found.values()} == {"train", "test"}
     assert all(len({found[name].split for name in names}) == 1 for names in together.values())
     reasons = {row.clip: row.reason for row in read_rejected(tmp_path / "data/mine/rejected.corpus.csv")}
     assert set(reasons) == {"torn", "wall"} and "holds no frames" in reasons["torn"]
     assert reasons["wall"].startswith("no face in its first seconds")
+
+    looked = []
+    embedded = identity._embedded
+    monkeypatch.setattr(identity, "_embedded", lambda video, *more: looked.append(video.stem) or embedded(video, *more))
+    before = (tmp_path / "data/mine/clips.csv").read_bytes()
+    assert main(["corpus", "--config", "config.yaml"]) == 0
+    assert looked == ["wall"] and (tmp_path / "data/mine/clips.csv").read_bytes() == before

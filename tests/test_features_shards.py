@@ -129,7 +129,39 @@ def test_a_clip_that_crashes_its_reader_is_a_row_of_the_report(few: Path, undist
     assert set(report["files"]) == {"grid_bbaf2n", "grid_pwij3p", "wall"}
     [row] = report["rejected"]
     assert (row["clip"], row["stage"]) == ("grid_lbax4n", "clips") and "SIGABRT" in row["reason"]
-    assert sorted(path.name for path in paths.shard("clips", 0).parent.iterdir()) == ["clips-0.json"]
+    assert sorted(path.name for path in paths.clips.iterdir()) == [
+        "grid_bbaf2n.mp4",
+        "grid_pwij3p.mp4",
+        "shards",
+        "wall.mp4",
+    ]
+
+
+def test_one_more_video_is_all_that_is_made(few: Path, real: Path, tmp_path: Path) -> None:
+    """It comes first in the manifest, so that every other clip changes its shard."""
+    root = tmp_path / "raw"
+    shutil.copytree(few, root, ignore=shutil.ignore_patterns("wall.mp4"))
+    config = _config(root)
+    config = config.model_copy(update={"corpus": config.corpus.model_copy(update={"shards": 2})})
+    paths = Paths.of(config, data=tmp_path / "data")
+
+    def prepared() -> dict[str, tuple[int, str]]:
+        prepare(config.corpus, paths.corpus)
+        for step in (make_clips, make_features):
+            for shard in (0, 1):
+                step(config, paths, shard)
+        gather(config, paths)
+        files = [*paths.clips.glob("*.mp4"), *paths.features.glob("*.safetensors")]
+        return {path.name: (path.stat().st_mtime_ns, sha256_file(path)) for path in files}
+
+    before = prepared()
+    shutil.copy(real / "clips" / "grid_id2_vcd_swwp2s.mpg", root / "first.mpg")
+    after = prepared()
+    assert [clip.clip for clip in read_manifest(paths.dataset)] == [
+        "first", "grid_bbaf2n", "grid_lbax4n", "grid_pwij3p",
+    ]  # fmt: skip
+    assert set(after) - set(before) == {"first.mp4", "first.safetensors"}
+    assert {name: after[name] for name in before} == before
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_made(

@@ -110,3 +110,18 @@ def test_a_journal_believes_only_what_still_holds(tmp_path: Path) -> None:
     assert _journal(tmp_path).known("b", "source") is not None  # nothing came of the other settings yet
     other.add("d", "source", {"reason": "no face"})
     assert _journal(tmp_path).known("b", "source") is None
+
+
+def test_a_settled_journal_tells_the_next_run_what_was_made(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("made")
+    made = {"sha256": sha256_file(tmp_path / "a")}
+    journal = _journal(tmp_path)
+    journal.settle([("a", "source", made), ("b", "source", {"reason": "not done after 60 s"})])
+    again = _journal(tmp_path)
+    assert again.known("a", "source") == made and again.known("b", "source") is None
+    own = tmp_path / "clips-1.journal"
+    beside = Journal(own, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
+    assert beside.known("a", "source") == made
+    journal.add("b", "source", {"reason": "no face"})  # another shard still works on it
+    beside = Journal(own, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
+    assert beside.known("b", "source") is None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import av
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, copy_repository
 from safetensors.torch import load_file
 
 from dawn.config import load
@@ -73,13 +73,7 @@ class Copy:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("copy") / "repository"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, root / name)
+    copy_repository(root)
     shutil.copy2(root / "config/smoke.yaml", root / "config/demo.yaml")
     made = Copy(root)
     made.run("git", "init", "-q")

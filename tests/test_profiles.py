@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import copy_repository
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "workflow" / "profiles" / "slurm"
@@ -95,11 +96,7 @@ def test_jobs_go_through_kubernetes_and_one_that_is_evicted_runs_again(tmp_path:
     (tools / "kubectl").write_text(KUBECTL.format(python=sys.executable, jobs=str(jobs)))
     (tools / "kubectl").chmod(0o755)
     place = tmp_path / "checkout"
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in listed.splitlines():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes((ROOT / name).read_bytes())
-        (place / name).chmod((ROOT / name).stat().st_mode)
+    copy_repository(place)
     environment = os.environ | {
         "PATH": f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(place),

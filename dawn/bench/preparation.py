@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from dawn.bench.work import mebibytes
 from dawn.config import Config, parse
 from dawn.corpora import make_clip, prepare
 from dawn.corpora.demo import draw, imagine
@@ -120,7 +121,7 @@ def _run(place: Path, step: str, shards: int) -> list[float]:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise InputError(f"'dawn {step}' failed on these videos; prepare them as a corpus to see why")
-        peaks.append(usage.ru_maxrss / 1024)
+        peaks.append(mebibytes(usage))
     return peaks
 
 

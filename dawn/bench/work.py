@@ -218,7 +218,12 @@ def _timed(run: Callable[[], Any]) -> tuple[float, float, Any]:
 
 def _peak() -> float:
     """Most memory that this process has held, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return mebibytes(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def mebibytes(usage: resource.struct_rusage) -> float:
+    """The most memory that a process with this `usage` has held."""
+    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _error(got: Tensor, want: Tensor) -> float:

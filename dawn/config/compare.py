@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from dawn.config.base import Positive, Section
 
@@ -26,6 +26,9 @@ class Compare(Section):
     time_repetitions: int = Field(5, ge=5, description="videos timed of each clip and strategy, after one to warm up")
     time_clips: Positive = Field(1, description="test clips timed at most")
     resolutions: tuple[Positive, Positive] = Field((128, 256), description="side of the clips, pixels (paper Table 7)")
+    resolution_changes: dict[str, JsonValue] = Field(
+        {}, description="what else changes in a run at a resolution other than corpus.resolution: dotted key and value"
+    )
     ratings: str | None = Field(
         None, description="CSV file of a user study's ratings (Table 6); none: the paper's rows alone"
     )

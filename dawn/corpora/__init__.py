@@ -18,7 +18,7 @@ from dawn.errors import InputError
 from dawn.media.files import sha256_file
 from dawn.provenance import write_json
 
-__all__ = ["make_clip", "prepare", "sources"]
+__all__ = ["make_clip", "prepare", "source_root"]
 
 
 def prepare(
@@ -61,7 +61,7 @@ def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: Fin
     `folder` is `data/<name>`; `find_box(frame)` gives the landmark box of a face in pixels, or None, and is not asked
     for drawn people. Raises InputError with the reason when the clip must be rejected.
     """
-    source = sources(corpus, folder) / clip.source
+    source = source_root(corpus, folder) / clip.source
     if not source.is_file():
         raise InputError(f"{source}: missing; prepare the corpus again")
     if sha256_file(source) != clip.sha256:
@@ -73,7 +73,7 @@ def make_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: Fin
         maker.make_clip(corpus, clip, source, out, find_box)
 
 
-def sources(corpus: Corpus, folder: Path) -> Path:
+def source_root(corpus: Corpus, folder: Path) -> Path:
     """Where what clips are made from lies; `folder` is ``data/<name>``."""
     if corpus.kind == "demo":
         return folder

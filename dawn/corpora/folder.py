@@ -21,7 +21,8 @@ from dawn.media.video import iter_frames, probe, write_video
 
 Box = tuple[float, float, float, float]
 FindBox = Callable[[NDArray[np.uint8]], Box | None]
-Recognise = Callable[[Sequence[Path]], Sequence[int | str]]  # who each video shows, or why that cannot be told
+# Videos with their SHA-256 -> who each shows, or why that cannot be told.
+Recognise = Callable[[Sequence[tuple[Path, str]]], Sequence[int | str]]
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
 FACE_HEIGHT = 0.58  # landmark box, brows to chin, in frame sides
@@ -51,9 +52,10 @@ def prepare(corpus: Corpus, recognise: Recognise | None = None) -> tuple[list[Cl
             kept.append((name, who, video, frames))
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
+    hashes = {video: sha256_file(video) for _, _, video, _ in kept}
     if corpus.folder.people == "faces":
         assert recognise is not None
-        found = recognise([video for _, _, video, _ in kept])
+        found = recognise([(video, hashes[video]) for _, _, video, _ in kept])
         told: list[tuple[int, tuple[str, str, Path, int]]] = []
         for row, seen in zip(kept, found, strict=True):
             if isinstance(seen, str):
@@ -63,7 +65,7 @@ def prepare(corpus: Corpus, recognise: Recognise | None = None) -> tuple[list[Cl
         # Called after one of their videos, so that another video moves neither names nor the split of other people.
         called: dict[int, str] = {}
         for person, (_, _, video, _) in told:
-            called[person] = min(called.get(person, "g"), sha256_file(video)[:12])
+            called[person] = min(called.get(person, "g"), hashes[video][:12])
         kept = [(name, f"person-{called[person]}", video, frames) for person, (name, _, video, frames) in told]
     if not kept:
         reason = rejected[0].reason if rejected else "it holds none"
@@ -78,7 +80,7 @@ def prepare(corpus: Corpus, recognise: Recognise | None = None) -> tuple[list[Cl
         test = who in held_out if tests is None else bool({name, video.stem} & tests)
         below = video.relative_to(root).as_posix()
         split = "test" if test else "train"
-        clips.append(Clip(name, who, split, frames, frames / corpus.fps, below, sha256_file(video)))
+        clips.append(Clip(name, who, split, frames, frames / corpus.fps, below, hashes[video]))
     return clips, rejected
 
 

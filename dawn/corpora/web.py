@@ -140,7 +140,8 @@ def _video(video: str, items: Sequence[Item], web: WebCorpus, fetching: Fetching
                 cut(files, item.start, item.end, 25, out)
             except InputError as error:
                 faults.append(Rejected(item.name, "cut", str(error)))
-        rejects.add(faults)
+        if faults:
+            rejects.add(faults)
         if not fetching.keep:
             shutil.rmtree(folder)
 

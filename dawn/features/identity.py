@@ -7,6 +7,7 @@ face rectangle comes from landmarks that were found before. The weights are thos
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,8 +20,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from tqdm import tqdm
 
 from dawn.errors import InputError
+from dawn.features.journal import Lines
 from dawn.features.landmarks import FaceMesh
 from dawn.media.video import iter_frames
+from dawn.provenance import code_digest
 from dawn.weights import verified
 
 SIDE = 256  # frames are enlarged to this before alignment: the predictor learned from larger faces
@@ -70,19 +73,27 @@ def face_rectangle(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.concatenate([centre - half, centre + half])
 
 
-def recognise(videos: Sequence[Path], distance: float, detect_side: int) -> list[int | str]:
-    """Who each video shows, from its first seconds: people are numbered as they appear; or why that cannot be told.
+def recognise(videos: Sequence[tuple[Path, str]], distance: float, detect_side: int, kept: Path) -> list[int | str]:
+    """Who each of `videos` (path, SHA-256) shows, from its first seconds; or why that cannot be told.
 
-    Videos whose mean embeddings lie within `distance` of each other on average (average linkage) show one person.
+    People are numbered as they appear. Videos whose embeddings lie within `distance` of each other on average (average
+    linkage) show one person; the embedding is the mean of those frames that show whom most of them show. Embeddings are
+    put into the file `kept` as they come: those of videos that did not change are not computed again.
     """
-    seen: list[NDArray[np.float64] | str] = []
+    lines = Lines(kept, {"cause": f"{code_digest('dawn/features', 'dawn/media')} {distance} {detect_side}"})
+    faces: dict[str, list[float]] = {row["video"]: row["face"] for row in lines.rows}
+    seen: list[list[float] | str] = []
     net = DlibFace()
     with FaceMesh(detect_side, static=True) as mesh:
-        for video in tqdm(videos, desc="people", unit="video", mininterval=2):
-            try:
-                seen.append(_embedded(video, net, mesh))
-            except InputError as error:
-                seen.append(str(error))
+        for video, sha256 in tqdm(videos, desc="people", unit="video", mininterval=2):
+            if sha256 not in faces:
+                try:
+                    faces[sha256] = _embedded(video, net, mesh, distance).tolist()
+                except InputError as error:
+                    seen.append(str(error))
+                    continue
+                lines.add({"video": sha256, "face": faces[sha256]})
+            seen.append(faces[sha256])
     known = [row for row in seen if not isinstance(row, str)]
     labels = iter(people(np.asarray(known), distance))
     return [row if isinstance(row, str) else next(labels) for row in seen]
@@ -97,8 +108,8 @@ def people(embeddings: NDArray[np.floating], distance: float) -> list[int]:
     return [order[label] for label in found.tolist()]
 
 
-def _embedded(video: Path, net: DlibFace, mesh: FaceMesh) -> NDArray[np.float64]:
-    """The mean of some frames' embeddings, (128,). Raises InputError."""
+def _embedded(video: Path, net: DlibFace, mesh: FaceMesh, distance: float) -> NDArray[np.float64]:
+    """The mean embedding, (128,), of the person whom most of some frames show. Raises InputError."""
     rows = []
     for frame in islice(iter_frames(video), 0, _LOOKS * _EVERY, _EVERY):
         face = mesh.detect(frame)
@@ -106,4 +117,6 @@ def _embedded(video: Path, net: DlibFace, mesh: FaceMesh) -> NDArray[np.float64]
             rows.append(net(frame[None], face.landmarks[None])[0])
     if not rows:
         raise InputError("no face in its first seconds to tell who is seen; cut the video")
-    return np.asarray(np.mean(rows, axis=0), np.float64)
+    shown = people(np.asarray(rows), distance)
+    [(most, _)] = Counter(shown).most_common(1)
+    return np.asarray(np.mean(np.asarray(rows)[np.asarray(shown) == most], axis=0), np.float64)

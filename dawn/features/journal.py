@@ -1,9 +1,9 @@
-"""What a shard has done so far, a line a clip, so that one that was killed goes on at the next clip."""
+"""What was done so far, a line a clip: what was killed goes on, and what runs again makes only what is new."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,52 @@ from dawn.media.files import atomic_path, sha256_file
 Made = dict[str, str]  # {"sha256": of the clip's file} or {"reason": why it has none}
 
 
-class Journal:
-    """Outcomes by clip, appended to file `path` as they come.
+class Lines:
+    """`rows` of JSON under a head in a file, one appended at a time.
 
-    `cause` is a digest of settings and code: lines of another one are forgotten. A line also counts only as long as
-    the clip's `source` digest is the same, and its file (`target(clip)`) is there with the bytes that were made.
+    A file with another head counts as empty, and is lost once a row is added; so is a line that a kill cut short.
     """
 
-    def __init__(self, path: Path, cause: str, target: Callable[[str], Path]) -> None:
-        self._path, self._target = path, target
-        self._begun = False
-        self._head = {"cause": cause}
-        self._lines: dict[str, dict[str, str]] = {}
-        head, *rows = _whole_lines(path) or [None]
-        if head == self._head:
-            self._lines = {row["clip"]: row for row in rows}
+    def __init__(self, path: Path, head: dict[str, str]) -> None:
+        self._path, self._head, self._begun = path, head, False
+        first, *rows = _whole_lines(path) or [None]
+        self.rows: list[Any] = rows if first == head else []
+
+    def add(self, row: Any) -> None:
+        """Put one more row on the disk."""
+        if not self._begun:
+            self.write([*self.rows, row])
+            return
+        self.rows.append(row)
+        with open(self._path, "a", encoding="utf-8") as stream:
+            stream.write(_line(row))
+
+    def write(self, rows: list[Any]) -> None:
+        """Put `rows` in the place of all."""
+        with atomic_path(self._path) as aside:
+            aside.write_text("".join(map(_line, (self._head, *rows))), encoding="utf-8")
+        self.rows, self._begun = rows, True
+
+
+class Journal:
+    """Outcomes by clip in the file `path`, as they come.
+
+    `cause` is a digest of settings and code: lines of another one are forgotten. A line also counts only as long as
+    the clip's `source` digest is the same, and its file (`target(clip)`) is there with the bytes that were made. What
+    the journals `beside` say of files counts too: one more clip moves others from shard to shard.
+    """
+
+    def __init__(self, path: Path, cause: str, target: Callable[[str], Path], beside: Iterable[Path] = ()) -> None:
+        self._target = target
+        self._lines = Lines(path, {"cause": cause})
+        others = [row for other in beside if other != path for row in Lines(other, {"cause": cause}).rows]
+        rows = [row for row in others if "sha256" in row] + self._lines.rows
+        self._known = {(row["clip"], row["source"]): row for row in rows}
 
     def known(self, clip: str, source: str) -> Made | None:
         """What was made of `clip`, if that still holds."""
-        row = self._lines.get(clip)
-        if row is None or row["source"] != source:
+        row = self._known.get((clip, source))
+        if row is None:
             return None
         if "reason" in row:
             return {"reason": row["reason"]}
@@ -40,19 +66,20 @@ class Journal:
 
     def add(self, clip: str, source: str, made: Made) -> None:
         """Keep one more outcome."""
-        if not self._begun:  # anew, without a line that a kill cut in the middle, or those of another cause
-            with atomic_path(self._path) as aside:
-                aside.write_text("".join(map(_line, (self._head, *self._lines.values()))), encoding="utf-8")
-            self._begun = True
-        with open(self._path, "a", encoding="utf-8") as stream:
-            stream.write(_line({"clip": clip, "source": source, **made}))
+        self._lines.add({"clip": clip, "source": source, **made})
 
-    def remove(self) -> None:
-        """Forget everything: the shard's report says it now."""
-        self._path.unlink(missing_ok=True)
+    def settle(self, outcomes: Iterable[tuple[str, str, Made]]) -> None:
+        """The shard is done: keep what its `outcomes` (clip, source, made) made. Rejects are tried if it runs again.
+
+        Files that it made before, and that are another shard's now, stay on record.
+        """
+        rows = [{"clip": clip, "source": source, **made} for clip, source, made in outcomes]
+        now = {row["clip"] for row in rows}
+        rows += [row for row in self._lines.rows if row["clip"] not in now and self._target(row["clip"]).is_file()]
+        self._lines.write([row for row in rows if "sha256" in row])
 
 
-def _line(row: dict[str, str]) -> str:
+def _line(row: Any) -> str:
     return json.dumps(row) + "\n"
 
 

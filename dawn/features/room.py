@@ -14,7 +14,6 @@ from dawn.errors import InputError
 from dawn.paths import Paths
 
 BYTES_A_PIXEL = 0.12  # of a clip at the quality of dawn.media.video: above all that were measured (docs/scale.md)
-FULL = (errno.ENOSPC, errno.EDQUOT)
 _SOUND = 128_000 / 8 / 25  # bytes a frame
 _NUMBERS = 68 * 2 + 6 + 2 + 4 + 4  # float32 a frame, beside speech
 _FILE = 4096  # headers, and the rest of a block
@@ -48,13 +47,18 @@ def check_room(config: Config, folder: Path, wanted: float, what: str) -> None:
         )
 
 
+def of_full_disk(error: BaseException) -> bool:
+    """Whether it is the operating system that says so."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextlib.contextmanager
 def full_disk_told(folder: Path) -> Iterator[None]:
     """Turns the error of a full disk into an InputError that names `folder`."""
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if of_full_disk(error):
             raise InputError(f"{folder}: the disk is full; make room and start again") from None
         raise
 

@@ -1,8 +1,8 @@
 """Clips and features of a whole corpus, in shards: each clip rendered or cropped once, decoded once, rejects recorded.
 
 A shard takes every n-th clip of the manifest. Its report lists the files it made with their hashes and the clips it
-rejected. A shard that was killed goes on where it was; a clip that crashes its reader, or keeps it for too long, is a
-reject like any other.
+rejected. A shard that was killed goes on where it was; where clips were added to a corpus, only these are made. A clip
+that crashes its reader, or keeps it for too long, is a reject like any other.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from dawn.corpora.manifest import Clip, Rejected, read_manifest, read_rejected, 
 from dawn.errors import InputError
 from dawn.features.journal import Journal
 from dawn.features.room import check_room, full_disk_told, needed
+from dawn.features.sources import CLIPS, FEATURES
 from dawn.features.store import Features
 from dawn.features.worker import Failed, Make, Open, Worker
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
 from dawn.provenance import code_digest, digest, read_json, write_json
 
-_CLIP_CODE = ("dawn/corpora", "dawn/media", "dawn/features/portrait.py", "dawn/features/landmarks.py")
-_FEATURE_CODE = ("dawn/features", "dawn/media")
 _LEAST_SECONDS = 60  # for any clip, however short
 
 
@@ -36,7 +35,9 @@ def make_clips(config: Config, paths: Paths, index: int) -> None:
     """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
     every = read_manifest(paths.manifest)
     items = [(clip, clip.sha256) for clip in _shard(every, config, index)]
-    cause = digest([config.corpus.model_dump(), config.features.detect_side, code_digest(*_CLIP_CODE)])
+    cause = digest(
+        [config.corpus.model_dump(exclude={"shards", "fetch"}), config.features.detect_side, code_digest(*CLIPS)]
+    )
     opener = functools.partial(_clip_maker, config, paths)
     _each(config, _Stage("clips", paths, index, paths.clips, ".mp4", cause), items, opener)
 
@@ -45,7 +46,7 @@ def make_features(config: Config, paths: Paths, index: int) -> None:
     """Write ``features/<clip>.safetensors`` for the clips that shard `index` of :func:`make_clips` made."""
     made = read_json(paths.shard("clips", index))["files"]
     items = [(clip, made[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in made]
-    cause = digest([config.features.model_dump(), config.corpus.fps, code_digest(*_FEATURE_CODE)])
+    cause = digest([config.features.model_dump(), config.corpus.fps, code_digest(*FEATURES)])
     opener = functools.partial(_feature_maker, config, paths)
     _each(config, _Stage("features", paths, index, paths.features, ".safetensors", cause), items, opener)
 
@@ -87,11 +88,11 @@ def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
 # What these need is loaded by the process that makes clips, not by the one that survives it.
 @contextlib.contextmanager
 def _clip_maker(config: Config, paths: Paths) -> Iterator[Make]:
-    from dawn.corpora import make_clip, sources
+    from dawn.corpora import make_clip, source_root
     from dawn.features.landmarks import FaceMesh
     from dawn.features.portrait import Finder
 
-    root = sources(config.corpus, paths.corpus)
+    root = source_root(config.corpus, paths.corpus)
     if not root.is_dir():
         raise InputError(f"{root}: the folder of the videos is gone; mount it, or prepare the corpus again")
     with FaceMesh(config.features.detect_side, static=True) as mesh:
@@ -138,7 +139,8 @@ class _Stage:
 
 def _each(config: Config, stage: _Stage, items: list[tuple[Clip, str]], opener: Open) -> None:
     """Make the file of every clip that has none yet; `items` are clips and the digests of what they are made from."""
-    journal = Journal(stage.report.with_suffix(".journal"), stage.cause, stage.target)
+    beside = stage.report.parent.glob(f"{stage.name}-*.journal")
+    journal = Journal(stage.report.with_suffix(".journal"), stage.cause, stage.target, beside)
     outcomes = {clip.clip: made for clip, source in items if (made := journal.known(clip.clip, source)) is not None}
     left = [(clip, source) for clip, source in items if clip.clip not in outcomes]
     _clear(stage, items)
@@ -159,7 +161,7 @@ def _each(config: Config, stage: _Stage, items: list[tuple[Clip, str]], opener: 
     rejected = [Rejected(name, stage.name, row["reason"]) for name, row in every if "reason" in row]
     files = {name: row["sha256"] for name, row in every if "sha256" in row}
     write_json(stage.report, {"files": files, "rejected": [asdict(row) for row in rejected]})
-    journal.remove()
+    journal.settle((clip.clip, source, outcomes[clip.clip]) for clip, source in items)
 
 
 def _clear(stage: _Stage, items: list[tuple[Clip, str]]) -> None:

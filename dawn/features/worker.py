@@ -21,7 +21,7 @@ from types import TracebackType
 
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
-from dawn.features.room import FULL
+from dawn.features.room import of_full_disk
 from dawn.weights import MissingWeights
 
 Make = Callable[[Clip, Path], None]
@@ -135,10 +135,9 @@ def _outcome(make: Make, clip: Clip, out: Path) -> tuple[str, str]:
     except InputError as error:
         return "clip", str(error)
     except Exception as error:
-        code = getattr(error, "errno", None)
-        if code in FULL:
+        if of_full_disk(error):
             return "all", f"{out}: the disk is full; make room and start again"
-        if code in _LOST or isinstance(error, MemoryError):
+        if getattr(error, "errno", None) in _LOST or isinstance(error, MemoryError):
             return "all", f"{clip.source}: {type(error).__name__}: {error}; start again when the machine is well"
         logging.getLogger(__name__).warning("%s\n%s", clip.source, traceback.format_exc())
         return "clip", f"{clip.source}: {type(error).__name__}: {error}; the log has more"

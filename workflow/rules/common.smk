@@ -12,6 +12,9 @@ from dawn.baselines.declaration import declared
 from dawn.baselines.place import Place, present
 from dawn.comparisons import ROWS as COMPARED
 from dawn.comparisons import family_of
+from dawn.features.sources import CLIPS as CLIP_CODE
+from dawn.features.sources import CORPORA as DATA_CODE
+from dawn.features.sources import FEATURES as FEATURE_CODE
 from dawn.media.files import atomic_path, sha256_file
 from dawn.paths import ASKED, METHODS, STAGES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
@@ -65,8 +68,6 @@ shell.prefix(
 )
 
 # Rules re-run when the code of their rooms changes, and only then: Snakemake does not see imported modules.
-DATA_CODE = ("dawn/corpora", "dawn/media")
-FEATURE_CODE = ("dawn/features", "dawn/media")
 GENERATION_CODE = ("dawn/generation", "dawn/media", "dawn/models")
 COMPARISON_CODE = ("eval/causes.py", "eval/rows.py", "eval/sweep.py", "eval/tables.py", "eval/columns.py")
 

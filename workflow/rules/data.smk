@@ -75,7 +75,7 @@ rule clips:
             "corpus.voxceleb",
             "features.detect_side",
         ),
-        code=code_digest(*DATA_CODE, "dawn/features/portrait.py", "dawn/features/landmarks.py"),
+        code=code_digest(*CLIP_CODE),
     message:
         "clips of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:
