@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import yaml
 
-from dawn.config import Config, ConfigError, parse
+from dawn.config import METRICS, Config, ConfigError, parse
 from dawn.paths import ASKED, METHODS
 
 _OWN = ("name", "method")  # columns that are no keys
@@ -30,6 +30,7 @@ class Row:
     method: str
     changes: Mapping[str, Any]
     paper: tuple[str, str] | None = None  # method and condition of the paper's row that it stands beside
+    metrics: tuple[str, ...] = METRICS  # what is asked of it
 
 
 class Runs:

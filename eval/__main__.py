@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dawn.commands import run_command
 from dawn.comparisons import ROWS, family_of
-from dawn.config import load
+from dawn.config import METRICS, load
 from dawn.errors import InputError
 from dawn.paths import Paths
 
@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--syncnet", type=Path, required=True, help="weights made by fit-syncnet")
     measure.add_argument("--method", required=True, help="name of the method; gt measures the true videos")
     measure.add_argument("--cache", type=Path, help="folder of the videos' features (default: the user's)")
+    measure.add_argument(
+        "--metrics", nargs="+", choices=METRICS, default=METRICS, metavar="METRIC", help="these alone (default: all)"
+    )
     measure.add_argument("--out", type=Path, required=True, help="folder to write")
     measure.set_defaults(run_command=_measure)
 
@@ -211,6 +214,7 @@ def _measure(options: argparse.Namespace) -> None:
         method=options.method,
         out=options.out,
         cache=Cache(options.cache or default_folder()),
+        metrics=options.metrics,
     )
 
 

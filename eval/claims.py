@@ -206,16 +206,16 @@ def _samples(row: Measured, metric: str, judge: Path, cache: Cache) -> tuple[flo
     sides = (row.paths.clips, row.paths.videos(row.method))
     names = [one["clip"] for one in rows]
     real, fake = (
-        [one.arrays[_ARRAYS[metric]] for one in _seen(row.config, judge, side, names, cache)] for side in sides
+        [one.arrays[_ARRAYS[metric]] for one in _seen(row.config, judge, side, names, cache, metric)] for side in sides
     )
     if min(sum(map(len, real)), sum(map(len, fake))) < 2:
         return None
     return bootstrap.resampled(real, fake, counts, metric)
 
 
-def _seen(config: Config, syncnet: Path, folder: Path, names: Sequence[str], cache: Cache) -> list[Seen]:
+def _seen(config: Config, syncnet: Path, folder: Path, names: Sequence[str], cache: Cache, metric: str) -> list[Seen]:
     """What the judges saw in videos: measured before, so from the cache."""
-    judges = Judges(config, syncnet, cache)
+    judges = Judges(config, syncnet, cache, [metric])
     return [judges(video_path(folder, name)) for name in names]
 
 

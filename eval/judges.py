@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dawn.config import Config
+from dawn.config import METRICS, Config
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.boxes import face_box, mouth_box
@@ -32,6 +33,13 @@ _ARRAYS = {
     "sound": (f"{syncnet.NAME}:mouth", "sound"),
     "audio_beats": ("beats", "audio_beats"),
 }
+# The arrays that a metric is made from, beside what the landmark detector saw and the sound's beats.
+_MADE_FROM = {
+    **{key: (key,) for key in ("fvd16", "fvd32")},
+    **{key: ("frames",) for key in ("fd_efficientnet", "dr25_efficientnet", "dr50_efficientnet")},
+    **{key: ("lips", "sound") for key in ("lse_c_own", "lse_d_own")},
+    "csim_dlib": ("faces",),
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Measured:
     """One video: what the landmark detector saw in it and what the networks made of it.
 
     arrays: fvd16 (W, 400), fvd32 (W, 400), frames (K, 1280), faces (K, 128) with NaN rows where no face was found,
-    lips and sound (T, D) lip-sync embeddings, audio_beats (B,) in frames.
+    lips and sound (T, D) lip-sync embeddings, audio_beats (B,) in frames; those that the metrics asked for need.
     """
 
     features: Features
@@ -47,9 +55,12 @@ class Measured:
 
 
 class Judges:
-    """All networks. ``judges(video)`` -> :class:`Measured`, from the cache of features where it has them."""
+    """All networks. ``judges(video)`` -> :class:`Measured`, from the cache of features where it has them.
 
-    def __init__(self, config: Config, syncnet_weights: Path, cache: Cache) -> None:
+    Videos are shown to those networks only that `metrics` need.
+    """
+
+    def __init__(self, config: Config, syncnet_weights: Path, cache: Cache, metrics: Sequence[str] = METRICS) -> None:
         torch.set_num_threads(config.evaluate.threads)
         sync = syncnet.load(syncnet_weights)
         if (sync.side, sync.width) != (config.evaluate.syncnet.side, config.evaluate.syncnet.width):
@@ -62,10 +73,14 @@ class Judges:
         self._parts, missing = available(["mesh", *(part for part, _ in _ARRAYS.values())], choices)
         if missing:
             raise InputError("; ".join(missing.values()))
+        needed = {"audio_beats", *(array for metric in metrics for array in _MADE_FROM.get(metric, ()))}
+        self._arrays = {array: place for array, place in _ARRAYS.items() if array in needed}
+        shown = {"footage", "mesh", *(part for part, _ in self._arrays.values())}
+        self._shown = {name: part for name, part in self._parts.items() if name in shown}
         self._runs: dict[str, parts.Run] = {}
 
     def __call__(self, video: Path) -> Measured:
-        reading = read([video], self._parts, self._cache, runs=self._runs, label="")
+        reading = read([video], self._shown, self._cache, runs=self._runs, label="")
         if reading.unreadable or reading.missing:
             reasons = [f"{path}: {why}" for path, why in reading.unreadable.items()]
             raise InputError("; ".join([*reasons, *reading.missing.values()]))
@@ -86,7 +101,7 @@ class Judges:
             encoder="none",
             fps=FPS,
         )
-        return Measured(features, {key: seen[part][array] for key, (part, array) in _ARRAYS.items()})
+        return Measured(features, {key: seen[part][array] for key, (part, array) in self._arrays.items()})
 
     def weights(self) -> dict[str, str]:
         """SHA-256 of every file of weights, by its name in the registry."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from conftest import features_of
 
 from dawn import config as settings
-from dawn.config import Config
+from dawn.config import METRICS, Config
 from dawn.errors import InputError
 from dawn.media.video import load_frames, write_video
 from dawn.paths import Paths
@@ -39,7 +40,7 @@ CONFIG = settings.parse(
 class FakeJudges:
     """Stands for the networks: small arrays that follow from a video's pixels."""
 
-    def __init__(self, config: Config, weights: Path, cache: Cache) -> None:
+    def __init__(self, config: Config, weights: Path, cache: Cache, metrics: Sequence[str] = METRICS) -> None:
         self._sha = weights.read_text()
 
     def __call__(self, video: Path) -> Measured:
@@ -94,6 +95,13 @@ def _run(videos: Path, out: Path, method: str, **changes: Any) -> dict[str, Any]
     config = given.pop("config", CONFIG)
     fake = videos / ("real" if method == "gt" else method)
     return measure(config, real=videos / "real", fake=fake, method=method, out=out, **given)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_not_asked_for_is_not_measured(videos: Path, tmp_path: Path) -> None:
+    whole = _run(videos, tmp_path / "whole", "dawn")["metrics"]
+    few = _run(videos, tmp_path / "few", "dawn", metrics=["bas", "dr25_efficientnet"])["metrics"]
+    assert few == {key: whole[key] for key in ("bas", "bas_null", "dr25_efficientnet")}
 
 
 @pytest.mark.usefixtures("quick")
@@ -335,6 +343,13 @@ def test_real_networks_measure_a_real_clip(real: Path, tmp_path: Path) -> None:
     row = measuring._row("a", "0" * 64, seen, nothing)
     assert np.isnan([row["lse_c_own"], row["csim_dlib"], row["blink_per_s"], row["bas"]]).all()
     assert row["csim_failed"] == 4
+
+    weights = tmp_path / "sync.safetensors"
+    few = Judges(CONFIG, weights, Cache(tmp_path / "other"), ["dr25_efficientnet", "bas"])
+    video = few(tmp_path / "a.mp4")
+    assert set(video.arrays) == {"frames", "audio_beats"} and video.features.found.all()
+    np.testing.assert_array_equal(video.arrays["frames"], seen.arrays["frames"])
+    assert few.weights() == judges.weights()  # so that rows of which more was asked may stand beside
     wrong = settings.parse({"evaluate": {"syncnet": {"side": 64, "train": {"steps": 1}}}})
     with pytest.raises(InputError, match="side 48"):
         Judges(wrong, tmp_path / "sync.safetensors", Cache(tmp_path / "cache"))

@@ -155,6 +155,13 @@ def truth(wildcards):
     return [] if wildcards.method == "gt" else PATHS[TRUTHS[wildcards.run]].scores("gt") / "scores.json"
 
 
+def asked_of(wildcards):
+    """The metrics that are asked of a run's method: all, unless it only stands in tables that show a few."""
+    rows = [row for rows in FAMILY.found.values() for row in rows]
+    asked = {key for row in rows if (row.run, row.method) == (wildcards.run, wildcards.method) for key in row.metrics}
+    return [key for key in configuration.METRICS if key in (asked or configuration.METRICS)]
+
+
 def scores_of(run, method):
     """Where the scores of a run's method are."""
     return PATHS[TRUTHS[run] if method == "gt" else run].scores(method)

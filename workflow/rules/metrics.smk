@@ -86,6 +86,7 @@ rule measure:
         code=code_digest(*MEASURE_CODE),
         real=at(lambda paths: paths.clips),
         out=lambda wildcards: PATHS[wildcards.run].scores(wildcards.method),
+        metrics=asked_of,
         against=lambda wildcards: (
             "" if wildcards.method == "gt" else f"--fake {PATHS[wildcards.run].videos(wildcards.method)}"
         ),
@@ -94,7 +95,7 @@ rule measure:
     shell:
         "python -m eval measure --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --clips {input.test} --real {params.real} {params.against}"
-        " --syncnet {input.syncnet} --method {wildcards.method} --out {params.out}"
+        " --syncnet {input.syncnet} --method {wildcards.method} --metrics {params.metrics} --out {params.out}"
         " --cache results/cache 2> >(tee {log} >&2)"
 
 
