@@ -20,9 +20,10 @@ from dawn.training.checkpoint import save_weights
 from dawn.training.settings import settings_of, starts_of
 
 
-def _config(start: str | None) -> Config:
+def _config(lfg: str | None, a2v: str | None = None, curriculum: str = "both") -> Config:
     tree = load(REPOSITORY / "config/smoke.yaml").model_dump()
-    return parse(tree | {"lfg": tree["lfg"] | {"start": start}})
+    changed = {"lfg": tree["lfg"] | {"start": lfg}, "a2v": tree["a2v"] | {"start": a2v, "curriculum": curriculum}}
+    return parse(tree | changed)
 
 
 def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,10 +48,13 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
     assert seen[0].fingerprint != seen[1].fingerprint
 
 
-def test_only_the_lfg_depends_on_where_it_starts() -> None:
-    plain, started = _config(None), _config("vox.safetensors")
-    assert "start" not in settings_of(plain, "lfg")["lfg"]
-    assert settings_of(started, "lfg") != settings_of(plain, "lfg")
-    assert starts_of(started, "lfg") == (Path("vox.safetensors"),) and starts_of(plain, "lfg") == ()
-    for stage in ("pbnet", "a2v_stage1"):
-        assert settings_of(started, stage) == settings_of(plain, stage) and starts_of(started, stage) == ()
+@pytest.mark.parametrize("curriculum", ["both", "stage2"])
+def test_a_start_is_a_cause_of_its_own_stage_alone(curriculum: str) -> None:
+    """The later stage of A2V goes on from the one before, wherever that began."""
+    first = {"both": "a2v_stage1", "stage2": "a2v_stage2"}[curriculum]
+    plain, lfg, a2v = (_config(lfg, a2v, curriculum) for lfg, a2v in ((None, None), ("vox", None), (None, "other")))
+    for started, stage, start in ((lfg, "lfg", Path("vox")), (a2v, first, Path("other"))):
+        assert starts_of(started, stage) == (start,) and starts_of(plain, stage) == ()
+        assert settings_of(started, stage) == settings_of(plain, stage) | {"starts": [str(start)]}
+        for other in {"lfg", "pbnet", "a2v_stage1", "a2v_stage2", "ttr_sparse"} - {stage}:
+            assert settings_of(started, other) == settings_of(plain, other) and starts_of(started, other) == ()

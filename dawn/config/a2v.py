@@ -122,6 +122,9 @@ class A2v(Section):
     pose_blink: bool = Field(
         True, description="told pose and blink; false: no PBNet, they come from speech alone (paper 4.5, 'w/o PBNet')"
     )
+    start: str | None = Field(
+        None, description="weights of another run's A2V to start its first stage from (the paper: none)"
+    )
     stage1: A2vStage = A2vStage(steps=1)
     stage2: A2vStage = A2vStage(steps=1, source="random", frames_min=30, frames_max=40)
     ttr: TwoResolutions = TwoResolutions()

@@ -73,7 +73,8 @@ def needs_of(config: Config, stage: str) -> tuple[str, ...]:
 
 def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
     """Weights of other configurations' runs that a stage starts from."""
-    return (Path(config.lfg.start),) if stage == "lfg" and config.lfg.start is not None else ()
+    start = {"lfg": config.lfg.start, _A2V[config.a2v.curriculum][0]: config.a2v.start}.get(stage)
+    return () if start is None else (Path(start),)
 
 
 def clips_of(config: Config, stage: str) -> A2vStage:
@@ -125,10 +126,11 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     """The keys that a stage's result depends on, and no others."""
     tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
+    starts = {"starts": [str(path) for path in starts_of(config, stage)]} if starts_of(config, stage) else {}
     if stage in ("lfg", "pbnet"):
-        return common | {stage: {key: value for key, value in tree[stage].items() if (key, value) != ("start", None)}}
-    own = {"stage1", "stage2", "ttr", "curriculum"} | ({"pose_blink"} if config.a2v.pose_blink else set())
+        return common | starts | {stage: {key: value for key, value in tree[stage].items() if key != "start"}}
+    own = {"stage1", "stage2", "ttr", "curriculum", "start"} | ({"pose_blink"} if config.a2v.pose_blink else set())
     a2v = {key: value for key, value in tree["a2v"].items() if key not in own}
     schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])
     spacing = {"spacing": tree["a2v"]["ttr"]["spacing"]} if stage in TTR else {}
-    return common | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule} | spacing
+    return common | starts | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule} | spacing
