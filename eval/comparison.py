@@ -46,6 +46,9 @@ def write_comparison(family: Family, table: str, out: Path) -> list[Figure]:
     remarks = notes(base, figures, f"Table {table.removeprefix('table')}")
     if table in _REMARKS:
         remarks.insert(0, _REMARKS[table])
+    if table == "table7" and base.compare.resolution_changes:
+        changes = ", ".join(f"{key} {value}" for key, value in base.compare.resolution_changes.items())
+        remarks.insert(0, f"Beside its resolution, a run other than {base.name} has {changes}.")
     if any(figure.source == "difference" for figure in figures):
         beside = "; ".join(f"{row.name}: {_paper_name(*row.paper)}" for row in rows if row.paper is not None)
         remarks.append(f"Differences are given where both have the column. Rows beside the paper's: {beside}.")

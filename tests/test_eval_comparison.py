@@ -114,6 +114,22 @@ def test_of_long_videos_everything_is_measured_that_their_tables_show(family: Fa
             assert all(shown == set(row.metrics) for row in family.rows(table)), table
 
 
+def test_table_7_says_what_else_its_runs_differ_in(family: Family) -> None:
+    base = family.runs.base
+    compare = base.compare.model_copy(
+        update={"resolution_changes": {"lfg.start": "lfg.safetensors", "lfg.train.steps": 9}}
+    )
+    other = family_of(base.model_copy(update={"compare": compare}), SWEEPS)
+    write_rows(other, "table7")
+    write_comparison(other, "table7", Path("results/table7"))
+    words = "Beside its resolution, a run other than smoke has lfg.start lfg.safetensors, lfg.train.steps 9."
+    assert words in Path("results/table7.md").read_text()
+    configs = [other.runs.configs[row.run] for row in other.rows("table7")]
+    assert {(one.corpus.resolution, one.lfg.start, one.lfg.train.steps) for one in configs} == {
+        (64, None, base.lfg.train.steps), (96, "lfg.safetensors", 9),
+    }  # fmt: skip
+
+
 def test_the_user_study_needs_ratings_and_the_papers_rows_none(family: Family) -> None:
     figures = write_comparison(family, "table6", Path("results/table6"))
     assert {figure.source for figure in figures} == {"paper"} and len(figures) == 24
