@@ -12,7 +12,7 @@ from eval.degradation import LENGTHS
 
 @dataclass(frozen=True)
 class Column:
-    """One metric as it is shown. `better` is up, down, or near (nearest to the true videos)."""
+    """One metric as it is shown. `better` is up, down, near (nearest to the true videos) or zero."""
 
     key: str
     label: str

@@ -18,7 +18,7 @@ from dawn.provenance import read_json
 from eval.claims import verdicts
 from eval.clips import video_path
 from eval.columns import COLUMNS, METHODS
-from eval.tables import Figure, blocks, cell, notes, read_figures, whose
+from eval.tables import ARROWS, Figure, blocks, cell, notes, read_figures, whose
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fdfdfc; --line: #d8d6d0; --soft: #6a675f; --mark: #f1efe8; }
@@ -118,8 +118,7 @@ def _claims(tests: Sequence[Mapping[str, str]]) -> str:
 
 def _table(figures: Sequence[Figure]) -> str:
     columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
-    arrows = {"up": " ↑", "down": " ↓", "near": ""}
-    heads = "".join(f'<th title="{html.escape(c.note)}">{html.escape(c.label)}{arrows[c.better]}</th>' for c in columns)
+    heads = "".join(f'<th title="{html.escape(c.note)}">{html.escape(c.label)}{ARROWS[c.better]}</th>' for c in columns)
     rows = []
     for (source, dataset), methods in blocks(figures).items():
         for index, (method, row) in enumerate(methods.items()):

@@ -185,7 +185,7 @@ def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Column])
 
 def _markdown(figures: Sequence[Figure], columns: Sequence[Column], remarks: Sequence[str]) -> str:
     lines = [
-        "| Data | Method | " + " | ".join(f"{column.label}{_ARROWS[column.better]}" for column in columns) + " |",
+        "| Data | Method | " + " | ".join(f"{column.label}{ARROWS[column.better]}" for column in columns) + " |",
         "| --- | --- |" + " ---: |" * len(columns),
     ]
     for (source, dataset), methods in blocks(figures).items():
@@ -274,7 +274,7 @@ def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-_ARROWS = {"up": " ↑", "down": " ↓", "near": "", "zero": " → 0"}
+ARROWS = {"up": " ↑", "down": " ↓", "near": "", "zero": " → 0"}
 _TEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "near": "", "zero": r" $\to 0$"}
 
 

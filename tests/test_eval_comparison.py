@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from eval.cache import Cache
 from eval.claims import VERDICTS, overall, write_claims
 from eval.comparison import write_comparison
 from eval.measure import settings_digest
+from eval.page import _gathered
 from eval.sweep import write_sweep
 
 CLIPS = tuple(f"c{k}" for k in range(12))
@@ -103,6 +105,8 @@ def test_every_table_can_be_made(family: Family) -> None:
         write_rows(family, table)
         figures = write_comparison(family, table, Path("results") / table)
         assert {figure.source for figure in figures} >= {"ours", "paper"}, table
+        shown = _gathered(Path(f"results/{table}.csv"))  # as the page has it
+        assert all(f"<td>{html.escape(row.name)}</td>" in shown for row in family.rows(table)), table
 
 
 def test_of_long_videos_everything_is_measured_that_their_tables_show(family: Family) -> None:
