@@ -20,10 +20,13 @@ from dawn.training.checkpoint import save_weights
 from dawn.training.settings import settings_of, starts_of
 
 
-def _config(lfg: str | None, a2v: str | None = None, curriculum: str = "both") -> Config:
+def _config(curriculum: str = "both", **starts: str) -> Config:
+    """Smoke's, the sections that are named in `starts` starting from these weights."""
     tree = load(REPOSITORY / "config/smoke.yaml").model_dump()
-    changed = {"lfg": tree["lfg"] | {"start": lfg}, "a2v": tree["a2v"] | {"start": a2v, "curriculum": curriculum}}
-    return parse(tree | changed)
+    tree["a2v"]["curriculum"] = curriculum
+    for section, start in starts.items():
+        tree[section]["start"] = start
+    return parse(tree)
 
 
 def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +34,7 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
     seen: list[Any] = []
     monkeypatch.setattr(stages, "ClipStore", lambda *_: [None] * 4)
     monkeypatch.setattr(stages, "train", lambda task, *_, **told: seen.append(SimpleNamespace(task=task, **told)))
-    plain, started = _config(None), _config(str(tmp_path / "vox.safetensors"))
+    plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
     paths = Paths.of(plain, tmp_path / "data", tmp_path / "results")
     paths.dataset.parent.mkdir(parents=True)
     write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})
@@ -52,9 +55,10 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
 def test_a_start_is_a_cause_of_its_own_stage_alone(curriculum: str) -> None:
     """The later stage of A2V goes on from the one before, wherever that began."""
     first = {"both": "a2v_stage1", "stage2": "a2v_stage2"}[curriculum]
-    plain, lfg, a2v = (_config(lfg, a2v, curriculum) for lfg, a2v in ((None, None), ("vox", None), (None, "other")))
-    for started, stage, start in ((lfg, "lfg", Path("vox")), (a2v, first, Path("other"))):
-        assert starts_of(started, stage) == (start,) and starts_of(plain, stage) == ()
-        assert settings_of(started, stage) == settings_of(plain, stage) | {"starts": [str(start)]}
+    plain = _config(curriculum=curriculum)
+    for section, stage in (("lfg", "lfg"), ("pbnet", "pbnet"), ("a2v", first)):
+        started = _config(curriculum=curriculum, **{section: "weights"})
+        assert starts_of(started, stage) == (Path("weights"),) and starts_of(plain, stage) == ()
+        assert settings_of(started, stage) == settings_of(plain, stage) | {"starts": ["weights"]}
         for other in {"lfg", "pbnet", "a2v_stage1", "a2v_stage2", "ttr_sparse"} - {stage}:
             assert settings_of(started, other) == settings_of(plain, other) and starts_of(started, other) == ()

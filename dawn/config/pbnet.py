@@ -60,6 +60,7 @@ class Pbnet(Section):
     )
     blink_max: float = Field(1.0, gt=0, description="eye aspect ratio that becomes 1 (published: 1, not normalised)")
     model: PbnetModel = PbnetModel()
+    start: str | None = Field(None, description="weights of another run's PBNet to start from (the paper: none)")
     train: PbnetTrain = PbnetTrain(steps=1)
 
     @model_validator(mode="after")

@@ -73,7 +73,8 @@ def needs_of(config: Config, stage: str) -> tuple[str, ...]:
 
 def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
     """Weights of other configurations' runs that a stage starts from."""
-    start = {"lfg": config.lfg.start, _A2V[config.a2v.curriculum][0]: config.a2v.start}.get(stage)
+    first = _A2V[config.a2v.curriculum][0]
+    start = {"lfg": config.lfg.start, "pbnet": config.pbnet.start, first: config.a2v.start}.get(stage)
     return () if start is None else (Path(start),)
 
 
