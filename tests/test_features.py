@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dawn.config import Features as FeaturesConfig
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
-from dawn.features.boxes import box_mask, eye_boxes, face_box, mouth_box
+from dawn.features.boxes import eye_boxes, face_box, mouth_box
 from dawn.features.extract import extract, track_face
 from dawn.features.landmarks import MESH_68, FaceMesh
 from dawn.features.portrait import crop_portrait, find_box
@@ -26,6 +26,7 @@ from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
 from dawn.media.image import read_image
 from dawn.media.video import iter_frames, load_frames, write_video
+from dawn.models.facemask import box_mask
 
 CFG = FeaturesConfig()
 # fmt: off

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 
 from dawn.config import UnetModel
 from dawn.errors import InputError
-from dawn.features.boxes import box_mask
 from dawn.models.attention import Band, RelativePositionBias, attend, relative_bucket, rotary_frequencies, rotate
 from dawn.models.conditioning import CrossAttention, inject, tokens_of
-from dawn.models.facemask import FaceMaskEmbedder
+from dawn.models.facemask import FaceMaskEmbedder, box_mask
 from dawn.models.unet3d import DATA_CHANNELS, UNet3D
 
 TOLERANCE = 1.5e-5  # of the golden vectors: about five times float32 against float64

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn import config
-from dawn.features import landmarks, tddfa
+from dawn.features import landmarks
 from dawn.features.landmarks import FaceMesh
 from dawn.features.pose import head_pose
 
@@ -37,9 +37,13 @@ class Extractor:
 
     def __init__(self, cfg: config.Features, static: bool = False) -> None:
         self._pose, self._landmarks = cfg.pose, cfg.landmarks
-        self._tddfa = tddfa.load() if "3ddfa" in (cfg.pose, cfg.landmarks) else None
+        self._tddfa = None
+        names = {"mediapipe": landmarks.VERSION}
+        if "3ddfa" in (cfg.pose, cfg.landmarks):
+            from dawn.features import tddfa  # torch: preparation without it starts sooner
+
+            self._tddfa, names["3ddfa"] = tddfa.load(), tddfa.VERSION
         self.mesh = FaceMesh(cfg.detect_side, static)
-        names = {"mediapipe": landmarks.VERSION, "3ddfa": tddfa.VERSION}
         self.version = names[cfg.landmarks]
         if cfg.pose != cfg.landmarks:
             self.version += f", pose {names[cfg.pose]}"

@@ -13,7 +13,6 @@ from typing import Any
 
 import librosa
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dawn.config import Speech
@@ -79,6 +78,8 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np
     all; the rows are put together, cut or filled with zeros to what one pass would give, and interpolated linearly over
     their index to `frames` points from the first to the last row.
     """
+    import torch  # preparation without it starts sooner
+
     processor, model = _load(cfg.encoder)
     stride = math.prod(model.config.conv_stride)
     reach = 1  # samples that one row sees
@@ -108,6 +109,7 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np
 @functools.lru_cache(maxsize=1)
 def _load(name: str) -> tuple[Any, Any]:
     """Processor and network, from this machine only: a run never depends on what a server serves today."""
+    import torch
     from transformers import AutoFeatureExtractor, AutoModel
 
     place = name if Path(name).is_dir() else folder(Path(name).name) or name

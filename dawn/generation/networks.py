@@ -12,10 +12,9 @@ import torch
 from dawn.config import Config, load, loads, parse
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
-from dawn.features.boxes import box_mask
 from dawn.media.files import sha256_file
 from dawn.models.diffusion import GaussianDiffusion
-from dawn.models.facemask import FaceMaskEmbedder
+from dawn.models.facemask import FaceMaskEmbedder, box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.pbnet import PBNet
 from dawn.models.unet3d import UNet3D

@@ -1,9 +1,28 @@
-"""The face-region embedder of the diffusion model (paper 3.3, "embedded with a lightweight convolutional network")."""
+"""Masks of parts of the face, for networks and losses, and the face-region embedder of the diffusion model (paper 3.3,
+"embedded with a lightweight convolutional network").
+"""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def box_mask(boxes: Tensor, side: int, out_side: int) -> Tensor:
+    """Masks float32 (n, out_side, out_side), 1 inside the box, of frames of `side` pixels; boxes (n, 4).
+
+    Boxes (n, k, 4) give the union of the k boxes of each frame. In units of mask pixels, the first row and column are
+    the low corner truncated, the last ones (inclusive) the high corner plus one truncated, as published. The published
+    mask divides x by the height and y by the width; here x goes with the width.
+    """
+    if boxes.ndim == 2:
+        boxes = boxes[:, None]
+    scaled = boxes.float() * (out_side / side)
+    low, high = torch.trunc(scaled[..., :2]), torch.trunc(scaled[..., 2:] + 1)
+    index = torch.arange(out_side, device=boxes.device)
+    inside = (index >= low[..., None]) & (index <= high[..., None])  # (n, k, 2, out_side): x, y
+    return (inside[..., 1, :, None] & inside[..., 0, None, :]).any(dim=1).float()
 
 
 class FaceMaskEmbedder(nn.Module):

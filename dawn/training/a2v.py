@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from dawn.config import A2vStage, Config
-from dawn.features.boxes import box_mask
 from dawn.models.diffusion import GaussianDiffusion, to_data
-from dawn.models.facemask import FaceMaskEmbedder
+from dawn.models.facemask import FaceMaskEmbedder, box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
 from dawn.models.unet3d import UNet3D

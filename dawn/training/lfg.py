@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from dawn.config import Config
-from dawn.features.boxes import box_mask
 from dawn.features.store import Features
+from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.data import ClipStore, color_jitter, to_float
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1

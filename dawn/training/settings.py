@@ -21,7 +21,7 @@ _SHARED_CODE = (
 )
 LFG_CODE = tuple(f"dawn/models/{name}.py" for name in ("lfg", "generator", "flow", "regions", "hourglass", "sampling"))
 CODE: dict[str, tuple[str, ...]] = {
-    "lfg": (*_SHARED_CODE, "dawn/training/lfg.py", "dawn/training/lfg_losses.py", *LFG_CODE),
+    "lfg": (*_SHARED_CODE, "dawn/training/lfg.py", "dawn/training/lfg_losses.py", "dawn/models/facemask.py", *LFG_CODE),
     "pbnet": (
         *_SHARED_CODE,
         "dawn/training/pbnet.py",
