@@ -41,6 +41,14 @@ _SIDE = 256  # of drawn videos, pixels
 _SECONDS = 5.0
 _MANY, _FEW = 1000, 100  # clips after which memory is compared
 _SHORT = 0.4  # seconds of each of these
+# Runs a command and prints the peak of the largest of its processes. A small program in between: a process counts what
+# the one that started it held at that moment.
+_PEAK = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
 
 
 def compare(people: int, resolution: int, videos: Path | None, processes: int) -> pd.DataFrame:
@@ -112,16 +120,26 @@ def _drawn(folder: Path, people: int, seconds: float) -> Path:
 def _run(place: Path, step: str, shards: int) -> list[float]:
     """Run the shards of a step at once; the peak of each, MiB. Raises InputError when one fails."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, "-m", "dawn.cli", step, "--config", "config.yaml", "--shard"]
-    quiet: Any = {"cwd": place, "env": environment, "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    command = [
+        sys.executable,
+        "-c",
+        _PEAK,
+        sys.executable,
+        "-m",
+        "dawn.cli",
+        step,
+        "--config",
+        "config.yaml",
+        "--shard",
+    ]
+    quiet: Any = {"cwd": place, "env": environment, "stderr": subprocess.DEVNULL, "stdout": subprocess.PIPE}
     started = [subprocess.Popen([*command, str(shard)], **quiet) for shard in range(shards)]
     peaks = []
     for process in started:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        said, _ = process.communicate()
         if process.returncode:
             raise InputError(f"'dawn {step}' failed on these videos; prepare them as a corpus to see why")
-        peaks.append(mebibytes(usage))
+        peaks.append(mebibytes(int(said)))
     return peaks
 
 

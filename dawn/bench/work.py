@@ -218,12 +218,12 @@ def _timed(run: Callable[[], Any]) -> tuple[float, float, Any]:
 
 def _peak() -> float:
     """Most memory that this process has held, MiB."""
-    return mebibytes(resource.getrusage(resource.RUSAGE_SELF))
+    return mebibytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def mebibytes(usage: resource.struct_rusage) -> float:
-    """The most memory that a process with this `usage` has held."""
-    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+def mebibytes(maxrss: int) -> float:
+    """A peak of memory in the units of this operating system, in MiB."""
+    return maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _error(got: Tensor, want: Tensor) -> float:
