@@ -7,6 +7,7 @@ row's name, and ``method``, what is measured of the run (see ``dawn/paths.py``).
 from __future__ import annotations
 
 import csv
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from dawn.config import METRICS, Config, ConfigError, parse
 from dawn.paths import ASKED, METHODS
 
 _OWN = ("name", "method")  # columns that are no keys
+_SCHEDULES = ("lfg.train", "pbnet.train", "a2v.stage1", "a2v.stage2", "a2v.ttr.train")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Runs:
 
     def __init__(self, base: Config) -> None:
         self.base = base
+        self._origin = _side_by_side(base)
         self.configs: dict[str, Config] = {base.name: base}
 
     def add(self, name: str, changes: Mapping[str, Any], origin: str) -> str:
@@ -45,12 +48,12 @@ class Runs:
 
         Raises ConfigError, beginning with `origin`, for a key or value that cannot be, and for a name that is taken.
         """
-        tree = self.base.model_dump(mode="json")
+        tree = self._origin.model_dump(mode="json")
         for key, value in changes.items():
             _set(tree, key, value, origin)
         config = self._with_own_corpus(parse(tree | {"name": name}, origin))
         for known, other in self.configs.items():
-            if other.model_copy(update={"name": name}) == config:
+            if (self._origin if other is self.base else other).model_copy(update={"name": name}) == config:
                 return known
         if name in self.configs:
             raise ConfigError(
@@ -94,6 +97,20 @@ def sweep_rows(runs: Runs, path: Path) -> list[Row]:
         run = runs.add(f"{runs.base.name}-{path.stem}-{_folder(name)}", changes, origin)
         rows.append(Row(name, run, method, changes))
     return rows
+
+
+def _side_by_side(base: Config) -> Config:
+    """What the other runs differ from: `base`, whose stages have as many processes as suits many trainings at once."""
+    tree = base.model_dump(mode="json")
+    if base.compare.processes is not None:
+        for key in _SCHEDULES:
+            if _get(tree, key) is not None:  # there may be no schedule of ttr's own
+                _set(tree, f"{key}.processes", base.compare.processes, f"configuration {base.name}, compare.processes")
+    return parse(tree, f"configuration {base.name}, compare.processes")
+
+
+def _get(tree: dict[str, Any], key: str) -> Any:
+    return functools.reduce(lambda node, part: node[part], key.split("."), tree)
 
 
 def _set(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:

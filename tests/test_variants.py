@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 from dawn.comparisons import ROWS, family_of
 from dawn.config import Config, ConfigError, load
-from dawn.training.settings import needs_of, networks_of, owners_of, schedule_of, settings_of, stages_of
+from dawn.training.settings import cores_of, needs_of, networks_of, owners_of, schedule_of, settings_of, stages_of
 from dawn.variants import Runs, sweep_rows
 
 SWEEPS = REPOSITORY / "config/sweeps"
@@ -78,6 +78,16 @@ def test_keys_of_variants_leave_the_settings_of_older_networks_alone(base: Confi
     for stage in stages_of(base):
         keys = settings_of(base, stage).get("a2v", {})
         assert not {"curriculum", "pose_blink"} & keys.keys()
+
+
+def test_comparisons_are_trained_with_a_number_of_processes_of_their_own(base: Config) -> None:
+    assert (base.a2v.stage2.processes, base.compare.processes) == (2, 1)
+    runs = Runs(base)
+    alone = runs.configs[runs.add("alone", {"a2v.curriculum": "stage2"}, "test")]
+    asked = runs.configs[runs.add("asked", {"a2v.curriculum": "stage2", "a2v.stage2.processes": 4}, "test")]
+    assert [cores_of(schedule_of(one, "a2v_stage2")) for one in (base, alone, asked)] == [2, 1, 4]
+    assert settings_of(alone, "a2v_stage2") == settings_of(asked, "a2v_stage2")  # the same networks: trained once
+    assert runs.add("base", {}, "test") == "demo"  # and a run that changes nothing is none of its own
 
 
 def test_another_corpus_has_its_own_folder_which_equal_ones_share(base: Config, tmp_path: Path) -> None:

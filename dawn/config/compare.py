@@ -29,6 +29,9 @@ class Compare(Section):
     resolution_changes: dict[str, JsonValue] = Field(
         {}, description="what else changes in a run at a resolution other than corpus.resolution: dotted key and value"
     )
+    processes: Positive | None = Field(
+        None, description="processes of every training that only comparisons and sweeps need; none: as its stage says"
+    )
     ratings: str | None = Field(
         None, description="CSV file of a user study's ratings (Table 6); none: the paper's rows alone"
     )

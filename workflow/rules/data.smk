@@ -60,6 +60,8 @@ rule clips:
         "data/{corpus}/{resolution}/logs/clips-{shard}.log",
     benchmark:
         "data/{corpus}/{resolution}/logs/clips-{shard}.tsv"
+    # Networks wait for it: before the videos and numbers of those that are trained.
+    priority: 5
     conda:
         "../../environment.yml"
     params:

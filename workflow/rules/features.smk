@@ -15,6 +15,8 @@ rule features:
         "data/{corpus}/{resolution}/logs/features-{shard}.log",
     benchmark:
         "data/{corpus}/{resolution}/logs/features-{shard}.tsv"
+    # Networks wait for it: before the videos and numbers of those that are trained.
+    priority: 5
     conda:
         "../../environment.yml"
     params:
