@@ -1,8 +1,8 @@
 """The paper's claims, each tested on our numbers: supported, contradicted, or cannot tell.
 
 Two rows are compared on the same clips: clips are resampled, the same ones for both (``eval.bootstrap``), and the
-interval of the difference decides. Where a measure gives no spread over clips (times, degradation), the interval of the
-difference is put together from those of the two rows, which is wider than it need be.
+interval of the difference decides. Times are no measure of clips: the interval of their difference is put together
+from those of the two rows, which is wider than it need be.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,13 @@ from eval.clips import video_path
 from eval.columns import BY_KEY
 from eval.columns import METHODS as NAMES
 from eval.comparison import seconds
-from eval.degradation import LENGTHS
 from eval.judges import Judges
 from eval.judges import Measured as Seen
+from eval.measure import DEGRADATION, degraded
 
 MARGIN = 0.2  # "stable": within a fifth
 _ARRAYS = {"fvd16": "fvd16", "fvd32": "fvd32", "fd_efficientnet": "frames"}
-_DEGRADATION = tuple(f"dr{length}_efficientnet" for length in LENGTHS)
-_APART = (*_DEGRADATION, "time_s")
+_DEGRADATION = tuple(DEGRADATION)
 _PICTURE = ("fd_efficientnet", "fvd16", "fvd32")
 _SYNC = ("lse_c_own", "lse_d_own")
 VERDICTS = ("supported", "contradicted", "cannot tell")
@@ -69,6 +68,15 @@ class Tested:
     high: float
     verdict: str
     why: str = ""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A metric, its values over resamples of the clips, and for degradation the distances of first and last frames."""
+
+    value: float
+    spread: Array
+    ends: tuple[float, float] | None = field(default=None)
 
 
 def claims_of(family: Family) -> list[Claim]:
@@ -157,60 +165,71 @@ def _test(
     def result(value: float, low: float, high: float, why: str = "") -> Tested:
         better = (low > -MARGIN and high < MARGIN) if claim.stable else low > 0
         worse = (high < -MARGIN or low > MARGIN) if claim.stable else high < 0
-        if claim.stable and metric in _APART:  # a rise is what is denied; a fall is none
+        if claim.stable and metric in _DEGRADATION:  # a rise is what is denied; a fall is none
             better, worse = low > -MARGIN, high < 0
         verdict = VERDICTS[0] if better else VERDICTS[1] if worse else VERDICTS[2]
         return Tested(claim.says, claim.where, metric, names[0], names[1], value, low, high, verdict, why)
 
-    if metric in _APART:
-        entries = [_entry(row, one, metric) for row, one in zip(pair, scores, strict=True)]
-        if None in entries:
+    if metric == "time_s":
+        times = [seconds(row) for row in pair]
+        if any(time is None for time in times):
             return result(math.nan, math.nan, math.nan, "not measured")
-        (a, a_low, a_high), (b, b_low, b_high) = (entry for entry in entries if entry is not None)
-        return result(b - a, b_low - a_high, b_high - a_low, "from the intervals of both")
+        a, b = (time for time in times if time is not None)
+        low, high = b["low"] - a["high"], b["high"] - a["low"]
+        return result(b["value"] - a["value"], low, high, "from the intervals of both")
     if scores[0]["provenance"]["clips"] != scores[1]["provenance"]["clips"]:
         return result(math.nan, math.nan, math.nan, "not the same clips")
     samples = [_samples(row, metric, judge_of(family.runs, row.config), cache) for row in pair]
     if any(sample is None for sample in samples):
         return result(math.nan, math.nan, math.nan, "not measured, or clips too short")
-    (a, a_spread), (b, b_spread) = (sample for sample in samples if sample is not None)
+    first, second = (sample for sample in samples if sample is not None)
     sign = 1 if BY_KEY[metric].better == "up" else -1
-    scale = abs(b) if claim.stable else 1.0
-    spread = sign * (a_spread - b_spread) / scale
-    low, high = bootstrap.interval(spread, pair[0].config.evaluate.interval)
-    return result(sign * (a - b) / scale, low, high, "relative" if claim.stable else "")
+    relative = claim.stable and metric not in _DEGRADATION
+    scale = abs(second.value) if relative else 1.0
+    low, high = bootstrap.interval(sign * (first.spread - second.spread) / scale, pair[0].config.evaluate.interval)
+    why = "relative" if relative else _distances(first, second, lengths=pair[0].method == pair[1].method)
+    return result(sign * (first.value - second.value) / scale, low, high, why)
 
 
-def _entry(row: Measured, scores: Mapping[str, Any], metric: str) -> tuple[float, float, float] | None:
-    entry = seconds(row) if metric == "time_s" else scores["metrics"].get(metric)
-    if entry is None or None in (entry["value"], entry["low"], entry["high"]):
-        return None
-    return entry["value"], entry["low"], entry["high"]
+def _distances(first: _Sample, second: _Sample, *, lengths: bool) -> str:
+    """Where two rates of degradation come from, in words; of two `lengths`, what the shorter has lost already."""
+    if first.ends is None or second.ends is None:
+        return ""
+    words = "; ".join(f"distance {start:.3g} to {end:.3g}" for start, end in (first.ends, second.ends))
+    lost = [end - start for start, end in (first.ends, second.ends)]
+    if lengths and min(lost) > 0:
+        words += f"; the first has {100 * lost[0] / lost[1]:.0f} % of the second's loss"
+    return words
 
 
-def _samples(row: Measured, metric: str, judge: Path, cache: Cache) -> tuple[float, Array] | None:
+def _samples(row: Measured, metric: str, judge: Path, cache: Cache) -> _Sample | None:
     """A metric and its values over resamples of the clips, which are the same for rows of the same clips."""
     folder = row.paths.scores(row.method)
     with open(folder / "clips.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     settings = row.config.evaluate
     counts = bootstrap.draws(len(rows), settings.bootstrap, settings.seed)
-    if metric not in _ARRAYS:
+    if metric not in _ARRAYS and metric not in _DEGRADATION:
         values = np.asarray([float(one[metric]) if one[metric] else np.nan for one in rows])
         known = np.isfinite(values)
         if not known.any():
             return None
         weights = counts[:, known]
         with np.errstate(invalid="ignore"):
-            return float(values[known].mean()), weights @ values[known] / weights.sum(axis=1)
-    sides = (row.paths.clips, row.paths.videos(row.method))
+            return _Sample(float(values[known].mean()), weights @ values[known] / weights.sum(axis=1))
     names = [one["clip"] for one in rows]
-    real, fake = (
-        [one.arrays[_ARRAYS[metric]] for one in _seen(row.config, judge, side, names, cache, metric)] for side in sides
-    )
+    sides = (row.paths.clips, row.paths.videos(row.method))
+    true, made = (_seen(row.config, judge, side, names, cache, metric) for side in sides)
+    if metric in _DEGRADATION:
+        found = degraded(row.config, DEGRADATION[metric], true, made)
+        if found is None or found.entry["n"] < len(rows):
+            return None
+        entry = found.entry
+        return _Sample(entry["value"], found.spread, (entry["start"], entry["end"]))
+    real, fake = ([one.arrays[_ARRAYS[metric]] for one in side] for side in (true, made))
     if min(sum(map(len, real)), sum(map(len, fake))) < 2:
         return None
-    return bootstrap.resampled(real, fake, counts, metric)
+    return _Sample(*bootstrap.resampled(real, fake, counts, metric))
 
 
 def _seen(config: Config, syncnet: Path, folder: Path, names: Sequence[str], cache: Cache, metric: str) -> list[Seen]:

@@ -142,7 +142,7 @@ def _pooled(
             real, fake = ([one.arrays[array] for one in side] for side in (true, made))
             found = None if method == TRUE else pooling.distance(real, fake, counts, coverage, label=key)
         elif key in DEGRADATION:
-            found = None if method == TRUE else _degraded(config, DEGRADATION[key], true, made)
+            found = None if method == TRUE else degraded(config, DEGRADATION[key], true, made)
         else:
             found = pooling.mean([row[key] for row in rows], counts, coverage)
         if found is not None:
@@ -150,8 +150,9 @@ def _pooled(
     return pooled
 
 
-def _degraded(config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]) -> pooling.Pooled | None:
-    """Degradation rate over the first and last `length` frames, of every fifth of which there are features."""
+def degraded(config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]) -> pooling.Pooled | None:
+    """Degradation rate over the first and last `length` frames, of every fifth of which there are features; None when
+    no clip is long enough."""
     real, fake = ([one.arrays["frames"] for one in side] for side in (true, made))
     longer = any(len(b) > len(a) for a, b in zip(real, fake, strict=True))
     found = degradation(
