@@ -24,7 +24,7 @@ help: ## list what can be made
 table1: $(READY) ## the main job on the embedded corpus: train, generate, measure; results/table1.csv, samples.png, index.html
 	$(BIN)/snakemake --cores $(CORES) all
 
-tables: $(READY) ## Tables 1 to 8, figures, sweeps and the paper's claims on the embedded corpus: hours, for other networks are trained
+tables: $(READY) ## Tables 1 to 8, figures, sweeps and the paper's claims on the embedded corpus: an hour and more, for other networks are trained
 	$(BIN)/snakemake --cores $(CORES) -- all $(patsubst %,results/table%.csv,2 3 4 5 6 7 8) results/claims.md \
 		$(patsubst %,results/figures/figure%.png,2 3 4 5 6) \
 		$(patsubst config/sweeps/%.csv,results/sweeps/%.csv,$(wildcard config/sweeps/*.csv))
