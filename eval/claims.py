@@ -10,18 +10,16 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dawn.comparisons import Family
 from dawn.config import Config
 from dawn.media.files import atomic_path
 from dawn.provenance import write_json
 from dawn.variants import Row
-from eval import bootstrap
+from eval import bootstrap, pooling
 from eval.bootstrap import Array
 from eval.cache import Cache
 from eval.causes import Measured, judge_of, read_together
@@ -76,7 +74,7 @@ class _Sample:
 
     value: float
     spread: Array
-    ends: tuple[float, float] | None = field(default=None)
+    ends: tuple[float, float] | None = None
 
 
 def claims_of(family: Family) -> list[Claim]:
@@ -192,7 +190,7 @@ def _test(
 
 
 def _distances(first: _Sample, second: _Sample, *, lengths: bool) -> str:
-    """Where two rates of degradation come from, in words; of two `lengths`, what the shorter has lost already."""
+    """Where two rates of degradation come from, in words; of two `lengths`, what part of one loss the other is."""
     if first.ends is None or second.ends is None:
         return ""
     words = "; ".join(f"distance {start:.3g} to {end:.3g}" for start, end in (first.ends, second.ends))
@@ -210,13 +208,9 @@ def _samples(row: Measured, metric: str, judge: Path, cache: Cache) -> _Sample |
     settings = row.config.evaluate
     counts = bootstrap.draws(len(rows), settings.bootstrap, settings.seed)
     if metric not in _ARRAYS and metric not in _DEGRADATION:
-        values = np.asarray([float(one[metric]) if one[metric] else np.nan for one in rows])
-        known = np.isfinite(values)
-        if not known.any():
-            return None
-        weights = counts[:, known]
-        with np.errstate(invalid="ignore"):
-            return _Sample(float(values[known].mean()), weights @ values[known] / weights.sum(axis=1))
+        values = [float(one[metric]) if one[metric] else math.nan for one in rows]
+        average = pooling.mean(values, counts, settings.interval)
+        return _Sample(average.entry["value"], average.spread) if average else None
     names = [one["clip"] for one in rows]
     sides = (row.paths.clips, row.paths.videos(row.method))
     true, made = (_seen(row.config, judge, side, names, cache, metric) for side in sides)
