@@ -34,7 +34,7 @@ smoke: $(READY) ## the same, as small as it can be: a check that every step runs
 	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv results/smoke/quality.json
 
 bench: $(READY) ## time and memory of the engine against the plain path; results/bench, half an hour or more
-	$(BIN)/python -m dawn.bench
+	$(BIN)/python -m benchmarks.dawn
 
 test: $(READY) ## run the tests; the closing summary names what was skipped and why
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -42,7 +42,7 @@ test: $(READY) ## run the tests; the closing summary names what was skipped and 
 lint: $(READY) ## style, types, workflow and the order of the rooms
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy dawn eval
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports

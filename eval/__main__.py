@@ -191,7 +191,7 @@ def _pairs(items: Sequence[str]) -> dict[str, Path]:
 def _fit(options: argparse.Namespace) -> None:
     config = load(options.config)
     from dawn.corpora.manifest import read_manifest
-    from eval.fit_syncnet import fit
+    from eval.studies.train_syncnet import fit
 
     names = [clip.clip for clip in read_manifest(options.dataset) if clip.split == "train"]
     fit(config.evaluate.syncnet, names, options.clips, options.features, options.out, config.seed)
@@ -199,9 +199,9 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _measure(options: argparse.Namespace) -> None:
     config = load(options.config)
-    from eval.cache import Cache, default_folder
-    from eval.clips import read_names
-    from eval.measure import TRUE, measure
+    from eval.extract.cache import Cache, default_folder
+    from eval.extract.clip_list import read_names
+    from eval.studies.run_scores import TRUE, measure
 
     if options.fake is None and options.method != TRUE:
         raise InputError(f"--fake is missing: where are the videos of {options.method!r}?")
@@ -220,27 +220,27 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _tables(options: argparse.Namespace) -> None:
     config = load(options.config)
-    from eval.tables import write_tables
+    from eval.report.tables import write_tables
 
     write_tables(config, _pairs(options.scores), options.out)
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from eval.sweep import write_sweep
+    from eval.report.sweep import write_sweep
 
     family = family_of(load(options.config), options.sweep.parent)
     write_sweep(family.runs, family.rows(options.sweep.stem), options.out)
 
 
 def _table(options: argparse.Namespace) -> None:
-    from eval.comparison import write_comparison
+    from eval.report.paper_tables import write_comparison
 
     write_comparison(family_of(load(options.config), options.sweeps), options.table, options.out)
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from eval.cache import Cache, default_folder
-    from eval.claims import write_claims
+    from eval.extract.cache import Cache, default_folder
+    from eval.report.claims import write_claims
 
     family = family_of(load(options.config), options.sweeps)
     write_claims(family, options.rivals, options.out, Cache(options.cache or default_folder()))
@@ -249,8 +249,8 @@ def _claims(options: argparse.Namespace) -> None:
 def _quality(options: argparse.Namespace) -> None:
     config = load(options.config)
     from dawn.provenance import write_json
-    from eval.clips import read_names
-    from eval.quality import quality
+    from eval.extract.clip_list import read_names
+    from eval.studies.learned import quality
 
     report = quality(
         config,
@@ -265,22 +265,22 @@ def _quality(options: argparse.Namespace) -> None:
 
 def _corpus(options: argparse.Namespace) -> None:
     config = load(options.config)
-    from eval.corpus import report
+    from eval.studies.corpus_report import report
 
     report(config, Paths.of(config), options.syncnet, options.out)
 
 
 def _reenactment(options: argparse.Namespace) -> None:
     config = load(options.config)
-    from eval.clips import read_names
-    from eval.reenactment import measure_reenactment
+    from eval.extract.clip_list import read_names
+    from eval.studies.reenactment import measure_reenactment
 
     measure_reenactment(config, read_names(options.clips), options.videos, options.out)
 
 
 def _samples(options: argparse.Namespace) -> None:
-    from eval.clips import read_names
-    from eval.figures import samples
+    from eval.extract.clip_list import read_names
+    from eval.figures.frames import samples
 
     samples(
         read_names(options.clips),
@@ -294,45 +294,45 @@ def _samples(options: argparse.Namespace) -> None:
 
 def _reenacted(options: argparse.Namespace) -> None:
     from dawn.provenance import read_json
-    from eval.figures import reenacted
+    from eval.figures.frames import reenacted
 
     traces = options.report.with_suffix(".csv")
     reenacted(read_json(options.report), traces, options.real, options.videos, options.out)
 
 
 def _styles(options: argparse.Namespace) -> None:
-    from eval.clips import read_names
-    from eval.figures import styles
+    from eval.extract.clip_list import read_names
+    from eval.figures.frames import styles
 
     styles(read_names(options.clips), options.videos, options.plain, options.out)
 
 
 def _time_cost(options: argparse.Namespace) -> None:
     from dawn.provenance import read_json
-    from eval.timecost import time_cost
+    from eval.figures.time_cost import time_cost
 
     time_cost(read_json(options.timing), options.out)
 
 
 def _traces(options: argparse.Namespace) -> None:
     config = load(options.config)
-    from eval.clips import read_names
-    from eval.traces import ablation
+    from eval.extract.clip_list import read_names
+    from eval.figures.traces import ablation
 
     ablation(config, read_names(options.clips), options.real, _pairs(options.videos), options.out)
 
 
 def _perturb(options: argparse.Namespace) -> None:
-    from eval.clips import read_names
-    from eval.perturb import perturb_folder
+    from eval.extract.clip_list import read_names
+    from eval.studies.perturb import perturb_folder
 
     perturb_folder(options.perturbation, options.strength, options.videos, read_names(options.clips), options.out)
 
 
 def _sensitivity(options: argparse.Namespace) -> None:
     config = load(options.config)
-    from eval.clips import read_names
-    from eval.sensitivity import draw, sensitivity, write_curves
+    from eval.extract.clip_list import read_names
+    from eval.studies.sensitivity import draw, sensitivity, write_curves
 
     curves = sensitivity(config, read_names(options.clips), options.real, options.syncnet, clips=options.count)
     write_curves(curves, options.out)
@@ -341,9 +341,9 @@ def _sensitivity(options: argparse.Namespace) -> None:
 
 def _page(options: argparse.Namespace) -> None:
     config = load(options.config)
-    from eval.clips import read_names
-    from eval.page import write_page
-    from eval.tables import read_figures
+    from eval.extract.clip_list import read_names
+    from eval.report.page import write_page
+    from eval.report.tables import read_figures
 
     write_page(
         config,

@@ -10,7 +10,7 @@ from dawn.config.base import Fraction, Positive, Section
 
 
 class DemoCorpus(Section):
-    """The embedded corpus: drawn people who speak (``dawn/corpora/demo``)."""
+    """The embedded corpus: drawn people who speak (``dawn/demo``)."""
 
     train_identities: Positive = Field(24, description="people in the training split")
     test_identities: Positive = Field(8, description="people in the test split, never trained on")

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dawn import demo
 from dawn.config import Corpus
-from dawn.corpora import crema, demo, web
+from dawn.corpora import crema, web
 from dawn.corpora import folder as own
-from dawn.corpora.demo.truth import Truth
 from dawn.corpora.folder import FindBox, Recognise
 from dawn.corpora.manifest import Clip, Rejected, write_manifest, write_rejected
+from dawn.demo.truth import Truth
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
 from dawn.provenance import write_json

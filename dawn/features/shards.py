@@ -19,8 +19,8 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.corpora.manifest import Clip, Rejected, read_manifest, read_rejected, write_manifest, write_rejected
 from dawn.errors import InputError
+from dawn.features.disk_space import check_room, full_disk_told, needed
 from dawn.features.journal import Journal
-from dawn.features.room import check_room, full_disk_told, needed
 from dawn.features.sources import CLIPS, FEATURES
 from dawn.features.store import Features
 from dawn.features.worker import Failed, Make, Open, Worker

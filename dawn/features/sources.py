@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-CORPORA = ("dawn/corpora", "dawn/media")
+CORPORA = ("dawn/corpora", "dawn/demo", "dawn/media")
 CLIPS = (*CORPORA, *(f"dawn/features/{name}.py" for name in ("boxes", "landmarks", "portrait")))
 FEATURES = ("dawn/features", "dawn/media")

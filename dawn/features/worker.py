@@ -21,7 +21,7 @@ from types import TracebackType
 
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
-from dawn.features.room import of_full_disk
+from dawn.features.disk_space import of_full_disk
 from dawn.weights import MissingWeights
 
 Make = Callable[[Clip, Path], None]

@@ -10,7 +10,7 @@ import torch
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.models.runs import fitting
+from dawn.models.frame_chunks import fitting
 from dawn.models.unet3d import UNet3D
 
 UNITS = {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}

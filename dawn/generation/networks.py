@@ -21,7 +21,7 @@ from dawn.models.unet3d import UNet3D
 from dawn.paths import TTR
 from dawn.training import a2v, pbnet
 from dawn.training.checkpoint import load_weights, weights_metadata
-from dawn.training.settings import networks_of, settings_of
+from dawn.training.plan import networks_of, settings_of
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from dawn.config import Diffusion
 from dawn.errors import InputError
-from dawn.models.sampling import coordinate_grid
+from dawn.models.warping import coordinate_grid
 
 Network = Callable[[Tensor, Tensor], Tensor]
 Update = Callable[[int, Tensor, Tensor, Tensor], Tensor]  # step, x_t, clean data, noise to the next x_t

@@ -12,7 +12,7 @@ from dawn.config import LfgModel
 from dawn.errors import InputError
 from dawn.models.hourglass import Hourglass
 from dawn.models.regions import Regions, inverse
-from dawn.models.sampling import AntiAlias, coordinate_grid, warp
+from dawn.models.warping import AntiAlias, coordinate_grid, warp
 
 LATENT_SCALE = 0.25  # side of motion and latent code relative to the image (paper 3.2)
 

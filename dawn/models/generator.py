@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dawn.config import LfgModel
 from dawn.models.flow import FlowPredictor
 from dawn.models.hourglass import DownBlock, ResBlock, SameBlock, UpBlock
-from dawn.models.sampling import resize, warp
+from dawn.models.warping import resize, warp
 
 HALVINGS = 2  # image to latent code
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dawn.config import Hourglass as HourglassSizes
 from dawn.config import LfgModel
 from dawn.models.hourglass import Encoder, Hourglass, width
-from dawn.models.sampling import coordinate_grid, reduction
+from dawn.models.warping import coordinate_grid, reduction
 
 # Variance below which a heat map counts as a point: a deviation of 0.001 is a thirtieth of a pixel of a 64 x 64 map.
 # Keeps inverses and gradients finite; wider heat maps are untouched.

@@ -20,7 +20,7 @@ from dawn.config import UnetModel
 from dawn.errors import InputError
 from dawn.models.attention import Band, ChannelNorm, FrameAttention, PreNorm, RelativePositionBias, Residual
 from dawn.models.conditioning import CrossAttention, Tokens, inject, tokens_of
-from dawn.models.runs import Moments, Runs, fitting
+from dawn.models.frame_chunks import Moments, Runs, fitting
 
 DATA_CHANNELS = 3  # flow x, flow y, occlusion
 

@@ -18,9 +18,9 @@ from dawn.models.facemask import FaceMaskEmbedder, box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
 from dawn.models.unet3d import UNet3D
+from dawn.training.batch_shard import Share, each_randn
 from dawn.training.data import ClipStore, color_jitter, to_float
 from dawn.training.lfg import detail_boxes
-from dawn.training.share import Share, each_randn
 
 
 class Batch(NamedTuple):

@@ -9,9 +9,9 @@ from dawn.config import Config
 from dawn.features.store import Features
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.training.batch_shard import Share
 from dawn.training.data import ClipStore, color_jitter, to_float
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1
-from dawn.training.share import Share
 
 # Landmarks that trade places in a mirrored face (68-landmark numbering).
 MIRROR = torch.tensor(

@@ -11,8 +11,8 @@ from torchvision.models import vgg19
 
 from dawn.errors import InputError
 from dawn.models.regions import Regions, inverse
-from dawn.models.sampling import coordinate_grid, reduction, warp
-from dawn.training.share import each_randn
+from dawn.models.warping import coordinate_grid, reduction, warp
+from dawn.training.batch_shard import each_randn
 from dawn.weights import MissingWeights, verified
 
 VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks

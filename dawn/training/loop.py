@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from dawn.config import Schedule
 from dawn.errors import InputError
+from dawn.training.batch_shard import Share, step_seed
 from dawn.training.checkpoint import Checkpoints, save_weights
-from dawn.training.crew import Crew
-from dawn.training.share import Share, step_seed
+from dawn.training.distributed import Crew
 
 
 class Task(Protocol):

@@ -10,8 +10,8 @@ from dawn.config import Config
 from dawn.features.store import Features
 from dawn.models.discriminator import PatchDiscriminator
 from dawn.models.pbnet import PBNet, latent_noise
+from dawn.training.batch_shard import Share
 from dawn.training.data import ClipStore
-from dawn.training.share import Share
 
 PARTS = {"motion": slice(0, 8), "pose": slice(0, 6), "eye": slice(6, 8)}
 

@@ -16,14 +16,14 @@ from dawn.models.lfg import LatentFlowGenerator
 from dawn.paths import TTR, Paths
 from dawn.provenance import code_digest, digest, read_json
 from dawn.training.a2v import A2vTask
+from dawn.training.batch_shard import step_seed
 from dawn.training.checkpoint import load_weights
-from dawn.training.crew import crew
 from dawn.training.data import ClipStore
+from dawn.training.distributed import crew
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
-from dawn.training.settings import CODE, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
-from dawn.training.share import step_seed
+from dawn.training.plan import CODE, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.ttr import DenseTask, SparseTask
 
 

@@ -22,7 +22,7 @@ class Takes(StrEnum):
     FRAMES = "frames"  # net((N, H, W, 3) uint8 RGB) -> (N, D) float32; a row of NaN where it found no face
     CLIPS = "clips"  # net((B, T, H, W, 3) uint8 RGB tensor) -> (B, D) float32 tensor
     FACES = "faces"  # net((N, H, W, 3) uint8 RGB, (N, 68, 2) landmarks) -> (N, D) float32, NaN without landmarks
-    SYNC = "lips and sound"  # eval.lse.embeddings(net, crops, sound) -> two (T, D) float32
+    SYNC = "lips and sound"  # eval.metrics.lse.embeddings(net, crops, sound) -> two (T, D) float32
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dawn.features.sources import FEATURES as FEATURE_CODE
 from dawn.media.files import atomic_path, sha256_file
 from dawn.paths import ASKED, METHODS, STAGES, Paths
 from dawn.provenance import code_digest, digest, forget_incomplete
-from dawn.training.settings import (
+from dawn.training.plan import (
     CODE,
     LFG_CODE,
     cores_of,
@@ -30,7 +30,7 @@ from dawn.training.settings import (
     stages_of,
     starts_of,
 )
-from eval.sources import MEASURING as MEASURE_CODE
+from eval.studies.sources import MEASURING as MEASURE_CODE
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -69,7 +69,7 @@ shell.prefix(
 
 # Rules re-run when the code of their rooms changes, and only then: Snakemake does not see imported modules.
 GENERATION_CODE = ("dawn/generation", "dawn/media", "dawn/models")
-COMPARISON_CODE = ("eval/causes.py", "eval/rows.py", "eval/sweep.py", "eval/tables.py", "eval/columns.py")
+COMPARISON_CODE = ("eval/report/consistency.py", "dawn/media/csv_files.py", "eval/report/sweep.py", "eval/report/tables.py", "eval/metrics/columns.py")
 
 
 wildcard_constraints:

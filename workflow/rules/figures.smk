@@ -27,7 +27,7 @@ rule samples:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py"),
+        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py"),
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in SHOWN],
     message:
@@ -52,7 +52,7 @@ rule sensitivity:
     threads: CONFIG.evaluate.threads
     params:
         settings=settings(*MEASURING),
-        code=code_digest("eval/perturb.py", "eval/sensitivity.py", *MEASURE_CODE),
+        code=code_digest("eval/studies/perturb.py", "eval/studies/sensitivity.py", *MEASURE_CODE),
         real=P.clips,
     message:
         "damage of known strength, measured, on true clips of run {CONFIG.name}"
@@ -75,7 +75,7 @@ rule page:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/page.py", "eval/tables.py", "eval/columns.py", "eval/claims.py"),
+        code=code_digest("eval/report/page.py", "eval/report/tables.py", "eval/metrics/columns.py", "eval/report/claims.py"),
         more=GATHERED,
         content=[sha256_file(path) for path in GATHERED],
         real=P.clips,
@@ -100,7 +100,7 @@ rule figure2:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py", "eval/columns.py"),
+        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py", "eval/metrics/columns.py"),
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in (*BASELINES, "dawn")],
     message:
@@ -123,7 +123,7 @@ rule reenactment:
         "../../environment.yml"
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
-        code=code_digest("eval/reenactment.py", "eval/rows.py", "eval/quality.py", "eval/bootstrap.py", *FEATURE_CODE),
+        code=code_digest("eval/studies/reenactment.py", "dawn/media/csv_files.py", "eval/studies/learned.py", "eval/stats/bootstrap.py", *FEATURE_CODE),
         videos=at(lambda paths: paths.videos("reenact")),
     message:
         "reenactment of run {wildcards.run}: is the driver followed"
@@ -144,7 +144,7 @@ rule figure4:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py"),
+        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py"),
         real=P.clips,
         videos=P.videos("reenact"),
     message:
@@ -175,7 +175,7 @@ rule figure3:
         "../../environment.yml"
     params:
         run=LARGEST,
-        code=code_digest("eval/figures.py", "eval/sheet.py", "eval/rows.py"),
+        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py"),
         videos=PATHS[LARGEST].videos("styled"),
         plain=PATHS[LARGEST].videos("dawn"),
     message:
@@ -196,7 +196,7 @@ rule figure5:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/timecost.py", "eval/sheet.py", "eval/rows.py", "eval/tables.py", "eval/columns.py"),
+        code=code_digest("eval/figures/time_cost.py", "eval/figures/canvas.py", "dawn/media/csv_files.py", "eval/report/tables.py", "eval/metrics/columns.py"),
     message:
         "figure 5, what time costs, of run {CONFIG.name}"
     shell:
@@ -222,7 +222,7 @@ rule figure6:
         "../../environment.yml"
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
-        code=code_digest("eval/traces.py", "eval/sheet.py", "eval/rows.py", "eval/quality.py", *FEATURE_CODE),
+        code=code_digest("eval/figures/traces.py", "eval/figures/canvas.py", "dawn/media/csv_files.py", "eval/studies/learned.py", *FEATURE_CODE),
         real=P.clips,
         videos=[
             f"dawn={P.videos('dawn')}",

@@ -22,7 +22,7 @@ rule table1:
         "../../environment.yml"
     params:
         settings=settings("evaluate.metrics", "evaluate.paper_dataset"),
-        code=code_digest("eval/rows.py", "eval/tables.py", "eval/columns.py", *DECLARATIONS),
+        code=code_digest("dawn/media/csv_files.py", "eval/report/tables.py", "eval/metrics/columns.py", *DECLARATIONS),
         scores=[f"{method}={P.scores(method)}" for method in ROWS],
         out=P.run / "table1",
     message:
@@ -64,7 +64,7 @@ rule comparison:
     params:
         settings=settings("evaluate.paper_dataset", "evaluate.bootstrap", "compare.ratings"),
         rows=lambda wildcards: cause_of(rows_of(wildcards.table)),
-        code=code_digest(*COMPARISON_CODE, "eval/comparison.py", *DECLARATIONS),
+        code=code_digest(*COMPARISON_CODE, "eval/report/paper_tables.py", *DECLARATIONS),
     message:
         "{wildcards.table} of run {CONFIG.name}"
     shell:
@@ -85,7 +85,7 @@ rule claims:
     params:
         rows=[cause_of(FAMILY.found.get(table, [])) for table in COMPARED],
         rivals=BASELINES,
-        code=code_digest(*COMPARISON_CODE, "eval/comparison.py", "eval/claims.py", "eval/bootstrap.py"),
+        code=code_digest(*COMPARISON_CODE, "eval/report/paper_tables.py", "eval/report/claims.py", "eval/stats/bootstrap.py"),
     message:
         "the paper's claims on run {CONFIG.name}"
     shell:

@@ -1,0 +1,116 @@
+"""``python -m benchmarks.dawn.cost CONFIG --clips N``: operations that training with a configuration takes, by stage.
+
+One sample of each stage's own step (targets, loss, gradients, of every optimiser) is computed on this machine while its
+operations are counted; steps and batch are the configuration's. A sample is as long as a batch is on average, but at
+most `--frames`: beyond that, operations are taken as proportional to frames. Hours are the quotient of operations and
+what `--tflops` says that one GPU sustains: an estimate, and of computing alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+import torch
+import torchvision
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.dawn.training import Drawn
+from dawn.commands import run_command
+from dawn.config import Config, load, parse
+from dawn.errors import InputError
+from dawn.models.lfg import LatentFlowGenerator
+from dawn.training.a2v import A2vTask
+from dawn.training.batch_shard import Share
+from dawn.training.data import ClipStore
+from dawn.training.lfg import LfgTask
+from dawn.training.loop import Task
+from dawn.training.pbnet import PbnetTask
+from dawn.training.plan import clips_of, schedule_of, stages_of
+
+SUSTAINED = 50.0  # TFLOP/s of one GPU
+
+
+def main() -> int:
+    """0 on success, 2 for input that cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dawn.cost", description=__doc__)
+    parser.add_argument("config", type=Path, help="such as config/hdtf128.yaml")
+    parser.add_argument("--clips", type=int, required=True, help="clips of the training split")
+    parser.add_argument("--frames", type=int, default=16, help="longest sample of A2V (default: %(default)s)")
+    parser.add_argument("--tflops", type=float, default=SUSTAINED, help="of one GPU (default: %(default)s)")
+    parser.set_defaults(run_command=_run)
+    return run_command("benchmarks.dawn.cost", parser, None)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if min(options.clips, options.frames, options.tflops) <= 0:
+        raise InputError("clips, frames and tflops are numbers above 0")
+    table = cost(load(options.config), options.clips, options.frames, options.tflops)
+    print(table.to_string(index=False, float_format="%.4g"))
+
+
+def cost(config: Config, clips: int, frames: int, tflops: float) -> pd.DataFrame:
+    """A stage a row: steps, batch, 1e9 operations a sample (a product and its sum are two), 1e18 in all, GPU hours."""
+    rows = []
+    for stage in stages_of(config):
+        schedule = schedule_of(config, stage)
+        steps = schedule.total_steps(clips)
+        sample = operations(config, stage, frames)
+        total = sample * schedule.batch * steps
+        rows.append((stage, steps, schedule.batch, sample / 1e9, total / 1e18, total / (tflops * 1e12) / 3600))
+    table = pd.DataFrame(rows, columns=["stage", "steps", "batch", "gflop_a_sample", "eflop", "gpu_hours"])
+    whole = {"stage": "all", "eflop": table.eflop.sum(), "gpu_hours": table.gpu_hours.sum()}
+    return pd.concat([table, pd.DataFrame([whole])], ignore_index=True)
+
+
+def operations(config: Config, stage: str, frames: int) -> float:
+    """Of one sample of one step of `stage`."""
+    tree = config.model_dump(mode="json")
+    scale, perceptual = 1.0, 0.0
+    if stage.startswith("a2v"):
+        own = clips_of(config, stage)
+        mean = (own.frames_min + own.frames_max) / 2
+        counted = min(round(mean), frames)
+        scale = mean / counted
+        tree["a2v"][stage.removeprefix("a2v_")] |= {"frames_min": counted, "frames_max": counted}
+        if stage == "a2v_stage2":  # stage 1 is the shorter one
+            tree["a2v"]["stage1"] |= {"frames_min": counted - 1, "frames_max": counted - 1}
+    if stage == "lfg" and config.lfg.train.loss.perceptual:
+        perceptual = _perceptual(config)
+        tree["lfg"]["train"]["loss"]["perceptual"] = 0  # its network's weights need not be here to be counted
+    task = _task(parse(tree), stage)
+    for network in task.networks.values():
+        network.train()
+    share = Share(seed=1, stage=stage, step=0, batch=1, samples=range(1))
+    with FlopCounterMode(display=False) as counter:
+        for group in range(len(task.groups)):
+            torch.stack(list(task.loss(share, group).values())).sum().backward()
+    return scale * counter.get_total_flops() + perceptual
+
+
+def _task(config: Config, stage: str) -> Task:
+    store = cast(ClipStore, Drawn(config, max(config.pbnet.train.frames, config.a2v.stage2.frames_max)))
+    if stage == "lfg":
+        return LfgTask(config, store, 1)
+    if stage == "pbnet":
+        return PbnetTask(config, store, 1)
+    return A2vTask(config, clips_of(config, stage), store, LatentFlowGenerator(config.lfg.model))
+
+
+def _perceptual(config: Config) -> float:
+    """Of VGG-19 to its fifth depth, on the true frame, on the made one, and back to the latter's pixels."""
+    net = torchvision.models.vgg19(weights=None).features[:30].requires_grad_(False)
+    with FlopCounterMode(display=False) as counter:
+        for scale in config.lfg.train.loss.scales:
+            side = int(config.corpus.resolution * scale)
+            made = torch.rand(1, 3, side, side, requires_grad=True)
+            net(made).sum().backward()
+            net(torch.rand(1, 3, side, side))
+    return float(counter.get_total_flops())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The two tools for landmarks and pose, against what was drawn in the embedded corpus and against each other."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dawn.config import Features
+from dawn.demo import draw, imagine
+from dawn.errors import InputError
+from dawn.features.blink import eye_aspect_ratios
+from dawn.features.extractors import Extractor
+from dawn.media.video import iter_frames, load_frames
+
+TOOLS = ("mediapipe", "3ddfa")
+_ANGLES = ("yaw", "pitch", "roll")
+_FRAMES = 75  # of each real clip
+_CLOSED = 0.7  # of the clip's median eye aspect ratio: as `blink_per_s` counts
+_SHORTEST = 2  # frames
+_SLACK = 2  # frames that a blink may be found early or late
+
+
+@dataclass(frozen=True)
+class Track:
+    """What one tool saw in a clip."""
+
+    pose: NDArray[np.float32]  # (n, 6) of the frames with a face
+    eyes: NDArray[np.float32]  # (n, 2)
+    found: NDArray[np.bool_]  # (N,)
+    seconds: float
+
+
+def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.DataFrame:
+    """One row for each material and tool: `people` drawn clips of `side` pixels, and the videos in folder `clips`.
+
+    Errors in degrees are means of absolute differences, from the truth of drawn clips and from MediaPipe in real ones;
+    `_steady` ones are without the clip's mean difference: the networks are driven by changes of pose. A blink is
+    closed lids for two frames or more; precision and recall are of all drawn blinks. Raises InputError.
+    """
+    torch.set_num_threads(1)
+    rows = []
+    drawn: dict[str, list[dict[str, float]]] = {tool: [] for tool in TOOLS}
+    with tempfile.TemporaryDirectory() as folder:
+        for index in tqdm(range(1000, 1000 + people), desc="drawn clips", unit="clip"):
+            truth = imagine(1234, index, 0, seconds)
+            draw(truth, side, Path(folder) / "clip.mp4")
+            frames = load_frames(Path(folder) / "clip.mp4")
+            for tool in TOOLS:
+                track = follow(tool, frames)
+                closed = _runs(truth.motion.closure.mean(1) > 0.5)
+                hits, counted = _matched(_blinks(track), closed)
+                drawn[tool].append(
+                    _errors(track, truth.motion.pose) | {"hits": hits, "counted": counted, "blinks": len(closed)}
+                )
+    rows += [_row(f"drawn, {side} pixels", "truth", tool, drawn[tool]) for tool in TOOLS]
+    real: dict[str, list[dict[str, float]]] = {tool: [] for tool in TOOLS}
+    for clip in tqdm(list(_videos(clips)) if clips else [], desc="real clips", unit="clip"):
+        frames = np.stack(list(itertools.islice(iter_frames(clip, 25), _FRAMES)))
+        tracks = {tool: follow(tool, frames) for tool in TOOLS}
+        reference = np.zeros((len(frames), 6), np.float32)
+        reference[tracks["mediapipe"].found] = tracks["mediapipe"].pose
+        for tool in TOOLS:
+            real[tool].append(_errors(tracks[tool], reference))
+    if clips:
+        rows += [_row("real", "mediapipe", tool, real[tool]) for tool in TOOLS]
+    return pd.DataFrame(rows)
+
+
+def follow(tool: str, frames: NDArray[np.uint8]) -> Track:
+    """Frames (N, H, W, 3) as `tool` sees them; the time is that of the frames alone, without loading networks."""
+    poses, eyes = [], []
+    found = np.zeros(len(frames), np.bool_)
+    with Extractor(Features.model_validate({"pose": tool, "landmarks": tool})) as extractor:
+        clock = time.perf_counter()
+        for k, frame in enumerate(frames):
+            face = extractor.see(frame)
+            if face is not None:
+                found[k] = True
+                poses.append(face.pose)
+                eyes.append(eye_aspect_ratios(face.landmarks))
+        seconds = time.perf_counter() - clock
+    return Track(np.reshape(poses, (-1, 6)), np.reshape(eyes, (-1, 2)), found, seconds)
+
+
+def _errors(track: Track, pose: NDArray[np.float32]) -> dict[str, float]:
+    difference = track.pose[:, :3] - pose[track.found, :3]
+    steady = difference - difference.mean(0, keepdims=True) if len(difference) else difference
+    sums = {f"{name}_error": float(np.abs(difference[:, k]).sum()) for k, name in enumerate(_ANGLES)}
+    sums |= {f"{name}_steady": float(np.abs(steady[:, k]).sum()) for k, name in enumerate(_ANGLES)}
+    return sums | {"frames": len(track.found), "found": int(track.found.sum()), "seconds": track.seconds}
+
+
+def _row(material: str, against: str, tool: str, clips: list[dict[str, float]]) -> dict[str, float | str]:
+    """Sums over clips as means over frames and blinks."""
+    total = pd.DataFrame(clips).sum()
+    row: dict[str, float | str] = {"material": material, "against": against, "tool": tool, "clips": len(clips)}
+    row |= {"frames": int(total.frames)}
+    row |= {"found": total.found / total.frames, "ms_per_frame": 1000 * total.seconds / total.frames}
+    row |= {key: total[key] / total.found for key in total.index if key.endswith(("_error", "_steady"))}
+    if "blinks" in total:
+        row |= {"blinks": int(total.blinks), "blink_precision": total.hits / max(total.counted, 1)}
+        row |= {"blink_recall": total.hits / max(total.blinks, 1)}
+    return row
+
+
+def _blinks(track: Track) -> list[range]:
+    ratio = np.full(len(track.found), np.inf)
+    ratio[track.found] = track.eyes.mean(1)
+    return _runs(ratio < _CLOSED * np.median(ratio[track.found])) if track.found.any() else []
+
+
+def _runs(closed: NDArray[np.bool_]) -> list[range]:
+    """Runs of closed frames, those one open frame apart taken as one, without those that are too short."""
+    where = np.flatnonzero(closed)
+    if not len(where):
+        return []
+    runs = np.split(where, np.flatnonzero(np.diff(where) > 2) + 1)
+    return [range(run[0], run[-1] + 1) for run in runs if len(run) >= _SHORTEST]
+
+
+def _matched(counted: list[range], true: list[range]) -> tuple[int, int]:
+    """How many true blinks overlap a counted one of their own, and how many were counted."""
+    free = list(counted)
+    hits = 0
+    for blink in true:
+        for other in free:
+            if other.start - _SLACK < blink.stop and blink.start - _SLACK < other.stop:
+                free.remove(other)
+                hits += 1
+                break
+    return hits, len(counted)
+
+
+def _videos(folder: Path) -> Iterator[Path]:
+    found = sorted(path for path in folder.glob("*") if path.suffix in (".mp4", ".mpg", ".avi", ".mov"))
+    if not found:
+        raise InputError(f"{folder}: no videos; give a folder of .mp4, .mpg, .avi or .mov files")
+    yield from found

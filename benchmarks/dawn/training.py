@@ -1,0 +1,122 @@
+"""A training step of A2V (paper 3.5) with the engine's means and without them, at the demo's sizes.
+
+The engine finds the regions of a frame once and keeps them, prepares conditions apart from the noisy motion, and lays
+maps out channels last. The plain step finds regions anew each time and trains the plain U-Net.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dawn.config import Config, parse
+from dawn.config import load as load_config
+from dawn.features.store import Features
+from dawn.models.lfg import LatentFlowGenerator
+from dawn.training.a2v import A2vTask
+from dawn.training.batch_shard import Share
+from dawn.training.data import ClipStore
+from tests.reference.plain import PlainUNet3D
+
+CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo
+WARM = 3  # steps; a step draws enough clips for the regions of all to be known after these
+
+
+def step(path: Literal["engine", "plain"], demo: str, steps: int, everywhere: bool) -> float:
+    """Seconds of a step of stage 2: targets, forward, backward, the fastest of `steps`.
+
+    `demo` is a configuration file. `everywhere` gives the U-Net attention at all levels, as in the paper: the plain
+    U-Net knows no other. Without it only the regions differ between the paths.
+    """
+    task = task_of(path, demo, everywhere)
+    taken = []
+    for turn in range(WARM + steps):
+        if path == "plain":
+            task._known.clear()
+        clock = time.perf_counter()
+        loss(task, turn).backward()
+        taken.append(time.perf_counter() - clock)
+        for value in (*task.unet.parameters(), *task.mask.parameters()):
+            value.grad = None
+    return min(taken[WARM:])
+
+
+def task_of(path: Literal["engine", "plain"], demo: str, everywhere: bool) -> A2vTask:
+    """What is trained, with the same weights on both paths."""
+    config = _config(Path(demo), everywhere)
+    torch.manual_seed(0)
+    task = A2vTask(config, config.a2v.stage2, cast(ClipStore, Drawn(config)), LatentFlowGenerator(config.lfg.model))
+    if path == "plain" and everywhere:
+        plain = Plain(config)
+        plain.net.load_state_dict(task.unet.state_dict())
+        task.unet = cast(Any, plain)
+    return task
+
+
+def loss(task: A2vTask, turn: int) -> Tensor:
+    """The loss of step `turn`."""
+    batch = task.stage.batch
+    share = Share(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch))
+    return torch.stack(list(task.loss(share, 0).values())).sum()
+
+
+class Plain(nn.Module):
+    """The plain U-Net, called as the engine's."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.net = PlainUNet3D(config.a2v.model, config.features.speech.dim, 4 * config.lfg.model.expansion)
+
+    def prepare(self, static: Tensor, **conditions: Tensor) -> dict[str, Tensor]:
+        """Nothing is prepared."""
+        return {"static": static, **conditions}
+
+    def forward(self, x: Tensor, t: Tensor, told: dict[str, Tensor]) -> Tensor:
+        """See :class:`dawn.models.unet3d.UNet3D`."""
+        return self.net(x, t, window=None, **told)
+
+
+class Drawn:
+    """Clips of noise, with the interface of a clip store: a step's time does not depend on what they show."""
+
+    def __init__(self, config: Config, frames: int = FRAMES) -> None:
+        make = np.random.default_rng(0)
+        side = config.corpus.resolution
+        self.video = torch.from_numpy(make.integers(0, 256, (frames, 3, side, side), dtype=np.uint8))
+        box = np.asarray([0.25, 0.25, 0.75, 0.75], np.float32) * side
+        self.every = Features(
+            landmarks=make.uniform(0.25 * side, 0.75 * side, (frames, 68, 2)).astype(np.float32),
+            pose=make.normal(size=(frames, 6)).astype(np.float32),
+            blink=make.uniform(0, 0.4, (frames, 2)).astype(np.float32),
+            speech=make.normal(size=(frames, config.features.speech.dim)).astype(np.float32),
+            face_box=np.tile(box, (frames, 1)),
+            mouth_box=np.tile(box, (frames, 1)),
+            found=np.ones(frames, np.bool_),
+            extractor="none",
+            encoder="none",
+            fps=float(config.corpus.fps),
+        )
+
+    def __len__(self) -> int:
+        return CLIPS
+
+    def length(self, index: int) -> int:
+        return len(self.video)
+
+    def features(self, index: int) -> Features:
+        return self.every
+
+    def frames(self, index: int, which: list[int] | slice = slice(None)) -> Tensor:
+        return self.video[which]
+
+
+def _config(demo: Path, everywhere: bool) -> Config:
+    tree = load_config(demo).model_dump(mode="json")
+    if everywhere:
+        tree["a2v"]["model"] |= {"temporal_levels": None, "spatial_levels": None, "condition_activation": "silu"}
+    return parse(tree)

@@ -1,0 +1,327 @@
+"""From looks and motion to pictures: projection, and painting from back to front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dawn.demo.dress import CLOSE_CROPPED, CURLY, backdrop, mixed, shapes
+from dawn.demo.head import BROW, CHIN, EYE, MOUTH, PIVOT, Head, Points, jaw_share, open_jaw, rotation
+from dawn.demo.light import ONE, Light
+from dawn.demo.look import Colour, Person
+from dawn.demo.motion import Motion
+
+FACE_HEIGHT = 0.58  # brows to chin, in frame sides: the crop rule of real portraits
+FACE_CENTRE = (0.5, 0.56)
+_CAMERA = 5.6  # distance of the camera from the head's axis, head units
+_FACE_DEPTH = 0.57  # what lies here is drawn at its true size
+_BITS = 4  # sub-pixel bits of polygon corners
+
+Corners = NDArray[np.int32]  # (n, 2), in 1 / 2**_BITS pixels of the canvas
+Canvas = NDArray[np.uint8]
+_WRAPPED = ("patch", "beard", "fringe")  # outlines that lie around the head and must not fold at its edge
+_SIDEWAYS = np.radians(45)
+_ON: Colour = (255, 255, 255)
+_SPAN = np.linspace(-1, 1, 15)
+
+
+def render(person: Person, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
+    """Frames uint8 (side, side, 3) RGB of a clip, one for each row of `motion`."""
+    painter = Painter(person, side)
+    rows = zip(motion.pose, motion.closure, motion.mouth, motion.gaze, motion.brows, strict=True)
+    for pose, closure, mouth, gaze, brows in rows:
+        yield painter.frame(pose, closure, mouth, gaze, float(brows))
+
+
+class Painter:
+    """Draws one person at one size. Everything that does not move is prepared once."""
+
+    def __init__(self, person: Person, side: int) -> None:
+        look = self.look = person.look
+        self.smile = person.manner.smile
+        self.side = side
+        self.size = side * (4 if side <= 96 else 3 if side <= 256 else 2)  # drawn larger, then averaged
+        self.head = Head(look)
+        self._backdrop = backdrop(look, self.size)
+        self._mask = np.zeros((self.size, self.size), np.uint8)
+        self._paint = _palette(person)
+
+        mesh = self.head.mesh()
+        rigid = shapes(self.head)
+        rigid["neck"] = np.array([[-0.34, 0.5, 0.05], [0.34, 0.5, 0.05], [0.0, 0.79, 0.4]])
+        self._names: dict[str, slice] = {}
+        start = 0
+        for name, points in rigid.items():
+            self._names[name] = slice(start, start + len(points))
+            start += len(points)
+        self._points = np.concatenate([*rigid.values(), mesh.points])
+        self._jaw = jaw_share(self._points)
+        for name in ("back", "lock left", "lock right", "neck"):
+            self._jaw[self._names.get(name, slice(0))] = 0.0
+        self._mesh_start = start
+        wrapped = [np.arange(start)[where] for name, where in self._names.items() if name in _WRAPPED]
+        self._side = np.concatenate(wrapped)
+        self._side = self._side[np.abs(self.head.rim(self._points[self._side])[:, 2]) > _SIDEWAYS]
+        self._rim = self.head.rim(self._points[self._side]).T
+        self._light = Light(mesh, look.light)
+        self._strands = [name for name in rigid if name.startswith("strand")]
+        self._lines = [name for name in rigid if name.startswith(("fold", "brow line"))]
+
+    def frame(
+        self, pose: ArrayLike, closure: ArrayLike, mouth: ArrayLike, gaze: ArrayLike, brows: float
+    ) -> NDArray[np.uint8]:
+        """One picture, uint8 (side, side, 3) RGB; arguments are rows of `motion.Motion`."""
+        yaw, pitch, roll, scale, *shift = np.asarray(pose, float).tolist()
+        shut = np.asarray(closure, float).tolist()
+        turn = rotation(yaw, pitch, roll)
+        points = open_jaw(self._points, self._jaw, float(np.asarray(mouth)[0]))
+        points[self._side, 0], points[self._side, 2] = self._to_edge(yaw)
+        for name in ("brow left", "brow right"):
+            points[self._names[name], 1] -= 0.055 * brows
+        lips = self.head.mouth(mouth, self.smile)
+        eyes = self.head.eyes(closure, gaze)
+        start, count = self._mesh_start, len(self._points)
+        placed = _project(np.concatenate([points, lips, eyes.reshape(-1, 3)]), turn, scale, np.array(shift))
+        corners = self._fixed(placed)
+        part = {name: corners[where] for name, where in self._names.items()}
+        lip_part = corners[count : count + len(lips)]
+        eye_part = corners[count + len(lips) :].reshape(2, -1, 2)
+
+        canvas = self._backdrop.copy()
+        self._body(canvas, part, placed[self._names["neck"]], 0.35 * np.array(shift))
+        outline = _hull(part["skull"])
+        shell = _hull(part["shell"]) if "shell" in part else outline
+        self._skull(canvas, part, outline, shell, yaw)
+        for corners_of_one, closed in zip(eye_part, shut, strict=True):
+            self._eye(canvas, {name: corners_of_one[where] for name, where in EYE.items()}, closed)
+        self._features(canvas, part)
+        inside = lips[MOUTH["inner lower"], 1] - lips[MOUTH["inner upper"], 1]
+        self._mouth(canvas, {name: lip_part[where] for name, where in MOUTH.items()}, float(inside.max()))
+        self._mask[:] = 0
+        self._fill(self._mask, outline, _ON)
+        self._fill(self._mask, shell, _ON)
+        self._fill(self._mask, _hull(part["lower"]), _ON)
+        lit = cv2.multiply(canvas, self._light.factors(turn, placed[start:count], self.size), scale=1 / ONE)
+        cv2.copyTo(lit, self._mask, canvas)
+        for corners_of_one, closed in zip(eye_part, shut, strict=True):
+            if closed < 0.5:
+                self._fill(canvas, corners_of_one[EYE["spot"]], (255, 255, 255))
+        self._front(canvas, part)
+        return np.asarray(cv2.resize(canvas, (self.side, self.side), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _to_edge(self, yaw: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """x and z of the side points; those that a turn takes out of sight stop at the edge of the head.
+
+        A section of the head is an ellipse: turned by an angle, it is seen from -90 to 90 degrees minus `ahead`.
+        """
+        half, depth, angle = self._rim
+        turn = np.radians(-yaw)
+        ahead = np.arctan2(depth * np.sin(turn), half * np.cos(turn))
+        angle = np.clip(angle, -np.pi / 2 - ahead, np.pi / 2 - ahead)
+        return half * np.sin(angle), depth * np.cos(angle)
+
+    def _fixed(self, placed: NDArray[np.float64]) -> Corners:
+        return np.asarray(np.rint((placed * self.size - 0.5) * (1 << _BITS)), np.int32)
+
+    def _fill(self, canvas: Canvas, corners: Corners, colour: Colour) -> None:
+        cv2.fillPoly(canvas, [corners], colour, lineType=cv2.LINE_8, shift=_BITS)
+
+    def _between(self, canvas: Canvas, one: Corners, other: Corners, colour: Colour) -> None:
+        """Fill what lies between two curves that run the same way."""
+        self._fill(canvas, np.concatenate([one, other[::-1]]), colour)
+
+    def _line(self, canvas: Canvas, lines: list[Corners], colour: Colour, width: float, closed: bool = False) -> None:
+        """Lines `width` frame sides wide."""
+        cv2.polylines(canvas, lines, closed, colour, max(1, round(width * self.size)), cv2.LINE_AA, _BITS)
+
+    def _body(
+        self, canvas: Canvas, part: dict[str, Corners], neck: NDArray[np.float64], sway: NDArray[np.float64]
+    ) -> None:
+        """Hair behind the neck, neck and clothes; `neck` (3, 2) is where the jaw and the chin are in the frame."""
+        look, paint = self.look, self._paint
+        if "back" in part:
+            self._fill(canvas, part["back"], paint["hair behind"])
+        broad = 0.165 if look.feminine else 0.2
+        base = np.array([0.5, 1.0]) + sway
+        left, right, chin = neck
+        sides = np.stack(
+            [np.add(base, offset) for offset in ((broad, -0.03), (broad, 0.2), (-broad, 0.2), (-broad, -0.03))]
+        )
+        self._fill(canvas, self._fixed(np.stack([left, right, *sides])), paint["neck"])
+        across = chin[1] + 0.06 - 0.055 * _SPAN**2
+        edge = [np.interp(across, (corner[1], base[1] - 0.03), (corner[0], base[0] + sign * broad))
+                for corner, sign in ((left, -1), (right, 1))]  # fmt: skip
+        below = np.stack([edge[0] + (edge[1] - edge[0]) * (_SPAN + 1) / 2, across], axis=1)
+        self._fill(canvas, self._fixed(np.concatenate([below, [right, left]])), paint["chin shadow"])
+        if look.style == "scarf":
+            drape = base + np.stack([_SPAN * 0.46, -0.03 - 0.14 * np.sqrt(1 - _SPAN**2)], axis=1)
+            self._fill(
+                canvas, self._fixed(np.concatenate([drape, np.add(base, [[0.5, 0.3], [-0.5, 0.3]])])), paint["drape"]
+            )
+            return
+        depth = {"round": 0.02, "v": 0.075, "shirt": 0.05}[look.collar]
+        dip = np.sqrt(1 - _SPAN**2) if look.collar == "round" else 1 - np.abs(_SPAN)
+        collar = base + np.stack([_SPAN * (broad + 0.012), -0.028 + depth * dip + 0.012 * (1 - _SPAN**2)], axis=1)
+        ends = np.add(base, [[0.36, 0.012], [0.62, 0.07], [0.62, 0.3], [-0.62, 0.3], [-0.62, 0.07], [-0.36, 0.012]])
+        self._fill(canvas, self._fixed(np.concatenate([collar, ends])), paint["clothes"])
+        if look.collar != "shirt":
+            self._line(canvas, [self._fixed(collar)], paint["seam"], 0.012)
+            return
+        for sign in (-1, 1):
+            flap = [[sign * broad, -0.045], [sign * 0.01, 0.045], [sign * 0.1, 0.1], [sign * (broad + 0.05), 0.0]]
+            self._fill(canvas, self._fixed(base + flap), paint["flap"])
+            self._line(canvas, [self._fixed(base + flap)], paint["seam"], 0.004, closed=True)
+
+    def _skull(self, canvas: Canvas, part: dict[str, Corners], outline: Corners, shell: Corners, yaw: float) -> None:
+        """Ears, hair on the skull and the bare face."""
+        style, paint = self.look.style, self._paint
+        covered = "lock left" in part or style == "scarf"
+        near = [] if covered else [name for name, away in (("left", yaw), ("right", -yaw)) if away <= 4]
+        if not covered:
+            for name in {"left", "right"} - set(near):
+                self._fill(canvas, part[f"ear {name}"], paint["ear"])
+        if style == "bald":
+            self._fill(canvas, outline, paint["skin"])
+        else:
+            self._fill(canvas, shell, paint["cover"])
+            if style in CURLY:
+                for number, (x, y) in enumerate(part["curls"].tolist()):
+                    radius = (0.055, 0.068, 0.06)[number % 3] * self.size * (1 << _BITS)
+                    cv2.circle(canvas, (x, y), int(radius), paint["cover"], -1, cv2.LINE_8, _BITS)
+            if style != "scarf":
+                self._fill(canvas, _hull(part["lower"]), paint["skin"])
+            strands = [part[name] for name in self._strands]
+            if strands:
+                self._line(canvas, strands[::2], paint["strand light"], 0.007)
+                self._line(canvas, strands[1::2], paint["strand dark"], 0.007)
+            self._fill(canvas, part["patch"], paint["skin"])
+        for name in near:
+            self._fill(canvas, part[f"ear {name}"], paint["ear"])
+            self._fill(canvas, part[f"concha {name}"], paint["concha"])
+        if "beard" in part:
+            self._fill(canvas, part["beard"], paint["beard"])
+
+    def _eye(self, canvas: Canvas, part: dict[str, Corners], closed: float) -> None:
+        """White, iris and pupil, then the lids over them, then the lashes."""
+        paint = self._paint
+        if closed < 0.97:
+            self._between(canvas, part["upper"], part["lower"], paint["white"])
+            self._fill(canvas, part["iris"], paint["iris edge"])
+            self._fill(canvas, part["inner"], paint["iris"])
+            self._fill(canvas, part["pupil"], paint["pupil"])
+            self._dim(canvas, np.concatenate([part["upper"], part["shadow"][::-1]]))
+        self._between(canvas, part["crease"], part["upper"], paint["lid"])
+        self._between(canvas, part["lower"], part["bag"], paint["skin"])
+        self._line(canvas, [part["crease"]], paint["crease"], 0.004)
+        self._line(canvas, [part["lower"]], paint["lower lash"], 0.004)
+        self._between(canvas, part["lash"], part["upper"], paint["lash"])
+        self._line(canvas, [part["upper"]], paint["lash"], 0.005)
+
+    def _dim(self, canvas: Canvas, corners: Corners) -> None:
+        """Darken what lies inside an outline."""
+        left, top = np.maximum(corners.min(axis=0) >> _BITS, 0).tolist()
+        right, bottom = np.minimum((corners.max(axis=0) >> _BITS) + 2, self.size).tolist()
+        if left >= right or top >= bottom:
+            return
+        view, mask = canvas[top:bottom, left:right], self._mask[top:bottom, left:right]
+        mask[:] = 0
+        self._fill(mask, corners - (left << _BITS, top << _BITS), _ON)
+        cv2.copyTo(cv2.convertScaleAbs(view, alpha=0.78), mask, view)
+
+    def _features(self, canvas: Canvas, part: dict[str, Corners]) -> None:
+        """Brows, nose and the lines of age."""
+        paint = self._paint
+        for name in ("left", "right"):
+            self._fill(canvas, part[f"nostril {name}"], paint["nostril"])
+            self._fill(canvas, part[f"brow {name}"], paint["brow"])
+        self._line(canvas, [part["wing left"], part["wing right"]], paint["wing"], 0.006)
+        if self._lines:
+            self._line(canvas, [part[name] for name in self._lines], paint["age"], 0.006)
+
+    def _mouth(self, canvas: Canvas, part: dict[str, Corners], gap: float) -> None:
+        """Inside of the mouth with teeth and tongue, then the lips; `gap` is the opening in head units."""
+        paint = self._paint
+        if gap > 0.012:
+            self._between(canvas, part["inner upper"], part["inner lower"], paint["mouth"])
+            self._between(canvas, part["tongue"], part["inner lower"], paint["tongue"])
+            self._between(canvas, part["inner upper"][1:-1], part["teeth"][1:-1], paint["teeth"])
+        self._between(canvas, part["outer upper"], part["inner upper"], paint["upper lip"])
+        self._between(canvas, part["inner lower"], part["outer lower"], paint["lower lip"])
+        self._line(canvas, [part["shine"][6:-6]], paint["shine"], 0.010)
+        self._line(canvas, [part["inner upper"], part["inner lower"]], paint["lip edge"], 0.005)
+
+    def _front(self, canvas: Canvas, part: dict[str, Corners]) -> None:
+        """Hair in front of the face, and glasses."""
+        for name in ("fringe", "lock left", "lock right"):
+            if name in part:
+                self._fill(canvas, part[name], self._paint["lock"])
+        if self.look.glasses:
+            self._line(canvas, [part["ring left"], part["ring right"]], self._paint["frame"], 0.010, closed=True)
+            self._line(canvas, [part["bridge"], part["temple left"], part["temple right"]], self._paint["frame"], 0.010)
+
+
+def _hull(corners: Corners) -> Corners:
+    """Outline of the smallest convex shape around the points."""
+    return np.asarray(cv2.convexHull(corners), np.int32)
+
+
+def _project(
+    points: Points, turn: NDArray[np.float64], scale: float, shift: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Frame coordinates (n, 2), 0..1, of points (n, 3) in head units."""
+    turned = points @ turn.T
+    turned += PIVOT - turn @ PIVOT
+    near = (FACE_HEIGHT * scale * (_CAMERA - _FACE_DEPTH)) / (_CAMERA - turned[:, 2])
+    turned[:, 1] -= (BROW + CHIN) / 2
+    return np.asarray(turned[:, :2] * near[:, None] + (shift + FACE_CENTRE))
+
+
+def _palette(person: Person) -> dict[str, Colour]:
+    """What is painted in which colour."""
+    look = person.look
+    skin, hair = look.skin, look.hair
+    black, white = (0, 0, 0), (255, 255, 255)
+    cover = look.scarf if look.style == "scarf" else hair
+    if look.style in CLOSE_CROPPED:
+        cover = mixed(cover, skin, 0.25)
+    ear = mixed(skin, (120, 40, 30), 0.12)
+    return {
+        "skin": skin,
+        "cover": cover,
+        "hair behind": mixed(cover, black, 0.28),
+        "strand light": mixed(cover, (255, 240, 220), 0.1),
+        "strand dark": mixed(cover, black, 0.16),
+        "lock": mixed(cover, black, 0.06),
+        "beard": mixed(hair, skin, 0.18),
+        "brow": mixed(mixed(hair, (40, 28, 24), 0.35), skin, 0.08),
+        "neck": mixed(skin, (40, 16, 10), 0.16),
+        "chin shadow": mixed(skin, (36, 14, 10), 0.34),
+        "clothes": look.clothes,
+        "seam": mixed(look.clothes, black, 0.25),
+        "flap": mixed(look.clothes, white, 0.22),
+        "drape": mixed(look.scarf, black, 0.12),
+        "ear": ear,
+        "concha": mixed(ear, (60, 20, 16), 0.25),
+        "white": (244, 240, 236),
+        "iris edge": mixed(look.eyes, black, 0.45),
+        "iris": look.eyes,
+        "pupil": (14, 10, 10),
+        "lid": mixed(skin, (110, 50, 46), 0.16 if look.feminine else 0.1),
+        "crease": mixed(skin, (40, 14, 10), 0.5),
+        "lash": mixed((26, 18, 18), hair, 0.15),
+        "lower lash": mixed(skin, (60, 20, 16), 0.45),
+        "nostril": mixed(skin, (40, 10, 8), 0.62),
+        "wing": mixed(skin, (70, 24, 16), 0.2),
+        "age": mixed(skin, (70, 30, 20), 0.12 + 0.22 * look.age),
+        "mouth": (36, 8, 12),
+        "tongue": (138, 54, 58),
+        "teeth": (204, 196, 188),
+        "upper lip": mixed(look.lips, (138, 36, 46), 0.65),
+        "lower lip": mixed(look.lips, (168, 58, 64), 0.58),
+        "shine": mixed(look.lips, (255, 225, 215), 0.25),
+        "lip edge": mixed(look.lips, (40, 4, 8), 0.6),
+        "frame": (48, 40, 44),
+    }

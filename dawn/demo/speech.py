@@ -1,0 +1,182 @@
+"""Speech with phoneme times, from the espeak-ng library inside the espeakng-loader package."""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import espeakng_loader
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from dawn.demo.sentences import SENTENCES
+from dawn.errors import InputError
+
+SAMPLE_RATE = 16000
+NATIVE_RATE = 22050  # what espeak-ng synthesises
+_AUDIBLE = 0.02  # root mean square
+
+# speak_lib.h: output modes, initialisation options, parameters, event types, character set
+_RETRIEVAL, _PHONEME_EVENTS, _PHONEME_IPA = 1, 1, 2
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_EVENT_END, _EVENT_PHONEME = 0, 7
+_UTF8 = 1
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a person sounds."""
+
+    name: str  # espeak-ng voice with variant, e.g. en-us+f3
+    pitch: int  # 0 to 100
+    range: int  # liveliness of the pitch, 0 to 100
+    rate: int  # words a minute
+
+
+@dataclass(frozen=True)
+class Speech:
+    """An utterance: audio float32 (T,) in [-1, 1] at 16 kHz, and where each phoneme starts, in seconds.
+
+    An empty phoneme is silence. Times increase; the last phoneme ends with the audio.
+    """
+
+    text: str
+    audio: NDArray[np.float32]
+    starts: NDArray[np.float32]
+    phonemes: tuple[str, ...]
+
+
+def speak(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech:
+    """Everyday sentences in one voice, exactly `seconds` long: joined until long enough, then cut.
+
+    The same voice, length and generator state give the same samples in any process, whatever was spoken before.
+    """
+    length = round(seconds * SAMPLE_RATE)
+    parts: list[NDArray[np.float32]] = []
+    starts: list[float] = []
+    phonemes: list[str] = []
+    said: list[str] = []
+    now = 0
+
+    def silence(samples: int) -> None:
+        nonlocal now
+        starts.append(now / SAMPLE_RATE)
+        phonemes.append("")
+        parts.append(np.zeros(samples, np.float32))
+        now += samples
+
+    silence(int(rng.uniform(0.14, 0.24) * SAMPLE_RATE))  # the first frame shows a mouth at rest
+    order = rng.permutation(len(SENTENCES))
+    seed = int(rng.integers(1, 2**31))
+    with _library(seed) as library:
+        _choose(library, voice)
+        while now < length:
+            sentence = SENTENCES[order[len(said) % len(order)]]
+            audio, events = _synthesise(library, sentence)
+            starts += [now / SAMPLE_RATE + ms / 1000 for ms, _ in events]
+            phonemes += [symbol for _, symbol in events]
+            parts.append(audio)
+            said.append(sentence)
+            now += len(audio)
+            silence(int(rng.uniform(0.12, 0.3) * SAMPLE_RATE))
+    audio = np.concatenate(parts)[:length]
+    fade = np.linspace(1, 0, 160, dtype=np.float32)  # 10 ms, so that the cut makes no click
+    audio[-len(fade) :] *= fade
+    kept = int(np.searchsorted(starts, seconds))
+    return Speech(" ".join(said), audio, np.asarray(starts[:kept], np.float32), tuple(phonemes[:kept]))
+
+
+class _Id(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # milliseconds
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Id),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+@contextmanager
+def _library(seed: int) -> Iterator[Any]:
+    """The espeak-ng library, freshly loaded.
+
+    It keeps oscillator phases and a noise generator between utterances; unloading it afterwards is what makes speech
+    depend on its arguments alone.
+    """
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    data = espeakng_loader.get_data_path().encode()
+    if library.espeak_Initialize(_RETRIEVAL, 0, data, _PHONEME_EVENTS | _PHONEME_IPA) != NATIVE_RATE:
+        raise InputError(f"espeak-ng cannot start from {data.decode()}: reinstall the package espeakng-loader")
+    try:
+        library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+        yield library
+    finally:
+        library.espeak_Terminate()
+        _ctypes.dlclose(library._handle)
+
+
+def _choose(library: Any, voice: Voice) -> None:
+    if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
+        raise InputError(f"espeak-ng has no voice {voice.name!r}")
+    for parameter, value in ((_RATE, voice.rate), (_PITCH, voice.pitch), (_RANGE, voice.range)):
+        library.espeak_SetParameter(parameter, value, 0)
+
+
+def _synthesise(library: Any, text: str) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
+    """Audio of one sentence at 16 kHz and its (milliseconds, IPA) events."""
+    chunks: list[NDArray[np.int16]] = []
+    events: list[tuple[int, str]] = []
+    callback = _Callback(partial(_receive, chunks, events))
+    library.espeak_SetSynthCallback(callback)
+    encoded = text.encode() + b"\0"
+    library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 1, 0, _UTF8, None, None)
+    library.espeak_Synchronize()
+    divisor = math.gcd(SAMPLE_RATE, NATIVE_RATE)
+    native = np.concatenate(chunks).astype(np.float64) / 32768
+    audio = resample_poly(native, SAMPLE_RATE // divisor, NATIVE_RATE // divisor)
+    return np.clip(audio, -1, 1).astype(np.float32), _without_glides(audio, events)
+
+
+def _without_glides(audio: NDArray[np.float64], events: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Events whose empty symbols are silence: the library also leaves the symbol of some audible glides empty.
+
+    Such a glide belongs to the phoneme before it.
+    """
+    kept = []
+    ends = [ms for ms, _ in events[1:]] + [round(1000 * len(audio) / SAMPLE_RATE)]
+    for (start, symbol), end in zip(events, ends, strict=True):
+        piece = audio[start * SAMPLE_RATE // 1000 : end * SAMPLE_RATE // 1000]
+        if symbol or not len(piece) or np.sqrt(np.mean(np.square(piece))) < _AUDIBLE:
+            kept.append((start, symbol))
+    return kept
+
+
+def _receive(
+    chunks: list[NDArray[np.int16]], events: list[tuple[int, str]], samples: Any, count: int, reported: Any
+) -> int:
+    if samples and count > 0:
+        chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+    index = 0
+    while reported[index].type != _EVENT_END:
+        event = reported[index]
+        if event.type == _EVENT_PHONEME:
+            events.append((event.audio_position, bytes(event.id.string).decode("utf-8", "ignore")))
+        index += 1
+    return 0

@@ -1,0 +1,164 @@
+"""Confidence intervals by resampling clips.
+
+Windows of one clip are alike, so a clip is drawn with all its windows, and things measured on the same clips (real and
+generated, two methods) share each draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from dawn.errors import InputError
+from eval.stats.frechet import features, frechet
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its percentile interval and the number of clips behind it; NaN where nothing could be measured."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def draws(clips: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """(resamples, clips): how often each clip occurs in each resample of as many clips."""
+    if clips < 1 or resamples < 1:
+        raise InputError(f"cannot draw {resamples} resamples of {clips} clips")
+    return np.random.default_rng(seed).multinomial(clips, np.full(clips, 1 / clips), size=resamples)
+
+
+def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float = 0.95) -> Estimate:
+    """Mean of one value a clip, (clips,); clips without one (NaN) are left out and not counted in n."""
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1 or len(array) != counts.shape[1]:
+        raise InputError(f"expected one value for each of {counts.shape[1]} clips, got {array.shape}")
+    valid = np.isfinite(array)
+    if not valid.any():
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    low, high = interval(resampled_means(array, counts), coverage)
+    return Estimate(float(array[valid].mean()), low, high, int(valid.sum()))
+
+
+def resampled_means(values: ArrayLike, counts: NDArray[np.int64]) -> Array:
+    """(resamples,) mean of one value a clip; NaN where a resample misses every clip that has a value."""
+    array = np.asarray(values, np.float64)
+    valid = np.isfinite(array)
+    weights = counts[:, valid]
+    total = weights.sum(axis=1)
+    return np.divide(weights @ array[valid], total, out=np.full(len(counts), np.nan), where=total > 0)
+
+
+def distance(
+    real: Sequence[ArrayLike],
+    fake: Sequence[ArrayLike],
+    counts: NDArray[np.int64],
+    coverage: float = 0.95,
+    label: str = "bootstrap",
+) -> Estimate:
+    """Fréchet distance (ddof 1) between the pooled features of clips, each an (n_i, D) array, n_i may be 0.
+
+    A resample repeats clips, and fewer distinct windows alone raise a Fréchet distance. The resampled distances are
+    therefore shifted so that their mean is the value: the interval shows the spread, not that bias.
+    """
+    return of_distance(*resampled(real, fake, counts, label), coverage, len(real))
+
+
+def of_distance(value: float, spread: Array, coverage: float, clips: int) -> Estimate:
+    """What :func:`resampled` found, with its interval; no distance is below 0."""
+    low, high = interval(spread, coverage)
+    return Estimate(value, float(np.maximum(0.0, low)), high, clips)
+
+
+def resampled(
+    real: Sequence[ArrayLike],
+    fake: Sequence[ArrayLike],
+    counts: NDArray[np.int64],
+    label: str = "bootstrap",
+    ddof: int = 1,
+) -> tuple[float, Array]:
+    """The distance of :func:`distance` and that of each resample, (resamples,), shifted to have it as their mean.
+
+    NaN where a resample holds fewer than two rows of a side.
+    """
+    a, owner_a = _pool(real, counts, "real")
+    b, owner_b = _pool(fake, counts, "generated")
+    value, kernel = frechet(a, b, ddof), _Kernel(a, b, ddof)
+    bar = tqdm(counts, desc=label, unit="resample", mininterval=2, leave=False)
+    spread = np.asarray([kernel.distance(count[owner_a], count[owner_b]) for count in bar])
+    if np.isfinite(spread).any():
+        spread += value - np.nanmean(spread)
+    return value, spread
+
+
+def interval(values: ArrayLike, coverage: float = 0.95) -> tuple[float, float]:
+    """Percentile interval of resampled values; those that are NaN are left out, NaN for none."""
+    array = np.asarray(values, np.float64)
+    known = array[~np.isnan(array)]
+    return _percentiles(known, coverage) if len(known) else (float("nan"), float("nan"))
+
+
+class _Kernel:
+    """Fréchet distances of weighted subsets from inner products, all taken once.
+
+    With row weights w of sum n and ``K = X Y^T``, the centred and scaled K of a resample has as its nuclear norm the
+    cross term, and its trace terms come from the diagonals: no feature vector is touched again. Where rows outnumber
+    dimensions, the rows are first replaced by coordinates in which the smaller covariance form is used.
+    """
+
+    def __init__(self, a: Array, b: Array, ddof: int) -> None:
+        centre = (a.mean(axis=0) + b.mean(axis=0)) / 2  # a common shift changes nothing but keeps digits
+        a, b = a - centre, b - centre
+        self.few = min(len(a), len(b)) <= a.shape[1]
+        self.a, self.b, self.ddof = a, b, ddof
+        if self.few:
+            self.aa, self.bb, self.ab = a @ a.T, b @ b.T, a @ b.T
+
+    def distance(self, weight_a: NDArray[np.int64], weight_b: NDArray[np.int64]) -> float:
+        """Integer weights of the rows; NaN when a side has fewer than two rows."""
+        rows, columns = np.flatnonzero(weight_a), np.flatnonzero(weight_b)
+        u, v = weight_a[rows].astype(np.float64), weight_b[columns].astype(np.float64)
+        n, m = u.sum(), v.sum()
+        if n < 2 or m < 2:
+            return float("nan")
+        if not self.few:
+            a, b = np.repeat(self.a[rows], weight_a[rows], 0), np.repeat(self.b[columns], weight_b[columns], 0)
+            return frechet(a, b, self.ddof)
+        p, q = u / n, v / m
+        less_n, less_m = n - self.ddof, m - self.ddof
+        aa, bb, ab = self.aa[np.ix_(rows, rows)], self.bb[np.ix_(columns, columns)], self.ab[np.ix_(rows, columns)]
+        paa, qbb, left, right = p @ aa @ p, q @ bb @ q, p @ ab, ab @ q
+        pab = float(p @ right)
+        traces = (u @ np.diag(aa) - n * paa) / less_n + (v @ np.diag(bb) - m * qbb) / less_m
+        centred = ab - left[None, :] - right[:, None] + pab
+        centred *= np.sqrt(np.outer(u / less_n, v / less_m))
+        nuclear = np.linalg.svd(centred, compute_uv=False).sum()
+        return max(0.0, float(paa + qbb - 2 * pab + traces - 2 * nuclear))
+
+
+def _pool(clips: Sequence[ArrayLike], counts: NDArray[np.int64], name: str) -> tuple[Array, NDArray[np.int64]]:
+    if len(clips) != counts.shape[1]:
+        raise InputError(f"{name}: features of {len(clips)} clips, draws of {counts.shape[1]}")
+    arrays = [np.asarray(clip) for clip in clips]
+    filled = [array for array in arrays if len(array)]
+    if not filled:
+        raise InputError(f"{name}: no clip has any features; are the clips shorter than a window?")
+    owner = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
+    return features(np.concatenate(filled), name), owner
+
+
+def _percentiles(values: Array, coverage: float) -> tuple[float, float]:
+    tail = 50 * (1 - coverage)
+    # Between infinities nothing can be interpolated.
+    method: Literal["linear", "nearest"] = "linear" if np.isfinite(values).all() else "nearest"
+    low, high = np.percentile(values, [tail, 100 - tail], method=method)
+    return float(low), float(high)

@@ -1,0 +1,157 @@
+"""Is a report still true: the same numbers again, or exactly what differs."""
+
+from __future__ import annotations
+
+import csv
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dawn.config import load
+from dawn.paths import Paths
+from dawn.provenance import read_json
+from eval.extract.cache import Cache
+from eval.extract.clip_list import read_names
+from eval.extract.features import Choices
+from eval.studies.evaluate import Report, evaluate
+from eval.studies.run_scores import TRUE, measure
+
+ROUNDING = 1e-6  # relative; another number of threads may move the last digits
+_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # of an entry: said otherwise, or follow from it
+
+
+def choices_of(report: Report) -> Choices:
+    """What the parts of a report were asked for."""
+    made = report["made"]
+    return Choices(made["detect_side"], None if made["syncnet"] is None else Path(made["syncnet"]))
+
+
+def verify(report: Report, cache: Cache, only: Sequence[str] = ()) -> list[str]:
+    """Lines that say what differs, causes before numbers; none when everything is the same.
+
+    `only` are the metrics that are computed again; default: all that the report has. Videos are those whose paths the
+    report holds. Raises InputError when they are not there any more.
+    """
+    made = report["made"]
+    again = evaluate(
+        Path(report["real"]),
+        Path(report["fake"]),
+        list(only) or made["metrics"],
+        choices_of(report),
+        cache,
+        resamples=made["resamples"],
+        seed=made["seed"],
+        coverage=made["coverage"],
+    )
+    lines = list(_videos(report, again))
+    now = again["made"]
+    for key, what in (("versions", "version of"), ("weights", "weights"), ("decoder", "decoder")):
+        shared = made[key].keys() & now[key].keys() if only else made[key].keys() | now[key].keys()
+        for name in sorted(shared):
+            lines += _differs(f"{what} {name}", made[key].get(name), now[key].get(name))
+    lines += _differs("code that measures", made["code"], now["code"])
+    for name in again["made"]["metrics"]:
+        lines += _metric(name, report, again)
+    return lines
+
+
+def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ()) -> list[str]:
+    """The same for Table 1 of a run: each row is measured again from the run's videos, with the run's settings.
+
+    `run` is the run's folder below the project's root, which is where this works. Raises InputError for a table of
+    another run, and as measuring does.
+    """
+    written = read_json(table)
+    config = load(run / "config.yaml")
+    paths = Paths.of(config, results=run.parent)
+    names = read_names(paths.test)
+    lines: list[str] = []
+    for method, row in written.items():
+        scores = read_json(paths.scores(method) / "scores.json")
+        before_videos = _hashes(paths.scores(method))
+        with tempfile.TemporaryDirectory(prefix="dawn-eval-") as folder:
+            again = measure(
+                config,
+                real=paths.clips,
+                fake=paths.clips if method == TRUE else paths.videos(method),
+                names=names,
+                syncnet=run / "syncnet.safetensors",
+                method=method,
+                out=Path(folder),
+                cache=cache,
+            )
+            after_videos = _hashes(Path(folder))
+        before, after = scores["provenance"], again["provenance"]
+        for name in (name for name in after_videos if after_videos[name] != before_videos.get(name)):
+            lines.append(f"{method}: video {name}: changed since the table")
+        for key in (key for key in before if key not in ("commit", "versions", "weights")):
+            lines += _differs(f"{method}: {key}", before[key], after[key])
+        for key in ("versions", "weights"):
+            for name in sorted(before[key].keys() | after[key].keys()):
+                lines += _differs(f"{method}: {key} {name}", before[key].get(name), after[key].get(name))
+        for metric in (metric for metric in row if not only or metric in only):
+            new = again["metrics"].get(metric, {}).get("value")
+            if not _close(row[metric], new):
+                lines.append(f"{method}: {metric} {_shown(row[metric])} in the table, {_shown(new)} now")
+    return lines
+
+
+def _hashes(scores: Path) -> dict[str, str]:
+    """The hash of every measured video, by clip."""
+    with open(scores / "clips.csv", encoding="utf-8", newline="") as stream:
+        return {row["clip"]: row["sha256"] for row in csv.DictReader(stream)}
+
+
+def _videos(before: Report, after: Report) -> Iterator[str]:
+    now = {row["clip"]: row for row in after["clips"]}
+    for row in before["clips"]:
+        for side in ("real", "fake"):
+            path, there = row[side], now.get(row["clip"], {})
+            if path is not None and there.get(side) != path:
+                yield f"video {path}: gone"
+            elif path is not None and there[f"{side}_sha256"] != row[f"{side}_sha256"]:
+                yield f"video {path}: changed since the report"
+    known = {row["clip"] for row in before["clips"]}
+    yield from (f"video {clip}: new since the report" for clip in now if clip not in known)
+
+
+def _metric(name: str, before: Report, after: Report) -> Iterator[str]:
+    if name in before["not_computed"] and name in after["not_computed"]:
+        return
+    for report, when in ((before, "in the report"), (after, "now")):
+        if name in report["not_computed"]:
+            yield f"{name}: not computed {when}: {report['not_computed'][name]}"
+            return
+        if name not in report["metrics"]:
+            yield f"{name}: not asked for {when}"
+            return
+    old, new = before["metrics"][name], after["metrics"][name]
+    for key in (key for key in dict.fromkeys((*old, *new)) if key not in _WORDS):
+        if not _close(old.get(key), new.get(key)):
+            yield f"{name}: {key} {_shown(old.get(key))} in the report, {_shown(new.get(key))} now"
+    for part, about in _parts(old, new):
+        yield f"{name}: {part}: {about}"
+
+
+def _parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for part in sorted(old["parts"].keys() | new["parts"].keys()):
+        before, after = old["parts"].get(part, {}), new["parts"].get(part, {})
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key):
+                yield part, f"{key} {before.get(key)} in the report, {after.get(key)} now"
+
+
+def _differs(what: str, before: object, after: object) -> list[str]:
+    return [] if before == after else [f"{what}: {before} in the report, {after} now"]
+
+
+def _close(a: object, b: object) -> bool:
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=ROUNDING, abs_tol=1e-9)
+    return a == b
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else f"{value:.9g}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,323 @@
+"""The engine: equal to the plain path; splitting, devices and inexact options."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmarks.dawn import cost
+from benchmarks.dawn import training as bench_training
+from dawn.config import Diffusion, UnetModel, load
+from dawn.devices import check_compiler, pick
+from dawn.errors import InputError
+from dawn.generation import memory
+from dawn.generation.nar import Source, decode, sample_motion, sample_pose_blink
+from dawn.generation.networks import Networks
+from dawn.models.diffusion import GaussianDiffusion
+from dawn.models.lfg import LatentFlowGenerator
+from dawn.models.unet3d import UNet3D
+from tests.reference.plain import PlainUNet3D, decode_plainly
+from tests.support.networks import TINY, config, networks, shaken
+
+ROUNDING = 1e-4  # largest difference, in units of the largest number
+
+
+def difference(got: Tensor, want: Tensor) -> float:
+    return float((got - want).abs().max() / want.abs().max())
+
+
+def given_for(frames: int, side: int, speech: int, static: int, batch: int = 1) -> tuple[Tensor, dict[str, Tensor]]:
+    make = torch.Generator().manual_seed(frames)
+    shapes = {
+        "static": (batch, static, side, side),
+        "speech": (batch, frames, speech),
+        "pose": (batch, frames, 6),
+        "eye": (batch, frames, 2),
+    }
+    drawn = {name: torch.randn(shape, generator=make) for name, shape in shapes.items()}
+    return torch.randn(batch, 3, frames, side, side, generator=make), drawn
+
+
+@cache
+def both(model: UnetModel, speech: int, features: int) -> tuple[UNet3D, PlainUNet3D]:
+    torch.manual_seed(0)
+    net = shaken(UNet3D(model, speech, features))
+    plain = PlainUNet3D(model, speech, features).eval().requires_grad_(False)
+    plain.load_state_dict(net.state_dict())
+    assert isinstance(net, UNet3D)
+    return net, plain
+
+
+# --------------------------------------------------------------------------------------------- equal to the plain path
+@torch.inference_mode()
+@pytest.mark.parametrize(("frames", "window"), [(7, None), (100, 20), (1, 20)])
+@pytest.mark.parametrize("working", [1, 2**20])
+def test_engine_equals_the_plain_path(frames: int, window: int | None, working: int) -> None:
+    net, plain = both(TINY, 10, 8)
+    x, video = given_for(frames, 4, 10, 12, batch=2)
+    t = torch.tensor([3, 700])
+    want = plain(x, t, window=window, **video)
+    got = net(x, t, net.prepare(**video, window=window, working=working))
+    assert difference(got, want) < ROUNDING
+
+
+@torch.inference_mode()
+def test_engine_equals_the_plain_path_at_the_published_size() -> None:
+    net, plain = both(UnetModel(), 1024, 256)
+    x, video = given_for(3, 32, 1024, 272)
+    t = torch.tensor([904])
+    want = plain(x, t, window=2, **video)
+    assert difference(net(x, t, net.prepare(**video, window=2)), want) < ROUNDING
+
+
+@torch.inference_mode()
+def test_batched_decoding_equals_encoding_for_every_frame() -> None:
+    torch.manual_seed(0)
+    lfg = LatentFlowGenerator(config().lfg.model).eval()
+    source, flow, occlusion = torch.rand(1, 3, 64, 64), torch.rand(5, 16, 16, 2) * 2 - 1, torch.rand(5, 1, 16, 16)
+    want = decode_plainly(lfg, source, flow, occlusion)
+    torch.testing.assert_close(lfg.decode(source, lfg.encode(source), flow, occlusion), want, rtol=1e-4, atol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------- laws
+@settings(max_examples=20, deadline=None)
+@given(frames=st.integers(1, 90), window=st.integers(0, 50), working=st.integers(2000, 60000))
+def test_runs_change_nothing(frames: int, window: int, working: int) -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = given_for(frames, 4, 10, 12)
+    t = torch.tensor([300])
+    with torch.inference_mode():
+        want = net(x, t, net.prepare(**video, window=2 * window, working=2**30))
+        got = net(x, t, net.prepare(**video, window=2 * window, working=working))
+    assert difference(got, want) < ROUNDING
+
+
+@torch.inference_mode()
+def test_threads_change_nothing() -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = given_for(30, 4, 10, 12)
+    threads = torch.get_num_threads()
+    made = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        made.append(net(x, torch.tensor([300]), net.prepare(**video, window=20)))
+    torch.set_num_threads(threads)
+    assert difference(made[1], made[0]) < ROUNDING
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("frames", [2, 40, 90])
+def test_a_window_of_twice_the_frames_sees_all(frames: int) -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = given_for(frames, 4, 10, 12)
+    t = torch.tensor([300])
+    full = net(x, t, net.prepare(**video, window=None))
+    assert torch.equal(net(x, t, net.prepare(**video, window=2 * frames)), full)
+
+
+@torch.inference_mode()
+def test_statistics_of_far_shifted_maps_stay_exact() -> None:
+    net = copy.deepcopy(both(TINY, 10, 8)[0])
+    x, video = given_for(30, 4, 10, 12)
+    net.downs[0][0].block1.proj.bias += 300  # group norm takes it off again
+    t = torch.tensor([300])
+    want = net(x, t, net.prepare(**video, working=2**30))
+    assert difference(net(x, t, net.prepare(**video, working=1)), want) < 2e-3  # 300 leaves 5 digits of float32
+
+
+# ------------------------------------------------------------------------------------------------- whole videos
+def video(nets: Networks, frames: int = 50) -> tuple[Tensor, np.ndarray]:
+    make = np.random.default_rng(0)
+    speech = make.standard_normal((frames, nets.config.features.speech.dim)).astype(np.float32)
+    source = Source(
+        image=np.tile(np.linspace(20, 230, 64, dtype=np.uint8)[:, None, None], (1, 64, 3)),
+        pose=np.zeros(6, np.float32),
+        blink=np.full(2, 0.3, np.float32),
+        face_box=np.array([10, 10, 50, 50], np.float32),
+    )
+    generator = torch.Generator().manual_seed(0)
+    pose, blink = sample_pose_blink(nets, source, speech, generator)
+    motion = sample_motion(nets, source, speech, pose, blink, generator)
+    return motion.flow, np.stack(list(decode(nets, source, motion)))
+
+
+@pytest.mark.parametrize("generate", [{"batch_frames": 1}, {"batch_frames": 50}, {"max_memory": "64GiB"}])
+def test_a_video_does_not_depend_on_how_the_work_is_split(
+    generate: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow, frames = video(networks())
+    monkeypatch.setattr(memory, "fitting", lambda device: 5000)
+    split_flow, split_frames = video(networks(**generate))
+    assert difference(split_flow, flow) < ROUNDING
+    assert np.abs(split_frames.astype(int) - frames.astype(int)).max() <= 1
+
+
+def test_a_limit_on_memory_sets_the_work_or_names_the_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_occupied", lambda device: 2**29)
+    nets = networks()
+    unet, cpu = nets.unet, torch.device("cpu")
+    free = memory.plan(config(), unet, 1000, cpu)
+    with pytest.raises(InputError, match=r"--max-memory 512MiB: 1000 frames need at least (\d+) MiB") as caught:
+        memory.plan(config(max_memory="512MiB"), unet, 1000, cpu)
+    least = int(str(caught.value).split("at least ")[1].split()[0])
+    tight = memory.plan(config(max_memory=f"{least}MiB"), unet, 1000, cpu)
+    assert tight.working < free.working and tight.batch >= 1
+    assert tight.peak <= least * 2**20 < free.peak
+    with pytest.raises(InputError, match="need at least"):
+        memory.plan(config(max_memory=f"{least - 1}MiB"), unet, 1000, cpu)
+    assert memory.size("1.5 GiB") == 3 * 2**29 and memory.size("512MB") == 512 * 10**6
+
+
+@torch.no_grad()
+def test_maps_held_are_those_that_the_network_makes() -> None:
+    """Counted among all live tensors whenever a pass makes another map of all frames."""
+    frames = 100
+    net, _ = both(TINY, 10, 8)
+    x, video = given_for(frames, 4, 10, 12)
+    prepared = net.prepare(**video, window=20, working=1)
+    most = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal most
+            out = func(*args, **(kwargs or {}))
+            if func is torch.ops.aten.new_empty.default:
+                maps = [y for y in gc.get_objects() if type(y) is Tensor and y.dim() == 5 and y.shape[1] == frames]
+                storages = {y.untyped_storage().data_ptr(): y.untyped_storage().nbytes() // 4 for y in maps}
+                most = max(most, sum(storages.values()))
+            return out
+
+    with Watch():
+        net(x, torch.tensor([3]), prepared)
+    assert most == net.held(frames, 4)
+
+
+# ------------------------------------------------------------------------------------------------- inexact options
+@torch.inference_mode()
+def test_bfloat16_stays_near_float32() -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = given_for(50, 4, 10, 12)
+    t = torch.tensor([300])
+    for working in (2**20, 3000):
+        prepared = net.prepare(**video, window=20, working=working)
+        want = net(x, t, prepared)
+        with torch.autocast("cpu", torch.bfloat16):
+            got = net(x, t, prepared)
+        assert 1e-5 < float((got - want).square().mean().sqrt() / want.std()) < 0.05
+    exact, frames = video_of("float32"), video_of("bfloat16")
+    assert 0 < np.abs(frames.astype(int) - exact.astype(int)).mean() < 2
+
+
+def video_of(precision: str) -> np.ndarray:
+    return video(networks(precision=precision), 10)[1]
+
+
+def test_dpm_needs_fewer_steps_than_ddim() -> None:
+    """On data whose best denoiser is known: a normal distribution, whose noise-free path only shrinks the start."""
+    diffusion = GaussianDiffusion(Diffusion(threshold_quantile=0))
+    spread = 0.5
+    noise = torch.randn(1, 3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        product = diffusion.alphas_cumprod[t].view(-1, 1, 1, 1, 1)
+        return (1 - product).sqrt() * x / (product * spread**2 + 1 - product)
+
+    def error(steps: int, solver: Literal["ddim", "dpm++"]) -> float:
+        product = diffusion.alphas_cumprod[diffusion.ddim_times(steps)[0]]
+        want = noise * spread / (product * spread**2 + 1 - product).sqrt()
+        return difference(
+            diffusion.sample(network, noise.shape, steps=steps, eta=0, solver=solver, noises=[noise]), want
+        )
+
+    assert error(100, "dpm++") < 0.01
+    for steps in (6, 10, 20):
+        assert error(steps, "dpm++") < 0.6 * error(steps, "ddim")
+
+
+def test_dpm_takes_every_objective_and_draws_noise_once() -> None:
+    x0 = torch.randn(1, 3, 2, 4, 4, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
+    start = torch.randn(x0.shape, generator=torch.Generator().manual_seed(2))
+    for objective in ("noise", "clean", "v"):
+        diffusion = GaussianDiffusion(Diffusion(objective=objective))
+
+        def oracle(x: Tensor, t: Tensor, diffusion: GaussianDiffusion = diffusion) -> Tensor:
+            a = diffusion.sqrt_alphas_cumprod[t].view(-1, 1, 1, 1, 1)
+            b = diffusion.sqrt_one_minus_alphas_cumprod[t].view(-1, 1, 1, 1, 1)
+            return diffusion.target(x0, t, (x - a * x0) / b)
+
+        sample = diffusion.sample(oracle, x0.shape, steps=6, solver="dpm++", noises=[start])
+        torch.testing.assert_close(sample, x0, rtol=1e-3, atol=1e-3)
+
+
+# ------------------------------------------------------------------------------------------------- devices
+def test_the_best_device_is_chosen_and_an_absent_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cuda, mps, want in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        assert pick("auto").type == want
+    with pytest.raises(InputError, match=r"device cuda: .* available: cpu"):
+        pick("cuda")
+    assert pick("cpu").type == "cpu"
+
+
+def test_compiling_without_a_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(InputError, match="no-such-compiler is not installed"):
+        check_compiler(torch.device("cpu"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_devices_agree() -> None:
+    here, there = networks(), networks()
+    for name in ("lfg", "unet", "mask", "diffusion"):
+        getattr(there, name).cuda()
+    for net in there.pbnet.values():
+        net.cuda()
+    there = replace(there, device=torch.device("cuda"))
+    assert difference(video(there)[0].cpu(), video(here)[0]) < 1e-3
+
+
+# ----------------------------------------------------------------------------------------------------------- benchmark
+def test_the_benchmark_measures_both_paths(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.dawn", "--only", "pass", "--frames", "2"]
+    command += ["--threads", "1", "--repeat", "1", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    table = pd.read_csv(tmp_path / "pass.csv")
+    assert list(table.frames) == [2]
+    assert table.engine_seconds[0] > 0 and table.engine_peak_mib[0] > 100
+    assert table.largest_difference[0] < ROUNDING and table.plain_seconds[0] > 0
+    assert (tmp_path / "pass.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_both_training_steps_of_the_benchmark_have_one_loss() -> None:
+    losses = [
+        float(bench_training.loss(bench_training.task_of(path, "config/smoke.yaml", everywhere=True), 0).detach())
+        for path in ("engine", "plain")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=ROUNDING)
+    assert bench_training.step("engine", "config/smoke.yaml", 1, everywhere=False) > 0
+
+
+def test_operations_of_a_training_are_those_of_its_samples() -> None:
+    config = load("config/smoke.yaml")
+    short, long = (cost.operations(config, "a2v_stage2", frames) for frames in (4, 8))
+    assert short == pytest.approx(long, rel=0.15)  # taken as proportional to frames beyond what is counted
+    rows = cost.cost(config, clips=12, frames=4, tflops=2.0).set_index("stage")
+    stage = rows.loc["a2v_stage2"]
+    assert stage.eflop * 1e18 == pytest.approx(short * config.a2v.stage2.batch * config.a2v.stage2.total_steps(12))
+    assert rows.loc["all"].gpu_hours == pytest.approx(rows.eflop[:-1].sum() * 1e18 / 2e12 / 3600)

@@ -1,0 +1,128 @@
+"""The loop: resumed equals uninterrupted, whenever it was killed; logs and checkpoints stay whole."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from dawn.config import Schedule
+from dawn.errors import InputError
+from dawn.training.batch_shard import Share, step_seed
+from dawn.training.checkpoint import load_weights, save_weights, weights_metadata
+from dawn.training.distributed import Crew
+from dawn.training.loop import learning_rate, train
+from tests.support.repository import REPOSITORY
+from tests.support.toy_training import SCHEDULE, Toy, run
+
+
+def assert_same(first: Path, second: Path) -> None:
+    one, two = load_file(first), load_file(second)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    script = textwrap.dedent(
+        f"""
+        import sys; sys.path.insert(0, {str(REPOSITORY)!r})
+        from pathlib import Path; from tests.support.toy_training import run
+        run(Path({str(tmp_path / "killed")!r}), pause=0.004)
+        """
+    )
+    out = tmp_path / "killed"
+    kills = 0
+    for delay in (0.05, 0.13, 0.21, 0.09, 0.17, 0.02):
+        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        # Counted from the first sign of life of this process, so that the kill falls into the training itself.
+        before = (out / "log.jsonl").stat().st_mtime_ns if (out / "log.jsonl").exists() else 0
+        while process.poll() is None:
+            if (out / "log.jsonl").exists() and (out / "log.jsonl").stat().st_mtime_ns != before:
+                time.sleep(delay)
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.005)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 2
+    subprocess.run([sys.executable, "-c", script], check=True, stderr=subprocess.DEVNULL)
+    assert_same(whole, out / "weights.safetensors")
+    steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 60
+
+
+def test_leftovers_of_a_killed_write_are_not_a_checkpoint(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    torn = tmp_path / "torn" / ".step-00000049"
+    torn.mkdir(parents=True)
+    (torn / "weights.safetensors").write_bytes(b"half")
+    assert_same(whole, run(tmp_path / "torn"))
+    assert not torn.exists()
+
+
+def test_checkpoints_of_other_settings_are_not_continued(tmp_path: Path) -> None:
+    run(tmp_path / "a", fingerprint="other")
+    folder = next((tmp_path / "a").glob("step-*"))
+    state = load_file(folder / "weights.safetensors")
+    for value in state.values():
+        value.zero_()
+    from safetensors.torch import save_file
+
+    save_file(state, folder / "weights.safetensors")
+    assert_same(run(tmp_path / "whole"), run(tmp_path / "a", fingerprint="same"))
+
+
+def test_a_diverged_loss_is_an_error_and_writes_no_weights(tmp_path: Path) -> None:
+    class Bad(Toy):
+        def loss(self, share: Share, group: int) -> dict[str, torch.Tensor]:
+            parts = super().loss(share, group)
+            return {name: value / 0 for name, value in parts.items()} if share.step == 11 else parts
+
+    with pytest.raises(InputError, match="step 11"):
+        train(
+            Bad(), Crew(), stage="toy", schedule=SCHEDULE, total=60, out=tmp_path, seed=3, fingerprint="x", config="{}"
+        )
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_weights_round_trip_and_misfits_are_named(tmp_path: Path) -> None:
+    net = nn.Linear(3, 2)
+    path = tmp_path / "w.safetensors"
+    save_weights(path, {"net": net.state_dict()}, {"stage": "toy"})
+    other = nn.Linear(3, 2)
+    load_weights(path, {"net": other})
+    assert torch.equal(net.weight, other.weight)
+    assert weights_metadata(path)["stage"] == "toy"
+    with pytest.raises(InputError, match="network net"):
+        load_weights(path, {"net": nn.Linear(4, 2)})
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(InputError, match="damaged"):
+        load_weights(path, {"net": other})
+    with pytest.raises(InputError, match="no such weights"):
+        load_weights(tmp_path / "absent.safetensors", {"net": other})
+
+
+def test_learning_rate_warms_up_and_follows_the_cosine() -> None:
+    schedule = Schedule(steps=100, lr=1.0, lr_final=0.1, warmup=10)
+    rates = [learning_rate(schedule, step, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.1)
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_seeds_differ_by_stage_step_and_sample() -> None:
+    seeds = {step_seed(1, stage, step, i) for stage in ("lfg", "pbnet") for step in range(50) for i in range(-1, 3)}
+    assert len(seeds) == 400
+    assert all(0 <= seed < 2**63 for seed in seeds)

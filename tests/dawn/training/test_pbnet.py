@@ -1,0 +1,94 @@
+"""The stage ``pbnet``: what its losses see."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+
+from dawn.config import Config, parse
+from dawn.features.store import Features
+from dawn.training.batch_shard import Share
+from dawn.training.data import ClipStore
+from dawn.training.pbnet import PbnetTask
+from tests.support.clips import features_of
+
+FRAMES = 32
+
+
+class Memory:
+    """Three clips of smooth motion, with the interface of a clip store."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def features(self, index: int) -> Features:
+        rng = np.random.default_rng(index)
+        wave = np.sin(np.arange(FRAMES)[:, None] * rng.uniform(0.1, 0.5, 8) + rng.uniform(0, 6, 8))
+        return features_of(
+            FRAMES,
+            pose=(wave[:, :6] * np.float32([10, 5, 3, 0.02, 0.05, 0.05])).astype(np.float32),
+            blink=(0.3 + 0.1 * wave[:, 6:]).astype(np.float32),
+            speech=rng.normal(size=(FRAMES, 8)).astype(np.float32),
+        )
+
+
+def task_of(gan_prior: float, joint: bool = True) -> PbnetTask:
+    config: Config = parse(
+        {
+            "name": "test",
+            "features": {"speech": {"encoder": "logmel", "dim": 8, "mels": 4, "context": 2}},
+            "pbnet": {
+                "joint": joint,
+                "model": {
+                    "latent": 8,
+                    "audio_latent": 8,
+                    "dropout": 0,
+                    "layers": 1,
+                    "heads": 2,
+                    "head_dim": 4,
+                    "rope_dim": 4,
+                },
+                "train": {"steps": 4, "frames": FRAMES, "loss": {"gan_prior": gan_prior}},
+            },
+        }
+    )
+    torch.manual_seed(0)
+    return PbnetTask(config, cast(ClipStore, Memory()), total=4)
+
+
+def share() -> Share:
+    return Share(seed=1, stage="pbnet", step=3, batch=2, samples=range(2))
+
+
+def test_the_adversary_on_noise_adds_a_loss_and_changes_no_other() -> None:
+    without, told = task_of(0).loss(share(), 0), task_of(0.7).loss(share(), 0)
+    assert set(told) - set(without) == {"motion/gan_prior"}
+    assert {key: told[key].item() for key in without} == {key: value.item() for key, value in without.items()}
+
+
+def test_networks_of_their_own_are_judged_each() -> None:
+    assert {key for key in task_of(0.7, joint=False).loss(share(), 0) if key.endswith("gan_prior")} == {
+        "pose/gan_prior",
+        "eye/gan_prior",
+    }
+
+
+def test_what_noise_becomes_teaches_the_decoder_alone() -> None:
+    task = task_of(0.7)
+    task.loss(share(), 0)["motion/gan_prior"].backward()
+    net = task.generators["motion"]
+    assert any(value.grad is not None and value.grad.any() for value in net.decoder.parameters())
+    assert all(value.grad is None for value in net.encoder.parameters())
+
+
+def test_the_judge_is_shown_both_kinds_of_made_motion() -> None:
+    losses = []
+    for weight in (0, 0.7):
+        task = task_of(weight)
+        task.loss(share(), 0)
+        task.loss(share(), 1)["motion/judge"].backward()
+        losses.append([value.grad.clone() for value in task.judges["judge_motion"].parameters()])
+    assert any(not torch.equal(a, b) for a, b in zip(*losses, strict=True))
+    assert not task._made  # nothing is kept from step to step

@@ -1,0 +1,64 @@
+"""What a stage is trained from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from dawn.config import Config, load, parse
+from dawn.errors import InputError
+from dawn.models.lfg import LatentFlowGenerator
+from dawn.paths import Paths
+from dawn.provenance import write_json
+from dawn.training import stages
+from dawn.training.checkpoint import save_weights
+from dawn.training.plan import settings_of, starts_of
+from tests.support.repository import REPOSITORY
+
+
+def _config(curriculum: str = "both", **starts: str) -> Config:
+    """Smoke's, the sections that are named in `starts` starting from these weights."""
+    tree = load(REPOSITORY / "config/smoke.yaml").model_dump()
+    tree["a2v"]["curriculum"] = curriculum
+    for section, start in starts.items():
+        tree[section]["start"] = start
+    return parse(tree)
+
+
+def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paper A.2: from a checkpoint that was trained on VoxCeleb."""
+    seen: list[Any] = []
+    monkeypatch.setattr(stages, "ClipStore", lambda *_: [None] * 4)
+    monkeypatch.setattr(stages, "train", lambda task, *_, **told: seen.append(SimpleNamespace(task=task, **told)))
+    plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
+    paths = Paths.of(plain, tmp_path / "data", tmp_path / "results")
+    paths.dataset.parent.mkdir(parents=True)
+    write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})
+    with pytest.raises(InputError, match=r"vox\.safetensors: no such weights"):
+        stages.train_stage(started, paths, "lfg")
+    torch.manual_seed(7)
+    other = LatentFlowGenerator(plain.lfg.model)
+    save_weights(tmp_path / "vox.safetensors", {"lfg": other.state_dict()}, {})
+    for config in (plain, started):
+        stages.train_stage(config, paths, "lfg")
+    own, taken = (one.task.networks["lfg"].state_dict() for one in seen)
+    assert all(torch.equal(value, taken[name]) for name, value in other.state_dict().items())
+    assert not all(torch.equal(value, own[name]) for name, value in other.state_dict().items())
+    assert seen[0].fingerprint != seen[1].fingerprint
+
+
+@pytest.mark.parametrize("curriculum", ["both", "stage2"])
+def test_a_start_is_a_cause_of_its_own_stage_alone(curriculum: str) -> None:
+    """The later stage of A2V goes on from the one before, wherever that began."""
+    first = {"both": "a2v_stage1", "stage2": "a2v_stage2"}[curriculum]
+    plain = _config(curriculum=curriculum)
+    for section, stage in (("lfg", "lfg"), ("pbnet", "pbnet"), ("a2v", first)):
+        started = _config(curriculum=curriculum, **{section: "weights"})
+        assert starts_of(started, stage) == (Path("weights"),) and starts_of(plain, stage) == ()
+        assert settings_of(started, stage) == settings_of(plain, stage) | {"starts": ["weights"]}
+        for other in {"lfg", "pbnet", "a2v_stage1", "a2v_stage2", "ttr_sparse"} - {stage}:
+            assert settings_of(started, other) == settings_of(plain, other) and starts_of(started, other) == ()

@@ -1,0 +1,132 @@
+"""Fréchet distance and bootstrap: closed forms, canonical numbers, laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dawn.errors import InputError
+from eval.stats import bootstrap
+from eval.stats.frechet import Moments, frechet, frechet_of_moments
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_moments_in_parts_are_those_of_the_whole(offset: float) -> None:
+    x = np.random.default_rng(0).normal(size=(5000, 20)) + offset
+    moments = Moments()
+    for part in np.split(x, [1, 7, 7, 3000]):
+        moments.add(part)
+    assert moments.count == 5000
+    centred = x - x.mean(axis=0)
+    assert moments.mean() == pytest.approx(x.mean(axis=0), rel=1e-12, abs=1e-14)
+    for ddof in (0, 1):
+        assert np.abs(moments.covariance(ddof) - centred.T @ centred / (5000 - ddof)).max() < 1e-12
+
+
+def test_moments_of_nothing_are_refused() -> None:
+    moments = Moments()
+    with pytest.raises(InputError, match="no features"):
+        moments.mean()
+    moments.add(np.ones((1, 3)))
+    with pytest.raises(InputError, match="two features"):
+        moments.covariance()
+    with pytest.raises(InputError, match=r"\(n, 3\)"):
+        moments.add(np.ones((4, 2)))
+    with pytest.raises(InputError, match="not finite"):
+        moments.add(np.full((1, 3), np.inf))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 8), st.integers(0, 10**6))
+def test_laws(n: int, m: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) + 0.5
+    value = frechet(x, y)
+    rotation = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    assert value >= 0
+    assert frechet(y, x) == pytest.approx(value, rel=1e-8, abs=1e-10)
+    assert frechet(x @ rotation + 3, y @ rotation + 3) == pytest.approx(value, rel=1e-8, abs=1e-10)
+    assert frechet(x, x) == pytest.approx(0, abs=1e-10)
+    assert frechet(x, x + 1) == pytest.approx(d, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (np.zeros(5), np.zeros(5)),
+        (np.zeros((1, 4)), np.zeros((5, 4))),
+        (np.zeros((5, 4)), np.zeros((5, 3))),
+        (np.full((3, 2), np.nan), np.zeros((3, 2))),
+        (np.zeros((2, 3, 4)), np.zeros((2, 3, 4))),
+    ],
+)
+def test_bad_features_are_refused(x: np.ndarray, y: np.ndarray) -> None:
+    with pytest.raises(InputError):
+        frechet(x, y)
+
+
+def test_bad_moments_are_refused() -> None:
+    with pytest.raises(InputError, match="do not fit"):
+        frechet_of_moments([0, 0], np.eye(2), [0, 0], np.eye(3))
+
+
+# ------------------------------------------------------------------------------------------------------- bootstrap
+def _clips(clips: int, windows: int, dims: int, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    real = [rng.normal(size=(windows, dims)) + rng.normal(size=dims) for _ in range(clips)]
+    return real, [clip + 0.5 * rng.normal(size=clip.shape) + 0.3 for clip in real]
+
+
+@pytest.mark.parametrize(("windows", "dims", "ddof"), [(4, 40, 1), (30, 5, 1), (4, 40, 0), (30, 5, 0)])
+def test_resampled_distance_is_the_distance_of_the_repeated_clips(windows: int, dims: int, ddof: int) -> None:
+    real, fake = _clips(5, windows, dims)
+    counts = np.asarray([[2, 0, 1, 1, 1], [1, 1, 1, 1, 1], [5, 0, 0, 0, 0]])
+    owner = np.repeat(np.arange(5), windows)
+    kernel = bootstrap._Kernel(np.concatenate(real), np.concatenate(fake), ddof)
+    for count in counts:
+        a = np.concatenate([clip for clip, times in zip(real, count, strict=True) for _ in range(times)])
+        b = np.concatenate([clip for clip, times in zip(fake, count, strict=True) for _ in range(times)])
+        assert kernel.distance(count[owner], count[owner]) == pytest.approx(frechet(a, b, ddof), rel=1e-9)
+
+
+def test_interval_holds_the_value_and_repeats() -> None:
+    real, fake = _clips(10, 3, 50)
+    counts = bootstrap.draws(10, 100, seed=3)
+    one = bootstrap.distance(real, fake, counts)
+    assert one.low < one.value < one.high
+    assert one.value == pytest.approx(frechet(np.concatenate(real), np.concatenate(fake)))
+    assert one == bootstrap.distance(real, fake, bootstrap.draws(10, 100, seed=3))
+    assert one != bootstrap.distance(real, fake, bootstrap.draws(10, 100, seed=4))
+
+
+def test_draws_are_of_as_many_clips() -> None:
+    counts = bootstrap.draws(7, 50, seed=1)
+    assert counts.shape == (50, 7)
+    assert (counts.sum(axis=1) == 7).all()
+
+
+def test_mean_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    covered = 0
+    for trial in range(200):
+        estimate = bootstrap.mean(rng.normal(size=30), bootstrap.draws(30, 200, seed=trial))
+        covered += estimate.low <= 0 <= estimate.high
+    assert 0.87 <= covered / 200 <= 0.99
+
+
+def test_clips_without_a_value_are_left_out() -> None:
+    counts = bootstrap.draws(3, 100, seed=0)
+    estimate = bootstrap.mean([1.0, np.nan, 3.0], counts)
+    assert (estimate.value, estimate.n) == (2.0, 2)
+    assert 1 <= estimate.low <= estimate.high <= 3
+    assert bootstrap.mean([np.nan] * 3, counts).n == 0
+
+
+def test_clips_shorter_than_a_window_say_so() -> None:
+    empty = [np.empty((0, 4))] * 3
+    with pytest.raises(InputError, match="shorter than a window"):
+        bootstrap.distance(empty, empty, bootstrap.draws(3, 10, seed=0))
+    with pytest.raises(InputError, match="one value for each"):
+        bootstrap.mean([1.0, 2.0], bootstrap.draws(3, 10, seed=0))

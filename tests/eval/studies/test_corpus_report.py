@@ -1,0 +1,97 @@
+"""What is said of a prepared corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dawn.config import parse
+from dawn.corpora.manifest import Clip, Rejected, write_manifest, write_rejected
+from dawn.media.video import write_video
+from dawn.paths import Paths
+from dawn.provenance import read_json, write_json
+from eval.__main__ import main
+from eval.backbones.syncnet import SyncNet
+from eval.studies.corpus_report import kind_of, spread
+from tests.support.clips import features_of
+
+FRAMES = 50
+
+
+def _clip(name: str, identity: str, split: str = "train") -> Clip:
+    return Clip(name, identity, split, FRAMES, FRAMES / 25, f"{name}.mov", "0" * 64)
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """Two people of two clips each, the second for testing; two clips that fell out."""
+    monkeypatch.chdir(tmp_path)
+    config = parse({"name": "small", "corpus": {"name": "small", "resolution": 64}})
+    paths = Paths.of(config)
+    clips = [_clip(f"{who}{k}", who, split) for who, split in (("ann", "train"), ("ben", "test")) for k in range(2)]
+    rng = np.random.default_rng(0)
+    points = np.tile(rng.uniform(8, 56, (68, 2)).astype(np.float32), (FRAMES, 1, 1))
+    tone = 0.3 * np.sin(np.arange(FRAMES * 640) / 9).astype(np.float32)
+    for index, clip in enumerate(clips):
+        frame = np.full((64, 64, 3), 40 * index + 40, np.uint8)
+        write_video(paths.clips / f"{clip.clip}.mp4", [frame] * FRAMES, audio=tone)
+        pose = np.zeros((FRAMES, 6), np.float32)
+        pose[:, 0] = np.linspace(-10, 10, FRAMES)
+        blink = np.full((FRAMES, 2), 0.3, np.float32)
+        blink[20:23] = 0.05
+        features = features_of(FRAMES, landmarks=points, pose=pose, blink=blink)
+        features.save(paths.features / f"{clip.clip}.safetensors")
+    write_manifest(paths.dataset, clips)
+    reasons = ("x/y1.mov: a face in 3 of 50 frames; film again", "x/z22.mov: a face in 11 of 75 frames; film again")
+    write_rejected(paths.rejected, [Rejected(f"r{k}", "features", reason) for k, reason in enumerate(reasons)])
+    write_json(paths.coverage, {"clips": {"listed": 7, "had": 6}, "videos": None})
+    (tmp_path / "config.yaml").write_text(config.dump())
+    return paths
+
+
+def test_the_report_counts_measures_and_shows(paths: Paths) -> None:
+    torch.manual_seed(0)
+    SyncNet(48, 0.25).save("sync.safetensors")
+    out = paths.run / "corpus.md"
+    assert main(["corpus", "--config", "config.yaml", "--syncnet", "sync.safetensors", "--out", str(out)]) == 0
+    found = read_json(out.with_suffix(".json"))
+    assert (found["clips"], found["people"], found["rejected"]) == (4, 2, 2)
+    assert found["splits"]["test"] == {"clips": 2, "people": 1, "hours": pytest.approx(4 / 3600)}
+    assert found["reject_reasons"] == {"features: a face in N of N frames": 2}
+    assert (found["yaw"]["least"], found["yaw"]["most"]) == (-10, 10)
+    assert found["blinks_per_second"]["median"] == pytest.approx(0.5)
+    assert -15 <= found["offset"]["median"] <= 15
+    text = out.read_text()
+    assert "4 clips, 0.00 hours, 2 people, 2 rejected." in text and "| clips | 7 | 6 |" in text
+    with Image.open(out.with_suffix(".png")) as picture:
+        assert picture.size == (4 * 128, 144)
+        assert picture.getpixel((2 * 128, 0)) == (200, 30, 30) != picture.getpixel((0, 0))  # the first test clip
+    assert main(["corpus", "--config", "config.yaml", "--out", str(out)]) == 0
+    assert "offset" not in read_json(out.with_suffix(".json"))
+
+
+def test_a_corpus_that_is_not_prepared_is_one_line(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    paths.dataset.unlink()
+    assert main(["corpus", "--config", "config.yaml", "--out", "corpus.md"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "dataset.csv" in error
+
+
+def test_reasons_are_counted_by_kind() -> None:
+    assert kind_of("a b.mp4: 0.40 s, shorter than min_seconds = 1.0") == "N s, shorter than min_seconds = N"
+    assert kind_of("x/y2.mov: has no sound; give a video with speech") == "has no sound"
+    assert kind_of("the list has no window") == "the list has no window"
+
+
+def test_the_picture_shows_everybody_before_anybody_twice() -> None:
+    def clips(people: int, each: int) -> list[Clip]:
+        return [_clip(f"{who}-{k}", f"p{who}") for who in range(people) for k in range(each)]
+
+    assert len(spread(clips(3, 2), 40)) == 6
+    assert {clip.identity for clip in spread(clips(40, 9), 40)} == {f"p{who}" for who in range(40)}
+    many = spread(clips(500, 2), 40)
+    assert len(many) == len({clip.identity for clip in many}) == 40 and any(c.identity == "p499" for c in many)

@@ -1,0 +1,43 @@
+"""Reenactment: a driver's motion is carried over to another portrait, and what is measured is what was followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.generation.nar import Source
+from dawn.generation.talk import carried
+from eval.figures.traces import loudness
+from eval.studies.reenactment import measure_reenactment, strangers
+
+
+def test_angles_are_the_drivers_and_place_and_eyes_start_as_the_portraits() -> None:
+    rng = np.random.default_rng(0)
+    pose, blink = rng.random((9, 6), np.float32), rng.random((9, 2), np.float32)
+    source = Source(
+        np.zeros((8, 8, 3), np.uint8), np.full(6, 7, np.float32), np.full(2, 2, np.float32), np.zeros(4, np.float32)
+    )
+    made_pose, made_blink = carried(pose, blink, source, 6)
+    assert made_pose.shape == (6, 6)
+    assert made_pose[:, :3] == pytest.approx(pose[:6, :3])
+    assert made_pose[0, 3:] == pytest.approx(source.pose[3:])
+    assert made_blink[0] == pytest.approx(source.blink)
+    assert np.diff(made_pose, axis=0) == pytest.approx(np.diff(pose[:6], axis=0), abs=1e-5)
+
+
+def test_videos_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.json: missing; make the videos with 'dawn videos reenact'"):
+        measure_reenactment(Config(), ["a"], tmp_path, tmp_path / "out.json")
+
+
+def test_the_baseline_is_a_video_of_another_driver() -> None:
+    assert strangers(["x", "x", "y", "x"]) == [2, 2, 3, 2]
+
+
+def test_loudness_is_that_of_each_frame() -> None:
+    sound = np.concatenate([np.zeros(640), np.full(640, 0.5)]).astype(np.float32)
+    assert loudness(sound, 2) == pytest.approx([0, 0.5])
