@@ -1,26 +1,56 @@
-"""How a command ends: the same for every program of the project."""
+"""How a command ends: the same exit codes and error lines for every program of the project."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import typer
 
 from dawn.errors import InputError
 
+INTERRUPTED = 130  # the exit code of shells, and typer's, after Ctrl-C
+
+
+def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run the typer application of program `name` and return its exit code.
+
+    The code is that of ``typer.Exit`` or an integer that the command returns, else 0; 2 with one line on standard error
+    for wrong usage and for :class:`InputError`; :data:`INTERRUPTED` after Ctrl-C.
+    """
+
+    def call() -> int:
+        try:
+            result = typer.main.get_command(app)(args=arguments, prog_name=name, standalone_mode=False)
+        except typer.TyperException as error:
+            raise InputError(
+                f"{getattr(error, 'format_message', error.__str__)()}; '{name} --help' shows usage"
+            ) from None
+        if result == INTERRUPTED:
+            raise KeyboardInterrupt
+        return result if isinstance(result, int) else 0
+
+    return _exit_code(name, call)
+
 
 def run_command(name: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Call what the parsed arguments name as ``run_command``; the exit code of program `name`.
-
-    0 on success; 2 with one line on standard error for input that cannot be used; 130 when interrupted.
-    """
+    """Call what the parsed arguments name as ``run_command`` and return the exit code, as :func:`run_app` does."""
     options = parser.parse_args(arguments)
-    try:
+
+    def call() -> int:
         options.run_command(options)
+        return 0
+
+    return _exit_code(name, call)
+
+
+def _exit_code(name: str, call: Callable[[], int]) -> int:
+    try:
+        return call()
     except InputError as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{name}: interrupted; start the command again to continue", file=sys.stderr)
-        return 130
-    return 0
+        return INTERRUPTED
