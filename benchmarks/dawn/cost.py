@@ -22,10 +22,10 @@ from benchmarks.dawn.training import Drawn
 from dawn.commands import run_command
 from dawn.config import Config, load, parse
 from dawn.errors import InputError
+from dawn.features.clips import ClipStore
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import Share
-from dawn.training.data import ClipStore
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask

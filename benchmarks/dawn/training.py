@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from dawn.config import Config, parse
 from dawn.config import load as load_config
+from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import Share
-from dawn.training.data import ClipStore
 from tests.reference.plain import PlainUNet3D
 
 CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo

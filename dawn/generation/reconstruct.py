@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.corpora.manifest import read_manifest
+from dawn.features.clips import ClipStore, to_float
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.paths import Paths
 from dawn.provenance import write_json
 from dawn.training.checkpoint import load_weights
-from dawn.training.data import ClipStore, to_float
 
 
 @torch.inference_mode()

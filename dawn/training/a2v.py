@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from dawn.config import A2vStage, Config
+from dawn.features.clips import ClipStore, to_float
 from dawn.models.diffusion import GaussianDiffusion, to_data
 from dawn.models.facemask import FaceMaskEmbedder, box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
 from dawn.models.unet3d import UNet3D
 from dawn.training.batch_shard import Share, each_randn
-from dawn.training.data import ClipStore, color_jitter, to_float
+from dawn.training.data import color_jitter
 from dawn.training.lfg import detail_boxes
 
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from dawn.config import Config
+from dawn.features.clips import ClipStore, to_float
 from dawn.features.store import Features
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.batch_shard import Share
-from dawn.training.data import ClipStore, color_jitter, to_float
+from dawn.training.data import color_jitter
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1
 
 # Landmarks that trade places in a mirrored face (68-landmark numbering).

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.config import Config
+from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.models.discriminator import PatchDiscriminator
 from dawn.models.pbnet import PBNet, latent_noise
 from dawn.training.batch_shard import Share
-from dawn.training.data import ClipStore
 
 PARTS = {"motion": slice(0, 8), "pose": slice(0, 6), "eye": slice(6, 8)}
 

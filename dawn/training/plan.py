@@ -16,6 +16,7 @@ _SHARED_CODE = (
     "dawn/training/loop.py",
     "dawn/training/batch_shard.py",
     "dawn/training/data.py",
+    "dawn/features/clips.py",
     "dawn/training/checkpoint.py",
     "dawn/features/store.py",
 )

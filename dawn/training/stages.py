@@ -10,6 +10,7 @@ import torch
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.media.files import sha256_file
 from dawn.models.lfg import LatentFlowGenerator
@@ -18,7 +19,6 @@ from dawn.provenance import code_digest, digest, read_json
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import step_seed
 from dawn.training.checkpoint import load_weights
-from dawn.training.data import ClipStore
 from dawn.training.distributed import crew
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train

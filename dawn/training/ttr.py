@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from dawn.config import A2vStage, Config
+from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask, Batch
-from dawn.training.data import ClipStore
 
 _ROWS = ("landmarks", "pose", "blink", "speech", "face_box", "mouth_box", "found")
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dawn.config import ConfigError, parse
 from dawn.corpora.manifest import Clip, write_manifest
+from dawn.features.clips import ClipStore
 from dawn.generation import ar, nar, sar, timing, ttr
 from dawn.generation.longer import back_and_forth, speech_of, spoken
 from dawn.generation.nar import Held, Source
@@ -24,7 +25,6 @@ from dawn.paths import STRATEGIES, TTR, Paths
 from dawn.provenance import read_json
 from dawn.training import a2v
 from dawn.training.batch_shard import Share
-from dawn.training.data import ClipStore
 from dawn.training.ttr import DenseTask, SparseTask, Thinned
 from tests.support.clips import Memory, features_of
 from tests.support.networks import config, shaken

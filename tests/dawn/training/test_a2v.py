@@ -7,11 +7,11 @@ from typing import cast
 import torch
 
 from dawn.config import load
+from dawn.features.clips import ClipStore
 from dawn.models.diffusion import to_data
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import Share
-from dawn.training.data import ClipStore
 from tests.support.clips import Memory
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from dawn.config import Config, parse
+from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.training.batch_shard import Share
-from dawn.training.data import ClipStore
 from dawn.training.pbnet import PbnetTask
 from tests.support.clips import features_of
 
