@@ -7,11 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STARTED := $(VENV).started
+SITE = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-deps $(if $(wildcard $(READY)),--quiet)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help table1 tables smoke bench test lint format schema clean
+.PHONY: help table1 tables smoke bench test lint docs format schema clean
 
 # Rules of the workflow call `python` and `dawn` by name; the environment itself is made by a Python from outside it.
 OUTSIDE := $(PATH)
@@ -39,13 +40,17 @@ bench: $(READY) ## time and memory of the engine against the plain path; results
 test: $(READY) ## run the tests; the closing summary names what was skipped and why
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
-lint: $(READY) ## style, types, workflow and the order of the rooms
+lint: $(READY) ## style, types, workflow, the order of the rooms, and the documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports
+	$(SITE)
+
+docs: $(READY) ## build the documentation into build/site; fails on a broken link and on a page outside the navigation
+	$(SITE)
 
 format: $(READY) ## lay out code and workflow as lint wants them
 	$(BIN)/ruff check --fix

@@ -289,7 +289,7 @@ def _baseline_check(options: argparse.Namespace) -> None:
     for line in lines:
         print(f"{options.name}: {line}")
     if lines:
-        raise InputError(f"{options.name} is not set up; missing: {len(lines)} (docs/baselines.md)")
+        raise InputError(f"{options.name} is not set up; missing: {len(lines)} (docs/how-to/baseline.md)")
     print(f"{options.name}: set up")
 
 

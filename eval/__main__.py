@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
     perturb = commands.add_parser("perturb", help="copies of videos with known damage of known strength")
     perturb.add_argument("perturbation", help="blur, reencode, dim, swap, freeze, shuffle, pitch or delay")
-    perturb.add_argument("--strength", type=float, required=True, help="0 changes nothing; units: docs/metrics.md")
+    perturb.add_argument("--strength", type=float, required=True, help="0: none; units: docs/explanation/evaluation.md")
     perturb.add_argument("--clips", type=Path, required=True, help=clips_help)
     perturb.add_argument("--videos", type=Path, required=True, help="folder of the videos, <clip>.mp4")
     perturb.add_argument("--out", type=Path, required=True, help="folder to write")

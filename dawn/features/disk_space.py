@@ -13,7 +13,8 @@ from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
 from dawn.paths import Paths
 
-BYTES_A_PIXEL = 0.12  # of a clip at the quality of dawn.media.video: above all that were measured (docs/scale.md)
+# Of a clip at the quality of dawn.media.video: above every measured value (docs/explanation/scale.md).
+BYTES_A_PIXEL = 0.12
 _SOUND = 128_000 / 8 / 25  # bytes a frame
 _NUMBERS = 68 * 2 + 6 + 2 + 4 + 4  # float32 a frame, beside speech
 _FILE = 4096  # headers, and the rest of a block

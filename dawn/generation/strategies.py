@@ -1,4 +1,4 @@
-"""How time is covered: the strategies that share networks, sampler and decoder, by name (docs/strategies.md)."""
+"""Registry of the strategies, which share networks, sampler and decoder with DAWN (docs/explanation/strategies.md)."""
 
 from __future__ import annotations
 

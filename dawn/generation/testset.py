@@ -7,7 +7,7 @@ commanded      speech, pose and blink of the clip: what the networks follow when
 reenact        speech, sound, pose and blink of another person's clip, as ``dawn generate --pose-from`` takes them
 styled         as dawn, from the source as a painting, a sketch or a cartoon, which lies beside the video as a picture
 still          the source frame, held
-sar, ttr, ar   as dawn, with time covered in another way (docs/strategies.md)
+sar, ttr, ar   as dawn, with time covered in another way (docs/explanation/strategies.md)
 =============  =====================================================================================================
 
 The source is the first frame of each clip. The video is as long as the clip unless ``evaluate.inference_frames`` is

@@ -1,6 +1,7 @@
 """Baselines.
 
-Needs the test clips of generate.smk and, below external/<name> ($DAWN_BASELINES/<name>), what docs/baselines.md asks for:
+Needs the test clips of generate.smk and, below external/<name> ($DAWN_BASELINES/<name>), the files that
+docs/how-to/baseline.md lists:
 videos named by clip, or upstream's checkout and environment. Gives results/<run>/baselines/<name>/<clip>.mp4 and one report a
 baseline. The workflow asks only for those that are there.
 """

@@ -1,6 +1,6 @@
 """Sweeps.
 
-Needs config/sweeps/<sweep>.csv: a run a row, its columns configuration keys (docs/workflow.md). Gives
+Needs config/sweeps/<sweep>.csv: a run a row, its columns configuration keys (docs/explanation/workflow.md). Gives
 results/sweeps/<sweep>.csv, .md, .tex, .json and .png. What rows share is made once.
 """
 

@@ -148,7 +148,7 @@ def trained() -> SyncNet:
 def test_the_demos_judge_finds_offsets_of_real_sound(
     real: Path, trained: SyncNet, name: str, frames: int, low: int, high: int
 ) -> None:
-    """Trained on rendered people only. Negative: the sound is late (docs/metrics.md has the clips where it misses)."""
+    """Trained on rendered people only. Negative: the sound is late; failures: docs/explanation/evaluation.md."""
     clip = Clip.read(real / "clips" / name)
     picture, sound = clip.frames[:frames], clip.audio[: frames * lse.SAMPLES]
     seen = see(picture, 256)
