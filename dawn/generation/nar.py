@@ -12,10 +12,10 @@ from torch import Tensor
 
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
+from dawn.models.build import MOTION_PARTS, denormalise, normalise
 from dawn.models.diffusion import Network, from_data
 from dawn.models.pbnet import latent_noise
 from dawn.models.unet3d import Prepared
-from dawn.training.pbnet import PARTS, denormalise, normalise
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def sample_pose_blink(
     motion = start.expand(len(speech), 8).clone()
     for name, net in nets.pbnet.items():
         z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)
-        part = PARTS[name]
+        part = MOTION_PARTS[name]
         motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
     pose, blink = denormalise(motion.cpu(), config)
     return pose.numpy(), blink.clamp(min=0).numpy()

@@ -13,14 +13,14 @@ from dawn.config import Config, load, loads, parse
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
+from dawn.models.build import build_denoiser, build_flow_generator, build_pbnet
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.facemask import FaceMaskEmbedder, box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.pbnet import PBNet
 from dawn.models.unet3d import UNet3D
+from dawn.models.weights_io import load_weights, weights_metadata
 from dawn.paths import TTR
-from dawn.training import a2v, pbnet
-from dawn.training.checkpoint import load_weights, weights_metadata
 from dawn.training.plan import networks_of, settings_of
 
 
@@ -55,15 +55,15 @@ class Networks:
         device = pick(config.generate.device)
         if config.generate.compile:
             check_compiler(device)
-        lfg = LatentFlowGenerator(config.lfg.model)
+        lfg = build_flow_generator(config)
         load_weights(files["lfg"], {"lfg": lfg})
-        unet, mask = a2v.build(config)
+        unet, mask = build_denoiser(config)
         load_weights(files[networks_of(config)[-1]], {"unet": unet, "mask": mask})
-        poses = pbnet.build(config) if "pbnet" in files else {}
+        poses = build_pbnet(config) if "pbnet" in files else {}
         if poses:
             load_weights(files["pbnet"], poses)
         diffusion = GaussianDiffusion(config.a2v.diffusion)
-        ttr = {stage: a2v.build(config) for stage in TTR if stage in files}
+        ttr = {stage: build_denoiser(config) for stage in TTR if stage in files}
         for stage, (denoiser, embedder) in ttr.items():
             load_weights(files[stage], {"unet": denoiser, "mask": embedder})
         others = [module for pair in ttr.values() for module in pair]

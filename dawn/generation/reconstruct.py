@@ -10,10 +10,10 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.corpora.manifest import read_manifest
 from dawn.features.clips import ClipStore, to_float
-from dawn.models.lfg import LatentFlowGenerator
+from dawn.models.build import build_flow_generator
+from dawn.models.weights_io import load_weights
 from dawn.paths import Paths
 from dawn.provenance import write_json
-from dawn.training.checkpoint import load_weights
 
 
 @torch.inference_mode()
@@ -21,7 +21,7 @@ def reconstruct(config: Config, paths: Paths) -> None:
     """Write PSNR (dB) of each test clip, rebuilt through the generator's own motion and copied from the source."""
     torch.set_num_threads(config.generate.threads)
     torch.use_deterministic_algorithms(True)
-    lfg = LatentFlowGenerator(config.lfg.model)
+    lfg = build_flow_generator(config)
     load_weights(paths.weights("lfg"), {"lfg": lfg})
     lfg.eval()
     store = ClipStore(paths.dataset, "test")

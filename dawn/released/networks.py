@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.models.build import build_flow_generator, build_pbnet
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.facemask import FaceMaskEmbedder
-from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
 from dawn.released.files import LFG_ENTRIES, Source, options_beside, plain_names
-from dawn.training import pbnet
 
 UNET = "denoise_fn."
 PUBLISHED_SEED = 1234
@@ -45,10 +44,10 @@ def assemble(sources: Mapping[str, Source], config: Config, mask_seed: int = PUB
         raise InputError("the published weights are one PBNet for pose and one for blinks; set pbnet.joint: false")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mask_seed)
-        lfg = LatentFlowGenerator(config.lfg.model)
+        lfg = build_flow_generator(config)
         unet = UNet3D(config.a2v.model, config.features.speech.dim, 4 * config.lfg.model.expansion)
         mask = FaceMaskEmbedder(config.a2v.model.mask_channels)
-        poses = pbnet.build(config)
+        poses = build_pbnet(config)
     made = Imported({"lfg": {"lfg": lfg}, "a2v_stage2": {"unet": unet, "mask": mask}, "pbnet": {**poses}})
 
     for name in LFG_ENTRIES:

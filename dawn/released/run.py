@@ -11,11 +11,11 @@ from typing import Any
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
+from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
 from dawn.provenance import digest, write_json
 from dawn.released.files import find
 from dawn.released.networks import PUBLISHED_SEED, Imported, assemble
-from dawn.training.checkpoint import save_weights
 
 REPORT = "released.json"
 TERMS = "published without a licence: for private study and research; ask the authors before any other use"

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from dawn.config import A2vStage, Config
 from dawn.features.clips import ClipStore, to_float
+from dawn.models.build import build_denoiser
 from dawn.models.diffusion import GaussianDiffusion, to_data
-from dawn.models.facemask import FaceMaskEmbedder, box_mask
+from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
-from dawn.models.unet3d import UNet3D
 from dawn.training.batch_shard import Share, each_randn
 from dawn.training.data import color_jitter
 from dawn.training.lfg import detail_boxes
@@ -38,14 +38,6 @@ class Batch(NamedTuple):
     eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
 
 
-def build(config: Config) -> tuple[UNet3D, FaceMaskEmbedder]:
-    """The networks of both stages; ``unet`` and ``mask`` in their weights files."""
-    feature_channels = 4 * config.lfg.model.expansion
-    mask = FaceMaskEmbedder(config.a2v.model.mask_channels)
-    mask.requires_grad_(config.a2v.model.train_mask_embedder)
-    return UNet3D(config.a2v.model, config.features.speech.dim, feature_channels), mask
-
-
 class A2vTask:
     """Denoise the motion of a clip given source, speech, pose and blink."""
 
@@ -58,7 +50,7 @@ class A2vTask:
         self.side = config.corpus.resolution
         self.latent = config.latent_side
         self.lfg = lfg.eval().requires_grad_(False)
-        self.unet, self.mask = build(config)
+        self.unet, self.mask = build_denoiser(config)
         self.diffusion = GaussianDiffusion(config.a2v.diffusion)
         self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}

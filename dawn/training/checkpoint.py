@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import save_file
+from torch import Tensor
 
-from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.provenance import read_json, write_json
 
@@ -49,7 +45,8 @@ class Checkpoints:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         for name, values in tensors.items():
-            save_file({k: v.contiguous() for k, v in values.items()}, aside / f"{name}.safetensors")
+            with atomic_path(aside / f"{name}.safetensors") as file:
+                save_file({k: v.contiguous() for k, v in values.items()}, file)
         torch.save(optimizer, aside / "optimizer.pt")
         (aside / "config.yaml").write_text(config, encoding="utf-8")
         # Random numbers are a function of (seed, stage, step), so the step is the whole state of every generator.
@@ -58,35 +55,3 @@ class Checkpoints:
         os.replace(aside, final)
         for old in sorted(self.folder.glob("step-*"))[: -self.keep]:
             shutil.rmtree(old)
-
-
-def save_weights(path: Path, modules: dict[str, dict[str, Tensor]], metadata: dict[str, str]) -> None:
-    """Networks of a finished stage in one safetensors file, keys ``<network>/<state-dict key>``."""
-    flat = {f"{name}/{key}": value.contiguous() for name, state in modules.items() for key, value in state.items()}
-    with atomic_path(path) as aside:
-        # One key only: the library writes several in random order, and equal weights would differ in their hash.
-        save_file(flat, aside, metadata={"dawn": json.dumps(metadata, sort_keys=True)})
-
-
-def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
-    """Load a file of :func:`save_weights` into `modules`, each key accounted for. Raises InputError otherwise."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such weights; train the stage that makes them first")
-    try:
-        flat = load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path}: damaged weights ({error}); make them again") from None
-    for name, module in modules.items():
-        state = {key.removeprefix(f"{name}/"): value for key, value in flat.items() if key.startswith(f"{name}/")}
-        try:
-            module.load_state_dict(state)
-        except RuntimeError as error:
-            first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-            raise InputError(f"{path}: does not fit network {name} as configured: {first}") from None
-
-
-def weights_metadata(path: Path) -> dict[str, str]:
-    """The metadata written beside the weights: stage, fingerprint, steps, config."""
-    with safe_open(path, framework="pt") as stream:
-        written: dict[str, str] = json.loads((stream.metadata() or {}).get("dawn", "{}"))
-        return written

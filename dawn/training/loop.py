@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 from dawn.config import Schedule
 from dawn.errors import InputError
+from dawn.models.weights_io import save_weights
 from dawn.training.batch_shard import Share, step_seed
-from dawn.training.checkpoint import Checkpoints, save_weights
+from dawn.training.checkpoint import Checkpoints
 from dawn.training.distributed import Crew
 
 

@@ -9,38 +9,10 @@ from torch import Tensor, nn
 from dawn.config import Config
 from dawn.features.clips import ClipStore
 from dawn.features.store import Features
+from dawn.models.build import MOTION_PARTS, build_pbnet, normalise, part_width
 from dawn.models.discriminator import PatchDiscriminator
-from dawn.models.pbnet import PBNet, latent_noise
+from dawn.models.pbnet import latent_noise
 from dawn.training.batch_shard import Share
-
-PARTS = {"motion": slice(0, 8), "pose": slice(0, 6), "eye": slice(6, 8)}
-
-
-def part_names(joint: bool) -> tuple[str, ...]:
-    """Names of the networks: one for pose and blink together (paper), or one each (published)."""
-    return ("motion",) if joint else ("pose", "eye")
-
-
-def build(config: Config) -> dict[str, PBNet]:
-    """The networks of this stage, keyed as in its weights file."""
-    settings = config.pbnet
-    return {
-        name: PBNet(settings.model, _width(name), config.features.speech.dim) for name in part_names(settings.joint)
-    }
-
-
-def normalise(pose: Tensor, blink: Tensor, config: Config) -> Tensor:
-    """Pose (..., 6) and blink (..., 2) to the (..., 8) vector that PBNet sees, about 0 to 1."""
-    low = pose.new_tensor(config.pbnet.pose_min)
-    high = pose.new_tensor(config.pbnet.pose_max)
-    return torch.cat([(pose - low) / (high - low), blink / config.pbnet.blink_max], dim=-1)
-
-
-def denormalise(motion: Tensor, config: Config) -> tuple[Tensor, Tensor]:
-    """Inverse of :func:`normalise`."""
-    low = motion.new_tensor(config.pbnet.pose_min)
-    high = motion.new_tensor(config.pbnet.pose_max)
-    return motion[..., :6] * (high - low) + low, motion[..., 6:] * config.pbnet.blink_max
 
 
 class PbnetTask:
@@ -51,8 +23,8 @@ class PbnetTask:
         self.schedule = config.pbnet.train
         self.store = store
         self.total = total
-        self.generators = build(config)
-        self.judges = {f"judge_{name}": PatchDiscriminator(_width(name)) for name in self.generators}
+        self.generators = build_pbnet(config)
+        self.judges = {f"judge_{name}": PatchDiscriminator(part_width(name)) for name in self.generators}
         self.networks: dict[str, nn.Module] = {**self.generators, **self.judges}
         self.frozen: dict[str, nn.Module] = {}
         self.groups: tuple[tuple[str, ...], ...] = (tuple(self.generators), tuple(self.judges))
@@ -67,7 +39,7 @@ class PbnetTask:
         weights = self.schedule.loss
         parts: dict[str, Tensor] = {}
         for name, net in self.generators.items():
-            x = motion[..., PARTS[name]]
+            x = motion[..., MOTION_PARTS[name]]
             reference = x[:, 0]
             mu, logvar = net.encode(x, speech, mask)
             code = mu + (0.5 * logvar).exp() * self._noise(len(mu), generators, share)
@@ -128,10 +100,6 @@ class PbnetTask:
 def motion_of(features: Features, config: Config) -> Tensor:
     """Normalised pose and blink (N, 8) of a clip."""
     return normalise(torch.from_numpy(features.pose), torch.from_numpy(features.blink), config)
-
-
-def _width(name: str) -> int:
-    return PARTS[name].stop - PARTS[name].start
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:

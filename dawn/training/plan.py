@@ -18,9 +18,11 @@ _SHARED_CODE = (
     "dawn/training/data.py",
     "dawn/features/clips.py",
     "dawn/training/checkpoint.py",
+    "dawn/models/build.py",
+    "dawn/models/weights_io.py",
     "dawn/features/store.py",
 )
-LFG_CODE = tuple(f"dawn/models/{name}.py" for name in ("lfg", "generator", "flow", "regions", "hourglass", "sampling"))
+LFG_CODE = tuple(f"dawn/models/{name}.py" for name in ("lfg", "generator", "flow", "regions", "hourglass", "warping"))
 CODE: dict[str, tuple[str, ...]] = {
     "lfg": (*_SHARED_CODE, "dawn/training/lfg.py", "dawn/training/lfg_losses.py", "dawn/models/facemask.py", *LFG_CODE),
     "pbnet": (

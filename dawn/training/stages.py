@@ -13,12 +13,12 @@ from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.media.files import sha256_file
-from dawn.models.lfg import LatentFlowGenerator
+from dawn.models.build import build_flow_generator
+from dawn.models.weights_io import load_weights
 from dawn.paths import TTR, Paths
 from dawn.provenance import code_digest, digest, read_json
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import step_seed
-from dawn.training.checkpoint import load_weights
 from dawn.training.distributed import crew
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
@@ -70,7 +70,7 @@ def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int
         return LfgTask(config, store, total)
     if stage == "pbnet":
         return PbnetTask(config, store, total)
-    lfg = LatentFlowGenerator(config.lfg.model)
+    lfg = build_flow_generator(config)
     load_weights(paths.weights("lfg"), {"lfg": lfg})
     kind = {"ttr_sparse": SparseTask, "ttr_dense": DenseTask}.get(stage, A2vTask)
     task = kind(config, clips_of(config, stage), store, lfg)

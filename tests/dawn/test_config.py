@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dawn.config import Config, ConfigError, Diffusion, LfgModel, PbnetModel, UnetModel, load, loads, parse
-from dawn.training.pbnet import normalise
+from dawn.models.build import normalise
 from tests.support.repository import REPOSITORY
 
 # weights.yaml is the registry of weights, no run.

@@ -15,18 +15,17 @@ from dawn.config import Config, load
 from dawn.doctor import examine, measure, report
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
-from dawn.models.lfg import LatentFlowGenerator
-from dawn.training import a2v, pbnet
-from dawn.training.checkpoint import save_weights
+from dawn.models.build import build_denoiser, build_flow_generator, build_pbnet
+from dawn.models.weights_io import save_weights
 from tests.support.repository import REPOSITORY
 
 
 def write_run(folder: Path, config: Config) -> Path:
     """A run of untrained networks."""
     torch.manual_seed(0)
-    unet, mask = a2v.build(config)
-    stages = {"lfg": {"lfg": LatentFlowGenerator(config.lfg.model)}, "a2v_stage2": {"unet": unet, "mask": mask}}
-    for stage, networks in {**stages, "pbnet": pbnet.build(config)}.items():
+    unet, mask = build_denoiser(config)
+    stages = {"lfg": {"lfg": build_flow_generator(config)}, "a2v_stage2": {"unet": unet, "mask": mask}}
+    for stage, networks in {**stages, "pbnet": build_pbnet(config)}.items():
         state = {name: network.state_dict() for name, network in networks.items()}
         save_weights(folder / stage / "weights.safetensors", state, {"stage": stage, "config": config.dump()})
     return folder

@@ -9,9 +9,8 @@ from torch import nn
 
 from dawn.config import Config, UnetModel, parse
 from dawn.generation.networks import Networks
+from dawn.models.build import build_denoiser, build_flow_generator, build_pbnet
 from dawn.models.diffusion import GaussianDiffusion
-from dawn.models.lfg import LatentFlowGenerator
-from dawn.training import a2v, pbnet
 
 TINY = UnetModel(
     dim=16, multipliers=(1, 2), heads=2, head_dim=8, cross_heads=2, cross_head_dim=4, groups=4, mask_channels=(2, 4)
@@ -53,9 +52,9 @@ def config(**generate: Any) -> Config:
 def networks(**generate: Any) -> Networks:
     made = config(**generate)
     torch.manual_seed(0)
-    unet, mask = a2v.build(made)
-    poses = pbnet.build(made)
-    lfg = LatentFlowGenerator(made.lfg.model)
+    unet, mask = build_denoiser(made)
+    poses = build_pbnet(made)
+    lfg = build_flow_generator(made)
     for net in (unet, mask, lfg, *poses.values()):
         shaken(net)
     return Networks(made, lfg, unet, mask, poses, GaussianDiffusion(made.a2v.diffusion), {}, torch.device("cpu"))

@@ -20,10 +20,10 @@ from dawn.generation.nar import Held, Source
 from dawn.generation.networks import Networks
 from dawn.generation.strategies import COVER, Timed
 from dawn.generation.timing import summary
+from dawn.models.build import build_denoiser
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.paths import STRATEGIES, TTR, Paths
 from dawn.provenance import read_json
-from dawn.training import a2v
 from dawn.training.batch_shard import Share
 from dawn.training.ttr import DenseTask, SparseTask, Thinned
 from tests.support.clips import Memory, features_of
@@ -37,7 +37,7 @@ SAR = {"steps": 3, "sar": {"segment": 8, "overlap": 3}, "ttr": {"gaps": 2}, "ar"
 def networks(**generate: Any) -> Networks:
     """Tiny ones for every strategy."""
     nets = engine_networks(**generate)
-    ttr = {stage: a2v.build(nets.config) for stage in TTR}
+    ttr = {stage: build_denoiser(nets.config) for stage in TTR}
     for seed, module in enumerate(module for pair in ttr.values() for module in pair):
         shaken(module, seed)
     return replace(nets, ttr=ttr)

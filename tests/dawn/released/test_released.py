@@ -26,11 +26,11 @@ from dawn.models.attention import rotary_frequencies
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.pbnet import SinePositions
 from dawn.models.warping import AntiAlias
+from dawn.models.weights_io import weights_metadata
 from dawn.provenance import read_json
 from dawn.released.files import find, read
 from dawn.released.networks import assemble
 from dawn.released.run import import_released
-from dawn.training.checkpoint import weights_metadata
 from tests.support.golden import error
 from tests.support.repository import REPOSITORY
 

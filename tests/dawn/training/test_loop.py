@@ -14,12 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from dawn.config import Schedule
 from dawn.errors import InputError
 from dawn.training.batch_shard import Share, step_seed
-from dawn.training.checkpoint import load_weights, save_weights, weights_metadata
 from dawn.training.distributed import Crew
 from dawn.training.loop import learning_rate, train
 from tests.support.repository import REPOSITORY
@@ -94,23 +92,6 @@ def test_a_diverged_loss_is_an_error_and_writes_no_weights(tmp_path: Path) -> No
             Bad(), Crew(), stage="toy", schedule=SCHEDULE, total=60, out=tmp_path, seed=3, fingerprint="x", config="{}"
         )
     assert not (tmp_path / "weights.safetensors").exists()
-
-
-def test_weights_round_trip_and_misfits_are_named(tmp_path: Path) -> None:
-    net = nn.Linear(3, 2)
-    path = tmp_path / "w.safetensors"
-    save_weights(path, {"net": net.state_dict()}, {"stage": "toy"})
-    other = nn.Linear(3, 2)
-    load_weights(path, {"net": other})
-    assert torch.equal(net.weight, other.weight)
-    assert weights_metadata(path)["stage"] == "toy"
-    with pytest.raises(InputError, match="network net"):
-        load_weights(path, {"net": nn.Linear(4, 2)})
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(InputError, match="damaged"):
-        load_weights(path, {"net": other})
-    with pytest.raises(InputError, match="no such weights"):
-        load_weights(tmp_path / "absent.safetensors", {"net": other})
 
 
 def test_learning_rate_warms_up_and_follows_the_cosine() -> None:

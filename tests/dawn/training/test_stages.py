@@ -12,10 +12,10 @@ import torch
 from dawn.config import Config, load, parse
 from dawn.errors import InputError
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
 from dawn.provenance import write_json
 from dawn.training import stages
-from dawn.training.checkpoint import save_weights
 from dawn.training.plan import settings_of, starts_of
 from tests.support.repository import REPOSITORY
 

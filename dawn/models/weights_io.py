@@ -1,0 +1,47 @@
+"""Weights files: the networks of a trained stage in one safetensors file, with metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dawn.errors import InputError
+from dawn.media.files import atomic_path
+
+
+def save_weights(path: Path, modules: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, str]) -> None:
+    """Write the state dictionaries `modules` (by network name) to one file, keys ``<network>/<state-dict key>``."""
+    flat = {f"{name}/{key}": value.contiguous() for name, state in modules.items() for key, value in state.items()}
+    with atomic_path(path) as aside:
+        # One key only: the library writes several in random order, and equal weights would differ in their hash.
+        save_file(flat, aside, metadata={"dawn": json.dumps(dict(metadata), sort_keys=True)})
+
+
+def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
+    """Load a file of :func:`save_weights` into `modules`. Raises InputError when the file is missing or damaged, or a
+    key is missing, unexpected or of another shape."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights; train the stage that writes them first")
+    try:
+        flat = load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged weights ({error}); write them again") from None
+    for name, module in modules.items():
+        state = {key.removeprefix(f"{name}/"): value for key, value in flat.items() if key.startswith(f"{name}/")}
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+            raise InputError(f"{path}: does not fit network {name} as configured: {first}") from None
+
+
+def weights_metadata(path: Path) -> dict[str, str]:
+    """Metadata of a weights file: stage, fingerprint, steps, config."""
+    with safe_open(path, framework="pt") as stream:
+        metadata: dict[str, str] = json.loads((stream.metadata() or {}).get("dawn", "{}"))
+        return metadata
