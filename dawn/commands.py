@@ -5,12 +5,39 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from dawn.errors import InputError
 
 INTERRUPTED = 130  # the exit code of shells, and typer's, after Ctrl-C
+
+
+class ListOptionsCommand(TyperCommand):
+    """A typer command whose list options take all values up to the next option.
+
+    ``--scores a b --out c`` means ``--scores a --scores b --out c``; a list option without a value is empty. Only for
+    commands without positional arguments after such an option.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        lists = {
+            name
+            for option in self.params
+            if isinstance(option, TyperOption) and option.multiple
+            for name in option.opts
+        }
+        repeated: list[str] = []
+        option = None
+        for argument in args:
+            if argument.startswith("-"):
+                option = argument if argument in lists else None
+                if option is not None:
+                    continue
+            repeated += [argument] if option is None else [option, argument]
+        return super().parse_args(ctx, repeated)
 
 
 def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None) -> int:

@@ -97,7 +97,7 @@ def load(path: str | Path) -> SyncNet:
             net = SyncNet(int(about["side"]), float(about["width"]))
             net.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: no SyncNet weights ({error}); make them with 'python -m eval fit-syncnet'") from None
+        raise InputError(f"{path}: no SyncNet weights ({error}); make them with 'dawn-eval fit-syncnet'") from None
     return net.eval()
 
 

@@ -193,7 +193,7 @@ def _own_sync(name: str, choices: Choices) -> Part:
     if path is None:
         raise MissingWeights("needs a SyncNet trained on the corpus at hand; give its weights with --syncnet")
     if not path.is_file():
-        raise InputError(f"{path}: no such file; make it with 'python -m eval fit-syncnet'")
+        raise InputError(f"{path}: no such file; make it with 'dawn-eval fit-syncnet'")
     about = {
         "network": syncnet.NAME,
         "crop": f"tracked mouth of {SCALE} eye distances, smoothed over {SMOOTHING} frames",

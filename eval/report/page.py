@@ -146,5 +146,5 @@ def _embedded(picture: Path) -> str:
     kinds = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg"}
     kind = kinds.get(picture.suffix.lower())
     if kind is None or not picture.is_file():
-        raise InputError(f"{picture}: no picture to embed; make it with 'python -m eval samples' as PNG, SVG or JPEG")
+        raise InputError(f"{picture}: no picture to embed; make it with 'dawn-eval samples' as PNG, SVG or JPEG")
     return f"data:{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}"

@@ -141,7 +141,7 @@ def read_figures(path: Path) -> list[Figure]:
                 for row in csv.DictReader(stream)
             ]
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a table of 'python -m eval tables' ({error.__class__.__name__})") from None
+        raise InputError(f"{path}: not a table of 'dawn-eval tables' ({error.__class__.__name__})") from None
 
 
 def blocks(figures: Sequence[Figure]) -> dict[tuple[str, str], dict[str, dict[str, Figure]]]:

@@ -138,7 +138,7 @@ def test_a_published_run_goes_on_in_a_fresh_clone(copy: Copy, tmp_path: Path) ->
     there.run("snakemake", "--touch", "--cores", "1", "--", "all")
     assert there.planned() == {"samples", "page", "all"}
     table, cache = f"{RUN}/table1.json", ["--cache", str(copy.root / "results/cache")]
-    verify = [sys.executable, "-m", "eval.cli", "verify", table, *cache]
+    verify = [str(Path(sys.executable).with_name("dawn-eval")), "verify", table, *cache]
     assert there.run(*verify).stdout.strip().endswith("the same")
     clip = read_manifest(there.root / f"{RUN}/test.csv")[0].clip
     shutil.copy(there.root / f"{RUN}/controls/still/{clip}.mp4", there.root / f"{RUN}/videos/{clip}.mp4")

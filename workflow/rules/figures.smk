@@ -33,7 +33,7 @@ rule samples:
     message:
         "sample frames of run {params.run}"
     shell:
-        "python -m eval samples --clips {input.test} --real {params.real} --videos {params.videos}"
+        "dawn-eval samples --clips {input.test} --real {params.real} --videos {params.videos}"
         " --out {output} 2> >(tee {log} >&2)"
 
 
@@ -57,7 +57,7 @@ rule sensitivity:
     message:
         "damage of known strength, measured, on true clips of run {CONFIG.name}"
     shell:
-        "python -m eval sensitivity --config $DAWN_CONFIG --clips {input.test} --real {params.real}"
+        "dawn-eval sensitivity --config $DAWN_CONFIG --clips {input.test} --real {params.real}"
         " --syncnet {input.syncnet} --out {output.table} --picture {output.picture} 2> >(tee {log} >&2)"
 
 
@@ -83,7 +83,7 @@ rule page:
     message:
         "page of run {params.run}"
     shell:
-        "python -m eval page --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
+        "dawn-eval page --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
         " --table {input.table} --picture {input.picture} --more {params.more} --out {output} 2> >(tee {log} >&2)"
 
 
@@ -106,7 +106,7 @@ rule figure2:
     message:
         "figure 2, methods over time, of run {params.run}"
     shell:
-        "python -m eval samples --clips {input.test} --real {params.real} --videos {params.videos} --count 2"
+        "dawn-eval samples --clips {input.test} --real {params.real} --videos {params.videos} --count 2"
         " --caption 'Run {params.run}: ' --out {output.picture} 2> >(tee {log} >&2)"
 
 
@@ -128,7 +128,7 @@ rule reenactment:
     message:
         "reenactment of run {wildcards.run}: is the driver followed"
     shell:
-        "python -m eval reenactment --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --clips {input.test}"
+        "dawn-eval reenactment --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --clips {input.test}"
         " --videos {params.videos} --out {output.report} 2> >(tee {log} >&2)"
 
 
@@ -150,7 +150,7 @@ rule figure4:
     message:
         "figure 4, reenactment, of run {CONFIG.name}"
     shell:
-        "python -m eval reenacted --report {input.report} --real {params.real} --videos {params.videos}"
+        "dawn-eval reenacted --report {input.report} --real {params.real} --videos {params.videos}"
         " --out {output.picture} 2> >(tee {log} >&2)"
 
 
@@ -181,7 +181,7 @@ rule figure3:
     message:
         "figure 3, portraits in other styles, of run {params.run}"
     shell:
-        "python -m eval styles --clips {input.test} --videos {params.videos} --plain {params.plain}"
+        "dawn-eval styles --clips {input.test} --videos {params.videos} --plain {params.plain}"
         " --out {output.picture} 2> >(tee {log} >&2)"
 
 
@@ -200,7 +200,7 @@ rule figure5:
     message:
         "figure 5, what time costs, of run {CONFIG.name}"
     shell:
-        "python -m eval time-cost --timing {input.timing} --out {output.picture} 2> >(tee {log} >&2)"
+        "dawn-eval time-cost --timing {input.timing} --out {output.picture} 2> >(tee {log} >&2)"
 
 
 UNTOLD = [row for row in FAMILY.found.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
@@ -231,5 +231,5 @@ rule figure6:
     message:
         "figure 6, with and without PBNet, of run {CONFIG.name}"
     shell:
-        "python -m eval traces --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
+        "dawn-eval traces --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
         " --out {output.picture} 2> >(tee {log} >&2)"

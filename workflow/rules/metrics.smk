@@ -31,7 +31,7 @@ rule syncnet:
     message:
         "training the lip-sync judge of run {wildcards.run}"
     shell:
-        "python -m eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        "dawn-eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --dataset {input.dataset} --features {params.features}"
         " --clips {params.clips} --out {output} 2> >(tee {log} >&2)"
 
@@ -56,7 +56,7 @@ rule corpus_report:
     message:
         "what the corpus of run {wildcards.run} is"
     shell:
-        "python -m eval corpus --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --syncnet {input.syncnet}"
+        "dawn-eval corpus --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --syncnet {input.syncnet}"
         " --out {params.out} 2> >(tee {log} >&2)"
 
 
@@ -93,7 +93,7 @@ rule measure:
     message:
         "measuring {wildcards.method} of run {wildcards.run}"
     shell:
-        "python -m eval measure --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        "dawn-eval score --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --clips {input.test} --real {params.real} {params.against}"
         " --syncnet {input.syncnet} --method {wildcards.method} --metrics {params.metrics} --out {params.out}"
         " --cache results/cache 2> >(tee {log} >&2)"
@@ -121,7 +121,7 @@ rule quality:
     message:
         "quality of run {wildcards.run}: did the networks learn"
     shell:
-        "python -m eval quality --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        "dawn-eval quality --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --clips {input.test} --truth {params.truth}"
         " --commanded {params.videos} --reconstruction {input.reconstruction} --scores {params.scores}"
         " --out {output} 2> >(tee {log} >&2)"

@@ -23,5 +23,5 @@ rule sweep:
     message:
         "sweep {wildcards.sweep}"
     shell:
-        "python -m eval sweep config/sweeps/{wildcards.sweep}.csv --config $DAWN_CONFIG"
+        "dawn-eval sweep config/sweeps/{wildcards.sweep}.csv --config $DAWN_CONFIG"
         " --out results/sweeps/{wildcards.sweep} 2> >(tee {log} >&2)"

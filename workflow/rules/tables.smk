@@ -28,7 +28,7 @@ rule table1:
     message:
         "table 1 of run {CONFIG.name}"
     shell:
-        "python -m eval tables --config $DAWN_CONFIG --scores {params.scores} --out {params.out} 2> >(tee {log} >&2)"
+        "dawn-eval tables --config $DAWN_CONFIG --scores {params.scores} --out {params.out} 2> >(tee {log} >&2)"
 
 
 rule publish:
@@ -68,7 +68,7 @@ rule comparison:
     message:
         "{wildcards.table} of run {CONFIG.name}"
     shell:
-        "python -m eval table {wildcards.table} --config $DAWN_CONFIG --out results/{wildcards.table} 2> >(tee {log} >&2)"
+        "dawn-eval table {wildcards.table} --config $DAWN_CONFIG --out results/{wildcards.table} 2> >(tee {log} >&2)"
 
 
 rule claims:
@@ -89,5 +89,5 @@ rule claims:
     message:
         "the paper's claims on run {CONFIG.name}"
     shell:
-        "python -m eval claims --config $DAWN_CONFIG --rivals {params.rivals} --cache results/cache"
+        "dawn-eval claims --config $DAWN_CONFIG --rivals {params.rivals} --cache results/cache"
         " --out results/claims 2> >(tee {log} >&2)"

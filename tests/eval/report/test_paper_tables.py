@@ -20,7 +20,7 @@ from dawn.errors import InputError
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
 from dawn.provenance import digest, read_json, write_json
-from eval.__main__ import main
+from eval.cli import main
 from eval.extract.cache import Cache
 from eval.report.claims import VERDICTS, overall, write_claims
 from eval.report.page import _gathered

@@ -14,8 +14,8 @@ from dawn.corpora.manifest import Clip, Rejected, write_manifest, write_rejected
 from dawn.media.video import write_video
 from dawn.paths import Paths
 from dawn.provenance import read_json, write_json
-from eval.__main__ import main
 from eval.backbones.syncnet import SyncNet
+from eval.cli import main
 from eval.studies.corpus_report import kind_of, spread
 from tests.support.clips import features_of
 

@@ -13,7 +13,8 @@ import pytest
 from dawn.errors import InputError
 from dawn.media.video import write_video
 from eval.backbones import efficientnet
-from eval.cli import main, presets
+from eval.cli import main
+from eval.cli.evaluation import presets
 from eval.extract.cache import Cache
 from eval.extract.features import Choices
 from eval.extract.folders import pairs_of

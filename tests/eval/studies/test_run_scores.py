@@ -20,9 +20,8 @@ from dawn.errors import InputError
 from dawn.media.video import load_frames, write_video
 from dawn.paths import Paths
 from dawn.provenance import write_json
-from eval.__main__ import main
 from eval.backbones.syncnet import SyncNet
-from eval.cli import main as suite
+from eval.cli import main
 from eval.extract.cache import Cache
 from eval.extract.clip_list import read_names
 from eval.extract.judges import Judges, Measured
@@ -244,10 +243,10 @@ def test_a_table_is_verified_or_the_changed_video_is_named(
     table = paths.run / "table1.json"
     write_tables(CONFIG, {method: paths.scores(method) for method in ("gt", "dawn")}, table.with_suffix(""))
     verify = ["verify", str(table), "--cache", str(tmp_path)]
-    assert suite(verify) == 0
+    assert main(verify) == 0
     shutil.copy(videos / "still" / "anna_1.mp4", paths.videos("dawn") / "anna_1.mp4")
     capsys.readouterr()
-    assert suite(verify) == 1
+    assert main(verify) == 1
     said = capsys.readouterr().out
     assert "dawn: video anna_1: changed since the table" in said and "dawn: measured: " in said
     assert "dawn: fvd16 " in said and "gt: " not in said
@@ -263,7 +262,7 @@ def test_commands_make_table_picture_and_page(
     judge = ["--syncnet", str(videos / "sync")]
     for method in ("gt", "dawn"):
         fake = [] if method == "gt" else ["--fake", str(videos / method)]
-        assert main(["measure", *common, *judge, *fake, "--method", method, "--out", str(tmp_path / method)]) == 0
+        assert main(["score", *common, *judge, *fake, "--method", method, "--out", str(tmp_path / method)]) == 0
     scores = [f"{method}={tmp_path / method}" for method in ("gt", "dawn")]
     assert main(["tables", "--config", str(config), "--scores", *scores, "--out", str(tmp_path / "table1")]) == 0
     made = ["--videos", f"dawn={videos / 'dawn'}", f"still={videos / 'still'}"]
@@ -280,13 +279,13 @@ def test_commands_make_table_picture_and_page(
     assert "http" not in html.replace("data:image", "")
     links = [part.split('"')[0] for part in html.split('preload="metadata" src="')[1:]]
     assert all((page.parent / link).resolve().is_file() for link in links)
-    assert capsys.readouterr().err.count("eval:") == 0
+    assert capsys.readouterr().err.count("dawn-eval:") == 0
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["measure", "--clips", "c", "--syncnet", "s", "--method", "dawn", "--real", "r", "--out", "o"], "--fake"),
+        (["score", "--clips", "c", "--syncnet", "s", "--method", "dawn", "--real", "r", "--out", "o"], "--fake"),
         (["tables", "--scores", "dawn", "--out", "o"], "NAME=DIR"),
         (["samples", "--clips", "absent.csv", "--real", "r", "--videos", "a=b", "--out", "o.png"], "absent.csv"),
         (["page", "--clips", "c", "--real", "r", "--videos", "a=b", "--table", "absent", "--out", "o"], "absent"),
@@ -301,7 +300,7 @@ def test_bad_input_is_one_line_and_exit_two(
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert error.startswith("eval: ") and said in error
+    assert error.startswith("dawn-eval: ") and said in error
 
 
 def test_names_come_from_manifests_and_lists(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import torch
 
 from dawn.errors import InputError
 from dawn.media.video import load_frames, probe, write_video
-from eval.__main__ import main
 from eval.backbones.syncnet import SyncNet
+from eval.cli import main
 from eval.stats import bootstrap
 from eval.stats.bootstrap import Estimate
 from eval.studies.perturb import PERTURBATIONS, Clip, perturb_folder

@@ -1,0 +1,217 @@
+"""Commands on folders of videos and on the reports that they write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dawn.errors import InputError
+from eval.cli.options import CacheFolder, Threads, cache_at, fraction, shard_of
+
+PRESETS = Path(__file__).parents[1] / "metrics" / "presets.yaml"
+_DIFFERENT = 1  # exit code of verify where something differs
+
+app = typer.Typer()
+
+
+# Heavy libraries are imported by the command that needs them, so that help and errors are immediate.
+@app.command("measure", epilog="Example: dawn-eval measure real/ generated/ --metrics fid,fvd16 --out report/")
+def measure(
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="folder of the true videos, or one video")],
+    fake: Annotated[Path, typer.Argument(metavar="FAKE", help="folder of the generated videos, paired by name")],
+    *,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="metric names, comma-separated; see 'dawn-eval list'")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default="default", help="named set of metrics; added to --metrics"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder for report.json, report.csv and clips.csv")
+    ] = None,
+    syncnet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="SyncNet weights for lse_d_own, lse_c_own and offset_own")
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="bootstrap resamples for the intervals")] = 1000,
+    seed: Annotated[int, typer.Option(help="seed of the resamples")] = 0,
+    coverage: Annotated[float, typer.Option(callback=fraction, help="coverage of the intervals")] = 0.95,
+    detect_side: Annotated[int, typer.Option(min=1, hidden=True)] = 256,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="only fill the cache, with shard I of N (from 1)"),
+    ] = None,
+    cache: CacheFolder = None,
+    threads: Threads = 2,
+) -> None:
+    """Compute metrics of FAKE against REAL."""
+    names = _selected(metrics, preset)
+    part = None if shard is None else shard_of(shard)
+    from eval.extract.features import Choices
+    from eval.studies.evaluate import evaluate, table, write
+
+    report = evaluate(
+        real,
+        fake,
+        names,
+        Choices(detect_side, syncnet),
+        cache_at(cache),
+        resamples=resamples,
+        seed=seed,
+        coverage=coverage,
+        shard=part,
+        threads=threads,
+    )
+    if part is not None:
+        print(f"shard {part[0] + 1} of {part[1]} is in the cache; run without --shard once all are")
+        return
+    print(table(report))
+    if out is not None:
+        write(report, out)
+
+
+@app.command("verify", epilog="Example: dawn-eval verify results/demo/table1.json")
+def verify(
+    report: Annotated[Path, typer.Argument(metavar="REPORT.json", help="a report, or table1.json of a run")],
+    *,
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", show_default="the table's folder", help="folder of the table's run")
+    ] = None,
+    metrics: Annotated[str | None, typer.Option(metavar="NAME,...", help="only these metrics, comma-separated")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="recompute the features too, ignoring the cache")] = False,
+    cache: CacheFolder = None,
+    threads: Threads = 2,
+) -> int:
+    """Recompute a report and print exactly what differs (exit code 1)."""
+    import tempfile
+
+    import torch
+
+    from eval.extract.cache import Cache
+    from eval.studies.evaluate import load
+    from eval.studies.verify import verify as verify_report
+    from eval.studies.verify import verify_table
+
+    torch.set_num_threads(threads)
+    run = run or report.parent
+    names = [name for name in (metrics or "").split(",") if name]
+    with tempfile.TemporaryDirectory(prefix="dawn-eval-") as empty:
+        features = Cache(Path(empty)) if fresh else cache_at(cache)
+        if (run / "config.yaml").is_file():
+            lines = verify_table(report, run, features, names)
+        else:
+            lines = verify_report(load(report), features, names)
+    print("\n".join(lines) if lines else f"{report}: the same")
+    return _DIFFERENT if lines else 0
+
+
+@app.command("compare", epilog="Example: dawn-eval compare report_a report_b --out differences.csv")
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="REPORT_A.json", help="report of the first method")],
+    second: Annotated[Path, typer.Argument(metavar="REPORT_B.json", help="report of the second method")],
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="also write the table, one row a metric")] = None,
+    cache: CacheFolder = None,
+    threads: Threads = 2,
+) -> None:
+    """Paired differences of two methods on the same true videos."""
+    import torch
+
+    from eval.studies.compare import compare as compare_reports
+    from eval.studies.compare import table, write
+    from eval.studies.evaluate import load
+
+    torch.set_num_threads(threads)
+    reports = load(first), load(second)
+    differences = compare_reports(*reports, cache_at(cache))
+    print(f"first: {reports[0]['fake']}\nsecond: {reports[1]['fake']}\n")
+    print(table(differences, reports[0]["made"]["coverage"]))
+    if out is not None:
+        write(differences, out)
+
+
+@app.command("follow", epilog="Example: dawn-eval follow driver.mp4 generated.mp4")
+def follow(
+    driver: Annotated[Path, typer.Argument(metavar="DRIVER", help="the video that pose and blinks were taken from")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="videos generated with its motion")],
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="also write the table, one row a video")] = None,
+    cache: CacheFolder = None,
+    threads: Threads = 2,
+) -> None:
+    """Correlation of head pose and blinks, frame by frame, with the driving video."""
+    import torch
+
+    from eval.studies.follow import follow as correlate
+    from eval.studies.follow import table, write
+
+    torch.set_num_threads(threads)
+    correlations = correlate(driver, videos, cache_at(cache))
+    print(table(correlations))
+    if out is not None:
+        write(correlations, out)
+
+
+@app.command("opinion", epilog="Example: dawn-eval opinion ratings.csv --out opinions.csv")
+def opinion(
+    ratings: Annotated[
+        Path, typer.Argument(metavar="RATINGS.csv", help="columns rater, video, method, question, score")
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="OPINIONS.csv", help="table to write, one row a method and question")],
+) -> None:
+    """Mean opinion scores of a user study."""
+    from eval.metrics.opinion import opinions, read_ratings, write_opinions
+
+    scores = opinions(read_ratings(ratings))
+    write_opinions(out, scores)
+    for score in scores:
+        print(
+            f"{score.method}, {score.question}: {score.mean:.2f} [{score.low:.2f}, {score.high:.2f}], "
+            f"{score.scores} scores, {score.raters} raters, {score.videos} videos"
+        )
+
+
+@app.command("list", epilog="Example: dawn-eval list")
+def list_metrics() -> None:
+    """List metrics and presets, and which metrics this machine lacks weights for."""
+    from eval.extract.features import Choices
+    from eval.extract.reading import available
+    from eval.metrics.registry import METRICS
+
+    print("Metrics:")
+    for metric in METRICS.values():
+        _, missing = available((*metric.real, *metric.fake), Choices())
+        print(f"  {metric.name:22} {metric.title}: {metric.about}")
+        for reason in dict.fromkeys(missing.values()):
+            print(f"  {'':22} not here: {reason}")
+    print("Presets:")
+    for name, preset in presets().items():
+        print(f"  {name:22} {preset['about']} {', '.join(preset['metrics'])}")
+
+
+def presets() -> dict[str, Any]:
+    """Content of ``presets.yaml``: name -> about and metrics."""
+    import yaml
+
+    content: dict[str, Any] = yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
+    return content
+
+
+def _selected(metrics: str | None, preset: str | None) -> list[str]:
+    """Names of the selected metrics, without repetition. Raises InputError for an unknown metric or preset."""
+    from eval.metrics.registry import metric
+
+    names: list[str] = []
+    if preset is not None or metrics is None:
+        known = presets()
+        chosen = preset or "default"
+        if chosen not in known:
+            raise InputError(f"no preset is called {chosen!r}; there are {', '.join(known)}")
+        names += known[chosen]["metrics"]
+    names += [name.strip() for name in (metrics or "").split(",") if name.strip()]
+    if not names:
+        raise InputError("--metrics names none; 'dawn-eval --list' shows them")
+    return [metric(name).name for name in dict.fromkeys(names)]

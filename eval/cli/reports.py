@@ -1,0 +1,152 @@
+"""Commands of the workflow that write tables, claims and the page of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dawn.commands import ListOptionsCommand
+from eval.cli.options import (
+    DEFAULT_CONFIG,
+    DEFAULT_SWEEPS,
+    CacheFolder,
+    ClipList,
+    ConfigFile,
+    RealFolder,
+    SweepFolder,
+    TableFiles,
+    VideoFolders,
+    cache_at,
+    named_folders,
+)
+
+app = typer.Typer()
+_PANEL = "Tables and pages (steps of the workflow)"
+
+
+# Heavy libraries are imported by the command that needs them, so that help and errors are immediate.
+@app.command(
+    "tables",
+    rich_help_panel=_PANEL,
+    cls=ListOptionsCommand,
+    epilog="Example: dawn-eval tables --scores gt=results/demo/scores/gt dawn=results/demo/scores/dawn "
+    "--out results/demo/table1",
+)
+def tables(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    scores: Annotated[
+        list[str], typer.Option(metavar="NAME=DIR...", help="output folders of 'score', in the order of the rows")
+    ],
+    out: TableFiles,
+) -> None:
+    """Table 1: scores of several methods next to the paper's."""
+    from dawn.config import load
+
+    settings = load(config)
+    from eval.report.tables import write_tables
+
+    write_tables(settings, named_folders(scores), out)
+
+
+@app.command("table", rich_help_panel=_PANEL, epilog="Example: dawn-eval table table2 --out results/table2")
+def table(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="table2 to table8")],
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    sweeps: SweepFolder = DEFAULT_SWEEPS,
+    out: TableFiles,
+) -> None:
+    """One of the paper's Tables 2 to 8: our rows next to the paper's."""
+    from dawn.comparisons import ROWS, family_of
+    from dawn.config import load
+    from dawn.errors import InputError
+
+    if table not in ROWS:
+        raise InputError(f"no table is called {table!r}; there are {', '.join(ROWS)}")
+    family = family_of(load(config), sweeps)
+    from eval.report.paper_tables import write_comparison
+
+    write_comparison(family, table, out)
+
+
+@app.command(
+    "sweep",
+    rich_help_panel=_PANEL,
+    epilog="Example: dawn-eval sweep config/sweeps/window.csv --out results/sweeps/window",
+)
+def sweep(
+    sweep: Annotated[Path, typer.Argument(metavar="SWEEP.csv", help="columns: configuration keys, name, method")],
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="PATH", help="path without suffix; .csv, .md, .tex, .json and .png are written"),
+    ],
+) -> None:
+    """Scores of a sweep's runs as a table and a plot."""
+    from dawn.comparisons import family_of
+    from dawn.config import load
+
+    family = family_of(load(config), sweep.parent)
+    from eval.report.sweep import write_sweep
+
+    write_sweep(family.runs, family.rows(sweep.stem), out)
+
+
+@app.command(
+    "claims",
+    rich_help_panel=_PANEL,
+    cls=ListOptionsCommand,
+    epilog="Example: dawn-eval claims --rivals wav2lip audio2head --out results/claims",
+)
+def claims(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    sweeps: SweepFolder = DEFAULT_SWEEPS,
+    rivals: Annotated[list[str] | None, typer.Option(metavar="NAME...", help="baselines that have scores")] = None,
+    cache: CacheFolder = None,
+    out: Annotated[Path, typer.Option(metavar="PATH", help="path without suffix; .md and .json are written")],
+) -> None:
+    """Test each claim of the paper on our scores."""
+    from dawn.comparisons import family_of
+    from dawn.config import load
+
+    family = family_of(load(config), sweeps)
+    from eval.report.claims import write_claims
+
+    write_claims(family, rivals or [], out, cache_at(cache))
+
+
+@app.command(
+    "page",
+    rich_help_panel=_PANEL,
+    cls=ListOptionsCommand,
+    epilog="Example: dawn-eval page --clips results/demo/test.csv --real data/demo/64 --videos "
+    "dawn=results/demo/videos --table results/table1.csv --out results/index.html",
+)
+def page(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    clips: ClipList,
+    real: RealFolder,
+    videos: VideoFolders,
+    table: Annotated[Path, typer.Option(metavar="TABLE.csv", help="table written by 'tables'")],
+    picture: Annotated[Path | None, typer.Option(metavar="FILE", help="picture written by 'samples'")] = None,
+    more: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE...", help="further tables, pictures and claims.json to show")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="PAGE.html", help="page to write")],
+) -> None:
+    """One HTML page of a run: table, pictures, claims and videos."""
+    from dawn.config import load
+
+    settings = load(config)
+    from eval.extract.clip_list import read_names
+    from eval.report.page import write_page
+    from eval.report.tables import read_figures
+
+    cells = read_figures(table)
+    write_page(settings, cells, read_names(clips), real, named_folders(videos), out, picture, more or [])

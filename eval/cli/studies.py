@@ -1,0 +1,235 @@
+"""Commands of the workflow that compute scores and studies of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dawn.commands import ListOptionsCommand
+from dawn.errors import InputError
+from eval.cli.options import (
+    DEFAULT_CONFIG,
+    CacheFolder,
+    ClipList,
+    ConfigFile,
+    RealFolder,
+    SyncnetFile,
+    cache_at,
+    named_folders,
+)
+
+app = typer.Typer()
+_PANEL = "Scores and studies of a run (steps of the workflow)"
+
+
+# Heavy libraries are imported by the command that needs them, so that help and errors are immediate.
+@app.command(
+    "fit-syncnet",
+    rich_help_panel=_PANEL,
+    epilog="Example: dawn-eval fit-syncnet --dataset data/demo/64/dataset.csv --features data/demo/64/features "
+    "--clips data/demo/64 --out results/demo/syncnet.safetensors",
+)
+def fit_syncnet(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    dataset: Annotated[Path, typer.Option(metavar="FILE", help="manifest; its training split is used")],
+    features: Annotated[Path, typer.Option(metavar="DIR", help="folder of the clips' feature files")],
+    clips: Annotated[Path, typer.Option(metavar="DIR", help="folder of the clips")],
+    out: Annotated[Path, typer.Option(metavar="WEIGHTS.safetensors", help="weights to write")],
+) -> None:
+    """Train SyncNet, the lip-sync metric's network, on the training split."""
+    from dawn.config import load
+
+    settings = load(config)
+    from dawn.corpora.manifest import read_manifest
+    from eval.studies.train_syncnet import fit
+
+    names = [clip.clip for clip in read_manifest(dataset) if clip.split == "train"]
+    fit(settings.evaluate.syncnet, names, clips, features, out, settings.seed)
+
+
+@app.command(
+    "score",
+    rich_help_panel=_PANEL,
+    cls=ListOptionsCommand,
+    epilog="Example: dawn-eval score --clips results/demo/test.csv --real data/demo/64 --fake results/demo/videos "
+    "--syncnet results/demo/syncnet.safetensors --method dawn --out results/demo/scores/dawn",
+)
+def score(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    real: RealFolder,
+    fake: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder of the generated videos; not needed for method gt")
+    ] = None,
+    clips: ClipList,
+    syncnet: SyncnetFile,
+    method: Annotated[str, typer.Option(metavar="NAME", help="name of the method; gt scores the true videos")],
+    metrics: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC...", show_default="all", help="compute these metrics only")
+    ] = None,
+    cache: CacheFolder = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder for scores.json and clips.csv")],
+) -> None:
+    """Compute the scores of one method's videos against the true videos."""
+    from dawn.config import METRICS, load
+
+    settings = load(config)
+    unknown = [name for name in metrics or () if name not in METRICS]
+    if unknown:
+        raise InputError(f"--metrics: no metric is called {unknown[0]!r}; there are {', '.join(METRICS)}")
+    from eval.extract.clip_list import read_names
+    from eval.studies.run_scores import TRUE, measure
+
+    if fake is None and method != TRUE:
+        raise InputError(f"--fake is missing: give the folder of the videos of {method!r}")
+    measure(
+        settings,
+        real=real,
+        fake=fake or real,
+        names=read_names(clips),
+        syncnet=syncnet,
+        method=method,
+        out=out,
+        cache=cache_at(cache),
+        metrics=metrics or METRICS,
+    )
+
+
+@app.command(
+    "quality",
+    rich_help_panel=_PANEL,
+    cls=ListOptionsCommand,
+    epilog="Example: dawn-eval quality --clips results/demo/test.csv --truth data/demo/64/features "
+    "--commanded results/demo/controls/commanded --reconstruction results/demo/reconstruction.json "
+    "--scores dawn=results/demo/scores/dawn other_speech=... still=... --out results/demo/quality.json",
+)
+def quality(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    clips: ClipList,
+    truth: Annotated[Path, typer.Option(metavar="DIR", help="folder of the true clips' features")],
+    commanded: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos of 'commanded'")],
+    reconstruction: Annotated[Path, typer.Option(metavar="FILE", help="reconstruction.json of 'dawn reconstruct'")],
+    scores: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=DIR...", help="output folders of 'score' for dawn, other_speech and still"),
+    ],
+    out: Annotated[Path, typer.Option(metavar="QUALITY.json", help="report to write")],
+) -> None:
+    """Report whether each network learned: its measure next to that of a trivial baseline."""
+    from dawn.config import load
+
+    settings = load(config)
+    from dawn.provenance import write_json
+    from eval.extract.clip_list import read_names
+    from eval.studies.learned import quality as quality_of
+
+    report = quality_of(
+        settings,
+        read_names(clips),
+        truth=truth,
+        commanded=commanded,
+        reconstruction=reconstruction,
+        scores={name: folder / "scores.json" for name, folder in named_folders(scores).items()},
+    )
+    write_json(out, report)
+
+
+@app.command(
+    "corpus",
+    rich_help_panel=_PANEL,
+    epilog="Example: dawn-eval corpus --syncnet results/demo/syncnet.safetensors --out results/demo/corpus.md",
+)
+def corpus(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    syncnet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="SyncNet weights for the audio-video offsets")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="CORPUS.md", help="report to write, with .json and .png")],
+) -> None:
+    """Describe a prepared corpus: counts, ranges, offsets, rejected clips, contact sheet."""
+    from dawn.config import load
+
+    settings = load(config)
+    from dawn.paths import Paths
+    from eval.studies.corpus_report import report
+
+    report(settings, Paths.of(settings), syncnet, out)
+
+
+@app.command(
+    "reenactment",
+    rich_help_panel=_PANEL,
+    epilog="Example: dawn-eval reenactment --clips results/demo/test.csv --videos results/demo/controls/reenact "
+    "--out results/demo/reenactment.json",
+)
+def reenactment(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    clips: ClipList,
+    videos: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos of 'reenact'")],
+    out: Annotated[Path, typer.Option(metavar="REENACTMENT.json", help="report to write, with .csv")],
+) -> None:
+    """Correlation of generated head motion with the clip that drives it."""
+    from dawn.config import load
+
+    settings = load(config)
+    from eval.extract.clip_list import read_names
+    from eval.studies.reenactment import measure_reenactment
+
+    measure_reenactment(settings, read_names(clips), videos, out)
+
+
+@app.command(
+    "perturb",
+    rich_help_panel=_PANEL,
+    epilog="Example: dawn-eval perturb blur --strength 2 --clips list.txt --videos videos/ --out blurred/",
+)
+def perturb(
+    perturbation: Annotated[
+        str, typer.Argument(help="blur, reencode, dim, swap, freeze, shuffle, pitch or delay; see docs/explanation/evaluation.md")
+    ],
+    *,
+    strength: Annotated[float, typer.Option(help="0 changes nothing; units: docs/explanation/evaluation.md")],
+    clips: ClipList,
+    videos: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos, <clip>.mp4")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")],
+) -> None:
+    """Write copies of videos with a perturbation of known strength."""
+    from eval.extract.clip_list import read_names
+    from eval.studies.perturb import perturb_folder
+
+    perturb_folder(perturbation, strength, videos, read_names(clips), out)
+
+
+@app.command(
+    "sensitivity",
+    rich_help_panel=_PANEL,
+    epilog="Example: dawn-eval sensitivity --clips results/demo/test.csv --real data/demo/64 "
+    "--syncnet results/demo/syncnet.safetensors --out sensitivity.csv --picture sensitivity.png",
+)
+def sensitivity(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    clips: ClipList,
+    real: RealFolder,
+    syncnet: SyncnetFile,
+    count: Annotated[int, typer.Option(help="clips used")] = 8,
+    out: Annotated[Path, typer.Option(metavar="TABLE.csv", help="table to write")],
+    picture: Annotated[Path, typer.Option(metavar="PICTURE.png", help="picture to write")],
+) -> None:
+    """Response of each metric to perturbations of increasing strength, as a table and a picture."""
+    from dawn.config import load
+
+    settings = load(config)
+    from eval.extract.clip_list import read_names
+    from eval.studies.sensitivity import draw, write_curves
+    from eval.studies.sensitivity import sensitivity as measure_curves
+
+    curves = measure_curves(settings, read_names(clips), real, syncnet, clips=count)
+    write_curves(curves, out)
+    draw(curves, picture)

@@ -1,0 +1,121 @@
+"""``dawn-eval``: command names, default command, list options, exit codes; help loads nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from eval import cli
+from eval.cli import main
+
+COMMANDS = {
+    *("measure", "verify", "compare", "follow", "opinion", "list"),
+    *("fit-syncnet", "score", "quality", "corpus", "reenactment", "perturb", "sensitivity"),
+    *("tables", "table", "sweep", "claims", "page"),
+    *("samples", "reenacted", "styles", "time-cost", "traces"),
+}
+PROGRAM = str(Path(sys.executable).with_name("dawn-eval"))
+
+
+def _commands() -> dict[str, typer.core.TyperCommand]:
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return dict(group.commands)
+
+
+def test_every_command_has_help_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = _commands()
+    assert commands.keys() == COMMANDS
+    for name, command in commands.items():
+        assert command.help, name
+        assert command.epilog is not None and command.epilog.startswith(f"Example: dawn-eval {name}"), name
+        undocumented = [parameter.name for parameter in command.params if not getattr(parameter, "help", None)]
+        assert undocumented in ([], ["detect_side"]), name
+        assert main([name, "--help"]) == 0
+    capsys.readouterr()
+
+
+def test_help_shows_defaults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["measure", "-h"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"[default: {value}]" in shown for value in ("1000", "0.95", "0", "2"))
+
+
+def test_help_and_completion_load_no_heavy_library() -> None:
+    code = (
+        "import sys; from eval.cli import main; code = main(sys.argv[1:]);"
+        "heavy = {'torch', 'numpy', 'cv2', 'dawn.config'} & set(sys.modules); print(heavy); sys.exit(code or bool(heavy))"
+    )
+    subprocess.run([sys.executable, "-c", code, "score", "--help"], check=True, capture_output=True)
+    environment = {
+        **os.environ,
+        "_DAWN_EVAL_COMPLETE": "complete_bash",
+        "COMP_WORDS": "dawn-eval sens",
+        "COMP_CWORD": "1",
+    }
+    completed = subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    assert completed.stdout.split() == ["sensitivity"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Missing command"),
+        (["verify"], "REPORT.json"),
+        (["a", "b", "--metric", "fid"], "--metric"),
+        (["a", "b", "--threads", "0"], "--threads"),
+        (["a", "b", "--coverage", "1"], "between 0 and 1"),
+        (["a", "b", "--shard", "3/2"], "give I/N"),
+        (["--metrics", ",", "a", "b"], "--metrics names none"),
+        (["table", "table1", "--out", "o"], "table2, table3"),
+        (["tables", "--scores", "--out", "o"], "--scores"),
+        (["score", "--method", "gt", "--metrics", "fad", "--out", "o", "--clips", "c"], "--real"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_two(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("dawn-eval: ") and error.count("\n") == 1 and message in error
+
+
+def test_list_names_metrics_and_presets_by_option_and_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    by_option = capsys.readouterr().out
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out == by_option
+    assert "fvd16" in by_option and "offline" in by_option
+
+
+def test_list_options_take_several_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """``--scores a=x b=y`` is ``--scores a=x --scores b=y``; ``--rivals`` may be empty."""
+    folders: list[dict[str, Path]] = []
+    monkeypatch.setattr("dawn.config.load", lambda path: None)
+    monkeypatch.setattr("eval.report.tables.write_tables", lambda config, scores, out: folders.append(scores))
+    assert main(["tables", "--scores", "b=x/1", "a=y", "--out", "o"]) == 0
+    assert main(["tables", "--out", "o", "--scores", "b=x/1", "--scores", "a=y"]) == 0
+    assert folders == [{"b": Path("x/1"), "a": Path("y")}] * 2 and list(folders[0]) == ["b", "a"]
+    rivals: list[list[str]] = []
+    monkeypatch.setattr("dawn.comparisons.family_of", lambda config, sweeps: None)
+    monkeypatch.setattr("eval.report.claims.write_claims", lambda family, names, out, cache: rivals.append(names))
+    for names in ([], ["wav2lip", "audio2head"]):
+        assert main(["claims", "--rivals", *names, "--cache", str(tmp_path), "--out", "o"]) == 0
+    assert rivals == [[], ["wav2lip", "audio2head"]]
+
+
+def test_an_interrupted_command_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eval.cli.evaluation.presets", interrupt)
+    assert main(["real", "fake"]) == 130
+    assert capsys.readouterr().err.startswith("dawn-eval: interrupted")
