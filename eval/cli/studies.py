@@ -190,9 +190,7 @@ def reenactment(
     epilog="Example: dawn-eval perturb blur --strength 2 --clips list.txt --videos videos/ --out blurred/",
 )
 def perturb(
-    perturbation: Annotated[
-        str, typer.Argument(help="blur, reencode, dim, swap, freeze, shuffle, pitch or delay; see docs/explanation/evaluation.md")
-    ],
+    perturbation: Annotated[str, typer.Argument(help="blur, reencode, dim, swap, freeze, shuffle, pitch or delay")],
     *,
     strength: Annotated[float, typer.Option(help="0 changes nothing; units: docs/explanation/evaluation.md")],
     clips: ClipList,
