@@ -238,7 +238,7 @@ def _features(options: argparse.Namespace) -> None:
 
 
 def _dataset(options: argparse.Namespace) -> None:
-    from dawn.features.shards import gather
+    from dawn.features.dataset import gather
 
     gather(*_setup(options))
 

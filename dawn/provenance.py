@@ -1,9 +1,8 @@
-"""What made a file: digests of code, settings and inputs, kept beside every result."""
+"""Provenance: what a sidecar records about the code and libraries behind a result, and how JSON files are written."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
 import json
 import platform
@@ -13,25 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dawn.errors import InputError
+from dawn.fingerprint import ROOT
 from dawn.media.files import atomic_path
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def digest(value: Any) -> str:
-    """Hexadecimal SHA-256 of a JSON-able value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def code_digest(*places: str) -> str:
-    """Digest of Python sources below the repository: packages (``dawn/models``) or single files."""
-    total = hashlib.sha256()
-    for place in places:
-        path = ROOT / place
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        for file in files:
-            total.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes() + b"\0")
-    return total.hexdigest()[:16]
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from dawn.config import Section
 from dawn.errors import InputError
-from dawn.provenance import ROOT, digest
+from dawn.fingerprint import ROOT, fingerprint
 
 FOLDER = ROOT / "config/baselines"
 PLACEHOLDERS = ("python", "portrait", "speech", "output", "folder", "name")
@@ -148,7 +148,7 @@ class Baseline(Section):
     def cause(self) -> str:
         """Digest of what a video depends on; terms, notes and where things come from are no part of it."""
         tree = self.model_dump(mode="json")
-        return digest([tree[key] for key in ("files", "command", "output", "crop")] + [self.upstream.commit])
+        return fingerprint([tree[key] for key in ("files", "command", "output", "crop")] + [self.upstream.commit])
 
 
 def fill(value: Any, given: Mapping[str, str]) -> Any:

@@ -30,11 +30,12 @@ from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
 from dawn.features.store import Features
+from dawn.fingerprint import fingerprint
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.video import iter_frames, probe, write_video
 from dawn.paths import Paths
-from dawn.provenance import digest, read_json, write_json
+from dawn.provenance import read_json, write_json
 
 _TAIL = 20  # lines of a failed command's output that are kept beside the reason
 _MIN_SHARE = 0.8  # a video that holds less of the clip's frames is a failure
@@ -106,7 +107,7 @@ def make_videos(name: str, baseline: Baseline, config: Config, paths: Paths, pla
             f"{name}: {len(failed)} of {len(clips)} clips failed, listed in {failures}; {first}: {about['reason']}"
         )
     failures.unlink(missing_ok=True)
-    write_json(report, {"files": files, "digest": digest(files), "made": made})
+    write_json(report, {"files": files, "digest": fingerprint(files), "made": made})
 
 
 def portrait(frame: NDArray[np.uint8], rule: Crop, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:

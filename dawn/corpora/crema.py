@@ -19,7 +19,8 @@ from dawn.corpora.lfs import addresses_at
 from dawn.corpora.manifest import Clip, Rejected
 from dawn.errors import InputError
 
-LIST = Path(__file__).with_name("crema.csv")
+READS = ("crema.csv",)
+LIST = Path(__file__).with_name(READS[0])
 
 
 @cache

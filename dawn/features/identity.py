@@ -22,8 +22,8 @@ from tqdm import tqdm
 from dawn.errors import InputError
 from dawn.features.journal import Lines
 from dawn.features.landmarks import FaceMesh
+from dawn.fingerprint import code_fingerprint
 from dawn.media.video import iter_frames
-from dawn.provenance import code_digest
 from dawn.weights import verified
 
 SIDE = 256  # frames are enlarged to this before alignment: the predictor learned from larger faces
@@ -80,7 +80,7 @@ def recognise(videos: Sequence[tuple[Path, str]], distance: float, detect_side: 
     linkage) show one person; the embedding is the mean of those frames that show whom most of them show. Embeddings are
     put into the file `kept` as they come: those of videos that did not change are not computed again.
     """
-    lines = Lines(kept, {"cause": f"{code_digest('dawn/features', 'dawn/media')} {distance} {detect_side}"})
+    lines = Lines(kept, {"cause": f"{code_fingerprint(__name__)} {distance} {detect_side}"})
     faces: dict[str, list[float]] = {row["video"]: row["face"] for row in lines.rows}
     seen: list[list[float] | str] = []
     net = DlibFace()

@@ -10,23 +10,23 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from dawn.config import Config
-from dawn.corpora.manifest import Clip, Rejected, read_manifest, read_rejected, write_manifest, write_rejected
+from dawn.corpora.manifest import Clip, Rejected, read_manifest
 from dawn.errors import InputError
 from dawn.features.disk_space import check_room, full_disk_told, needed
 from dawn.features.journal import Journal
 from dawn.features.sources import CLIPS, FEATURES
-from dawn.features.store import Features
 from dawn.features.worker import Failed, Make, Open, Worker
+from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
-from dawn.provenance import code_digest, digest, read_json, write_json
+from dawn.provenance import read_json, write_json
 
 _LEAST_SECONDS = 60  # for any clip, however short
 
@@ -35,8 +35,8 @@ def make_clips(config: Config, paths: Paths, index: int) -> None:
     """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
     every = read_manifest(paths.manifest)
     items = [(clip, clip.sha256) for clip in _shard(every, config, index)]
-    cause = digest(
-        [config.corpus.model_dump(exclude={"shards", "fetch"}), config.features.detect_side, code_digest(*CLIPS)]
+    cause = fingerprint(
+        [config.corpus.model_dump(exclude={"shards", "fetch"}), config.features.detect_side, code_fingerprint(*CLIPS)]
     )
     opener = functools.partial(_clip_maker, config, paths)
     _each(config, _Stage("clips", paths, index, paths.clips, ".mp4", cause), items, opener)
@@ -46,37 +46,9 @@ def make_features(config: Config, paths: Paths, index: int) -> None:
     """Write ``features/<clip>.safetensors`` for the clips that shard `index` of :func:`make_clips` made."""
     made = read_json(paths.shard("clips", index))["files"]
     items = [(clip, made[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in made]
-    cause = digest([config.features.model_dump(), config.corpus.fps, code_digest(*FEATURES)])
+    cause = fingerprint([config.features.model_dump(), config.corpus.fps, code_fingerprint(*FEATURES)])
     opener = functools.partial(_feature_maker, config, paths)
     _each(config, _Stage("features", paths, index, paths.features, ".safetensors", cause), items, opener)
-
-
-def gather(config: Config, paths: Paths) -> None:
-    """Write the dataset (clips that came through), its digest, and everything that was rejected on the way."""
-    reports = [
-        read_json(paths.shard(stage, index)) for stage in ("clips", "features") for index in range(config.corpus.shards)
-    ]
-    rejected = read_rejected(paths.corpus / "rejected.corpus.csv")
-    rejected += [Rejected(**row) for report in reports for row in report["rejected"]]
-    through = {name for report in reports[config.corpus.shards :] for name in report["files"]}
-    clips = []
-    for clip in read_manifest(paths.manifest):
-        if clip.clip in through:
-            frames = len(Features.load(paths.features / f"{clip.clip}.safetensors").found)
-            clips.append(replace(clip, frames=frames, seconds=frames / config.corpus.fps))
-    if not clips:
-        raise InputError(f"{paths.corpus}: every clip was rejected; see {paths.rejected}")
-    write_rejected(paths.rejected, rejected)
-    write_manifest(paths.dataset, clips)
-    write_json(
-        paths.dataset.with_suffix(".json"),
-        {
-            "digest": digest([report["files"] for report in reports]),
-            "clips": len(clips),
-            "frames": sum(clip.frames for clip in clips),
-            "rejected": len(rejected),
-        },
-    )
 
 
 def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:

@@ -33,6 +33,7 @@ from dawn.config import Config
 from dawn.corpora.manifest import Clip, read_manifest, write_manifest
 from dawn.errors import InputError
 from dawn.features.store import Features
+from dawn.fingerprint import fingerprint
 from dawn.generation.longer import back_and_forth, sound_of, speech_of, spoken
 from dawn.generation.nar import Source, sample_pose_blink
 from dawn.generation.networks import Networks
@@ -42,7 +43,7 @@ from dawn.generation.talk import carried, write_talk
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.video import iter_frames
 from dawn.paths import ASKED, METHODS, STRATEGIES, Paths
-from dawn.provenance import digest, write_json
+from dawn.provenance import write_json
 from dawn.training.loop import step_seed
 
 
@@ -90,7 +91,7 @@ def make_videos(config: Config, paths: Paths, method: str) -> None:
             style = style_of(index) if method == "styled" else None
             _generate(nets, clip, driver, speech, sound, method, style, paths, out)
         files[clip.clip] = sha256_file(out)
-    write_json(paths.videos_report(method), {"files": files, "digest": digest(files)})
+    write_json(paths.videos_report(method), {"files": files, "digest": fingerprint(files)})
 
 
 def source_of(clip: Clip, features: Features, paths: Paths) -> Source:

@@ -10,10 +10,11 @@ from typing import Any
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.fingerprint import fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
-from dawn.provenance import digest, write_json
+from dawn.provenance import write_json
 from dawn.released.files import find
 from dawn.released.networks import PUBLISHED_SEED, Imported, assemble
 
@@ -59,7 +60,7 @@ def import_released(
             metadata = {
                 "stage": stage,
                 "steps": "published",
-                "fingerprint": digest({"released": origin, "mask_seed": mask_seed}),
+                "fingerprint": fingerprint({"released": origin, "mask_seed": mask_seed}),
                 "config": config.dump(),
                 "released": json.dumps(origin, sort_keys=True),
                 "terms": TERMS,

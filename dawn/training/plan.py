@@ -7,46 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from dawn.config import A2vStage, Config, Schedule
+from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.paths import TTR
-from dawn.provenance import digest
 
 _A2V = {"both": ("a2v_stage1", "a2v_stage2"), "stage1": ("a2v_stage1",), "stage2": ("a2v_stage2",)}
 
-_SHARED_CODE = (
-    "dawn/training/loop.py",
-    "dawn/training/batch_shard.py",
-    "dawn/training/data.py",
-    "dawn/features/clips.py",
-    "dawn/training/checkpoint.py",
-    "dawn/models/build.py",
-    "dawn/models/weights_io.py",
-    "dawn/features/store.py",
-)
-LFG_CODE = tuple(f"dawn/models/{name}.py" for name in ("lfg", "generator", "flow", "regions", "hourglass", "warping"))
-CODE: dict[str, tuple[str, ...]] = {
-    "lfg": (*_SHARED_CODE, "dawn/training/lfg.py", "dawn/training/lfg_losses.py", "dawn/models/facemask.py", *LFG_CODE),
-    "pbnet": (
-        *_SHARED_CODE,
-        "dawn/training/pbnet.py",
-        "dawn/models/pbnet.py",
-        "dawn/models/discriminator.py",
-        "dawn/models/attention.py",
-    ),
-    "a2v_stage1": (
-        *_SHARED_CODE,
-        "dawn/training/a2v.py",
-        "dawn/models/unet3d.py",
-        "dawn/models/attention.py",
-        "dawn/models/diffusion.py",
-        "dawn/models/facemask.py",
-        "dawn/models/conditioning.py",
-        "dawn/models/frame_chunks.py",
-        *LFG_CODE,
-    ),
+# The module that trains each stage. Beside it, a stage depends on the code of the training loop.
+_TASKS = {
+    "lfg": "dawn.training.lfg",
+    "pbnet": "dawn.training.pbnet",
+    "a2v_stage1": "dawn.training.a2v",
+    "a2v_stage2": "dawn.training.a2v",
+    **dict.fromkeys(TTR, "dawn.training.ttr"),
 }
-CODE["a2v_stage2"] = CODE["a2v_stage1"]
-CODE |= {stage: (*CODE["a2v_stage1"], "dawn/training/ttr.py") for stage in TTR}
-
 
 # How a batch is divided changes rounding only: a run goes on with another division.
 _DIVISION = {"train": {"processes", "accumulate"}}
@@ -117,8 +90,13 @@ def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
         for stage in (*stages_of(config), *TTR):
             needs = {need: owners[run, need] for need in needs_of(config, stage)}
             cause = {"stage": stage, "settings": settings_of(config, stage), "corpus": config.corpus.name}
-            owners[run, stage] = first.setdefault(digest(cause | {"needs": needs}), run)
+            owners[run, stage] = first.setdefault(fingerprint(cause | {"needs": needs}), run)
     return owners
+
+
+def code_of(stage: str) -> str:
+    """Fingerprint of the code that a stage's weights depend on."""
+    return code_fingerprint("dawn.training.loop", _TASKS[stage])
 
 
 def cores_of(schedule: Schedule) -> int:

@@ -12,18 +12,19 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.features.store import Features
+from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.models.build import build_flow_generator
 from dawn.models.weights_io import load_weights
 from dawn.paths import TTR, Paths
-from dawn.provenance import code_digest, digest, read_json
+from dawn.provenance import read_json
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import step_seed
 from dawn.training.distributed import crew
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
-from dawn.training.plan import CODE, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
+from dawn.training.plan import clips_of, code_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.ttr import DenseTask, SparseTask
 
 
@@ -39,10 +40,10 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     store = (ClipStore if told else _Untold)(paths.dataset, "train")
     total = schedule.total_steps(len(store))
     starts = starts_of(config, stage)
-    fingerprint = digest(
+    stage_fingerprint = fingerprint(
         {
             "settings": settings_of(config, stage),
-            "code": code_digest(*CODE[stage]),
+            "code": code_of(stage),
             "data": read_json(paths.dataset.with_suffix(".json"))["digest"],
             "needs": {need: sha256_file(_existing(paths.weights(need))) for need in needs_of(config, stage)},
             **({"starts": [sha256_file(_existing(path)) for path in starts]} if starts else {}),
@@ -60,7 +61,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             total=total,
             out=paths.weights(stage).parent,
             seed=config.seed,
-            fingerprint=fingerprint,
+            fingerprint=stage_fingerprint,
             config=config.dump(),
         )
 

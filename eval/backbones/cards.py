@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from dawn.errors import InputError
-from dawn.provenance import digest
+from dawn.fingerprint import fingerprint
 from dawn.weights import Found, MissingWeights, locate, verified
 
 
@@ -53,7 +53,7 @@ class Card:
     def key(self) -> str:
         """What features are filed under: digest of name, preprocessing and the weights' hashes."""
         hashes = {name: found.sha256 for name, found in self.files().items()}
-        return digest([self.name, self.preprocessing, hashes])[:16]
+        return fingerprint([self.name, self.preprocessing, hashes])[:16]
 
 
 _ALIGNED = "5 points by similarity to 112 pixels, RGB, (x - 127.5) / 127.5"

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from dawn.errors import InputError
 from dawn.features.landmarks import VERSION as MESH
+from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import sha256_file
-from dawn.provenance import code_digest, digest
 from dawn.weights import MissingWeights, verified
 from eval.backbones import syncnet
 from eval.backbones.cards import Card, Takes, card, load
@@ -37,7 +37,6 @@ from eval.metrics import bas, csim, fd_efficientnet, fvd, lse
 Seen = Mapping[str, Arrays]
 Run = Callable[[Footage, Seen], Arrays]
 
-_CODE = ("dawn/media", "dawn/features", "eval/backbones", "eval/extract", "eval/metrics")
 _LIBRARIES = (
     "av", "dlib-bin", "insightface", "librosa", "mediapipe", "numpy", "onnxruntime", "opencv-contrib-python", "pillow",
     "python_speech_features", "scipy", "torch",
@@ -66,13 +65,13 @@ class Part:
     def key(self) -> str:
         """What the result is filed under in the cache."""
         made = [self.name, dict(self.about), code(), versions(), [part.key for part in self.needs]]
-        return digest(made)
+        return fingerprint(made)
 
 
 @functools.cache
 def code() -> str:
-    """Digest of the sources that turn a video into features."""
-    return code_digest(*_CODE)
+    """Fingerprint of the code that turns a video into features."""
+    return code_fingerprint(__name__)
 
 
 @functools.cache

@@ -9,9 +9,10 @@ from typing import Any
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
-from dawn.provenance import digest, read_json
+from dawn.provenance import read_json
 from dawn.variants import Runs
 from eval.studies.run_scores import TRUE, settings_digest
 
@@ -60,7 +61,7 @@ def _settings(config: Config) -> tuple[str, str]:
 
 def _judge(config: Config) -> str:
     """What the lip-sync judge depends on: its settings, and the clips that it learned from."""
-    return digest([config.corpus.name, config.evaluate.syncnet.model_dump(mode="json"), config.seed])
+    return fingerprint([config.corpus.name, config.evaluate.syncnet.model_dump(mode="json"), config.seed])
 
 
 def _read(row: Measured) -> dict[str, Any]:

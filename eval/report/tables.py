@@ -23,7 +23,8 @@ from dawn.provenance import read_json, write_json
 from eval.metrics.columns import COLUMNS, METHODS, REMARKS, UNRANKED, Column
 from eval.studies.run_scores import settings_digest
 
-_PAPER = Path(__file__).with_name("paper.csv")
+READS = ("paper.csv", "../../config/baselines/*.yaml")  # the second: names, ranks and remarks of baselines
+_PAPER = Path(__file__).with_name(READS[0])
 NUMBERS = ("value", "low", "high", "n", "backbone", "samples", "bias")  # of scores.json
 TIDY = ("dataset", "method", "source", "metric", *NUMBERS)
 _SHARED = ("clips", "real", "weights", "code", "parameters", "seed")  # besides the settings

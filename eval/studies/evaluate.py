@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from dawn.errors import InputError
+from dawn.fingerprint import code_fingerprint
 from dawn.media.csv_files import write_rows
 from dawn.media.files import sha256_file
-from dawn.provenance import code_digest, commit, read_json, write_json
+from dawn.provenance import commit, read_json, write_json
 from eval.extract import features as parts
 from eval.extract.cache import Cache
 from eval.extract.features import Choices, Part, Run
@@ -21,11 +22,9 @@ from eval.extract.folders import Pair, pairs_of
 from eval.extract.reading import Reading, available, read
 from eval.metrics.registry import ABSENT, UNREADABLE, Found, Metric, Video, Videos, metric
 from eval.stats import bootstrap
-from eval.studies.sources import MEASURING
 
 VERSION = 2
 TRUE = "_true"  # a column of clips.csv: the same of the true video
-SUITE = (*MEASURING, "eval/studies/evaluate.py")
 Report = dict[str, Any]
 # What some numbers cannot be read without, in words: of LSE and CSIM, of the degradation rate.
 _DETAILS = {
@@ -225,7 +224,7 @@ def _made(
         "resamples": resamples,
         "coverage": coverage,
         "seed": seed,
-        "code": code_digest(*SUITE),
+        "code": code_fingerprint(__name__),
         "commit": commit(),
     }
 

@@ -15,9 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from dawn.config import METRICS, Config
+from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.csv_files import write_rows
 from dawn.media.files import sha256_file
-from dawn.provenance import code_digest, commit, digest, write_json
+from dawn.provenance import commit, write_json
 from eval.extract.cache import Cache
 from eval.extract.clip_list import video_path
 from eval.extract.features import versions
@@ -29,7 +30,6 @@ from eval.metrics.csim import csim
 from eval.metrics.degradation import LENGTHS, degradation
 from eval.stats import aggregate as pooling
 from eval.stats import bootstrap
-from eval.studies.sources import MEASURING
 
 TRUE = "gt"
 DEGRADATION = {f"dr{length}_efficientnet": length for length in LENGTHS}
@@ -58,16 +58,16 @@ def measure(
     judges = Judges(config, syncnet, cache, metrics)
     provenance = {
         "settings": settings_digest(config),
-        "clips": digest(list(names)),
-        "measured": digest(files),
-        "real": digest({name: sha256_file(video_path(real, name)) for name in names}),
+        "clips": fingerprint(list(names)),
+        "measured": fingerprint(files),
+        "real": fingerprint({name: sha256_file(video_path(real, name)) for name in names}),
         "weights": judges.weights(),
         "versions": versions(),
         "parameters": parameters(),
         "seed": config.evaluate.seed,
         "resamples": config.evaluate.bootstrap,
         "coverage": config.evaluate.interval,
-        "code": code_digest(*MEASURING),
+        "code": code_fingerprint(__name__),
         "commit": commit(),
     }
     measured = _seen(judges, videos, f"measure {method}")
@@ -102,7 +102,7 @@ def settings_digest(config: Config) -> str:
     for key in ("threads", "metrics", "paper_dataset"):
         tree["evaluate"].pop(key)
     tree["corpus"].pop("shards")
-    return digest({key: tree[key] for key in ("corpus", "features", "evaluate")})
+    return fingerprint({key: tree[key] for key in ("corpus", "features", "evaluate")})
 
 
 def _row(name: str, sha256: str, true: Measured, made: Measured) -> Row:

@@ -24,10 +24,10 @@ from tqdm import tqdm
 from dawn.config import Schedule, SyncnetModel
 from dawn.errors import InputError
 from dawn.features.store import Features
+from dawn.fingerprint import fingerprint
 from dawn.media.audio import read_audio
 from dawn.media.files import atomic_path
 from dawn.media.video import load_frames
-from dawn.provenance import digest
 from eval.backbones.syncnet import SyncNet
 from eval.extract.mouth_crop import mouth_crops
 from eval.metrics.lse import VIDEO_WINDOW, audio_windows, mfcc, window_count
@@ -64,7 +64,7 @@ def fit(
         ]
         if not data:
             raise InputError(f"{clips}: none of {len(names)} clips has {PER_CLIP} windows of mouth and sound")
-        return _train(model, data, out, seed, digest([model.model_dump(mode="json"), list(names), seed]))
+        return _train(model, data, out, seed, fingerprint([model.model_dump(mode="json"), list(names), seed]))
 
 
 def _train(model: SyncnetModel, data: list[Recording], out: Path, seed: int, fingerprint: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Digests, forgotten reports, files written aside."""
+"""Reports that are deleted when incomplete, and files written atomically."""
 
 from __future__ import annotations
 
@@ -9,18 +9,7 @@ import pytest
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
-from dawn.provenance import code_digest, digest, forget_incomplete, read_json, write_json
-
-
-def test_digest_ignores_the_order_of_keys_and_nothing_else() -> None:
-    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
-    assert digest({"a": 1}) != digest({"a": 2})
-    assert digest([1, 2]) != digest([2, 1])
-
-
-def test_code_digest_is_of_the_named_places_only() -> None:
-    assert code_digest("dawn/media") == code_digest("dawn/media")
-    assert code_digest("dawn/media") != code_digest("dawn/media", "dawn/paths.py")
+from dawn.provenance import forget_incomplete, read_json, write_json
 
 
 def test_a_report_goes_when_one_of_its_files_is_gone(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ rule baseline:
     params:
         settings=settings("corpus.resolution", "corpus.fps", "corpus.sample_rate", "evaluate.inference_frames"),
         declaration=lambda wildcards: declared()[wildcards.baseline].cause(),
-        code=code_digest("dawn/baselines", "dawn/media"),
+        code=code_fingerprint("dawn.baselines.videos"),
     message:
         "test videos of run {wildcards.run}: baseline {wildcards.baseline}"
     shell:

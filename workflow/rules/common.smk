@@ -12,15 +12,13 @@ from dawn.baselines.declaration import declared
 from dawn.baselines.place import Place, present
 from dawn.comparisons import ROWS as COMPARED
 from dawn.comparisons import family_of
-from dawn.features.sources import CLIPS as CLIP_CODE
-from dawn.features.sources import CORPORA as DATA_CODE
-from dawn.features.sources import FEATURES as FEATURE_CODE
+from dawn.features.sources import CLIPS, CORPUS, FEATURES
+from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.paths import ASKED, METHODS, STAGES, Paths
-from dawn.provenance import code_digest, digest, forget_incomplete
+from dawn.provenance import forget_incomplete
 from dawn.training.plan import (
-    CODE,
-    LFG_CODE,
+    code_of,
     cores_of,
     needs_of,
     networks_of,
@@ -30,7 +28,6 @@ from dawn.training.plan import (
     stages_of,
     starts_of,
 )
-from eval.studies.sources import MEASURING as MEASURE_CODE
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -50,7 +47,7 @@ for run, one in RUNS.configs.items():
 OWNERS = owners_of(RUNS.configs)
 
 # What jobs read. Named by its content and no input of any rule: a rule depends on its own keys, not on the whole file.
-CONFIG_FILES = Path(".snakemake/dawn") / digest(TREES)
+CONFIG_FILES = Path(".snakemake/dawn") / fingerprint(TREES)
 for place, run in [
     *((f"runs/{run}", run) for run in RUNS.configs),
     *((f"corpora/{k}", run) for k, run in CORPORA.items()),
@@ -66,10 +63,6 @@ shell.prefix(
     f" PATH={Path(sys.executable).parent}:$PATH DAWN_CONFIGS={CONFIG_FILES}"
     f" DAWN_CONFIG={CONFIG_FILES}/runs/{CONFIG.name}.yaml; "
 )
-
-# Rules re-run when the code of their rooms changes, and only then: Snakemake does not see imported modules.
-GENERATION_CODE = ("dawn/generation", "dawn/media", "dawn/models")
-COMPARISON_CODE = ("eval/report/consistency.py", "dawn/media/csv_files.py", "eval/report/sweep.py", "eval/report/tables.py", "eval/metrics/columns.py")
 
 
 wildcard_constraints:
@@ -98,7 +91,7 @@ def at(choose):
 
 
 def settings(*names):
-    """A function of wildcards: digest of the run's configuration below dotted `names`. A rule re-runs when one of its own
+    """A function of wildcards: fingerprint of the run's configuration below dotted `names`. A rule re-runs when one of its own
     keys changes.
     """
 
@@ -109,7 +102,7 @@ def settings(*names):
             for part in name.split("."):
                 node = node[part]
             values[name] = node
-        return digest(values)
+        return fingerprint(values)
 
     return chosen
 
@@ -123,7 +116,7 @@ def shards(paths, stages=("clips", "features")):
 def first_with(key):
     """run -> the first run with the same `key` of its configuration: what depends on nothing else is made for that one."""
     first = {}
-    return {run: first.setdefault(digest(key(tree)), run) for run, tree in TREES.items()}
+    return {run: first.setdefault(fingerprint(key(tree)), run) for run, tree in TREES.items()}
 
 
 SHOWN_ONLY = ("threads", "metrics", "paper_dataset")  # of the section evaluate: they move no number
@@ -142,7 +135,7 @@ def faces_of(corpus):
     """What people are told apart by, where that is their faces."""
     one = RUNS.configs[CORPORA[corpus]]
     told = one.corpus.kind == "folder" and one.corpus.folder.people == "faces"
-    return [one.features.detect_side, code_digest("dawn/features")] if told else []
+    return [one.features.detect_side, code_fingerprint("dawn.features.identity")] if told else []
 
 
 def judge(wildcards):
@@ -180,9 +173,9 @@ def made_of(rows):
     return list(dict.fromkeys([*files, *(PATHS[row.run].run / "config.yaml" for row in rows)]))
 
 
-def cause_of(rows):
-    """Digest of the rows themselves: names, runs, changes."""
-    return digest([[row.name, row.run, row.method, dict(row.changes), row.paper] for row in rows])
+def fingerprint_of(rows):
+    """Fingerprint of the rows themselves: names, runs, changes."""
+    return fingerprint([[row.name, row.run, row.method, dict(row.changes), row.paper] for row in rows])
 
 
 # A report that lists files which are gone is no report: without it, the step that made them runs again.

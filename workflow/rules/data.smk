@@ -13,7 +13,7 @@ rule resolve:
     conda:
         "../../environment.yml"
     params:
-        digest=lambda wildcards: digest(TREES[wildcards.run]),
+        settings=lambda wildcards: fingerprint(TREES[wildcards.run]),
     message:
         "configuration of run {wildcards.run}, every default filled in"
     shell:
@@ -43,7 +43,7 @@ rule corpus:
             "corpus.fps",
             "corpus.sample_rate",
         ),
-        code=code_digest(*DATA_CODE),
+        code=code_fingerprint(*CORPUS),
         faces=lambda wildcards: faces_of(wildcards.corpus),
     message:
         "corpus {wildcards.corpus}: which clips there are"
@@ -77,7 +77,7 @@ rule clips:
             "corpus.voxceleb",
             "features.detect_side",
         ),
-        code=code_digest(*CLIP_CODE),
+        code=code_fingerprint(*CLIPS),
     message:
         "clips of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:

@@ -21,7 +21,7 @@ rule features:
         "../../environment.yml"
     params:
         settings=settings("features", "corpus.fps"),
-        code=code_digest(*FEATURE_CODE),
+        code=code_fingerprint(*FEATURES),
     message:
         "features of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:
@@ -46,7 +46,7 @@ for corpus, run in CORPORA.items():
         conda:
             "../../environment.yml"
         params:
-            code=code_digest("dawn/features/shards.py", "dawn/corpora/manifest.py"),
+            code=code_fingerprint("dawn.features.dataset"),
             corpus=corpus,
         message:
             "dataset of corpus {params.corpus}"

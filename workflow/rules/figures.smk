@@ -27,7 +27,7 @@ rule samples:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py"),
+        code=code_fingerprint("eval.figures.frames"),
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in SHOWN],
     message:
@@ -52,7 +52,7 @@ rule sensitivity:
     threads: CONFIG.evaluate.threads
     params:
         settings=settings(*MEASURING),
-        code=code_digest("eval/studies/perturb.py", "eval/studies/sensitivity.py", *MEASURE_CODE),
+        code=code_fingerprint("eval.studies.sensitivity"),
         real=P.clips,
     message:
         "damage of known strength, measured, on true clips of run {CONFIG.name}"
@@ -75,7 +75,7 @@ rule page:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/report/page.py", "eval/report/tables.py", "eval/metrics/columns.py", "eval/report/claims.py"),
+        code=code_fingerprint("eval.report.page"),
         more=GATHERED,
         content=[sha256_file(path) for path in GATHERED],
         real=P.clips,
@@ -100,7 +100,7 @@ rule figure2:
         "../../environment.yml"
     params:
         run=CONFIG.name,
-        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py", "eval/metrics/columns.py"),
+        code=code_fingerprint("eval.figures.frames"),
         real=P.clips,
         videos=[f"{method}={P.videos(method)}" for method in (*BASELINES, "dawn")],
     message:
@@ -123,7 +123,7 @@ rule reenactment:
         "../../environment.yml"
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
-        code=code_digest("eval/studies/reenactment.py", "dawn/media/csv_files.py", "eval/studies/learned.py", "eval/stats/bootstrap.py", *FEATURE_CODE),
+        code=code_fingerprint("eval.studies.reenactment"),
         videos=at(lambda paths: paths.videos("reenact")),
     message:
         "reenactment of run {wildcards.run}: is the driver followed"
@@ -144,7 +144,7 @@ rule figure4:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py"),
+        code=code_fingerprint("eval.figures.frames"),
         real=P.clips,
         videos=P.videos("reenact"),
     message:
@@ -175,7 +175,7 @@ rule figure3:
         "../../environment.yml"
     params:
         run=LARGEST,
-        code=code_digest("eval/figures/frames.py", "eval/figures/canvas.py", "dawn/media/csv_files.py"),
+        code=code_fingerprint("eval.figures.frames"),
         videos=PATHS[LARGEST].videos("styled"),
         plain=PATHS[LARGEST].videos("dawn"),
     message:
@@ -196,7 +196,7 @@ rule figure5:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/figures/time_cost.py", "eval/figures/canvas.py", "dawn/media/csv_files.py", "eval/report/tables.py", "eval/metrics/columns.py"),
+        code=code_fingerprint("eval.figures.time_cost"),
     message:
         "figure 5, what time costs, of run {CONFIG.name}"
     shell:
@@ -222,7 +222,7 @@ rule figure6:
         "../../environment.yml"
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
-        code=code_digest("eval/figures/traces.py", "eval/figures/canvas.py", "dawn/media/csv_files.py", "eval/studies/learned.py", *FEATURE_CODE),
+        code=code_fingerprint("eval.figures.traces"),
         real=P.clips,
         videos=[
             f"dawn={P.videos('dawn')}",

@@ -17,7 +17,7 @@ rule testset:
         "../../environment.yml"
     params:
         settings=settings("evaluate.max_clips"),
-        code=code_digest("dawn/generation/testset.py"),
+        code=code_fingerprint("dawn.generation.testset"),
     message:
         "test clips of run {wildcards.run}"
     shell:
@@ -49,7 +49,7 @@ rule videos:
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     params:
         settings=settings("generate", "seed", "evaluate.inference_frames"),
-        code=code_digest(*GENERATION_CODE),
+        code=code_fingerprint("dawn.generation.testset"),
     message:
         "test videos of run {wildcards.run}: {wildcards.method}"
     shell:
@@ -73,7 +73,7 @@ rule timing:
     threads: workflow.resource_settings.cores or CONFIG.generate.threads
     params:
         settings=settings("generate", "seed", "compare.time_frames", "compare.time_repetitions", "compare.time_clips"),
-        code=code_digest(*GENERATION_CODE),
+        code=code_fingerprint("dawn.generation.timing"),
     message:
         "time of every strategy of run {wildcards.run}"
     shell:
@@ -93,7 +93,7 @@ rule reconstruct:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     params:
-        code=code_digest("dawn/generation/reconstruct.py", *LFG_CODE),
+        code=code_fingerprint("dawn.generation.reconstruct"),
     message:
         "reconstruction by the latent flow generator of run {wildcards.run}"
     shell:

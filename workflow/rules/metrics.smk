@@ -25,7 +25,7 @@ rule syncnet:
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.syncnet.train.threads
     params:
         settings=settings("evaluate.syncnet", "seed"),
-        code=code_digest("eval/studies/train_syncnet.py", "eval/backbones/syncnet.py", "eval/extract/mouth_crop.py", "eval/metrics/lse.py"),
+        code=code_fingerprint("eval.studies.train_syncnet"),
         features=at(lambda paths: paths.features),
         clips=at(lambda paths: paths.clips),
     message:
@@ -51,7 +51,7 @@ rule corpus_report:
     conda:
         "../../environment.yml"
     params:
-        code=code_digest("eval/studies/corpus_report.py", "eval/metrics/blink.py", "eval/metrics/lse.py", "eval/extract/mouth_crop.py"),
+        code=code_fingerprint("eval.studies.corpus_report"),
         out=at(lambda paths: paths.run / "corpus.md"),
     message:
         "what the corpus of run {wildcards.run} is"
@@ -83,7 +83,7 @@ rule measure:
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     params:
         settings=settings(*MEASURING),
-        code=code_digest(*MEASURE_CODE),
+        code=code_fingerprint("eval.studies.run_scores"),
         real=at(lambda paths: paths.clips),
         out=lambda wildcards: PATHS[wildcards.run].scores(wildcards.method),
         metrics=asked_of,
@@ -114,7 +114,7 @@ rule quality:
         "../../environment.yml"
     params:
         settings=settings("features"),
-        code=code_digest("eval/studies/learned.py", *FEATURE_CODE),
+        code=code_fingerprint("eval.studies.learned"),
         truth=at(lambda paths: paths.features),
         videos=at(lambda paths: paths.videos("commanded")),
         scores=at(lambda paths: [f"{method}={paths.scores(method)}" for method in LEARNED]),

@@ -18,8 +18,8 @@ rule sweep:
         "../../environment.yml"
     params:
         settings=settings("evaluate.metrics"),
-        rows=lambda wildcards: cause_of(rows_of(wildcards.sweep)),
-        code=code_digest(*COMPARISON_CODE),
+        rows=lambda wildcards: fingerprint_of(rows_of(wildcards.sweep)),
+        code=code_fingerprint("eval.report.sweep"),
     message:
         "sweep {wildcards.sweep}"
     shell:

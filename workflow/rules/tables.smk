@@ -7,7 +7,6 @@ paper's claims. A table of scores that do not belong together fails instead.
 
 SUFFIXES = (".csv", ".md", ".tex", ".json")
 ROWS = ("gt", "still", "other_speech", *BASELINES, "dawn")
-DECLARATIONS = [f"config/baselines/{name}.yaml" for name in declared()]  # names, ranks and remarks of the rows
 
 
 rule table1:
@@ -22,7 +21,7 @@ rule table1:
         "../../environment.yml"
     params:
         settings=settings("evaluate.metrics", "evaluate.paper_dataset"),
-        code=code_digest("dawn/media/csv_files.py", "eval/report/tables.py", "eval/metrics/columns.py", *DECLARATIONS),
+        code=code_fingerprint("eval.report.tables"),
         scores=[f"{method}={P.scores(method)}" for method in ROWS],
         out=P.run / "table1",
     message:
@@ -63,8 +62,8 @@ rule comparison:
         "../../environment.yml"
     params:
         settings=settings("evaluate.paper_dataset", "evaluate.bootstrap", "compare.ratings"),
-        rows=lambda wildcards: cause_of(rows_of(wildcards.table)),
-        code=code_digest(*COMPARISON_CODE, "eval/report/paper_tables.py", *DECLARATIONS),
+        rows=lambda wildcards: fingerprint_of(rows_of(wildcards.table)),
+        code=code_fingerprint("eval.report.paper_tables"),
     message:
         "{wildcards.table} of run {CONFIG.name}"
     shell:
@@ -83,9 +82,9 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        rows=[cause_of(FAMILY.found.get(table, [])) for table in COMPARED],
+        rows=[fingerprint_of(FAMILY.found.get(table, [])) for table in COMPARED],
         rivals=BASELINES,
-        code=code_digest(*COMPARISON_CODE, "eval/report/paper_tables.py", "eval/report/claims.py", "eval/stats/bootstrap.py"),
+        code=code_fingerprint("eval.report.claims"),
     message:
         "the paper's claims on run {CONFIG.name}"
     shell:

@@ -29,8 +29,8 @@ rule train:
         "../../environment.yml"
     threads: lambda wildcards: cores_of(schedule_of(RUNS.configs[wildcards.run], wildcards.stage))
     params:
-        settings=lambda wildcards: digest(settings_of(RUNS.configs[wildcards.run], wildcards.stage)),
-        code=lambda wildcards: code_digest(*CODE[wildcards.stage]),
+        settings=lambda wildcards: fingerprint(settings_of(RUNS.configs[wildcards.run], wildcards.stage)),
+        code=lambda wildcards: code_of(wildcards.stage),
     message:
         "training {wildcards.stage} of run {wildcards.run}"
     shell:

@@ -25,8 +25,9 @@ from dawn.config import Config, parse
 from dawn.corpora import prepare
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.errors import InputError
+from dawn.features.dataset import gather
 from dawn.features.disk_space import check_corpus, needed
-from dawn.features.shards import _each, _Stage, gather, make_clips, make_features
+from dawn.features.shards import _each, _Stage, make_clips, make_features
 from dawn.features.worker import Make
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from dawn.comparisons import Family, family_of
 from dawn.config import Config, load
 from dawn.errors import InputError
+from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.paths import Paths
-from dawn.provenance import digest, read_json, write_json
+from dawn.provenance import read_json, write_json
 from eval.cli import main
 from eval.extract.cache import Cache
 from eval.report.claims import VERDICTS, overall, write_claims
@@ -64,14 +65,14 @@ def write_scores(config: Config, method: str, value: float = 1.0, **causes: str)
         "parameters": {},
     }
     entry = {"value": value, "low": value - 0.5, "high": value + 0.5, "n": len(CLIPS), "backbone": "b"}
-    provenance = {"settings": settings_digest(config), "measured": digest(files), "seed": 1, **shared, **causes}
+    provenance = {"settings": settings_digest(config), "measured": fingerprint(files), "seed": 1, **shared, **causes}
     metrics = {key: entry for key in METRICS}
     write_json(
         folder / "scores.json",
         {"method": method, "dataset": config.corpus.name, "metrics": metrics, "provenance": provenance},
     )
     if method != "gt":
-        write_json(paths.videos_report(method), {"files": files, "digest": digest(files)})
+        write_json(paths.videos_report(method), {"files": files, "digest": fingerprint(files)})
     return folder / "scores.json"
 
 

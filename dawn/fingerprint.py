@@ -1,0 +1,218 @@
+"""Fingerprints: SHA-256 of settings, and of the code that a result depends on, found by following imports.
+
+Sources are parsed, never imported. A module depends on what it imports anywhere in its body, function bodies included,
+and on the data files and plug-ins that it declares at module level as ``READS = ("paper.csv", "strategies/*.py")``:
+paths and patterns relative to its folder. Comments, docstrings, layout, descriptions of configuration keys and help
+texts of command lines do not count, because they change no result; nor does what only type checkers import.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+_PACKAGES = ("dawn", "eval")
+# Imports are not followed into these: a rule holds the values of the settings that it uses, whatever defines the keys,
+# and no result depends on the name of a file.
+_BOUNDARIES = ("dawn.config", "dawn.paths")
+_TEXTS = {"Field": "description", "Option": "help", "Argument": "help"}  # call -> its keyword that does not count
+
+
+def fingerprint(value: Any) -> str:
+    """Hexadecimal SHA-256 of a JSON-able value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def code_fingerprint(*modules: str) -> str:
+    """Fingerprint of `modules` (dotted names) and everything that they depend on, as first read by this process.
+
+    Raises ValueError for a module that does not exist, and for a declared data file that does not.
+    """
+    return _sources().fingerprint(*modules)
+
+
+class Sources:
+    """The project's files below `root`, each read once; `edits` (path below root -> text) takes precedence."""
+
+    def __init__(self, root: Path = ROOT, edits: Mapping[str, str] | None = None) -> None:
+        self._root, self._edits = root, edits or {}
+        self._content = functools.cache(self._read)
+        self._file = functools.cache(self._find)
+        self._needs = functools.cache(self._resolve)
+
+    def fingerprint(self, *modules: str) -> str:
+        """Fingerprint of `modules` and everything that they depend on: 16 hexadecimal digits."""
+        total = hashlib.sha256()
+        for place, whole in sorted(self.closure(*modules).items()):
+            total.update(f"{place}\0{self._digest(place, whole)}\0".encode())
+        return total.hexdigest()[:16]
+
+    def closure(self, *modules: str) -> dict[str, bool]:
+        """Files below root that `modules` depend on; the value is False where only what runs at import counts.
+
+        That is the case of a package that is imported as the parent of a module, and of which no name is used: its
+        definitions, and the imports inside them, do not count.
+        """
+        entries: dict[str, bool] = {}
+        for name in modules:
+            if self._file(name) is None:
+                raise ValueError(f"{name}: no such module below {self._root}")
+            self._follow(name, entries)
+        closure: dict[str, bool] = {}
+        pending = list(entries.items())
+        while pending:
+            place, whole = pending.pop()
+            if whole > closure.get(place, -1):
+                closure[place] = whole
+                pending += self._needs(place, whole)
+        return closure
+
+    def _digest(self, place: str, whole: bool) -> str:
+        content = self._content(place)
+        if not place.endswith(".py"):
+            return hashlib.sha256(content).hexdigest()
+        return _parse(content).whole if whole else _parse(content).at_import
+
+    def _resolve(self, place: str, whole: bool) -> tuple[tuple[str, bool], ...]:
+        """The files that `place` depends on directly, as in :meth:`closure`."""
+        if not place.endswith(".py"):
+            return ()
+        module = _parse(self._content(place))
+        needs: dict[str, bool] = {}
+        for imported in module.imports:
+            if whole or not imported.deferred:
+                self._follow(imported.absolute(PurePosixPath(place).parent.parts), needs)
+        if whole:
+            needs |= dict.fromkeys((file for pattern in module.reads for file in self._declared(place, pattern)), True)
+        return tuple(needs.items())
+
+    def _follow(self, name: str, needs: dict[str, bool]) -> None:
+        """Add the module `name`, or the one whose attribute it is, and the packages above it."""
+        if any(f"{name}.".startswith(f"{boundary}.") for boundary in _BOUNDARIES):
+            return
+        parts = name.split(".")
+        if self._file(name) is None:
+            parts.pop()
+        for count in range(1, len(parts) + 1):
+            place = self._file(".".join(parts[:count]))
+            if place is not None:
+                needs[place] = needs.get(place, False) or count == len(parts)
+
+    def _declared(self, place: str, pattern: str) -> Iterator[str]:
+        found = sorted((self._root / place).parent.glob(pattern))
+        if not found:
+            raise ValueError(f"{place}: READS names {pattern!r}, which does not exist")
+        for path in found:
+            yield path.resolve().relative_to(self._root.resolve()).as_posix()
+
+    def _find(self, name: str) -> str | None:
+        if name.partition(".")[0] not in _PACKAGES:
+            return None
+        base = name.replace(".", "/")
+        places = (f"{base}.py", f"{base}/__init__.py")
+        return next((place for place in places if place in self._edits or (self._root / place).is_file()), None)
+
+    def _read(self, place: str) -> bytes:
+        return self._edits[place].encode() if place in self._edits else (self._root / place).read_bytes()
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One imported name, ``package.module`` or ``package.module.attribute``, with the dots of a relative import."""
+
+    name: str
+    level: int
+    deferred: bool  # inside a function
+
+    def absolute(self, folder: tuple[str, ...]) -> str:
+        """The name as seen from the root, of an import in a file of `folder` (its parts below the root)."""
+        return ".".join((*folder[: len(folder) + 1 - self.level], self.name)) if self.level else self.name
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What counts of one source file."""
+
+    whole: str  # digest of its syntax tree
+    at_import: str  # digest of those of its statements that do something when they run at import
+    imports: tuple[_Import, ...]
+    reads: tuple[str, ...]
+
+
+@functools.cache
+def _parse(content: bytes) -> _Module:
+    imports: list[_Import] = []
+    reads: tuple[str, ...] = ()
+    whole, at_import = hashlib.sha256(), hashlib.sha256()
+    for statement in ast.parse(content).body:
+        words: list[str] = []
+        _flatten(statement, words, imports, False)
+        digest = "\0".join(words).encode()
+        whole.update(digest)
+        if not _only_defines(statement):
+            at_import.update(digest)
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="READS")], value=ast.expr() as value):
+                reads = ast.literal_eval(value)
+    return _Module(whole.hexdigest(), at_import.hexdigest(), tuple(imports), reads)
+
+
+def _only_defines(statement: ast.stmt) -> bool:
+    """True for a definition and for an assignment that calls nothing."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return True
+    assigns = isinstance(statement, ast.Assign | ast.AnnAssign)
+    return assigns and not any(isinstance(node, ast.Call) for node in ast.walk(statement))
+
+
+def _flatten(node: ast.AST, words: list[str], imports: list[_Import], deferred: bool) -> None:
+    """Append node names and values in order to `words`, without what does not count; append what is imported."""
+    text = None
+    match node:
+        case ast.Expr(value=ast.Constant()):  # a docstring
+            return
+        case ast.If(test=ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+            for statement in node.orelse:
+                _flatten(statement, words, imports, deferred)
+            return
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            deferred = True
+        case ast.Import():
+            # `import a.b` binds a, whose attributes may be used.
+            tops = [alias.name.partition(".")[0] for alias in node.names if alias.asname is None]
+            imports += [_Import(name, 0, deferred) for name in (*tops, *(alias.name for alias in node.names))]
+        case ast.ImportFrom():
+            base = f"{node.module}." if node.module else ""
+            imports += [_Import(f"{base}{alias.name}", node.level, deferred) for alias in node.names]
+        case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)):
+            text = _TEXTS.get(name)
+    words.append(type(node).__name__)
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if isinstance(value, list):
+            words.append("[")
+            for item in value:
+                if not isinstance(item, ast.AST):
+                    words.append(repr(item))
+                elif text is None or getattr(item, "arg", None) != text:
+                    _flatten(item, words, imports, deferred)
+            words.append("]")
+        elif isinstance(value, ast.AST):
+            if field != "ctx":  # follows from the place of the node
+                _flatten(value, words, imports, deferred)
+        else:
+            words.append(repr(value))
+    words.append(")")
+
+
+@functools.cache
+def _sources() -> Sources:
+    return Sources()
