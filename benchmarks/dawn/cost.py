@@ -25,7 +25,7 @@ from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask
-from dawn.training.batch_shard import Share
+from dawn.training.batch_shard import BatchShard
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask
@@ -84,10 +84,10 @@ def operations(config: Config, stage: str, frames: int) -> float:
     task = _task(parse(tree), stage)
     for network in task.networks.values():
         network.train()
-    share = Share(seed=1, stage=stage, step=0, batch=1, samples=range(1))
+    shard = BatchShard(seed=1, stage=stage, step=0, batch=1, samples=range(1))
     with FlopCounterMode(display=False) as counter:
         for group in range(len(task.groups)):
-            torch.stack(list(task.loss(share, group).values())).sum().backward()
+            torch.stack(list(task.loss(shard, group).values())).sum().backward()
     return scale * counter.get_total_flops() + perceptual
 
 

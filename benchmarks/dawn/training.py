@@ -20,7 +20,7 @@ from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask
-from dawn.training.batch_shard import Share
+from dawn.training.batch_shard import BatchShard
 from tests.reference.plain import PlainUNet3D
 
 CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo
@@ -61,8 +61,8 @@ def task_of(path: Literal["engine", "plain"], demo: str, everywhere: bool) -> A2
 def loss(task: A2vTask, turn: int) -> Tensor:
     """The loss of step `turn`."""
     batch = task.stage.batch
-    share = Share(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch))
-    return torch.stack(list(task.loss(share, 0).values())).sum()
+    shard = BatchShard(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch))
+    return torch.stack(list(task.loss(shard, 0).values())).sum()
 
 
 class Plain(nn.Module):

@@ -19,7 +19,7 @@ from dawn.models.diffusion import GaussianDiffusion, to_data
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
-from dawn.training.batch_shard import Share, each_randn
+from dawn.training.batch_shard import BatchShard, randn_per_sample
 from dawn.training.data import color_jitter
 from dawn.training.lfg import detail_boxes
 
@@ -56,15 +56,15 @@ class A2vTask:
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
         self._known: dict[int, Regions] = {}
 
-    def loss(self, share: Share, group: int) -> dict[str, Tensor]:
-        batch, generators = self._batch(share)
+    def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        batch, generators = self._batch(shard)
         x0, z_src = self._targets(batch)
         n = x0.shape[2]
         steps = self.config.a2v.diffusion.timesteps
         chance = torch.stack([torch.rand(n, 1, generator=generator) for generator in generators])
-        kept = (chance >= self.stage.drop).float().to(share.device)
-        t = torch.cat([torch.randint(steps, (1,), generator=generator) for generator in generators]).to(share.device)
-        noise = each_randn(tuple(x0.shape[1:]), generators).to(share.device)
+        kept = (chance >= self.stage.drop).float().to(shard.device)
+        t = torch.cat([torch.randint(steps, (1,), generator=generator) for generator in generators]).to(shard.device)
+        noise = randn_per_sample(tuple(x0.shape[1:]), generators).to(shard.device)
         noisy = self.diffusion.q_sample(x0, t, noise)
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
         static = torch.cat([z_src, face], dim=1)
@@ -120,16 +120,16 @@ class A2vTask:
             self._known[clip] = found._replace(heatmap=found.heatmap[:, :, :0, :0].clone())
         return self._known[clip]
 
-    def _batch(self, share: Share) -> tuple[Batch, list[torch.Generator]]:
+    def _batch(self, shard: BatchShard) -> tuple[Batch, list[torch.Generator]]:
         """The share's clips, cut to the length of the whole batch, and the generators that chose them."""
         low, high = self.stage.frames_min, self.stage.frames_max
-        n = int(torch.randint(low, high + 1, (), generator=share.common()))
-        every = [share.generator(sample) for sample in range(share.batch)]
+        n = int(torch.randint(low, high + 1, (), generator=shard.batch_generator()))
+        every = [shard.generator(sample) for sample in range(shard.batch)]
         clips = [int(torch.randint(len(self.store), (), generator=generator)) for generator in every]
         n = min([n, *(self.store.length(clip) for clip in clips)])
-        rows = [self._clip(clips[sample], n, every[sample]) for sample in share.samples]
-        batch = Batch(*(torch.stack(column).to(share.device) for column in zip(*rows, strict=True)))
-        return batch, [every[sample] for sample in share.samples]
+        rows = [self._clip(clips[sample], n, every[sample]) for sample in shard.samples]
+        batch = Batch(*(torch.stack(column).to(shard.device) for column in zip(*rows, strict=True)))
+        return batch, [every[sample] for sample in shard.samples]
 
     def _clip(self, clip: int, n: int, generator: torch.Generator) -> Batch:
         features = self.store.features(clip)

@@ -1,4 +1,4 @@
-"""A process's share of a training step: which samples of the batch, and the random numbers that go with them."""
+"""One process's shard of a training batch: its sample indices and their random-number generators."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import torch
 
-# Random numbers that all samples of a batch have in common are drawn as if by this sample.
-_COMMON = -1
+# Sample index that seeds random numbers common to all samples of a batch.
+_WHOLE_BATCH = -1
 
 
-def step_seed(seed: int, stage: str, step: int, sample: int = _COMMON) -> int:
-    """63-bit seed of one sample of one step of one stage, or of what all samples of the step share."""
+def step_seed(seed: int, stage: str, step: int, sample: int = _WHOLE_BATCH) -> int:
+    """63-bit seed of one sample of one step of one stage, or by default of the step's whole batch."""
     name = f"{seed}/{stage}/{step}/{sample}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True)
-class Share:
-    """Samples `samples` of a batch of `batch`.
+class BatchShard:
+    """Samples `samples` of step `step`'s batch of `batch` samples.
 
-    Every sample draws from a generator of its own, so a step sees the same data however its batch is divided among
-    processes and passes, and whenever it was interrupted.
+    Each sample has its own generator, seeded by (seed, stage, step, sample). A step therefore draws the same data for
+    any number of processes and accumulation passes, and after any interruption.
     """
 
     seed: int
@@ -32,19 +32,19 @@ class Share:
     samples: range
     device: torch.device | str = "cpu"
 
-    def common(self) -> torch.Generator:
-        """A fresh generator for what the whole batch shares, such as a length."""
+    def batch_generator(self) -> torch.Generator:
+        """A new CPU generator for quantities common to the whole batch, such as the clip length."""
         return torch.Generator().manual_seed(step_seed(self.seed, self.stage, self.step))
 
     def generator(self, sample: int) -> torch.Generator:
-        """A fresh generator of one sample of the batch, also of one that another process computes."""
+        """A new CPU generator of one sample of the batch; `sample` may belong to another process's shard."""
         return torch.Generator().manual_seed(step_seed(self.seed, self.stage, self.step, sample))
 
     def generators(self) -> list[torch.Generator]:
-        """Fresh generators of this share's samples."""
+        """New CPU generators of this shard's samples, in their order."""
         return [self.generator(sample) for sample in self.samples]
 
 
-def each_randn(shape: tuple[int, ...], generators: list[torch.Generator]) -> torch.Tensor:
-    """Standard normal numbers (b, *shape) on the CPU, row i from generator i."""
+def randn_per_sample(shape: tuple[int, ...], generators: list[torch.Generator]) -> torch.Tensor:
+    """Standard normal numbers (b, *shape) on the CPU; row i is drawn from generator i."""
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])

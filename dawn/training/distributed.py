@@ -1,8 +1,8 @@
-"""The processes that train one stage together, each on its share of every batch (data parallel).
+"""Data-parallel training: the processes that train one stage together, each on its shard of every batch.
 
-A crew is set up by whoever sets the usual variables (WORLD_SIZE, RANK, MASTER_ADDR...: `accelerate launch`, `torchrun`
-or a cluster's launcher), else by :func:`crew` itself, which starts the missing processes on this machine. Processes
-talk through accelerate: NCCL between GPUs, gloo between CPUs.
+The process group is described by the usual variables (WORLD_SIZE, RANK, MASTER_ADDR...), set by `accelerate launch`,
+`torchrun` or a cluster's launcher; without them :func:`launch` starts the other processes on this machine. Collectives
+run through accelerate: NCCL between GPUs, gloo between CPUs.
 """
 
 from __future__ import annotations
@@ -19,79 +19,82 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-_STARTED = "DAWN_CREW_MEMBER"
+# Set in the environment of the processes that `launch` starts.
+_LAUNCHED = "DAWN_LAUNCHED_WORKER"
 
 
-class Crew:
-    """This process among those that train together."""
+class Distributed:
+    """This process's device, rank and collectives within the process group."""
 
     def __init__(self, precision: str = "float32") -> None:
         mixed = {"float32": "no", "bfloat16": "bf16"}[precision]
         self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=mixed)
         self.device: torch.device = self._accelerator.device
         self.rank: int = self._accelerator.process_index
-        self.size: int = self._accelerator.num_processes
+        self.world_size: int = self._accelerator.num_processes
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes logs, checkpoints and weights."""
+    def is_main_process(self) -> bool:
+        """True for rank 0, which writes logs, checkpoints and weights."""
         return self.rank == 0
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
-        """The context of the forward pass: what may be computed in the lower precision is."""
+        """Context of the forward pass, with mixed precision where `precision` enables it."""
         return self._accelerator.autocast()
 
-    def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace float tensors by their mean over the crew: one message for all."""
-        if self.size == 1 or not tensors:
+    def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:
+        """Replace float tensors in place by their mean over all processes, in one collective for all of them."""
+        if self.world_size == 1 or not tensors:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
         mean = self._accelerator.reduce(flat, reduction="mean")
         for tensor, part in zip(tensors, mean.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def wait(self) -> None:
-        """Go on when everyone is here."""
+    def barrier(self) -> None:
+        """Block until all processes have reached this call."""
         self._accelerator.wait_for_everyone()
 
 
 @contextlib.contextmanager
-def crew(processes: int, precision: str = "float32") -> Iterator[Crew]:
-    """This process as a member of a crew of `processes`; it starts the others unless a launcher did.
+def launch(processes: int, precision: str = "float32") -> Iterator[Distributed]:
+    """Join a process group of `processes`, and start its other processes unless an external launcher did.
 
-    The others run the same command line, and end with the process that started them, however it ends.
+    Started processes run this process's command line. They end when this process ends, also when it is killed. Raises
+    RuntimeError when one of them fails.
     """
-    if os.environ.get(_STARTED):
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    others = [] if "WORLD_SIZE" in os.environ or processes == 1 else _start_others(processes)
+    if os.environ.get(_LAUNCHED):
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
+    workers = [] if "WORLD_SIZE" in os.environ or processes == 1 else _start_workers(processes)
     try:
-        yield Crew(precision)
-        for other in others:
-            if other.wait() != 0:
-                raise RuntimeError(f"a training process ended with code {other.returncode}; its message is above")
+        yield Distributed(precision)
+        for worker in workers:
+            if worker.wait() != 0:
+                raise RuntimeError(f"a training process exited with code {worker.returncode}; its message is above")
     finally:
-        for other in others:
-            other.kill()
-            other.wait()
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
 
-def _start_others(processes: int) -> list[subprocess.Popen[bytes]]:
+def _start_workers(processes: int) -> list[subprocess.Popen[bytes]]:
+    """Start ranks 1 to `processes` - 1 on this machine; sets the process-group variables of this process, rank 0."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    os.environ.update(shared | {"RANK": "0", "LOCAL_RANK": "0"})
+    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.update(group | {"RANK": "0", "LOCAL_RANK": "0"})
     return [
         subprocess.Popen(
             [sys.executable, *sys.argv],
             stdin=subprocess.PIPE,
-            env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), _STARTED: "1"},
+            env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), _LAUNCHED: "1"},
         )
         for rank in range(1, processes)
     ]
 
 
-def _end_with_parent() -> None:
-    """The parent holds the other end of standard input: it closes when the parent is gone, even by SIGKILL."""
+def _exit_with_parent() -> None:
+    """Exit when standard input closes: the parent holds its other end, and a SIGKILL of the parent closes it."""
     os.read(sys.stdin.fileno(), 1)
     os._exit(1)

@@ -10,7 +10,7 @@ from dawn.features.clips import ClipStore, to_float
 from dawn.features.store import Features
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
-from dawn.training.batch_shard import Share
+from dawn.training.batch_shard import BatchShard
 from dawn.training.data import color_jitter
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1
 
@@ -40,9 +40,9 @@ class LfgTask:
         weights = self.schedule.loss
         self.perceptual = Perceptual(weights.scales) if weights.perceptual else None
 
-    def loss(self, share: Share, group: int) -> dict[str, Tensor]:
-        generators = share.generators()
-        images, landmarks, boxes = (part.to(share.device) for part in self._batch(generators))
+    def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        generators = shard.generators()
+        images, landmarks, boxes = (part.to(shard.device) for part in self._batch(generators))
         source, driving = images[:, 0].contiguous(), images[:, 1].contiguous()
         out = self.network(source, driving)
         weights = self.schedule.loss
@@ -62,14 +62,14 @@ class LfgTask:
             parts["equivariance_affine"] = weights.equivariance_affine * affine
         if weights.landmark_guidance:
             both = landmark_guidance(out.source, landmarks[:, 0]) + landmark_guidance(out.driving, landmarks[:, 1])
-            parts["landmark_guidance"] = weights.landmark_guidance * self.guidance(share.step) * both
+            parts["landmark_guidance"] = weights.landmark_guidance * self.guidance(shard.step) * both
         if weights.occlusion_guidance:
             hidden = occlusion_guidance(out.occlusion, landmarks[:, 1])
-            parts["occlusion_guidance"] = weights.occlusion_guidance * self.guidance(share.step) * hidden
+            parts["occlusion_guidance"] = weights.occlusion_guidance * self.guidance(shard.step) * hidden
         return parts
 
     def guidance(self, step: int) -> float:
-        """Share of the guidances' weights: they find the face first, then only keep it from being lost."""
+        """BatchShard of the guidances' weights: they find the face first, then only keep it from being lost."""
         return 0.1 if step >= self.schedule.loss.guidance_until * self.total else 1.0
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:

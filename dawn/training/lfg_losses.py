@@ -1,4 +1,4 @@
-"""Losses of the latent flow generator: what paper eq. 5 names, what the published training adds, and two of our own."""
+"""Losses of the latent flow generator: those of paper eq. 5, of the published training, and two of this project."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torchvision.models import vgg19
 from dawn.errors import InputError
 from dawn.models.regions import Regions, inverse
 from dawn.models.warping import coordinate_grid, reduction, warp
-from dawn.training.batch_shard import each_randn
+from dawn.training.batch_shard import randn_per_sample
 from dawn.weights import MissingWeights, verified
 
 VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks
@@ -90,9 +90,9 @@ class Equivariance:
     """
 
     def __init__(self, generators: list[torch.Generator], like: Tensor, points: int = 5) -> None:
-        self.theta = torch.eye(2, 3).to(like) + 0.05 * each_randn((2, 3), generators).to(like)
+        self.theta = torch.eye(2, 3).to(like) + 0.05 * randn_per_sample((2, 3), generators).to(like)
         self.control = coordinate_grid(points, points, like).flatten(0, 1)
-        self.weights = 0.005 * each_randn((points**2,), generators).to(like)
+        self.weights = 0.005 * randn_per_sample((points**2,), generators).to(like)
 
     @classmethod
     def losses(
@@ -159,7 +159,7 @@ def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
 def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
     """Our own auxiliary loss: what an open mouth shows is not in the source, so the decoder has to paint it.
 
-    Mean over cells of -a log(1 - m), where a is the share of a cell that lies within the inner lips of the driving
+    Mean over cells of -a log(1 - m), where a is the fraction of a cell that lies within the inner lips of the driving
     frame and m its occlusion (1 keeps the warped source). Occlusion (b, 1, q, q) in (0, 1); landmarks (b, 68, 2) are
     (x, y) in [-1, 1]. Where the mouth is closed there is no loss.
     """

@@ -12,7 +12,7 @@ from dawn.features.store import Features
 from dawn.models.build import MOTION_PARTS, build_pbnet, normalise, part_width
 from dawn.models.discriminator import PatchDiscriminator
 from dawn.models.pbnet import latent_noise
-from dawn.training.batch_shard import Share
+from dawn.training.batch_shard import BatchShard
 
 
 class PbnetTask:
@@ -24,55 +24,59 @@ class PbnetTask:
         self.store = store
         self.total = total
         self.generators = build_pbnet(config)
-        self.judges = {f"judge_{name}": PatchDiscriminator(part_width(name)) for name in self.generators}
-        self.networks: dict[str, nn.Module] = {**self.generators, **self.judges}
+        self.discriminators = {
+            f"discriminator_{name}": PatchDiscriminator(part_width(name)) for name in self.generators
+        }
+        self.networks: dict[str, nn.Module] = {**self.generators, **self.discriminators}
         self.frozen: dict[str, nn.Module] = {}
-        self.groups: tuple[tuple[str, ...], ...] = (tuple(self.generators), tuple(self.judges))
-        self._made: dict[tuple[str, range], tuple[Tensor, list[Tensor]]] = {}
+        self.groups: tuple[tuple[str, ...], ...] = (tuple(self.generators), tuple(self.discriminators))
+        self._generated: dict[tuple[str, range], tuple[Tensor, list[Tensor]]] = {}
 
-    def loss(self, share: Share, group: int) -> dict[str, Tensor]:
-        return self._judge_loss(share) if group else self._generator_loss(share)
+    def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        return self._discriminator_loss(shard) if group else self._generator_loss(shard)
 
-    def _generator_loss(self, share: Share) -> dict[str, Tensor]:
-        generators = share.generators()
-        motion, speech, mask = (part.to(share.device) for part in self._batch(generators))
+    def _generator_loss(self, shard: BatchShard) -> dict[str, Tensor]:
+        generators = shard.generators()
+        motion, speech, mask = (part.to(shard.device) for part in self._batch(generators))
         weights = self.schedule.loss
         parts: dict[str, Tensor] = {}
         for name, net in self.generators.items():
             x = motion[..., MOTION_PARTS[name]]
             reference = x[:, 0]
             mu, logvar = net.encode(x, speech, mask)
-            code = mu + (0.5 * logvar).exp() * self._noise(len(mu), generators, share)
+            code = mu + (0.5 * logvar).exp() * self._noise(len(mu), generators, shard)
             output = net.decode(code, speech, reference, mask)
             error = (output - (x - reference[:, None])) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
             parts[f"{name}/reconstruction"] = weights.reconstruction * _mean(error, mask[..., None])
-            parts[f"{name}/kl"] = self.kl_weight(share.step) * _mean(kl.transpose(0, 1), mask[..., None])
-            judged = [("gan", weights.gan, output)]
+            parts[f"{name}/kl"] = self.kl_weight(shard.step) * _mean(kl.transpose(0, 1), mask[..., None])
+            # Offsets to the first frame that the decoder generates from the posterior and, optionally, from the prior.
+            generated = [("gan", weights.gan, output)]
             if weights.gan_prior:
-                drawn = net.decode(self._noise(len(mu), generators, share), speech, reference, mask)
-                judged.append(("gan_prior", weights.gan_prior, drawn))
-            fakes = [(made + reference[:, None]) * mask[..., None] for _, _, made in judged]
-            for (loss, weight, _), fake in zip(judged, fakes, strict=True):
-                verdict = self.judges[f"judge_{name}"](fake)
-                parts[f"{name}/{loss}"] = weight * F.binary_cross_entropy_with_logits(verdict, torch.ones_like(verdict))
-            self._made[name, share.samples] = (x, [fake.detach() for fake in fakes])
+                from_prior = net.decode(self._noise(len(mu), generators, shard), speech, reference, mask)
+                generated.append(("gan_prior", weights.gan_prior, from_prior))
+            fakes = [(offsets + reference[:, None]) * mask[..., None] for _, _, offsets in generated]
+            for (loss, weight, _), fake in zip(generated, fakes, strict=True):
+                logits = self.discriminators[f"discriminator_{name}"](fake)
+                parts[f"{name}/{loss}"] = weight * F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+            self._generated[name, shard.samples] = (x, [fake.detach() for fake in fakes])
         return parts
 
-    def _noise(self, frames: int, generators: list[torch.Generator], share: Share) -> Tensor:
+    def _noise(self, frames: int, generators: list[torch.Generator], shard: BatchShard) -> Tensor:
         """Latent noise (frames, b, audio_latent), each sequence's from its own generator."""
         drawn = [latent_noise(frames, self.config.pbnet.model, generator) for generator in generators]
-        return torch.stack(drawn, dim=1).to(share.device)
+        return torch.stack(drawn, dim=1).to(shard.device)
 
-    def _judge_loss(self, share: Share) -> dict[str, Tensor]:
+    def _discriminator_loss(self, shard: BatchShard) -> dict[str, Tensor]:
         parts = {}
         for name in self.generators:
-            true, fakes = self._made.pop((name, share.samples))
-            judge = self.judges[f"judge_{name}"]
-            real, made = judge(true), [judge(fake) for fake in fakes]
-            false = [F.binary_cross_entropy_with_logits(one, torch.zeros_like(one)) for one in made]
-            parts[f"{name}/judge"] = 0.5 * (
-                F.binary_cross_entropy_with_logits(real, torch.ones_like(real)) + torch.stack(false).mean()
+            real, fakes = self._generated.pop((name, shard.samples))
+            discriminator = self.discriminators[f"discriminator_{name}"]
+            real_logits, fake_logits = discriminator(real), [discriminator(fake) for fake in fakes]
+            fake_losses = [F.binary_cross_entropy_with_logits(x, torch.zeros_like(x)) for x in fake_logits]
+            parts[f"{name}/discriminator"] = 0.5 * (
+                F.binary_cross_entropy_with_logits(real_logits, torch.ones_like(real_logits))
+                + torch.stack(fake_losses).mean()
             )
         return parts
 

@@ -20,7 +20,7 @@ from dawn.paths import TTR, Paths
 from dawn.provenance import read_json
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import step_seed
-from dawn.training.distributed import crew
+from dawn.training.distributed import launch
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
@@ -37,7 +37,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     torch.set_num_threads(schedule.threads)
     torch.manual_seed(step_seed(config.seed, stage, -1))  # starting weights
     told = config.a2v.pose_blink or stage in ("lfg", "pbnet")
-    store = (ClipStore if told else _Untold)(paths.dataset, "train")
+    store = (ClipStore if told else WithoutPoseBlink)(paths.dataset, "train")
     total = schedule.total_steps(len(store))
     starts = starts_of(config, stage)
     stage_fingerprint = fingerprint(
@@ -52,10 +52,10 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     task = _task(config, paths, stage, store, total)
     for path in starts:
         load_weights(path, task.networks)
-    with crew(schedule.processes, schedule.precision) as members:
+    with launch(schedule.processes, schedule.precision) as distributed:
         return train(
             task,
-            members,
+            distributed,
             stage=stage,
             schedule=schedule,
             total=total,
@@ -80,7 +80,7 @@ def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int
     return task
 
 
-class _Untold(ClipStore):
+class WithoutPoseBlink(ClipStore):
     """Clips whose head rests and whose eyes stay as they are, as far as the network is told (paper 4.5)."""
 
     def features(self, index: int) -> Features:

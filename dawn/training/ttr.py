@@ -22,7 +22,7 @@ from dawn.training.a2v import A2vTask, Batch
 _ROWS = ("landmarks", "pose", "blink", "speech", "face_box", "mouth_box", "found")
 
 
-class Thinned(ClipStore):
+class StridedClips(ClipStore):
     """Every `spacing`-th frame of each clip of `store`, once from each of its first frames, as clips of their own."""
 
     def __init__(self, store: ClipStore, spacing: int) -> None:
@@ -54,7 +54,7 @@ class SparseTask(A2vTask):
     """Denoise keyframes."""
 
     def __init__(self, config: Config, stage: A2vStage, store: ClipStore, lfg: LatentFlowGenerator) -> None:
-        super().__init__(config, stage, Thinned(store, config.a2v.ttr.spacing), lfg)
+        super().__init__(config, stage, StridedClips(store, config.a2v.ttr.spacing), lfg)
 
 
 class DenseTask(A2vTask):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from dawn.config import Config, ConfigError, Diffusion, LfgModel, PbnetModel, UnetModel, load, loads, parse
+from dawn.config import Config, ConfigError, Diffusion, LfgModel, PbnetModel, Schedule, UnetModel, load, loads, parse
 from dawn.models.build import normalise
 from tests.support.repository import REPOSITORY
 
@@ -130,6 +131,15 @@ def test_released_files_carry_the_published_choices(side: int, epochs: int, batc
     assert first.loss == second.loss and first.loss.lip_mean
     loss = config.pbnet.train.loss
     assert (config.pbnet.train.epochs, loss.gan, loss.kl, loss.kl_start) == (100_000, 1, 0.004, 0.1)
+
+
+def test_learning_rate_warms_up_and_follows_the_cosine() -> None:
+    schedule = Schedule(steps=100, lr=1.0, lr_final=0.1, warmup=10)
+    rates = [schedule.learning_rate(step, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.1)
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_released_pose_is_in_published_units() -> None:

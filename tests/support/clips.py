@@ -18,7 +18,7 @@ def features_of(frames: int, **given: NDArray[np.float32]) -> Features:
     return Features(**arrays | given, found=np.ones(frames, np.bool_), extractor="test", encoder="none", fps=25.0)
 
 
-class Memory:
+class InMemoryClips:
     """Two clips of noise, with the interface of a clip store."""
 
     def __init__(self, config: Config, frames: int = 14) -> None:

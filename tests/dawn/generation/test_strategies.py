@@ -24,9 +24,9 @@ from dawn.models.build import build_denoiser
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.paths import STRATEGIES, TTR, Paths
 from dawn.provenance import read_json
-from dawn.training.batch_shard import Share
-from dawn.training.ttr import DenseTask, SparseTask, Thinned
-from tests.support.clips import Memory, features_of
+from dawn.training.batch_shard import BatchShard
+from dawn.training.ttr import DenseTask, SparseTask, StridedClips
+from tests.support.clips import InMemoryClips, features_of
 from tests.support.networks import config, shaken
 from tests.support.networks import networks as engine_networks
 
@@ -150,8 +150,8 @@ def test_keyframes_stay_and_gaps_depend_on_their_own_keyframes_alone(frames: int
 
 
 def test_thinned_clips_hold_every_frame_once() -> None:
-    store = cast(ClipStore, Memory(config()))
-    thin = Thinned(store, 4)
+    store = cast(ClipStore, InMemoryClips(config()))
+    thin = StridedClips(store, 4)
     assert len(thin) == 8 and [thin.length(one) for one in range(4)] == [4, 4, 3, 3]
     assert torch.equal(thin.frames(6), store.frames(1)[2::4])
     assert torch.equal(thin.frames(6, [2, 0]), store.frames(1)[[10, 2]])
@@ -161,7 +161,7 @@ def test_thinned_clips_hold_every_frame_once() -> None:
 def test_keyframes_are_shown_without_noise_and_teach_nothing() -> None:
     made = config()
     stage = made.a2v.stage2.model_copy(update={"frames_min": 6, "frames_max": 6, "jitter": 0.0})
-    store, lfg = cast(ClipStore, Memory(made)), engine_networks().lfg
+    store, lfg = cast(ClipStore, InMemoryClips(made)), engine_networks().lfg
     torch.manual_seed(0)
     task = DenseTask(made, stage, store, lfg)
     x0, noise = torch.rand(1, 3, 6, 16, 16), torch.rand(1, 3, 6, 16, 16)
@@ -170,7 +170,7 @@ def test_keyframes_are_shown_without_noise_and_teach_nothing() -> None:
     assert torch.equal(noisy[:, :, [0, 4]], x0[:, :, [0, 4]])
     usual = GaussianDiffusion(made.a2v.diffusion).q_sample(x0, t, noise)
     assert torch.equal(noisy[:, :, [1, 2, 3, 5]], usual[:, :, [1, 2, 3, 5]])
-    batch, _ = task._batch(Share(0, "ttr_dense", 0, 1, range(1)))
+    batch, _ = task._batch(BatchShard(0, "ttr_dense", 0, 1, range(1)))
     output = torch.rand(1, 3, 6, 16, 16, requires_grad=True)
     sum(task._parts(x0, output, noisy, t, noise, batch).values()).backward()
     assert output.grad is not None
@@ -182,8 +182,8 @@ def test_both_resolutions_learn() -> None:
     stage = made.a2v.stage2.model_copy(update={"frames_min": 3, "frames_max": 3, "jitter": 0.0})
     for kind in (SparseTask, DenseTask):
         torch.manual_seed(0)
-        task = kind(made, stage, cast(ClipStore, Memory(made)), engine_networks().lfg)
-        parts = task.loss(Share(0, "ttr", 0, 2, range(2)), 0)
+        task = kind(made, stage, cast(ClipStore, InMemoryClips(made)), engine_networks().lfg)
+        parts = task.loss(BatchShard(0, "ttr", 0, 2, range(2)), 0)
         sum(parts.values()).backward()
         assert all(torch.isfinite(part) for part in parts.values())
         assert any(p.grad is not None and p.grad.any() for p in task.unet.parameters())
@@ -257,7 +257,7 @@ def test_strategies_are_timed_in_turns_after_a_warm_up(tmp_path: Path, monkeypat
     clips = [clip("a1", "a", 5), clip("b1", "b", 5)]
     for manifest in (paths.test, paths.dataset):
         write_manifest(manifest, clips)
-    features = Memory(made).every[0]
+    features = InMemoryClips(made).every[0]
     for one in clips:
         features.save(paths.features / f"{one.clip}.safetensors")
     order: list[str] = []

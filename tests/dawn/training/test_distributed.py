@@ -1,4 +1,4 @@
-"""Several processes, or several passes, train as one process does."""
+"""Training with several processes or accumulation passes equals training with one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dawn.config import Schedule
+from dawn.errors import InputError
+from dawn.training.distributed import Distributed
+from dawn.training.loop import train
 from tests.support.repository import REPOSITORY
+from tests.support.toy_training import SETTINGS, Toy
 
 STEPS = 20
 WORKER = f"""
@@ -21,11 +26,11 @@ import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {str(REPOSITORY)!r})
 import torch
-from tests.support.clips import Memory
+from tests.support.clips import InMemoryClips
 from dawn.config import A2vStage, load
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.training.a2v import A2vTask
-from dawn.training.distributed import crew
+from dawn.training.distributed import launch
 from dawn.training.loop import train
 
 out, processes, accumulate, stop, pause = Path(sys.argv[1]), *map(int, sys.argv[2:5]), float(sys.argv[5])
@@ -36,25 +41,25 @@ stage = A2vStage(
 )
 
 class Task(A2vTask):
-    def loss(self, share, group):
-        if share.step == stop:
+    def loss(self, shard, group):
+        if shard.step == stop:
             raise SystemExit(3)
         time.sleep(pause)
-        return super().loss(share, group)
+        return super().loss(shard, group)
 
 torch.manual_seed(0)
-task = Task(config, stage, Memory(config), LatentFlowGenerator(config.lfg.model))
-with crew(processes) as members:
+task = Task(config, stage, InMemoryClips(config), LatentFlowGenerator(config.lfg.model))
+with launch(processes) as distributed:
     out.mkdir(parents=True, exist_ok=True)
-    (out / f"rank-{{members.rank}}").write_text(str(os.getpid()))
+    (out / f"rank-{{distributed.rank}}").write_text(str(os.getpid()))
     settings = dict(stage="a2v_stage2", schedule=stage, total={STEPS}, seed=5, fingerprint="same", config="{{}}")
-    train(task, members, out=out, **settings)
+    train(task, distributed, out=out, **settings)
 """
 
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("crew") / "worker.py"
+    path = tmp_path_factory.mktemp("distributed") / "worker.py"
     path.write_text(WORKER)
     return path
 
@@ -74,7 +79,7 @@ def losses(out: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def alone(worker: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    out = tmp_path_factory.mktemp("crew") / "alone"
+    out = tmp_path_factory.mktemp("distributed") / "alone"
     assert start(worker, out).wait() == 0
     return losses(out)
 
@@ -114,7 +119,7 @@ def test_the_others_end_when_the_first_is_killed(worker: Path, tmp_path: Path) -
             return
         time.sleep(0.05)
     os.kill(int(other.read_text()), signal.SIGKILL)
-    pytest.fail("a process of the crew outlived the one that started it")
+    pytest.fail("a launched process outlived the main process")
 
 
 def running(pid: int) -> bool:
@@ -126,12 +131,6 @@ def running(pid: int) -> bool:
 
 
 def test_a_batch_that_cannot_be_divided_is_an_error(tmp_path: Path) -> None:
-    from dawn.config import Schedule
-    from dawn.errors import InputError
-    from dawn.training.distributed import Crew
-    from dawn.training.loop import train
-    from tests.support.toy_training import SETTINGS, Toy
-
     settings = SETTINGS | {"schedule": Schedule(steps=60, batch=4, accumulate=3)}
     with pytest.raises(InputError, match="batch of 4 cannot be divided"):
-        train(Toy(), Crew(), out=tmp_path, fingerprint="x", **settings)
+        train(Toy(), Distributed(), out=tmp_path, fingerprint="x", **settings)

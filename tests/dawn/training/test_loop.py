@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import signal
 import subprocess
@@ -13,15 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from dawn.config import Schedule
 from dawn.errors import InputError
-from dawn.training.batch_shard import Share, step_seed
-from dawn.training.distributed import Crew
-from dawn.training.loop import learning_rate, train
+from dawn.training.batch_shard import BatchShard, step_seed
+from dawn.training.distributed import Distributed
+from dawn.training.loop import train
 from tests.support.repository import REPOSITORY
-from tests.support.toy_training import SCHEDULE, Toy, run
+from tests.support.toy_training import SETTINGS, Toy, run
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -75,32 +73,19 @@ def test_checkpoints_of_other_settings_are_not_continued(tmp_path: Path) -> None
     state = load_file(folder / "weights.safetensors")
     for value in state.values():
         value.zero_()
-    from safetensors.torch import save_file
-
     save_file(state, folder / "weights.safetensors")
     assert_same(run(tmp_path / "whole"), run(tmp_path / "a", fingerprint="same"))
 
 
 def test_a_diverged_loss_is_an_error_and_writes_no_weights(tmp_path: Path) -> None:
     class Bad(Toy):
-        def loss(self, share: Share, group: int) -> dict[str, torch.Tensor]:
-            parts = super().loss(share, group)
-            return {name: value / 0 for name, value in parts.items()} if share.step == 11 else parts
+        def loss(self, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
+            parts = super().loss(shard, group)
+            return {name: value / 0 for name, value in parts.items()} if shard.step == 11 else parts
 
     with pytest.raises(InputError, match="step 11"):
-        train(
-            Bad(), Crew(), stage="toy", schedule=SCHEDULE, total=60, out=tmp_path, seed=3, fingerprint="x", config="{}"
-        )
+        train(Bad(), Distributed(), out=tmp_path, fingerprint="x", **SETTINGS)
     assert not (tmp_path / "weights.safetensors").exists()
-
-
-def test_learning_rate_warms_up_and_follows_the_cosine() -> None:
-    schedule = Schedule(steps=100, lr=1.0, lr_final=0.1, warmup=10)
-    rates = [learning_rate(schedule, step, 100) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == pytest.approx(1.0)
-    assert rates[100] == pytest.approx(0.1)
-    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_seeds_differ_by_stage_step_and_sample() -> None:

@@ -10,14 +10,14 @@ import torch
 from dawn.config import Config, parse
 from dawn.features.clips import ClipStore
 from dawn.features.store import Features
-from dawn.training.batch_shard import Share
+from dawn.training.batch_shard import BatchShard
 from dawn.training.pbnet import PbnetTask
 from tests.support.clips import features_of
 
 FRAMES = 32
 
 
-class Memory:
+class WaveClips:
     """Three clips of smooth motion, with the interface of a clip store."""
 
     def __len__(self) -> int:
@@ -55,21 +55,21 @@ def task_of(gan_prior: float, joint: bool = True) -> PbnetTask:
         }
     )
     torch.manual_seed(0)
-    return PbnetTask(config, cast(ClipStore, Memory()), total=4)
+    return PbnetTask(config, cast(ClipStore, WaveClips()), total=4)
 
 
-def share() -> Share:
-    return Share(seed=1, stage="pbnet", step=3, batch=2, samples=range(2))
+def shard() -> BatchShard:
+    return BatchShard(seed=1, stage="pbnet", step=3, batch=2, samples=range(2))
 
 
 def test_the_adversary_on_noise_adds_a_loss_and_changes_no_other() -> None:
-    without, told = task_of(0).loss(share(), 0), task_of(0.7).loss(share(), 0)
+    without, told = task_of(0).loss(shard(), 0), task_of(0.7).loss(shard(), 0)
     assert set(told) - set(without) == {"motion/gan_prior"}
     assert {key: told[key].item() for key in without} == {key: value.item() for key, value in without.items()}
 
 
 def test_networks_of_their_own_are_judged_each() -> None:
-    assert {key for key in task_of(0.7, joint=False).loss(share(), 0) if key.endswith("gan_prior")} == {
+    assert {key for key in task_of(0.7, joint=False).loss(shard(), 0) if key.endswith("gan_prior")} == {
         "pose/gan_prior",
         "eye/gan_prior",
     }
@@ -77,18 +77,18 @@ def test_networks_of_their_own_are_judged_each() -> None:
 
 def test_what_noise_becomes_teaches_the_decoder_alone() -> None:
     task = task_of(0.7)
-    task.loss(share(), 0)["motion/gan_prior"].backward()
+    task.loss(shard(), 0)["motion/gan_prior"].backward()
     net = task.generators["motion"]
     assert any(value.grad is not None and value.grad.any() for value in net.decoder.parameters())
     assert all(value.grad is None for value in net.encoder.parameters())
 
 
-def test_the_judge_is_shown_both_kinds_of_made_motion() -> None:
+def test_the_judge_is_shown_both_kinds_of_generated_motion() -> None:
     losses = []
     for weight in (0, 0.7):
         task = task_of(weight)
-        task.loss(share(), 0)
-        task.loss(share(), 1)["motion/judge"].backward()
-        losses.append([value.grad.clone() for value in task.judges["judge_motion"].parameters()])
+        task.loss(shard(), 0)
+        task.loss(shard(), 1)["motion/discriminator"].backward()
+        losses.append([value.grad.clone() for value in task.discriminators["discriminator_motion"].parameters()])
     assert any(not torch.equal(a, b) for a, b in zip(*losses, strict=True))
-    assert not task._made  # nothing is kept from step to step
+    assert not task._generated  # nothing is kept from step to step

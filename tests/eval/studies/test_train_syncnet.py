@@ -1,4 +1,4 @@
-"""Training of the lip-sync judge: it learns who speaks when, repeats, and goes on where it was stopped."""
+"""Training of SyncNet: it learns to synchronise, is deterministic, and resumes to the same weights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dawn.media.video import write_video
 from eval.backbones import syncnet
 from eval.metrics import lse
 from eval.metrics.lse import HOPS, VIDEO_WINDOW, audio_windows
-from eval.studies import train_syncnet as fit_syncnet
-from eval.studies.train_syncnet import Recording, contrast, fit
+from eval.studies import train_syncnet
+from eval.studies.train_syncnet import PER_CLIP, Recording, contrast, fit, train
 from tests.support.clips import features_of
 
 
@@ -36,63 +36,62 @@ def _model(steps: int, checkpoint: int = 1000) -> SyncnetModel:
     return SyncnetModel(side=19, width=0.1, train=schedule)
 
 
-def _embedded(net: syncnet.SyncNet, clip: Recording) -> tuple[np.ndarray, np.ndarray]:
-    cut = clip.mouths[:, 2:21, 2:21]
+def _embeddings(net: syncnet.SyncNet, clip: Recording) -> tuple[np.ndarray, np.ndarray]:
+    crops = clip.mouths[:, 2:21, 2:21]
     with torch.inference_mode():
-        video = net.embed_lips(torch.tensor(cut).permute(3, 0, 1, 2)[None].float())[0, : len(clip.sound)]
-        return video.numpy(), net.embed_sound(torch.from_numpy(clip.sound)).numpy()
+        lips = net.embed_lips(torch.tensor(crops).permute(3, 0, 1, 2)[None].float())[0, : len(clip.sound)]
+        return lips.numpy(), net.embed_sound(torch.from_numpy(clip.sound)).numpy()
 
 
 def test_it_learns_which_sound_belongs_to_which_mouth(tmp_path: Path) -> None:
     out = tmp_path / "sync.safetensors"
-    fit_syncnet._train(_model(60), [_recording(seed) for seed in range(6)], out, 0, "x")
+    train(_model(60), [_recording(seed) for seed in range(6)], out, 0, "x")
     net = syncnet.load(out)
-    unseen = [_embedded(net, _recording(100 + k)) for k in range(4)]
-    own = [lse.sync(video, sound) for video, sound in unseen]
-    other = [lse.sync(video, unseen[k - 1][1]) for k, (video, _) in enumerate(unseen)]
-    assert [one.offset for one in own] == [0] * 4
-    assert min(one.lse_c for one in own) > max(one.lse_c for one in other)
-    assert np.mean([one.lse_d for one in own]) < np.mean([one.lse_d for one in other])
+    held_out = [_embeddings(net, _recording(100 + k)) for k in range(4)]
+    matching = [lse.sync(lips, sound) for lips, sound in held_out]
+    swapped = [lse.sync(lips, held_out[k - 1][1]) for k, (lips, _) in enumerate(held_out)]
+    assert [scores.offset for scores in matching] == [0] * 4
+    assert min(scores.lse_c for scores in matching) > max(scores.lse_c for scores in swapped)
+    assert np.mean([scores.lse_d for scores in matching]) < np.mean([scores.lse_d for scores in swapped])
 
 
 def test_stopped_and_resumed_ends_where_an_uninterrupted_run_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = [_recording(seed) for seed in range(3)]
-    whole = tmp_path / "whole.safetensors"
-    fit_syncnet._train(_model(6), data, whole, 1, "x")
+    recordings = [_recording(seed) for seed in range(3)]
+    uninterrupted = tmp_path / "uninterrupted.safetensors"
+    train(_model(6), recordings, uninterrupted, 1, "x")
 
     steps = 0
 
-    def stop(*args: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def stop(*embeddings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
         if steps == 5:
             raise KeyboardInterrupt
-        return contrast(*args)
+        return contrast(*embeddings)
 
-    parted = tmp_path / "parted.safetensors"
-    monkeypatch.setattr(fit_syncnet, "contrast", stop)
+    resumed = tmp_path / "resumed.safetensors"
+    monkeypatch.setattr(train_syncnet, "contrast", stop)
     with pytest.raises(KeyboardInterrupt):
-        fit_syncnet._train(_model(6, checkpoint=2), data, parted, 1, "x")
-    assert parted.with_suffix(".unfinished").exists() and not parted.exists()
+        train(_model(6, checkpoint=2), recordings, resumed, 1, "x")
+    assert resumed.with_suffix(".unfinished").exists() and not resumed.exists()
     steps = -100
-    fit_syncnet._train(_model(6, checkpoint=2), data, parted, 1, "x")
-    assert steps == -98  # four steps were not done again
-    assert not parted.with_suffix(".unfinished").exists()
-    one, two = (syncnet.load(path).state_dict() for path in (whole, parted))
-    assert all(torch.equal(one[key], two[key]) for key in one)
+    train(_model(6, checkpoint=2), recordings, resumed, 1, "x")
+    assert steps == -98  # the four steps before the checkpoint did not run again
+    assert not resumed.with_suffix(".unfinished").exists()
+    expected, weights = (syncnet.load(path).state_dict() for path in (uninterrupted, resumed))
+    assert all(torch.equal(expected[key], weights[key]) for key in expected)
 
 
-def test_false_pairs_come_from_the_same_clip_only() -> None:
-    per = fit_syncnet.PER_CLIP
-    points = torch.arange(per).float()[:, None] * 10
-    twice = torch.cat([points, points])  # equal embeddings in another clip must not count as false pairs
-    loss, right = contrast(twice, twice)
-    assert right == 1
+def test_negatives_come_from_the_same_clip_only() -> None:
+    points = torch.arange(PER_CLIP).float()[:, None] * 10
+    two_clips = torch.cat([points, points])  # equal embeddings in the other clip must not count as negatives
+    loss, accuracy = contrast(two_clips, two_clips)
+    assert accuracy == 1
     assert loss < 1e-3
-    loss, right = contrast(twice, twice.flip(0))
-    assert right == 0 and loss > 10
+    loss, accuracy = contrast(two_clips, two_clips.flip(0))
+    assert accuracy == 0 and loss > 10
 
 
 def test_fit_reads_clips_and_features(tmp_path: Path) -> None:
@@ -106,8 +105,8 @@ def test_fit_reads_clips_and_features(tmp_path: Path) -> None:
     points = rng.uniform(20, 44, (68, 2)).astype(np.float32)[None].repeat(frames, 0)
     features_of(frames, landmarks=points).save(tmp_path / "a.safetensors")
     out = tmp_path / "weights" / "sync.safetensors"
-    shown = fit(_model(2), ["a"], tmp_path, tmp_path, out, seed=0)
-    assert np.isfinite(shown["loss"])
+    result = fit(_model(2), ["a"], tmp_path, tmp_path, out, seed=0)
+    assert np.isfinite(result["loss"])
     first = out.read_bytes()
     fit(_model(2), ["a"], tmp_path, tmp_path, out, seed=0)
     assert out.read_bytes() == first
