@@ -1,4 +1,4 @@
-"""Where tests find the golden vectors, and real material, whose absence is a skip that says so."""
+"""Fixtures and marks that all tests share."""
 
 from __future__ import annotations
 
@@ -8,38 +8,59 @@ from types import ModuleType
 
 import pytest
 
-from tests.support import golden
 from tests.support.repository import MATERIAL
+from tests.support.server import HttpServer, serve
+
+# Marks that follow from a fixture; `slow` and `gpu` are written at the test.
+MARK_OF_FIXTURE = {"real": "real", "http_server": "network"}
 
 
-def _folder(name: str) -> Path:
-    folder = MATERIAL / name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their fixtures, and skip those of a GPU on machines without one."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARK_OF_FIXTURE:
+                item.add_marker(MARK_OF_FIXTURE[fixture])
+        if item.get_closest_marker("gpu"):
+            import torch
+
+            item.add_marker(pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """Folder of real clips, portraits, speech and small weights; skips the test where it is absent."""
+    folder = MATERIAL / "real"
     if not folder.is_dir():
         pytest.skip(f"test material absent: {folder} (set DAWN_TEST_MATERIAL)")
     return folder
 
 
 @pytest.fixture(scope="session")
-def real() -> Path:
-    """Real clips, portraits, speech and small weights."""
-    return _folder("real")
-
-
-@pytest.fixture(scope="session")
 def reference() -> Path:
-    """Golden vectors of the published networks."""
+    """Folder of the golden vectors of the published networks."""
+    from tests.support import golden
+
     return golden.FOLDER
 
 
 @pytest.fixture(scope="session")
 def recipe() -> ModuleType:
-    """The recipe that rebuilds weights and inputs of the golden vectors."""
+    """Module that rebuilds weights and inputs of the golden vectors."""
+    from tests.support import golden
+
     return golden
 
 
+@pytest.fixture(scope="session")
+def http_server() -> HttpServer:
+    """Starts HTTP servers on loopback; see :func:`tests.support.server.serve`."""
+    return serve
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Features of measured videos stay out of the user's cache, and come from none."""
+def _feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Point the cache of video features to a temporary folder instead of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAWN_EVAL_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -17,7 +17,7 @@ from dawn.cli import main
 from dawn.config import load
 from dawn.errors import InputError
 from tests.support.repository import REPOSITORY
-from tests.support.server import served
+from tests.support.server import HttpServer
 
 ROOT = REPOSITORY
 BODY = bytes(range(256)) * 4096  # 1 MiB
@@ -73,9 +73,9 @@ class Publisher:
 
 
 @pytest.fixture
-def publisher() -> Iterator[Publisher]:
+def publisher(http_server: HttpServer) -> Iterator[Publisher]:
     told = Publisher()
-    with served(GET=told.answer) as told.address:
+    with http_server(GET=told.answer) as told.address:
         yield told
 
 

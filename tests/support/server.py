@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+# What the fixture `http_server` gives: the signature of `serve`.
+HttpServer = Callable[..., AbstractContextManager[str]]
 
 
 @contextlib.contextmanager
-def served(**answers: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """The address of a server on loopback that lets `answers` ("GET", ...) answer; their clients may be killed."""
+def serve(**handlers: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """Run a server whose `handlers` (GET=..., POST=...) answer requests; yields its address.
+
+    Connections that clients break, because a test killed them, are no errors.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *values: object) -> None:
@@ -20,8 +27,8 @@ def served(**answers: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]
         def handle_error(self, request: object, client_address: object) -> None:
             pass
 
-    for method, answer in answers.items():
-        setattr(Handler, f"do_{method}", lambda request, answer=answer: answer(request))
+    for method, handler in handlers.items():
+        setattr(Handler, f"do_{method}", lambda request, handler=handler: handler(request))
     server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -22,7 +22,7 @@ from dawn.corpora.fetch import Rejects, Wanted, fetch_all
 from dawn.corpora.lfs import addresses_at
 from dawn.errors import InputError
 from tests.support.repository import REPOSITORY
-from tests.support.server import served
+from tests.support.server import HttpServer
 
 # Runs in a process of its own, so that it can be killed as a machine would be.
 CHILD = """
@@ -108,10 +108,10 @@ class Storage:
 
 
 @pytest.fixture
-def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+def storage(http_server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     monkeypatch.setattr(download, "PAUSE", 0.0)
     told = Storage()
-    with served(GET=told.give, POST=told.batch) as told.address:
+    with http_server(GET=told.give, POST=told.batch) as told.address:
         yield told
 
 

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support.server import served
+from tests.support.server import HttpServer
 
 pytest.importorskip("yt_dlp")
 
@@ -109,10 +109,10 @@ class Site:
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(http_server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(download, "PAUSE", 0.0)
     told = Site()
-    with served(GET=told.give, HEAD=told.give) as told.address:
+    with http_server(GET=told.give, HEAD=told.give) as told.address:
         yield told
 
 

@@ -281,7 +281,7 @@ def test_compiling_without_a_compiler_is_named(monkeypatch: pytest.MonkeyPatch) 
         check_compiler(torch.device("cpu"))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_devices_agree() -> None:
     here, there = networks(), networks()
     for name in ("lfg", "unet", "mask", "diffusion"):
