@@ -1,4 +1,4 @@
-"""Every knob of the project, typed and validated, in one tree; a file for each part of it.
+"""The configuration: every setting of the project, typed and validated, in one tree with one module per section.
 
 A run is reproducible from its resolved configuration alone: :func:`load` reads a YAML file into a :class:`Config`, and
 ``Config.dump`` writes it back with every default filled in. Each key states its unit and where its value comes from;

@@ -22,19 +22,19 @@ class UnetModel(Section):
     groups: Positive = Field(8, description="groups of the group normalisation")
     init_kernel: Positive = Field(7, description="side of the first convolution, latent pixels")
     temporal_levels: tuple[int, ...] | None = Field(
-        None, description="levels with temporal attention, -1 the stem; none given: the stem and all levels (published)"
+        None, description="levels with temporal attention, -1 for the stem; none: the stem and all levels (published)"
     )
-    spatial_levels: tuple[int, ...] | None = Field(
-        None, description="levels with linear spatial attention; none given: all"
-    )
+    spatial_levels: tuple[int, ...] | None = Field(None, description="levels with linear spatial attention; none: all")
     relative_bias: bool = Field(
-        True, description="learned relative position bias beside RoPE (published; the paper names RoPE only)"
+        True, description="learned relative position bias in addition to RoPE (published; paper: RoPE only)"
     )
     condition_activation: Literal["silu", "none"] = Field(
-        "silu", description="applied to raw conditions before their linear maps (published: silu)"
+        "silu", description="activation of raw conditions before their linear maps (published: silu)"
     )
     mask_channels: tuple[Positive, Positive] = Field((8, 16), description="channels of the face-mask embedder")
-    train_mask_embedder: bool = Field(True, description="paper 3.3; the published training left it at its random start")
+    train_mask_embedder: bool = Field(
+        True, description="train the face-mask embedder (paper 3.3); the published training kept its random weights"
+    )
 
     @model_validator(mode="after")
     def _levels(self) -> UnetModel:
@@ -56,9 +56,9 @@ class Diffusion(Section):
         "noise", description="what the network predicts (paper eq. 2: noise)"
     )
     flow: Literal["absolute", "residual"] = Field(
-        "absolute", description="sampling grid itself (published), or its difference to the identity grid"
+        "absolute", description="the sampling grid (published), or its difference from the identity grid"
     )
-    flow_range: float = Field(1.0, gt=0, description="flow is divided by this; absolute grids need 1")
+    flow_range: float = Field(1.0, gt=0, description="divisor of the flow; absolute grids need 1")
     threshold_quantile: Fraction = Field(
         0.9, description="dynamic thresholding of the clean estimate, 0 for none (published: 0.9)"
     )
@@ -69,25 +69,28 @@ class A2vLoss(Section):
     lip_mean: bool = Field(
         False, description="divide the lip term by the area of the lip mask (published), not of the frame (paper)"
     )
-    eyes: Weight = Field(0.0, description="our own: the same weight for the eye boxes; 0 in the paper")
-    clean: Weight = Field(0.0, description="squared error of the clean estimate (published 0.15; not in the paper)")
+    eyes: Weight = Field(0.0, description="ours: the same weight for the eye boxes (paper: 0)")
+    clean: Weight = Field(
+        0.0, description="weight of the squared error of the clean estimate (published: 0.15; not in the paper)"
+    )
     occlusion: Weight = Field(1.0, description="relative weight of the occlusion channel")
 
 
 class A2vStage(Schedule):
     source: Literal["first", "random"] = Field(
-        "first", description="source frame: the clip's first, or any of its video (paper 3.5)"
+        "first", description="source frame: the first of the clip, or any frame of its video (paper 3.5)"
     )
     frames_min: Positive = Field(
-        20, description="frames drawn at least (K' in stage 1, K_min in stage 2; paper 3.5, numbers published)"
+        20,
+        description="minimum frames of a training clip (K' in stage 1, K_min in stage 2; paper 3.5, values published)",
     )
     frames_max: Positive = Field(
-        20, description="frames drawn at most (K' in stage 1, K_max in stage 2; paper A.4.4: 40)"
+        20, description="maximum frames of a training clip (K' in stage 1, K_max in stage 2; paper A.4.4: 40)"
     )
     jitter: Fraction = Field(
-        0.25, description="colour jitter of brightness, contrast and saturation, one draw a clip (published: 0.25)"
+        0.25, description="colour jitter of brightness, contrast and saturation, drawn once per clip (published: 0.25)"
     )
-    drop: Fraction = Field(0.1, description="probability that the conditions of a frame are dropped (published: 0.1)")
+    drop: Fraction = Field(0.1, description="probability of dropping the conditions of a frame (published: 0.1)")
     loss: A2vLoss = A2vLoss()
 
     @model_validator(mode="after")
@@ -98,11 +101,11 @@ class A2vStage(Schedule):
 
 
 class TwoResolutions(Section):
-    """The two networks of generation in two temporal resolutions, to compare with (paper 4.3, Harvey et al. 2022)."""
+    """The two networks of the strategy with two temporal resolutions (paper 4.3, Harvey et al. 2022)."""
 
-    spacing: int = Field(4, ge=2, description="frames from one keyframe to the next (ours; the paper gives none)")
+    spacing: int = Field(4, ge=2, description="frames from one keyframe to the next (ours; not in the paper)")
     train: A2vStage | None = Field(
-        None, description="how each is trained, from A2V's networks on; none: as the last stage of A2V"
+        None, description="training of each network, which starts from A2V's weights; none: like the last stage of A2V"
     )
 
 
@@ -111,19 +114,21 @@ class A2v(Section):
     diffusion: Diffusion = Diffusion()
     pose_unit: tuple[float, float, float, float, float, float] = Field(
         (1, 1, 1, 1, 1, 1),
-        description="pose differences are divided by these before the network sees them (published: raw); a negative "
-        "unit turns the axis round",
+        description="divisors of the pose differences that condition the network (published: 1); a negative divisor "
+        "inverts the axis",
     )
-    blink_unit: float = Field(1.0, gt=0, description="blink differences are divided by this (published: raw)")
+    blink_unit: float = Field(
+        1.0, gt=0, description="divisor of the blink differences that condition the network (published: 1)"
+    )
     curriculum: Literal["both", "stage1", "stage2"] = Field(
         "both",
-        description="both stages (paper 3.5), or one alone, as long as both together in frames seen (paper 4.5)",
+        description="both stages (paper 3.5), or one stage trained on as many frames as both (paper 4.5)",
     )
     pose_blink: bool = Field(
-        True, description="told pose and blink; false: no PBNet, they come from speech alone (paper 4.5, 'w/o PBNet')"
+        True, description="condition on pose and blink; false: no PBNet, speech alone (paper 4.5, 'w/o PBNet')"
     )
     start: str | None = Field(
-        None, description="weights of another run's A2V to start its first stage from (the paper: none)"
+        None, description="initial weights of the first stage, from another run's A2V (paper: none)"
     )
     stage1: A2vStage = A2vStage(steps=1)
     stage2: A2vStage = A2vStage(steps=1, source="random", frames_min=30, frames_max=40)
@@ -136,5 +141,5 @@ class A2v(Section):
         if self.stage2.frames_min < self.stage1.frames_max:
             raise ValueError("stage2.frames_min must not be below stage1.frames_max (paper 3.5: K_min > K')")
         if self.curriculum != "both" and (self.stage1.steps is None) != (self.stage2.steps is None):
-            raise ValueError("one stage alone lasts as long as both: give both in steps, or both in epochs")
+            raise ValueError("the length of a single stage needs both stages in steps, or both in epochs")
         return self

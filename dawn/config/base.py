@@ -1,4 +1,4 @@
-"""What every section of the tree is made of."""
+"""Base class and types of the sections of the configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dawn.errors import InputError
 
 
 class ConfigError(InputError):
-    """A configuration that cannot be used: names the file, the key and what is allowed."""
+    """An invalid configuration; the message names the file, the key and the allowed values."""
 
 
 Positive = Annotated[int, Field(ge=1)]
@@ -20,6 +20,6 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Section(BaseModel):
-    """Base of every section: unknown keys are errors, values never change after loading."""
+    """Base class of every section: unknown keys are errors, and values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)

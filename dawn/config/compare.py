@@ -1,4 +1,4 @@
-"""What the tables 2 to 8 compare: our rows in place of the paper's."""
+"""The rows of Tables 2 to 8, in place of the paper's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dawn.config.base import Positive, Section
 
 
 class Compare(Section):
-    """Each value stands in the row of the paper's value at the same place; the defaults are the paper's own."""
+    """Rows of Tables 2 to 8. Each value replaces the paper's at the same position; defaults are the paper's."""
 
     windows: tuple[Positive | None, Positive | None, Positive | None, Positive | None, Positive | None] = Field(
         (20, 40, 80, 200, None), description="A2V local attention, frames (paper Table 8)"
@@ -17,21 +17,22 @@ class Compare(Section):
         (40, 100, 200, 400, 600), description="frames generated at once (paper Table 3)"
     )
     long_lengths: tuple[Positive, Positive, Positive] = Field(
-        (200, 400, 600), description="frames generated at once whose degradation is compared (paper Table 5)"
+        (200, 400, 600), description="frames generated at once, for the degradation rate (paper Table 5)"
     )
     length_clips: Positive | None = Field(
-        None, description="test clips of Tables 3 and 5 at most; none: as evaluate.max_clips"
+        None, description="maximum number of test clips of Tables 3 and 5; none: evaluate.max_clips"
     )
-    time_frames: Positive = Field(200, description="frames of the videos that are timed (paper 4.3: 8 seconds)")
-    time_repetitions: int = Field(5, ge=5, description="videos timed of each clip and strategy, after one to warm up")
-    time_clips: Positive = Field(1, description="test clips timed at most")
+    time_frames: Positive = Field(200, description="length of the timed videos, frames (paper 4.3: 8 seconds)")
+    time_repetitions: int = Field(5, ge=5, description="timed runs per clip and strategy, after one warm-up run")
+    time_clips: Positive = Field(1, description="maximum number of timed test clips")
     resolutions: tuple[Positive, Positive] = Field((128, 256), description="side of the clips, pixels (paper Table 7)")
     resolution_changes: dict[str, JsonValue] = Field(
-        {}, description="what else changes in a run at a resolution other than corpus.resolution: dotted key and value"
+        {},
+        description="further changes of a run whose resolution differs from corpus.resolution: dotted keys and values",
     )
     processes: Positive | None = Field(
-        None, description="processes of every training that only comparisons and sweeps need; none: as its stage says"
+        None, description="processes of trainings that only comparisons and sweeps need; none: the stage's own number"
     )
     ratings: str | None = Field(
-        None, description="CSV file of a user study's ratings (Table 6); none: the paper's rows alone"
+        None, description="CSV file of user study ratings (Table 6); none: only the paper's rows"
     )

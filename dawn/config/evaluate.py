@@ -1,4 +1,4 @@
-"""Measures and the judges they need."""
+"""Evaluation, and the SyncNet trained for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dawn.config.schedule import Schedule
 
 
 class SyncnetModel(Section):
-    """The lip-sync judge: structure of the original SyncNet, trained by the pipeline on the corpus' training split."""
+    """SyncNet with the original architecture, trained on the training split of the corpus."""
 
     side: Positive = Field(224, description="side of the mouth crop, pixels (original: 224)")
-    width: float = Field(1.0, gt=0, description="channels relative to the original's")
+    width: float = Field(1.0, gt=0, description="number of channels relative to the original")
     train: Schedule = Schedule(steps=1)
 
 
@@ -24,20 +24,20 @@ METRICS = (*TABLE1, "dr25_efficientnet", "dr50_efficientnet")
 
 
 class Evaluate(Section):
-    metrics: tuple[str, ...] = Field(TABLE1, description="columns of table 1, in order")
+    metrics: tuple[str, ...] = Field(TABLE1, description="columns of Table 1, in order")
     max_clips: Positive | None = Field(
-        None, description="test clips measured at most, spread over identities; none: all"
+        None, description="maximum number of test clips, spread over identities; none: all"
     )
     inference_frames: Positive | None = Field(
-        None, description="frames generated for each test clip (paper 4.1: 200 on HDTF); none: as the true clip"
+        None, description="frames generated per test clip (paper 4.1: 200 on HDTF); none: as many as the real clip has"
     )
-    bootstrap: int = Field(1000, ge=10, description="resamples over clips")
-    interval: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+    bootstrap: int = Field(1000, ge=10, description="bootstrap resamples over clips")
+    interval: float = Field(0.95, gt=0, lt=1, description="coverage of the confidence intervals")
     seed: int = Field(1234, ge=0, description="seed of the bootstrap")
-    threads: Positive = Field(2, description="CPU threads of the measuring networks")
+    threads: Positive = Field(2, description="CPU threads of the networks used by metrics")
     syncnet: SyncnetModel = SyncnetModel()
     paper_dataset: Literal["crema", "hdtf"] | None = Field(
-        None, description="which of the paper's rows stand beside ours; none: both"
+        None, description="dataset of the paper's rows in the table; none: both"
     )
 
     @model_validator(mode="after")

@@ -10,10 +10,10 @@ from dawn.config.base import Device, Fraction, Positive, Section
 
 
 class Sar(Section):
-    """Semi-autoregressive generation, to compare with (paper 4.3; the lengths are ours)."""
+    """Semi-autoregressive generation, a strategy that the paper compares (4.3; the lengths are ours)."""
 
-    segment: Positive = Field(40, description="frames sampled at once; as the longest training clip")
-    overlap: Positive = Field(10, description="last frames of a segment that lead the next one")
+    segment: Positive = Field(40, description="frames sampled at once, like the longest training clip")
+    overlap: Positive = Field(10, description="last frames of a segment that condition the next one")
 
     @model_validator(mode="after")
     def _advances(self) -> Sar:
@@ -23,15 +23,15 @@ class Sar(Section):
 
 
 class Ttr(Section):
-    """Generation in two temporal resolutions, to compare with (paper 4.3; the length is ours)."""
+    """Generation in two temporal resolutions, a strategy that the paper compares (4.3; the length is ours)."""
 
-    gaps: Positive = Field(10, description="gaps between keyframes that are filled at once")
+    gaps: Positive = Field(10, description="gaps between keyframes filled at once")
 
 
 class Ar(Section):
-    """Autoregressive generation in image space, to compare with (paper 1 and A.3)."""
+    """Autoregressive generation in image space, a strategy that the paper compares (1 and A.3)."""
 
-    chunk: Positive = Field(1, description="frames made from one picture; 1: frame by frame (Diffused Heads)")
+    chunk: Positive = Field(1, description="frames generated from one image; 1: frame by frame (Diffused Heads)")
 
 
 class Generate(Section):
@@ -41,26 +41,26 @@ class Generate(Section):
     eta: Fraction = Field(1.0, description="DDIM eta: 1 stochastic (published), 0 deterministic")
     guidance: float = Field(1.0, ge=0, description="classifier-free guidance scale (published: 1, none)")
     window: Positive | None = Field(
-        80, description="A2V local attention, frames; each frame sees half on either side (paper 4.1)"
+        80, description="width of A2V's local attention, frames, half on either side (paper 4.1)"
     )
-    pbnet_window: Positive | None = Field(400, description="PBNet local attention, frames (paper 4.1)")
+    pbnet_window: Positive | None = Field(400, description="width of PBNet's local attention, frames (paper 4.1)")
     solver: Literal["ddim", "dpm++"] = Field(
         "ddim",
-        description="DDIM (published), or DPM-Solver++ 2M, which draws no noise after the start and needs fewer steps",
+        description="DDIM (published), or DPM-Solver++ 2M, which adds no noise after the start and needs fewer steps",
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of products in U-Net and decoder; bfloat16 is faster and inexact"
+        "float32", description="precision of matrix products in U-Net and decoder; bfloat16 is faster and less exact"
     )
     compile: bool = Field(
-        False, description="compile the U-Net for this machine first: takes minutes, needs a C++ compiler on a CPU"
+        False, description="compile the U-Net first: takes minutes, and needs a C++ compiler on a CPU"
     )
     device: Device = Field("auto", description="auto: CUDA if there is one, else MPS, else CPU")
     max_memory: str | None = Field(
         None,
         pattern=r"^\d+(\.\d+)? ?(MiB|GiB|MB|GB)$",
-        description="memory of the process at most, such as 4GiB (of the GPU, on one); work is split to keep to it",
+        description="maximum memory of the process, such as 4GiB (on a GPU: its memory); work is divided to fit",
     )
-    batch_frames: Positive = Field(4, description="frames decoded at once; changes speed and memory, never the video")
+    batch_frames: Positive = Field(4, description="frames decoded at once; affects speed and memory only")
     threads: Positive = Field(2, description="CPU threads")
     sar: Sar = Sar()
     ttr: Ttr = Ttr()

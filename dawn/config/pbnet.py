@@ -19,15 +19,15 @@ class PbnetModel(Section):
     head_dim: Positive = Field(32, description="channels of each decoder head")
     rope_dim: Positive = Field(32, description="rotated channels of each decoder head (published: 4)")
     relative_bias: bool = Field(
-        True, description="learned relative position bias beside RoPE (published; the paper names RoPE only)"
+        True, description="learned relative position bias in addition to RoPE (published; paper: RoPE only)"
     )
-    buckets: Positive = Field(128, description="buckets of that bias")
-    max_distance: Positive = Field(128, description="frames at which they saturate")
+    buckets: Positive = Field(128, description="buckets of the relative position bias")
+    max_distance: Positive = Field(128, description="distance at which the buckets saturate, frames")
     dropout: Fraction = Field(0.1, description="dropout in training (published)")
     latent_correlation: tuple[Weight, ...] = Field(
         (),
-        description="deviations of Gaussian filters, frames, that channels of the latent noise take in turn; "
-        "none: independent from frame to frame (paper 3.4)",
+        description="standard deviations of the latent noise's Gaussian filters, frames, assigned to channels in turn; "
+        "empty: independent noise per frame (paper 3.4)",
     )
 
 
@@ -36,31 +36,29 @@ class PbnetLoss(Section):
 
     reconstruction: Weight = Field(1.0, description="lambda_rec (paper A.2)")
     gan: Weight = Field(0.6, description="lambda_GAN (paper A.2; published 1)")
-    gan_prior: Weight = Field(
-        0, description="the same on motion decoded from noise, as generation makes it (our own; paper: 0)"
-    )
+    gan_prior: Weight = Field(0, description="ours: the same on motion decoded from noise, as in generation (paper: 0)")
     kl: Weight = Field(0.01, description="lambda_KL at the end (paper A.2; published 0.004)")
     kl_start: Fraction = Field(
-        0.25, description="share of training before lambda_KL starts to rise (paper A.2: 400 of 1600 epochs)"
+        0.25, description="fraction of training before lambda_KL starts to rise (paper A.2: 400 of 1600 epochs)"
     )
 
 
 class PbnetTrain(Schedule):
-    frames: Positive = Field(200, description="frames of a training sequence (paper 4.1)")
+    frames: Positive = Field(200, description="length of a training sequence, frames (paper 4.1)")
     loss: PbnetLoss = PbnetLoss()
 
 
 class Pbnet(Section):
     joint: bool = Field(True, description="one network for pose and blink (paper 3.4), or one each (published)")
     pose_min: tuple[float, float, float, float, float, float] = Field(
-        (-90, -90, -90, 0, 0, 0), description="pose that becomes 0 in PBNet (yaw, pitch, roll in degrees, scale, x, y)"
+        (-90, -90, -90, 0, 0, 0), description="pose normalised to 0 in PBNet (yaw, pitch, roll in degrees, scale, x, y)"
     )
     pose_max: tuple[float, float, float, float, float, float] = Field(
-        (90, 90, 90, 1, 720, 1080), description="pose that becomes 1 (published)"
+        (90, 90, 90, 1, 720, 1080), description="pose normalised to 1 (published)"
     )
-    blink_max: float = Field(1.0, gt=0, description="eye aspect ratio that becomes 1 (published: 1, not normalised)")
+    blink_max: float = Field(1.0, gt=0, description="eye aspect ratio normalised to 1 (published: 1, not normalised)")
     model: PbnetModel = PbnetModel()
-    start: str | None = Field(None, description="weights of another run's PBNet to start from (the paper: none)")
+    start: str | None = Field(None, description="initial weights, from another run's PBNet (paper: none)")
     train: PbnetTrain = PbnetTrain(steps=1)
 
     @model_validator(mode="after")

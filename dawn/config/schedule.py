@@ -1,4 +1,4 @@
-"""How long and how fast a stage trains (paper A.2)."""
+"""Training schedule of a stage (paper A.2)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dawn.config.base import Fraction, Positive, Section, Weight
 
 
 class Schedule(Section):
-    """How long a stage trains: optimiser steps, or epochs over the training clips."""
+    """Training schedule: optimiser steps, or epochs over the training clips."""
 
     steps: Positive | None = Field(None, description="optimiser steps; exclusive with epochs")
     epochs: Positive | None = Field(None, description="passes over the training clips (paper A.2)")
-    repeats: Positive = Field(1, description="samples drawn from each clip in an epoch (paper A.2: 25 on HDTF)")
-    batch: Positive = Field(8, description="samples in an optimiser step")
+    repeats: Positive = Field(1, description="samples per clip and epoch (paper A.2: 25 on HDTF)")
+    batch: Positive = Field(8, description="samples per optimiser step")
     lr: float = Field(1e-3, gt=0, description="peak learning rate of Adam")
     lr_final: float = Field(1e-5, ge=0, description="learning rate at the end of the cosine")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
@@ -27,15 +27,16 @@ class Schedule(Section):
     checkpoint_every: Positive = Field(500, description="steps between checkpoints")
     keep: Positive = Field(1, description="checkpoints kept")
     log_every: Positive = Field(20, description="steps between log lines")
-    threads: Positive = Field(2, description="CPU threads of a process; part of the result to the last bit")
+    threads: Positive = Field(2, description="CPU threads per process; rounding depends on it")
     processes: Positive = Field(
-        1, description="processes that share each batch on this machine, one GPU each; a launcher's number comes first"
+        1,
+        description="processes that divide each batch on this machine, one GPU each; a launcher takes precedence",
     )
     accumulate: Positive = Field(
-        1, description="passes in which a process computes its share of a batch, to fit its memory"
+        1, description="gradient accumulation: passes per batch in each process, to fit memory"
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of what may be computed less exactly (published: half precision on GPUs)"
+        "float32", description="precision of the forward pass (published: half precision on GPUs)"
     )
 
     @model_validator(mode="after")

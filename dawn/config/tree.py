@@ -1,4 +1,4 @@
-"""The whole tree, and how a file becomes one."""
+"""The complete configuration, and its reading and validation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from dawn.config.pbnet import Pbnet
 
 
 class Config(Section):
-    """The whole tree."""
+    """The complete configuration."""
 
-    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="names the folder results/<name>")
-    seed: int = Field(1234, ge=0, description="seed of training and generation (published: 1234)")
+    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="name of the folder results/<name>")
+    seed: int = Field(1234, ge=0, description="random seed of training and generation (published: 1234)")
     corpus: Corpus = Corpus()
     features: Features = Features()
     prepare: Prepare = Prepare()
