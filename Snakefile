@@ -39,5 +39,5 @@ rule all:
         P.dataset,
         shards(P),
         [P.weights(stage) for stage in stages_of(CONFIG)],
-        [P.videos_report(method) for method in (*METHODS, *BASELINES)],
+        [P.videos_report(method) for method in (*generated_methods(on_demand=False), *BASELINES)],
         [P.scores(method) / "scores.json" for method in MEASURED],

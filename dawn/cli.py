@@ -14,7 +14,9 @@ from dawn import __version__
 from dawn.commands import run_command
 from dawn.config import Config, Device, load, schema
 from dawn.errors import InputError
-from dawn.paths import ASKED, METHODS, STAGES, Paths
+from dawn.methods import generated_methods
+from dawn.paths import Paths
+from dawn.stages import STAGES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     train = _workflow_step(commands.add_parser("train", help="train one stage"), _train)
     train.add_argument("stage", choices=STAGES)
     videos = _workflow_step(commands.add_parser("videos", help="make the test videos of one method"), _videos)
-    videos.add_argument("method", choices=(*METHODS, *ASKED))
+    videos.add_argument("method", choices=generated_methods())
     weights = commands.add_parser("weights", help="list, check and fetch the weights of networks")
     weights.add_argument(
         "--for",

@@ -7,12 +7,6 @@ from pathlib import Path
 
 from dawn.config import Config
 
-TTR = ("ttr_sparse", "ttr_dense")  # what the strategy of that name needs besides
-STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR)
-METHODS = ("dawn", "still", "other_speech", "commanded")  # DAWN and its controls
-STRATEGIES = ("sar", "ttr", "ar")  # time covered in other ways (paper 4.3)
-ASKED = (*STRATEGIES, "reenact", "styled")  # made and measured where asked for
-
 
 @dataclass(frozen=True)
 class Paths:
@@ -66,13 +60,15 @@ class Paths:
         return self.run / stage / "weights.safetensors"
 
     def videos(self, method: str) -> Path:
-        """Folder of generated test videos: DAWN's own, those of a control or strategy, or those of a baseline."""
-        if method == "dawn":
-            return self.run / "videos"
-        return self.run / ("controls" if method in (*METHODS, *ASKED) else "baselines") / method
+        """Folder of the test videos of DAWN, a control or another strategy (see ``dawn.methods.videos_folder``)."""
+        return self.run / "videos" if method == "dawn" else self.run / "controls" / method
+
+    def baseline_videos(self, baseline: str) -> Path:
+        """Folder of the test videos of a baseline."""
+        return self.run / "baselines" / baseline
 
     def videos_report(self, method: str) -> Path:
-        """What is in that folder, with hashes."""
+        """List of the test videos of a method or baseline, with hashes."""
         return self.run / "generated" / f"{method}.json"
 
     def scores(self, method: str) -> Path:

@@ -1,7 +1,7 @@
 """Runs that differ from one configuration in a few keys: the rows of sweeps and of the paper's comparisons.
 
 A sweep is a CSV file, a run a row. Its columns are dotted configuration keys, and two that are optional: ``name``, the
-row's name, and ``method``, what is measured of the run (see ``dawn/paths.py``). An empty cell changes nothing.
+row's name, and ``method``, what is measured of the run (see ``dawn/methods.py``). An empty cell changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, get_args
 import yaml
 
 from dawn.config import METRICS, Config, ConfigError, parse
-from dawn.paths import ASKED, METHODS
+from dawn.methods import generated_methods
 
 _OWN = ("name", "method")  # columns that are no keys
 _SCHEDULES = ("lfg.train", "pbnet.train", "a2v.stage1", "a2v.stage2", "a2v.ttr.train")
@@ -91,8 +91,8 @@ def sweep_rows(runs: Runs, path: Path) -> list[Row]:
         if name in (row.name for row in rows):
             raise ConfigError(f"{origin}: name: {name!r} is the name of an earlier row")
         method = filled.get("method", "dawn")
-        if method not in (*METHODS, *ASKED):
-            known = ", ".join((*METHODS, *ASKED))
+        if method not in generated_methods():
+            known = ", ".join(generated_methods())
             raise ConfigError(f"{origin}: method: no method {method!r}; methods are {known}")
         run = runs.add(f"{runs.base.name}-{path.stem}-{_folder(name)}", changes, origin)
         rows.append(Row(name, run, method, changes))

@@ -24,12 +24,12 @@ from dawn.config import Config, load, parse
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.stages import clips_of, schedule_of, stages_of
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask
-from dawn.training.plan import clips_of, schedule_of, stages_of
 
 SUSTAINED = 50.0  # TFLOP/s of one GPU
 

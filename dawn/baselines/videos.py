@@ -66,7 +66,7 @@ def make_videos(name: str, baseline: Baseline, config: Config, paths: Paths, pla
                 f"{name}: {place.home} holds no video of this run's test clips and is not set up: {lines[0]} "
                 f"('dawn baseline check {name}' lists {len(lines)})"
             )
-    folder, report = paths.videos(name), paths.videos_report(name)
+    folder, report = paths.baseline_videos(name), paths.videos_report(name)
     setup = {"declaration": baseline.cause(), "commit": place.head()} if made == HERE else {}
     files: dict[str, str] = {}
     failed: dict[str, Any] = {}

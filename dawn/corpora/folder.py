@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
 from dawn.media.video import iter_frames, probe, write_video
+from dawn.seeds import ranking_key
 
 Box = tuple[float, float, float, float]
 FindBox = Callable[[NDArray[np.uint8]], Box | None]
@@ -251,7 +251,7 @@ def _unique_names(paths: list[Path]) -> list[str]:
 
 def hold_out(identities: list[str], fraction: float, seed: int) -> set[str]:
     """A share of the identities, chosen by a hash of seed and name so that new people do not move old ones far."""
-    ranked = sorted(identities, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    ranked = sorted(identities, key=lambda name: ranking_key(seed, name))
     count = round(fraction * len(identities))
     if fraction > 0 and len(identities) > 1:
         count = min(max(count, 1), len(identities) - 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from dawn.config import Corpus
@@ -20,6 +19,7 @@ from dawn.demo.speech import SAMPLE_RATE, speak
 from dawn.demo.truth import Truth
 from dawn.media.files import sha256_file
 from dawn.media.video import write_video
+from dawn.seeds import numpy_generator
 
 _TEST_PEOPLE = 1000  # test persons are numbered from here, so that they stay themselves when training persons are added
 
@@ -51,7 +51,7 @@ def prepare(corpus: Corpus, folder: Path) -> list[Clip]:
 def imagine(seed: int, index: int, utterance: int, seconds: float) -> Truth:
     """What person `index` says and does in an utterance, the same wherever and whenever it is asked."""
     who = person(seed, index)
-    rng = np.random.default_rng((seed, 2, index, utterance))
+    rng = numpy_generator(seed, 2, index, utterance)
     frames = round(seconds * FPS)
     speech = speak(who.voice, frames / FPS, rng)
     return Truth(seed, index, speech, move(speech, who.manner, rng))

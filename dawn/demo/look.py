@@ -12,6 +12,7 @@ import numpy as np
 
 from dawn.demo.motion import Manner
 from dawn.demo.speech import Voice
+from dawn.seeds import numpy_generator
 
 Colour = tuple[int, int, int]  # RGB
 
@@ -72,8 +73,8 @@ class Person:
 
 def person(seed: int, index: int) -> Person:
     """Identity number `index` of the corpus drawn from `seed`; independent of how many others there are."""
-    rng = np.random.default_rng((seed, 1, index))
-    offsets = np.random.default_rng((seed, 0)).random(8)
+    rng = numpy_generator(seed, 1, index)
+    offsets = numpy_generator(seed, 0).random(8)
 
     def even(trait: int, step: float = 0.6180339887498949) -> float:
         """Value in [0, 1) of an evenly spread trait; coprime steps keep the traits apart."""

@@ -20,8 +20,7 @@ from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.pbnet import PBNet
 from dawn.models.unet3d import UNet3D
 from dawn.models.weights_io import load_weights, weights_metadata
-from dawn.paths import TTR
-from dawn.training.plan import networks_of, settings_of
+from dawn.stages import TTR_STAGES, networks_of, settings_of
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,19 @@ class Networks:
     ttr: Mapping[str, tuple[UNet3D, FaceMaskEmbedder]] = field(default_factory=dict)  # where loaded, by stage
 
     @classmethod
-    def load(cls, run: Path, config: Config | None = None, *, method: str = "dawn", **generate: Any) -> Networks:
+    def load(
+        cls, run: Path, config: Config | None = None, *, stages: tuple[str, ...] = (), **generate: Any
+    ) -> Networks:
         """Read a run folder (``results/<run>``). Settings come from `config` where given, else from training.
-        The strategy `method` may need networks of its own.
+
+        `stages` are the training stages to load (see :func:`dawn.methods.networks_of_method`); empty: DAWN's own.
 
         Keys of the section ``generate`` that are given by name replace those. Raises InputError when the folder holds
         no finished run, the weights do not fit the configuration, or this machine lacks what the settings ask for.
         """
         if config is None:
             config = _settings(run)
-        files = {stage: _weights(run, stage) for stage in networks_of(config, method)}
+        files = {stage: _weights(run, stage) for stage in stages or networks_of(config)}
         if generate:
             tree = config.model_dump()
             config = parse(tree | {"generate": tree["generate"] | generate}, "command line")
@@ -63,7 +65,7 @@ class Networks:
         if poses:
             load_weights(files["pbnet"], poses)
         diffusion = GaussianDiffusion(config.a2v.diffusion)
-        ttr = {stage: build_denoiser(config) for stage in TTR if stage in files}
+        ttr = {stage: build_denoiser(config) for stage in TTR_STAGES if stage in files}
         for stage, (denoiser, embedder) in ttr.items():
             load_weights(files[stage], {"unet": denoiser, "mask": embedder})
         others = [module for pair in ttr.values() for module in pair]

@@ -21,11 +21,12 @@ from dawn.features.extractors import Extractor
 from dawn.features.portrait import crop_portrait
 from dawn.features.speech import encode
 from dawn.generation.longer import back_and_forth
-from dawn.generation.nar import Source, decode, sample_motion, sample_pose_blink
+from dawn.generation.motion import Source, decode, sample_motion, sample_pose_blink
 from dawn.generation.networks import Networks
 from dawn.media.audio import read_audio
 from dawn.media.image import read_image
 from dawn.media.video import write_video
+from dawn.seeds import torch_generator
 
 SILENCE = 1e-3  # peak below this (-60 dB) is no speech
 SYNTHETIC = {
@@ -105,7 +106,7 @@ def generate(
     audio, frames = load_speech(speech, config)
     clock = time.perf_counter()
     features = encode(audio, frames, config.features.speech)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_generator(seed)
     if pose_from is None:
         pose, blink = sample_pose_blink(nets, source, features, generator)
     else:

@@ -35,16 +35,18 @@ from dawn.errors import InputError
 from dawn.features.store import Features
 from dawn.fingerprint import fingerprint
 from dawn.generation.longer import back_and_forth, sound_of, speech_of, spoken
-from dawn.generation.nar import Source, sample_pose_blink
+from dawn.generation.motion import Source, sample_pose_blink
 from dawn.generation.networks import Networks
-from dawn.generation.strategies import COVER, Timed
+from dawn.generation.strategies import load_strategy
 from dawn.generation.styles import STYLES, style_of
 from dawn.generation.talk import carried, write_talk
+from dawn.generation.timed import Timed
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.video import iter_frames
-from dawn.paths import ASKED, METHODS, STRATEGIES, Paths
+from dawn.methods import Method, get_method, networks_of_method
+from dawn.paths import Paths
 from dawn.provenance import write_json
-from dawn.training.loop import step_seed
+from dawn.seeds import torch_generator, video_seed
 
 
 def choose_clips(config: Config, paths: Paths) -> None:
@@ -61,37 +63,37 @@ def choose_clips(config: Config, paths: Paths) -> None:
     write_manifest(paths.test, [clip for clip in clips if clip.clip in chosen])
 
 
-def make_videos(config: Config, paths: Paths, method: str) -> None:
-    """Write the test videos of one method with their sidecars, then the report that lists them with hashes."""
-    methods = (*METHODS, *ASKED)
-    if method not in methods:
-        raise InputError(f"no method {method!r}; methods are {', '.join(methods)}")
+def make_videos(config: Config, paths: Paths, name: str) -> None:
+    """Write the test videos of the method `name` with their sidecars, then the report that lists them with hashes."""
+    method = get_method(name)
     torch.set_num_threads(config.generate.threads)
     torch.use_deterministic_algorithms(True)
-    nets = None if method == "still" else Networks.load(paths.run, config, method=method)
+    stages = networks_of_method(config, name)
+    nets = Networks.load(paths.run, config, stages=stages) if stages else None
     clips = read_manifest(paths.test)
-    every = [clip for clip in read_manifest(paths.dataset) if clip.split == "test"]
-    folder = paths.videos(method)
+    test_split = [clip for clip in read_manifest(paths.dataset) if clip.split == "test"]
+    folder = paths.videos(name)
     files = {}
-    for index, clip in enumerate(tqdm(clips, desc=f"generate {method}", unit="clip", mininterval=2)):
+    for index, clip in enumerate(tqdm(clips, desc=f"generate {name}", unit="clip", mininterval=2)):
         out = folder / f"{clip.clip}.mp4"
-        driver = _other_person(clips, index, method) if method in ("other_speech", "reenact") else clip
-        speaker = driver if method == "reenact" else clip
+        needs_other = "other" in (method.speech, method.sound, method.pose_blink)
+        driver = _other_person(clips, index, name) if needs_other else clip
+        speaker = driver if method.sound == "other" else clip
         frames = config.evaluate.inference_frames or speaker.frames
-        speakers = spoken(every, speaker, frames)
+        speakers = spoken(test_split, speaker, frames)
         sound = sound_of(speakers, frames, config, paths)
         if nets is None:
             first = next(iter_frames(paths.clips / f"{clip.clip}.mp4"))
             write_talk(config, itertools.repeat(first, frames), sound, out)
         else:
-            if method == "other_speech":
+            if method.speech != method.sound:
                 speech = _repeated_speech(driver, frames, paths)
             else:
                 speech = speech_of(speakers, frames, paths)
-            style = style_of(index) if method == "styled" else None
-            _generate(nets, clip, driver, speech, sound, method, style, paths, out)
+            style = style_of(index) if method.styled else None
+            _generate(nets, method, clip, driver, speech, sound, style, paths, out)
         files[clip.clip] = sha256_file(out)
-    write_json(paths.videos_report(method), {"files": files, "digest": fingerprint(files)})
+    write_json(paths.videos_report(name), {"files": files, "digest": fingerprint(files)})
 
 
 def source_of(clip: Clip, features: Features, paths: Paths) -> Source:
@@ -102,11 +104,11 @@ def source_of(clip: Clip, features: Features, paths: Paths) -> Source:
 
 def _generate(
     nets: Networks,
+    method: Method,
     clip: Clip,
     driver: Clip,
     speech: NDArray[np.float32],
     sound: NDArray[np.float32],
-    method: str,
     style: str | None,
     paths: Paths,
     out: Path,
@@ -118,21 +120,21 @@ def _generate(
         source = replace(source, image=STYLES[style](source.image))
         with atomic_path(out.with_suffix(".png")) as aside:
             Image.fromarray(source.image).save(aside)
-    # Its own generator: a clip's video does not depend on which others are made.
-    seed = step_seed(config.seed, f"generate/{clip.clip}", 0)
-    generator = torch.Generator().manual_seed(seed)
+    # The seed is of the clip: its video does not depend on which others are generated.
+    seed = video_seed(config.seed, clip.clip)
+    generator = torch_generator(seed)
     clock = time.perf_counter()
-    if method == "commanded":
+    if method.pose_blink == "clip":
         order = back_and_forth(len(features.pose), len(speech))
         pose, blink = features.pose[order], features.blink[order]
-    elif method == "reenact":
-        told_by = Features.load(paths.features / f"{driver.clip}.safetensors")
-        pose, blink = carried(told_by.pose, told_by.blink, source, len(speech))
+    elif method.pose_blink == "other":
+        driving = Features.load(paths.features / f"{driver.clip}.safetensors")
+        pose, blink = carried(driving.pose, driving.blink, source, len(speech))
     else:
         pose, blink = sample_pose_blink(nets, source, speech, generator)
-    told = time.perf_counter() - clock
-    strategy = method if method in STRATEGIES else "nar"
-    frames = Timed(COVER[strategy](nets, source, speech, pose, blink, generator))
+    seconds = time.perf_counter() - clock
+    assert method.strategy is not None
+    frames = Timed(load_strategy(method.strategy)(nets, source, speech, pose, blink, generator))
     write_talk(config, frames, sound, out)
     with atomic_path(out.with_suffix(".safetensors")) as aside:
         save_file({"pose": np.ascontiguousarray(pose), "blink": np.ascontiguousarray(blink)}, aside)
@@ -141,9 +143,10 @@ def _generate(
         {
             "clip": clip.clip,
             "driver": driver.clip,
-            "method": method,
+            "method": method.name,
             "style": style,
-            "strategy": {"name": strategy} | config.generate.model_dump(include={strategy}).get(strategy, {}),
+            "strategy": {"name": method.strategy}
+            | config.generate.model_dump(include={method.strategy}).get(method.strategy, {}),
             "weights": nets.hashes,
             "seed": seed,
             "frames": len(speech),
@@ -152,7 +155,7 @@ def _generate(
             "guidance": config.generate.guidance,
             "window": config.generate.window,
             "pbnet_window": config.generate.pbnet_window,
-            "seconds": round(told + frames.seconds, 3),  # pose and blink, motion, decoding
+            "seconds": round(seconds + frames.seconds, 3),  # pose and blink, motion, decoding
         },
     )
 

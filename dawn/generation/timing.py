@@ -21,32 +21,37 @@ from dawn.config import Config
 from dawn.corpora.manifest import Clip, read_manifest
 from dawn.features.store import Features
 from dawn.generation.longer import speech_of, spoken
-from dawn.generation.nar import Source, sample_pose_blink
+from dawn.generation.motion import Source, sample_pose_blink
 from dawn.generation.networks import Networks
-from dawn.generation.strategies import COVER, Timed
+from dawn.generation.strategies import load_strategy
 from dawn.generation.testset import source_of
+from dawn.generation.timed import Timed
+from dawn.methods import networks_of_method, strategies
 from dawn.paths import Paths
 from dawn.provenance import commit, write_json
+from dawn.seeds import torch_generator
 
 
 def time_strategies(config: Config, paths: Paths) -> None:
     """Write ``<run>/timing.json``: seconds of every repetition, and their median with an interval, for each method.
 
-    A first round of each warms up and is not counted. DAWN's own strategy stands under its method's name, ``dawn``.
+    A first round of each warms up and is not counted. The keys are the methods' names: DAWN's own strategy is ``dawn``.
     """
     torch.set_num_threads(config.generate.threads)
-    nets = Networks.load(paths.run, config, method="ttr")
+    stages = dict.fromkeys(
+        stage for method in strategies().values() for stage in networks_of_method(config, method.name)
+    )
+    nets = Networks.load(paths.run, config, stages=tuple(stages))
     frames, rounds = config.compare.time_frames, config.compare.time_repetitions
     clips = read_manifest(paths.test)[: config.compare.time_clips]
     every = [clip for clip in read_manifest(paths.dataset) if clip.split == "test"]
     given = {clip.clip: _given(clip, every, frames, paths) for clip in clips}
     seconds: dict[str, dict[str, list[float]]] = {}
-    jobs = list(itertools.product(range(rounds + 1), clips, COVER))
+    jobs = list(itertools.product(range(rounds + 1), clips, strategies()))
     for turn, clip, strategy in tqdm(jobs, desc="time strategies", unit="video", mininterval=2):
         taken = _seconds(nets, strategy, *given[clip.clip], seed=config.seed)
         if turn:
-            method = "dawn" if strategy == "nar" else strategy
-            seconds.setdefault(method, {}).setdefault(clip.clip, []).append(taken)
+            seconds.setdefault(strategies()[strategy].name, {}).setdefault(clip.clip, []).append(taken)
     coverage = config.evaluate.interval
     write_json(
         paths.run / "timing.json",
@@ -86,9 +91,9 @@ def _seconds(nets: Networks, strategy: str, source: Source, speech: NDArray[np.f
     """Seconds of one video; frames are on the CPU when they are given, so that a GPU has done its work."""
 
     def whole() -> Iterator[NDArray[np.uint8]]:
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch_generator(seed)
         pose, blink = sample_pose_blink(nets, source, speech, generator)
-        yield from COVER[strategy](nets, source, speech, pose, blink, generator)
+        yield from load_strategy(strategy)(nets, source, speech, pose, blink, generator)
 
     timed = Timed(whole())
     for _ in timed:

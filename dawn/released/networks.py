@@ -16,6 +16,7 @@ from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.facemask import FaceMaskEmbedder
 from dawn.models.unet3d import UNet3D
 from dawn.released.files import LFG_ENTRIES, Source, options_beside, plain_names
+from dawn.seeds import set_global_seed
 
 UNET = "denoise_fn."
 PUBLISHED_SEED = 1234
@@ -43,7 +44,7 @@ def assemble(sources: Mapping[str, Source], config: Config, mask_seed: int = PUB
     if config.pbnet.joint:
         raise InputError("the published weights are one PBNet for pose and one for blinks; set pbnet.joint: false")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mask_seed)
+        set_global_seed(mask_seed)
         lfg = build_flow_generator(config)
         unet = UNet3D(config.a2v.model, config.features.speech.dim, 4 * config.lfg.model.expansion)
         mask = FaceMaskEmbedder(config.a2v.model.mask_channels)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import torch
 
-# Sample index that seeds random numbers common to all samples of a batch.
-_WHOLE_BATCH = -1
-
-
-def step_seed(seed: int, stage: str, step: int, sample: int = _WHOLE_BATCH) -> int:
-    """63-bit seed of one sample of one step of one stage, or by default of the step's whole batch."""
-    name = f"{seed}/{stage}/{step}/{sample}"
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+from dawn.seeds import step_seed, torch_generator
 
 
 @dataclass(frozen=True)
@@ -34,11 +26,11 @@ class BatchShard:
 
     def batch_generator(self) -> torch.Generator:
         """A new CPU generator for quantities common to the whole batch, such as the clip length."""
-        return torch.Generator().manual_seed(step_seed(self.seed, self.stage, self.step))
+        return torch_generator(step_seed(self.seed, self.stage, self.step))
 
     def generator(self, sample: int) -> torch.Generator:
         """A new CPU generator of one sample of the batch; `sample` may belong to another process's shard."""
-        return torch.Generator().manual_seed(step_seed(self.seed, self.stage, self.step, sample))
+        return torch_generator(step_seed(self.seed, self.stage, self.step, sample))
 
     def generators(self) -> list[torch.Generator]:
         """New CPU generators of this shard's samples, in their order."""

@@ -25,7 +25,8 @@ from tqdm import tqdm
 from dawn.config import Schedule
 from dawn.errors import InputError
 from dawn.models.weights_io import save_weights
-from dawn.training.batch_shard import BatchShard, step_seed
+from dawn.seeds import set_global_seed, step_seed
+from dawn.training.batch_shard import BatchShard
 from dawn.training.checkpoint import Checkpoints
 from dawn.training.distributed import Distributed
 
@@ -120,7 +121,7 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             for samples in shards:
                 # Dropout draws from the global generator.
-                torch.manual_seed(step_seed(seed, f"{stage}/{group}", step, samples.start))
+                set_global_seed(step_seed(seed, f"{stage}/{group}", step, samples.start))
                 shard = BatchShard(seed, stage, step, schedule.batch, samples, distributed.device)
                 with distributed.autocast():
                     shard_losses = task.loss(shard, group)

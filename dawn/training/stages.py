@@ -16,26 +16,27 @@ from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.models.build import build_flow_generator
 from dawn.models.weights_io import load_weights
-from dawn.paths import TTR, Paths
+from dawn.paths import Paths
 from dawn.provenance import read_json
+from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
+from dawn.stages import TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.a2v import A2vTask
-from dawn.training.batch_shard import step_seed
 from dawn.training.distributed import launch
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
 from dawn.training.pbnet import PbnetTask
-from dawn.training.plan import clips_of, code_of, needs_of, schedule_of, settings_of, stages_of, starts_of
+from dawn.training.plan import code_of
 from dawn.training.ttr import DenseTask, SparseTask
 
 
 def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     """Train one stage from the corpus' training split; returns its weights file. Continues a killed run."""
-    stages = (*stages_of(config), *TTR)
+    stages = (*stages_of(config), *TTR_STAGES)
     if stage not in stages:
         raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages)}")
     schedule = schedule_of(config, stage)
     torch.set_num_threads(schedule.threads)
-    torch.manual_seed(step_seed(config.seed, stage, -1))  # starting weights
+    set_global_seed(step_seed(config.seed, stage, INITIAL_WEIGHTS))
     told = config.a2v.pose_blink or stage in ("lfg", "pbnet")
     store = (ClipStore if told else WithoutPoseBlink)(paths.dataset, "train")
     total = schedule.total_steps(len(store))

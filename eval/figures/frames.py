@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dawn.baselines.methods import label_of
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from dawn.media.image import read_image
@@ -16,7 +17,6 @@ from dawn.provenance import read_json
 from eval.extract.clip_list import video_path
 from eval.extract.judges import FPS
 from eval.figures.canvas import SIDE, Sheet
-from eval.metrics.columns import METHODS
 from eval.studies.reenactment import read_traces, told_names
 
 # Inches.
@@ -46,7 +46,7 @@ def samples(
     if not names or not videos or clips < 1:
         raise InputError("the sample picture needs at least one clip and one folder of generated videos")
     folders = {"gt": real, **videos}
-    labels = METHODS | {"gt": "True"}
+    labels = {"gt": "True"}
     chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(clips, len(names))).round().astype(int)]
     shown: list[tuple[object, ...]] = []
     sheet = Sheet(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(chosen) * (len(folders) * SIDE + _GAP) + _FOOT)
@@ -58,7 +58,7 @@ def samples(
         sheet.picture(_LEFT, top, rows["gt"][0])
         sheet.text(_LEFT + SIDE / 2, top - 0.07, "source", size=6)
         for k, (method, frames) in enumerate(rows.items()):
-            sheet.text(_LEFT - 0.07, top + (k + 0.5) * SIDE, labels.get(method, method), align="right")
+            sheet.text(_LEFT - 0.07, top + (k + 0.5) * SIDE, labels.get(method, label_of(method)), align="right")
             for j, t in enumerate(when):
                 sheet.picture(_LEFT + _GAP + (j + 1) * SIDE, top + k * SIDE, frames[t])
                 shown.append((name, method, int(t), f"{t / FPS:.2f}"))

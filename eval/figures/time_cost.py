@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dawn.baselines.methods import label_of
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from eval.figures.canvas import COLOURS, Sheet
-from eval.metrics.columns import METHODS
 from eval.report.tables import paper_rows
 
 
@@ -43,7 +43,7 @@ def time_cost(timing: Mapping[str, Any], out: Path) -> None:
             right.barh(y + 0.15, paper, color="none", edgecolor="#444444", height=0.28, lw=0.7)
             right.text(paper, y + 0.15, f" {paper:.2f}", fontsize=5, va="center")
         rows += [(method, clip, turn, f"{one:.4f}") for turn, (clip, one) in enumerate(runs)]
-    left.set_yticks(range(len(order)), [METHODS.get(method, method) for method in order], fontsize=6)
+    left.set_yticks(range(len(order)), [label_of(method) for method in order], fontsize=6)
     right.set_yticks([])
     for axes, title in ((left, "Seconds a video"), (right, "Times DAWN's (filled: here; outlined: the paper)")):
         axes.set_title(title, fontsize=7)

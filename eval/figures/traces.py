@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dawn.baselines.methods import label_of
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.csv_files import write_rows
 from eval.extract.clip_list import video_path
 from eval.figures.canvas import COLOURS, Sheet
-from eval.metrics.columns import METHODS
 from eval.stats.bootstrap import Estimate, draws, mean
 from eval.studies.learned import seen_in
 
@@ -42,7 +42,7 @@ def ablation(
     if not names:
         raise InputError("the traces need at least one clip")
     folders = {"gt": real, **videos}
-    labels = METHODS | {"gt": "True", "dawn": "With PBNet", "no_pbnet": "Without PBNet"}
+    labels = {"gt": "True", "dawn": "With PBNet", "no_pbnet": "Without PBNet"}
     traces: dict[tuple[str, str], dict[str, NDArray[np.float64]]] = {}
     for method, folder in folders.items():
         for name in tqdm(names, desc=f"traces of {method}", unit="clip", mininterval=2):
@@ -67,9 +67,8 @@ def ablation(
                 if values is not None:
                     count = max(count, len(values))
                     colour = COLOURS.get(method)
-                    axes.plot(
-                        np.arange(len(values)) / fps, values, lw=1.1, color=colour, label=labels.get(method, method)
-                    )
+                    label = labels.get(method, label_of(method))
+                    axes.plot(np.arange(len(values)) / fps, values, lw=1.1, color=colour, label=label)
             axes.tick_params(labelsize=5, length=2, pad=1, labelbottom=False)
             axes.margins(x=0)
             if column == 0:
@@ -94,7 +93,7 @@ def ablation(
     sheet.text(0.1, foot, text, align="left")
     for line, method in enumerate(folders, 1):
         found = "; ".join(f"{signal} {_spread(traces, method, names, signal, config)}" for signal in _SIGNALS)
-        sheet.text(0.1, foot + 0.16 * line, f"{labels.get(method, method)}: {found}", align="left")
+        sheet.text(0.1, foot + 0.16 * line, f"{labels.get(method, label_of(method))}: {found}", align="left")
     sheet.save(out)
     rows = (
         (name, method, frame, signal, f"{value:.4f}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dawn.baselines.declaration import declared
 from eval.backbones import dlib_face, efficientnet, i3d, syncnet
 from eval.metrics import bas, blink
 from eval.metrics.degradation import LENGTHS
@@ -75,24 +74,3 @@ COLUMNS = (
     Column("v_qual", "V-Qual", "V-Qual", "up", 2, "people", "quality of the picture, from 1 to 5"),
 )  # fmt: skip
 BY_KEY = {column.key: column for column in COLUMNS}
-METHODS = {
-    "gt": "True videos",
-    "still": "Still image",
-    "other_speech": "DAWN, other speech",
-    "commanded": "DAWN, true pose and blink",
-    "reenact": "DAWN, reenacting",
-    "styled": "DAWN, restyled portraits",
-    "dawn": "DAWN",
-    "sar": "Semi-autoregressive (SAR)",
-    "ttr": "Two temporal resolutions (TTR)",
-    "ar": "Frame by frame (AR)",
-    "only_stage1": "DAWN, only stage 1",
-    "only_stage2": "DAWN, only stage 2",
-    "no_pbnet": "DAWN without PBNet",
-    **{name: baseline.title for name, baseline in declared().items()},
-}
-# Rows that are there to read the others by.
-UNRANKED = {"gt", "still", "other_speech", "commanded"} | {
-    name for name, baseline in declared().items() if not baseline.ranked
-}
-REMARKS = {name: baseline.remark for name, baseline in declared().items() if baseline.remark}

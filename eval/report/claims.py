@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dawn.baselines.methods import label_of
 from dawn.comparisons import Family
 from dawn.config import Config
 from dawn.media.files import atomic_path
+from dawn.methods import videos_folder
 from dawn.provenance import write_json
 from dawn.variants import Row
 from eval.extract.cache import Cache
@@ -24,7 +26,6 @@ from eval.extract.clip_list import video_path
 from eval.extract.judges import Judges
 from eval.extract.judges import Measured as Seen
 from eval.metrics.columns import BY_KEY
-from eval.metrics.columns import METHODS as NAMES
 from eval.report.consistency import Measured, judge_of, read_together
 from eval.report.paper_tables import seconds
 from eval.stats import aggregate as pooling
@@ -130,7 +131,7 @@ def write_claims(family: Family, rivals: Sequence[str], out: Path, cache: Cache)
     base = family.runs.base
     tests: list[Tested] = []
     for rival in rivals:
-        rows = [Row("DAWN", base.name, "dawn", {}), Row(NAMES.get(rival, rival), base.name, rival, {})]
+        rows = [Row("DAWN", base.name, "dawn", {}), Row(label_of(rival), base.name, rival, {})]
         says = f"DAWN beats {rows[1].name}"
         tests += _tests(family, rows, Claim(says, "4.2, Table 1", "table1", 0, 1, (*_PICTURE, "csim_dlib")), cache)
     for claim in claims_of(family):
@@ -213,7 +214,7 @@ def _samples(row: Measured, metric: str, judge: Path, cache: Cache) -> _Sample |
         average = pooling.mean(values, counts, settings.interval)
         return _Sample(average.entry["value"], average.spread) if average else None
     names = [one["clip"] for one in rows]
-    sides = (row.paths.clips, row.paths.videos(row.method))
+    sides = (row.paths.clips, videos_folder(row.paths, row.method))
     true, made = (_seen(row.config, judge, side, names, cache, metric) for side in sides)
     if metric in _DEGRADATION:
         found = degraded(row.config, DEGRADATION[metric], true, made)

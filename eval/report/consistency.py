@@ -11,6 +11,7 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
+from dawn.methods import videos_folder
 from dawn.paths import Paths
 from dawn.provenance import read_json
 from dawn.variants import Runs
@@ -84,7 +85,7 @@ def _check_videos(row: Measured, names: Sequence[str]) -> None:
     """Videos that say what made them were made by this run's networks, sampled as this run samples."""
     hashes: dict[str, str] = {}
     for name in names:
-        path = row.paths.videos(row.method) / f"{name}.json"
+        path = videos_folder(row.paths, row.method) / f"{name}.json"
         if not path.is_file():  # a held picture, or another system's
             continue
         sidecar = read_json(path)

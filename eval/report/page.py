@@ -11,12 +11,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dawn.baselines.methods import label_of
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.provenance import read_json
 from eval.extract.clip_list import video_path
-from eval.metrics.columns import COLUMNS, METHODS
+from eval.metrics.columns import COLUMNS
 from eval.report.claims import verdicts
 from eval.report.tables import ARROWS, Figure, blocks, cell, notes, read_figures, whose
 
@@ -128,14 +129,14 @@ def _table(figures: Sequence[Figure]) -> str:
             for column in columns:
                 value, bracket, interval = cell(row.get(column.key), column).partition(" [")
                 cells.append(f"<td>{value}" + (f"<small>[{interval}</small>" if bracket else "") + "</td>")
-            label = f"<td>{html.escape(where)}</td><td>{html.escape(METHODS.get(method, method))}</td>"
+            label = f"<td>{html.escape(where)}</td><td>{html.escape(label_of(method))}</td>"
             rows.append(f'<tr class="{style}">{label}{"".join(cells)}</tr>')
     return f"<table><thead><tr><th>Data</th><th>Method</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
 def _video(path: Path, method: str, page: Path) -> str:
     link = Path(os.path.relpath(path, page.parent)).as_posix()
-    label = html.escape(METHODS.get(method, method))
+    label = html.escape(label_of(method))
     return (
         f'<figure><video controls loop playsinline preload="metadata" src="{html.escape(link)}"></video>'
         f"<figcaption>{label}</figcaption></figure>"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dawn.baselines.methods import all_methods, label_of
 from dawn.comparisons import Family
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.provenance import read_json
 from dawn.variants import Row
 from eval.metrics.columns import COLUMNS
-from eval.metrics.columns import METHODS as NAMES
 from eval.metrics.degradation import LENGTHS
 from eval.metrics.opinion import opinions, read_ratings
 from eval.report.consistency import Measured, read_together
@@ -114,7 +114,7 @@ def _papers(table: str, dataset: str | None) -> list[Figure]:
 
 
 def _paper_name(method: str, condition: str) -> str:
-    words = [NAMES.get(method, method.replace("_", " "))]
+    words = [label_of(method) if method in all_methods() else method.replace("_", " ")]
     for part in filter(None, condition.split(";")):
         key, _, value = part.partition("=")
         words.append(_PLAIN[part] if part in _PLAIN else f"{_PLAIN.get(key, key)} {value}")
@@ -127,7 +127,7 @@ def _differences(rows: Sequence[Row], ours: Sequence[Figure], papers: Sequence[F
     beside = {row.name: _paper_name(*row.paper) for row in rows if row.paper is not None}
     found = []
     for figure in ours:
-        value = theirs.get((beside.get(figure.method, NAMES.get(figure.method, figure.method)), figure.metric))
+        value = theirs.get((beside.get(figure.method, label_of(figure.method)), figure.metric))
         if value is not None:
             found.append(Figure("", figure.method, "difference", figure.metric, figure.value - value))
     return found

@@ -8,12 +8,12 @@ from typing import Any
 
 from matplotlib.figure import Figure as Picture
 
+from dawn.baselines.methods import label_of
 from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
 from dawn.provenance import write_json
 from dawn.variants import Row, Runs
 from eval.metrics.columns import COLUMNS
-from eval.metrics.columns import METHODS as NAMES
 from eval.report.consistency import Measured, read_together
 from eval.report.tables import NUMBERS, Figure, figures_of, notes, write_figures, written
 
@@ -33,7 +33,7 @@ def write_sweep(runs: Runs, rows: Sequence[Row], out: Path) -> list[Figure]:
         for figure in figures_of(scores, row.name, config.evaluate.metrics)
     ]
     columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
-    measured = ", ".join(dict.fromkeys(NAMES.get(row.method, row.method) for row in rows))
+    measured = ", ".join(dict.fromkeys(label_of(row.method) for row in rows))
     write_figures(figures, columns, [f"Measured: {measured}.", *notes(runs.base, figures)], out)
     _write_csv(rows, figures, out.with_suffix(".csv"))
     nested: dict[str, Any] = {}

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dawn.baselines.methods import all_methods, label_of
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
 from dawn.paths import Paths
 from dawn.provenance import read_json, write_json
-from eval.metrics.columns import COLUMNS, METHODS, REMARKS, UNRANKED, Column
+from eval.metrics.columns import COLUMNS, Column
 from eval.studies.run_scores import settings_digest
 
 READS = ("paper.csv", "../../config/baselines/*.yaml")  # the second: names, ranks and remarks of baselines
@@ -198,7 +199,7 @@ def _markdown(figures: Sequence[Figure], columns: Sequence[Column], remarks: Seq
                 )
                 for column in columns
             ]
-            lines.append(f"| {whose(source, dataset)} | {METHODS.get(method, method)} | " + " | ".join(cells) + " |")
+            lines.append(f"| {whose(source, dataset)} | {label_of(method)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in remarks) + "\n"
 
 
@@ -228,18 +229,21 @@ def notes(config: Config, figures: Sequence[Figure], table: str = "Table 1") -> 
         few = [figure for figure in ours if figure.metric == column.key and figure.bias is not None]
         if few:
             shares = ", ".join(
-                f"{METHODS.get(one.method, one.method)} {one.bias:.{column.digits}f} of {one.value:.{column.digits}f}"
-                for one in few
+                f"{label_of(one.method)} {one.bias:.{column.digits}f} of {one.value:.{column.digits}f}" for one in few
             )
             counts = " or ".join(map(str, sorted({one.samples for one in few if one.samples})))
             lines.append(f"{column.label}: expected from the number of samples alone ({counts}): {shares}.")
     if any(ranking(rows, COLUMNS) for rows in blocks(figures).values()):
         lines.append("Bold: the best of the rows of a data set; underlined: the second best.")
     shown = {figure.method for figure in figures}
-    lines += [f"{METHODS[method]}: {remark}." for method, remark in REMARKS.items() if method in shown]
+    lines += [
+        f"{method.label}: {method.remark}."
+        for method in all_methods().values()
+        if method.remark and method.name in shown
+    ]
     chance = {figure.method: figure.value for figure in ours if figure.metric == "bas_null"}
     if chance:
-        values = ", ".join(f"{METHODS.get(method, method)} {value:.3f}" for method, value in chance.items())
+        values = ", ".join(f"{label_of(method)} {value:.3f}" for method, value in chance.items())
         lines.append(f"BAS of the same motion with the sound of other clips, which is chance: {values}.")
     return lines
 
@@ -269,9 +273,7 @@ def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
         ranks = {} if source == "difference" else ranking(methods, columns)
         for method, row in methods.items():
             cells = [_tex_cell(row.get(column.key), column, ranks.get((method, column.key))) for column in columns]
-            lines.append(
-                " & ".join([_escape(whose(source, dataset)), _escape(METHODS.get(method, method)), *cells]) + r" \\"
-            )
+            lines.append(" & ".join([_escape(whose(source, dataset)), _escape(label_of(method)), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -280,7 +282,8 @@ _TEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "near": "", "zero
 
 
 def _ranked(method: str) -> bool:
-    return method not in UNRANKED and not method.startswith(METHODS["gt"])
+    known = all_methods().get(method)
+    return (known is None or known.ranked) and not method.startswith(label_of("gt"))
 
 
 def cell(figure: Figure | None, column: Column) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dawn.errors import InputError
+from dawn.seeds import numpy_generator
 from eval.stats.frechet import frechet
 
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)  # of the clips
@@ -51,7 +52,7 @@ def expected_bias(
     samples, size = min(sum(map(len, side)) for side in zip(*pairs, strict=True)), pairs[0][0].shape[1]
     if len(pairs) < _MIN_CLIPS:
         return Biased(value, np.nan, f"{len(pairs)} clips are too few to know the bias; {_MIN_CLIPS} are needed")
-    rng = np.random.default_rng(seed)
+    rng = numpy_generator(seed)
     points = [(value, scarcity)]
     for count in (round(share * len(pairs)) for share in _SHARES for _ in range(repeats)):
         points.append(_distance([pairs[k] for k in rng.choice(len(pairs), count, replace=False)], ddof))

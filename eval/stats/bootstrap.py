@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from dawn.errors import InputError
+from dawn.seeds import numpy_generator
 from eval.stats.frechet import features, frechet
 
 Array = NDArray[np.float64]
@@ -34,7 +35,7 @@ def draws(clips: int, resamples: int, seed: int) -> NDArray[np.int64]:
     """(resamples, clips): how often each clip occurs in each resample of as many clips."""
     if clips < 1 or resamples < 1:
         raise InputError(f"cannot draw {resamples} resamples of {clips} clips")
-    return np.random.default_rng(seed).multinomial(clips, np.full(clips, 1 / clips), size=resamples)
+    return numpy_generator(seed).multinomial(clips, np.full(clips, 1 / clips), size=resamples)
 
 
 def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float = 0.95) -> Estimate:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dawn.errors import InputError
+from dawn.seeds import numpy_generator
 from eval.stats.frechet import Array, features
 
 
@@ -40,7 +41,7 @@ def kid_subsets(x: ArrayLike, y: ArrayLike, subsets: int = 100, size: int = 1000
     if subsets < 1 or size < 2:
         raise InputError(f"KID needs at least one subset of two, got {subsets} of {size}")
     size = min(size, len(a), len(b))
-    rng = np.random.default_rng(seed)
+    rng = numpy_generator(seed)
     values = [
         _mmd(a[rng.choice(len(a), size, replace=False)], b[rng.choice(len(b), size, replace=False)])
         for _ in range(subsets)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.video import load_frames, probe, write_video
+from dawn.seeds import numpy_generator
 from eval.extract.clip_list import video_path
 from eval.metrics.lse import SAMPLES
 
@@ -73,7 +74,7 @@ def _freeze(clip: Clip, strength: float, _: Clip) -> Clip:
 
 
 def _shuffle(clip: Clip, strength: float, _: Clip) -> Clip:
-    rng, count, window = np.random.default_rng(_SEED), len(clip.frames), round(strength)
+    rng, count, window = numpy_generator(_SEED), len(clip.frames), round(strength)
     order = [start + rng.permutation(min(window, count - start)) for start in range(0, count, window)]
     return Clip(clip.frames[np.concatenate(order)], clip.audio)
 

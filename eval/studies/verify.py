@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dawn.config import load
+from dawn.methods import videos_folder
 from dawn.paths import Paths
 from dawn.provenance import read_json
 from eval.extract.cache import Cache
@@ -75,7 +76,7 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
             again = measure(
                 config,
                 real=paths.clips,
-                fake=paths.clips if method == TRUE else paths.videos(method),
+                fake=paths.clips if method == TRUE else videos_folder(paths, method),
                 names=names,
                 syncnet=run / "syncnet.safetensors",
                 method=method,

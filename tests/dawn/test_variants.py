@@ -8,7 +8,7 @@ import pytest
 
 from dawn.comparisons import ROWS, family_of
 from dawn.config import Config, ConfigError, load
-from dawn.training.plan import cores_of, needs_of, networks_of, owners_of, schedule_of, settings_of, stages_of
+from dawn.stages import cores_of, needs_of, networks_of, owners_of, schedule_of, settings_of, stages_of
 from dawn.variants import Runs, sweep_rows
 from tests.support.repository import REPOSITORY
 

@@ -29,7 +29,7 @@ rule samples:
         run=CONFIG.name,
         code=code_fingerprint("eval.figures.frames"),
         real=P.clips,
-        videos=[f"{method}={P.videos(method)}" for method in SHOWN],
+        videos=[f"{method}={videos_folder(P, method)}" for method in SHOWN],
     message:
         "sample frames of run {params.run}"
     shell:
@@ -79,7 +79,7 @@ rule page:
         more=GATHERED,
         content=[sha256_file(path) for path in GATHERED],
         real=P.clips,
-        videos=[f"{method}={P.videos(method)}" for method in SHOWN],
+        videos=[f"{method}={videos_folder(P, method)}" for method in SHOWN],
     message:
         "page of run {params.run}"
     shell:
@@ -102,7 +102,7 @@ rule figure2:
         run=CONFIG.name,
         code=code_fingerprint("eval.figures.frames"),
         real=P.clips,
-        videos=[f"{method}={P.videos(method)}" for method in (*BASELINES, "dawn")],
+        videos=[f"{method}={videos_folder(P, method)}" for method in (*BASELINES, "dawn")],
     message:
         "figure 2, methods over time, of run {params.run}"
     shell:

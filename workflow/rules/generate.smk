@@ -28,14 +28,10 @@ rule videos:
     input:
         test="results/{run}/test.csv",
         digest=at(lambda paths: paths.dataset.with_suffix(".json")),
-        weights=lambda wildcards: (
-            []
-            if wildcards.method == "still"
-            else [
-                PATHS[wildcards.run].weights(stage)
-                for stage in networks_of(RUNS.configs[wildcards.run], wildcards.method)
-            ]
-        ),
+        weights=lambda wildcards: [
+            PATHS[wildcards.run].weights(stage)
+            for stage in networks_of_method(RUNS.configs[wildcards.run], wildcards.method)
+        ],
     output:
         "results/{run}/generated/{method}.json",
     log:
@@ -43,7 +39,7 @@ rule videos:
     benchmark:
         "results/{run}/logs/videos-{method}.tsv"
     wildcard_constraints:
-        method="|".join((*METHODS, *ASKED)),
+        method="|".join(generated_methods()),
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
@@ -61,7 +57,7 @@ rule timing:
         test="results/{run}/test.csv",
         digest=at(lambda paths: paths.dataset.with_suffix(".json")),
         weights=lambda wildcards: [
-            PATHS[wildcards.run].weights(stage) for stage in networks_of(RUNS.configs[wildcards.run], "ttr")
+            PATHS[wildcards.run].weights(stage) for stage in networks_of_method(RUNS.configs[wildcards.run], "ttr")
         ],
     output:
         "results/{run}/timing.json",

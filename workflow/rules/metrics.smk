@@ -77,7 +77,7 @@ rule measure:
     benchmark:
         "results/{run}/logs/measure-{method}.tsv"
     wildcard_constraints:
-        method="|".join(("gt", *METHODS, *ASKED, *BASELINES)),
+        method="|".join(("gt", *generated_methods(), *BASELINES)),
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
@@ -88,7 +88,7 @@ rule measure:
         out=lambda wildcards: PATHS[wildcards.run].scores(wildcards.method),
         metrics=asked_of,
         against=lambda wildcards: (
-            "" if wildcards.method == "gt" else f"--fake {PATHS[wildcards.run].videos(wildcards.method)}"
+            "" if wildcards.method == "gt" else f"--fake {videos_folder(PATHS[wildcards.run], wildcards.method)}"
         ),
     message:
         "measuring {wildcards.method} of run {wildcards.run}"

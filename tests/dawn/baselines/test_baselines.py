@@ -307,7 +307,7 @@ def test_each_baseline_makes_the_test_videos_through_its_documented_command(
     report = read_json(paths.videos_report(name))
     assert list(report["files"]) == list(CLIPS) and report["made"] == "here"
     for clip in CLIPS:
-        out = paths.videos(name) / f"{clip}.mp4"
+        out = paths.baseline_videos(name) / f"{clip}.mp4"
         info = probe(out)
         assert (info.width, info.height, info.has_audio) == (SIDE, SIDE, True)
         assert info.fps == pytest.approx(25) and 0.8 * FRAMES <= info.frames <= FRAMES
@@ -319,7 +319,7 @@ def test_each_baseline_makes_the_test_videos_through_its_documented_command(
         assert sidecar["commit"] == place.head() and sidecar["native"] == [NATIVE_SIDE.get(name, 512)] * 2
         log = (paths.run / "logs/baselines" / name / f"{clip}.log").read_text()
         assert f"portrait {baseline.crop.side} {baseline.crop.side}" in log
-    assert [path.name for path in paths.videos(name).iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in paths.baseline_videos(name).iterdir() if path.name.startswith(".")] == []
     left = [path for path in place.repo.rglob("*.mp4") if not (name == "echomimic" and "_withaudio" not in path.name)]
     assert left == []  # the checkout keeps no result
 
@@ -335,14 +335,14 @@ def test_a_run_continues_where_it_broke_off_and_keeps_the_reason(
         make_videos("hallo", baseline, CONFIG, paths, place)
     failed = read_json(paths.run / "baselines/hallo.failed.json")
     assert failed["ben-1"]["tail"][-1] == "CUDA out of memory"
-    assert sorted(path.name for path in paths.videos("hallo").iterdir()) == ["anna.0.json", "anna.0.mp4"]
+    assert sorted(path.name for path in paths.baseline_videos("hallo").iterdir()) == ["anna.0.json", "anna.0.mp4"]
     assert not paths.videos_report("hallo").exists()
     monkeypatch.delenv("FAIL")
     make_videos("hallo", baseline, CONFIG, paths, place)
     assert _calls(place) == ["anna_0", "ben-1"]
     assert not (paths.run / "baselines/hallo.failed.json").exists()
     before = paths.videos_report("hallo").read_bytes()
-    (paths.videos("hallo") / "anna.0.mp4").write_bytes(b"cut off")
+    (paths.baseline_videos("hallo") / "anna.0.mp4").write_bytes(b"cut off")
     make_videos("hallo", baseline, CONFIG, paths, place)
     assert _calls(place) == ["anna_0", "ben-1", "anna_0"]
     assert paths.videos_report("hallo").read_bytes() == before
@@ -368,7 +368,7 @@ def test_what_is_no_video_of_the_clip_is_a_failure(
     (place.repo / STAND_INS["hallo"][0]).write_text(half + body)
     with pytest.raises(InputError, match=said):
         make_videos("hallo", baseline, CONFIG, paths, place)
-    assert not paths.videos("hallo").exists() or not list(paths.videos("hallo").iterdir())
+    assert not paths.baseline_videos("hallo").exists() or not list(paths.baseline_videos("hallo").iterdir())
 
 
 def test_videos_made_elsewhere_are_taken_as_they_are(paths: Paths, tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_videos_made_elsewhere_are_taken_as_they_are(paths: Paths, tmp_path: Pat
     large = [np.full((128, 128, 3), 100 + i, np.uint8) for i in range(2 * FRAMES)]
     write_video(place.home / "ben-1.mp4", large, fps=50)
     make_videos("sadtalker", baseline, CONFIG, paths, place)
-    made = paths.videos("sadtalker")
+    made = paths.baseline_videos("sadtalker")
     assert (made / "anna.0.mp4").read_bytes() == (place.home / "anna.0.mp4").read_bytes()
     info = probe(made / "ben-1.mp4")
     assert (info.width, info.frames, info.has_audio) == (SIDE, FRAMES, True)
@@ -412,7 +412,7 @@ def test_speech_and_video_end_with_the_frames_that_are_measured(
     tree["evaluate"]["inference_frames"] = 10
     baseline, place = set_up("wav2lip")
     make_videos("wav2lip", baseline, settings.parse(tree), paths, place)
-    assert len(load_frames(paths.videos("wav2lip") / "ben-1.mp4")) == 10
+    assert len(load_frames(paths.baseline_videos("wav2lip") / "ben-1.mp4")) == 10
 
 
 # --------------------------------------------------------------------------------------------- which rows there are

@@ -26,7 +26,7 @@ from dawn.config import Diffusion, UnetModel, load
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
 from dawn.generation import memory
-from dawn.generation.nar import Source, decode, sample_motion, sample_pose_blink
+from dawn.generation.motion import Source, decode, sample_motion, sample_pose_blink
 from dawn.generation.networks import Networks
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.lfg import LatentFlowGenerator

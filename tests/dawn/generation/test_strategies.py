@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 from dawn.config import ConfigError, parse
 from dawn.corpora.manifest import Clip, write_manifest
 from dawn.features.clips import ClipStore
-from dawn.generation import ar, nar, sar, timing, ttr
+from dawn.generation import motion, timing
 from dawn.generation.longer import back_and_forth, speech_of, spoken
-from dawn.generation.nar import Held, Source
+from dawn.generation.motion import KnownFrames, Source
 from dawn.generation.networks import Networks
-from dawn.generation.strategies import COVER, Timed
+from dawn.generation.strategies import ar, load_strategy, sar, ttr
+from dawn.generation.timed import Timed
 from dawn.generation.timing import summary
+from dawn.methods import strategies
 from dawn.models.build import build_denoiser
 from dawn.models.diffusion import GaussianDiffusion
-from dawn.paths import STRATEGIES, TTR, Paths
+from dawn.paths import Paths
 from dawn.provenance import read_json
+from dawn.stages import TTR_STAGES
 from dawn.training.batch_shard import BatchShard
 from dawn.training.ttr import DenseTask, SparseTask, StridedClips
 from tests.support.clips import InMemoryClips, features_of
@@ -37,7 +40,7 @@ SAR = {"steps": 3, "sar": {"segment": 8, "overlap": 3}, "ttr": {"gaps": 2}, "ar"
 def networks(**generate: Any) -> Networks:
     """Tiny ones for every strategy."""
     nets = engine_networks(**generate)
-    ttr = {stage: build_denoiser(nets.config) for stage in TTR}
+    ttr = {stage: build_denoiser(nets.config) for stage in TTR_STAGES}
     for seed, module in enumerate(module for pair in ttr.values() for module in pair):
         shaken(module, seed)
     return replace(nets, ttr=ttr)
@@ -67,14 +70,10 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def pictures(nets: Networks, strategy: str, given: dict[str, Any], seed: int = 0) -> NDArray[np.uint8]:
-    return np.stack(list(COVER[strategy](nets, **given, generator=seeded(seed))))
+    return np.stack(list(load_strategy(strategy)(nets, **given, generator=seeded(seed))))
 
 
-def test_every_strategy_can_be_asked_for() -> None:
-    assert set(COVER) == {"nar", *STRATEGIES}
-
-
-@pytest.mark.parametrize("strategy", list(COVER))
+@pytest.mark.parametrize("strategy", list(strategies()))
 def test_a_video_is_of_its_seed_and_conditions_alone(strategy: str) -> None:
     nets, given = networks(**SAR), told()
     made = pictures(nets, strategy, given)
@@ -89,13 +88,13 @@ def test_a_video_is_of_its_seed_and_conditions_alone(strategy: str) -> None:
 def test_held_frames_are_shown_and_stay_as_they_are_known(noisy: bool, solver: str) -> None:
     nets = networks(steps=4, solver=solver)
     known = torch.rand(1, 3, 3, 16, 16, generator=seeded(1)) - 0.5
-    held = Held(slice(2, 5), known, noisy)
+    known_frames = KnownFrames(slice(2, 5), known, noisy)
     seen: list[tuple[int, torch.Tensor]] = []
     nets.unet.register_forward_pre_hook(lambda _, given: seen.append((int(given[1]), given[0][:, :, 2:5].clone())))
-    conditions = nar.tell(nets, **told(8), stretch=8)
-    data = nar.denoise(nets, conditions, seeded(), held=held)
+    conditions = motion.prepare_conditions(nets, **told(8), frames_at_once=8)
+    data = motion.denoise(nets, conditions, seeded(), known=known_frames)
     assert torch.equal(data[:, :, 2:5], known)
-    free = nar.denoise(nets, conditions, seeded())
+    free = motion.denoise(nets, conditions, seeded())
     assert not torch.equal(data[:, :, 5:], free[:, :, 5:])  # the others take notice
     for step, shown in seen[:4]:
         share = float(nets.diffusion.sqrt_alphas_cumprod[step]) if noisy else 1.0
@@ -115,7 +114,7 @@ def test_segments_join_where_the_one_before_ended() -> None:
 
 def test_a_single_segment_is_dawns_own_pass() -> None:
     nets, given = networks(steps=3, sar={"segment": FRAMES, "overlap": 4}, ar={"chunk": FRAMES}), told()
-    wanted = nar.sample_motion(nets, **given, generator=seeded())
+    wanted = motion.sample_motion(nets, **given, generator=seeded())
     made = sar.sample_motion(nets, **given, generator=seeded())
     assert torch.equal(made.flow, wanted.flow) and torch.equal(made.occlusion, wanted.occlusion)
     assert np.array_equal(pictures(nets, "ar", given), pictures(nets, "nar", given))
@@ -125,28 +124,28 @@ def test_a_chunk_starts_from_the_last_picture() -> None:
     nets, given = networks(**SAR), told()
     made = pictures(nets, "ar", given)
     generator = seeded()
-    first = list(COVER["nar"](nets, **until(given, 4), generator=generator))
+    first = list(load_strategy("nar")(nets, **until(given, 4), generator=generator))
     assert np.array_equal(first, made[:4])
-    source = ar.follow(given["source"], first[-1], given["pose"][3], given["blink"][3])
+    source = ar.next_source(given["source"], first[-1], given["pose"][3], given["blink"][3])
     assert np.allclose(source.face_box - given["source"].face_box, 64 * np.tile(given["pose"][3, 4:], 2), atol=1e-4)
     rest = {name: value[4:8] for name, value in given.items() if name != "source"}
-    assert np.array_equal(list(COVER["nar"](nets, source, **rest, generator=generator)), made[4:8])
+    assert np.array_equal(list(load_strategy("nar")(nets, source, **rest, generator=generator)), made[4:8])
 
 
 @pytest.mark.parametrize("frames", [1, 2, 8, 9, 10, FRAMES])
 def test_keyframes_stay_and_gaps_depend_on_their_own_keyframes_alone(frames: int) -> None:
     nets, given = networks(**SAR), until(told(), frames)
-    motion = ttr.sample_motion(nets, **given, generator=seeded())
-    assert len(motion.flow) == frames
+    whole = ttr.sample_motion(nets, **given, generator=seeded())
+    assert len(whole.flow) == frames
     sparse = nets.denoiser("ttr_sparse")
     thin = {name: value if name == "source" else value[::4] for name, value in given.items()}
-    keys = nar.sample_motion(sparse, **thin, generator=seeded())
-    assert torch.equal(motion.flow[::4], keys.flow) and torch.equal(motion.occlusion[::4], keys.occlusion)
+    keys = motion.sample_motion(sparse, **thin, generator=seeded())
+    assert torch.equal(whole.flow[::4], keys.flow) and torch.equal(whole.occlusion[::4], keys.occlusion)
     if frames == FRAMES:  # another sound in the last segment (16 to 18) moves no frame between other keyframes
         changed = given["speech"].copy()
         changed[17:] += 1
         other = ttr.sample_motion(nets, **(given | {"speech": changed}), generator=seeded())
-        assert torch.equal(other.flow[:17], motion.flow[:17]) and not torch.equal(other.flow[17:], motion.flow[17:])
+        assert torch.equal(other.flow[:17], whole.flow[:17]) and not torch.equal(other.flow[17:], whole.flow[17:])
 
 
 def test_thinned_clips_hold_every_frame_once() -> None:
@@ -196,7 +195,7 @@ def test_an_overlap_of_the_whole_segment_is_refused() -> None:
 
 def test_only_the_making_of_frames_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("dawn.generation.strategies.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("dawn.generation.timed.time.perf_counter", lambda: now[0])
 
     def frames() -> Any:
         for _ in range(3):
@@ -271,8 +270,8 @@ def test_strategies_are_timed_in_turns_after_a_warm_up(tmp_path: Path, monkeypat
     monkeypatch.setattr(timing, "source_of", lambda *_: None)
     monkeypatch.setattr(timing, "_seconds", seconds)
     timing.time_strategies(made, paths)
-    assert order == list(COVER) * 6
+    assert order == list(strategies()) * 6
     written = read_json(tmp_path / "timing.json")
-    assert set(written["methods"]) == {"dawn", *STRATEGIES}
+    assert set(written["methods"]) == {"dawn", "sar", "ttr", "ar"}
     assert written["seconds"]["dawn"] == {"a1": [5.0, 9.0, 13.0, 17.0, 21.0]}  # the first is not counted
     assert written["methods"]["dawn"] == {"value": 13.0, "low": 5.0, "high": 21.0, "n": 5}

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dawn.errors import InputError
-from dawn.training.batch_shard import BatchShard, step_seed
+from dawn.seeds import step_seed
+from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
 from tests.support.repository import REPOSITORY

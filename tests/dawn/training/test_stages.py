@@ -15,8 +15,8 @@ from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
 from dawn.provenance import write_json
+from dawn.stages import settings_of, starts_of
 from dawn.training import stages
-from dawn.training.plan import settings_of, starts_of
 from tests.support.repository import REPOSITORY
 
 

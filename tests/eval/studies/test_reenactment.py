@@ -9,7 +9,7 @@ import pytest
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.generation.nar import Source
+from dawn.generation.motion import Source
 from dawn.generation.talk import carried
 from eval.figures.traces import loudness
 from eval.studies.reenactment import measure_reenactment, strangers

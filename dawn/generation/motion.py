@@ -1,4 +1,4 @@
-"""Non-autoregressive generation: the motion of all frames in one sampling pass (paper 3.6)."""
+"""Sampling pose, blink and motion of all frames in one pass, and decoding frames from motion (paper 3.6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dawn.models.unet3d import Prepared
 
 @dataclass(frozen=True)
 class Source:
-    """A portrait and its state."""
+    """A portrait with the head pose, blink and face box that are measured on it."""
 
     image: NDArray[np.uint8]  # (S, S, 3) RGB
     pose: NDArray[np.float32]  # (6,)
@@ -30,7 +30,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Motion:
-    """Motion of all frames, and the pose and blink that commanded it."""
+    """Motion of n frames, and the pose and blink that conditioned it."""
 
     flow: Tensor  # (n, h, w, 2) absolute sampling grid in [-1, 1]
     occlusion: Tensor  # (n, 1, h, w) in [0, 1]
@@ -39,26 +39,29 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the denoiser is told of each frame, and how much it may make at once."""
+class DenoiserConditions:
+    """Per-frame conditions of the denoiser (speech, pose and blink offsets) and its activation-memory budget."""
 
-    static: Tensor  # (1, c, h, w) latent code of the source and its embedded face mask
+    static: Tensor  # (1, c, h, w) latent code z of the source and its embedded face mask
     speech: Tensor  # (1, n, c)
     pose: Tensor  # (1, n, 6) difference to the source's, in units of a2v.pose_unit
     eye: Tensor  # (1, n, 2) difference to the source's, in units of a2v.blink_unit
-    working: int
+    working: int  # numbers that the denoiser may compute at once
 
-    def frames(self, which: slice) -> Told:
-        """Those of a stretch of frames."""
+    def frames(self, which: slice) -> DenoiserConditions:
+        """The conditions of some of the frames."""
         return replace(self, speech=self.speech[:, which], pose=self.pose[:, which], eye=self.eye[:, which])
 
 
 @dataclass(frozen=True)
-class Held:
-    """Frames of a stretch whose motion is known. `noisy`: shown with the noise of the step, as the others are."""
+class KnownFrames:
+    """Frames whose motion is known before sampling: replacement conditioning.
+
+    `noisy`: the denoiser sees them with the noise of the step, as it sees the others; otherwise without noise.
+    """
 
     frames: slice
-    data: Tensor  # (1, 3, k, h, w)
+    data: Tensor  # (1, 3, k, h, w) clean
     noisy: bool
 
 
@@ -66,9 +69,10 @@ class Held:
 def sample_pose_blink(
     nets: Networks, source: Source, speech: NDArray[np.float32], generator: torch.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pose (n, 6) and blink (n, 2) for speech features (n, c), starting from the source's own (paper eq. 9).
+    """Pose (n, 6) and blink (n, 2) for speech features (n, c), as offsets from the source's (paper eq. 9).
 
-    Without PBNet the source's own, held: A2V, which was never told any, moves head and eyes by itself (paper 4.5).
+    Without PBNet both stay the source's: that A2V was trained without pose and blink, and moves head and eyes by itself
+    (paper 4.5).
     """
     config = nets.config
     if not config.a2v.pose_blink:
@@ -77,7 +81,7 @@ def sample_pose_blink(
     audio = torch.from_numpy(speech)[None].to(nets.device)
     motion = start.expand(len(speech), 8).clone()
     for name, net in nets.pbnet.items():
-        z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)
+        z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)  # z ~ N(0, I)
         part = MOTION_PARTS[name]
         motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
     pose, blink = denormalise(motion.cpu(), config)
@@ -94,105 +98,114 @@ def sample_motion(
     generator: torch.Generator,
     progress: bool = False,
 ) -> Motion:
-    """Motion of all frames at once from speech (n, c), pose (n, 6) and blink (n, 2) (paper eq. 6)."""
-    told = tell(nets, source, speech, pose, blink, stretch=len(speech))
-    return as_motion(nets, denoise(nets, told, generator, progress=progress), pose, blink)
+    """Motion of all frames in one pass from speech (n, c), pose (n, 6) and blink (n, 2) (paper eq. 6)."""
+    conditions = prepare_conditions(nets, source, speech, pose, blink, frames_at_once=len(speech))
+    return as_motion(nets, denoise(nets, conditions, generator, progress=progress), pose, blink)
 
 
 @torch.inference_mode()
-def tell(
+def prepare_conditions(
     nets: Networks,
     source: Source,
     speech: NDArray[np.float32],
     pose: NDArray[np.float32],
     blink: NDArray[np.float32],
     *,
-    stretch: int,
-) -> Told:
-    """The conditions of n frames, for a denoiser that is given at most `stretch` of them at once."""
+    frames_at_once: int,
+) -> DenoiserConditions:
+    """Conditions of n frames, for a denoiser that receives at most `frames_at_once` of them in a pass."""
     config = nets.config
     image = _image(source).to(nets.device)
     box = torch.from_numpy(source.face_box).to(nets.device)
-    return Told(
+    return DenoiserConditions(
         static=torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(box)], dim=1),
         speech=torch.from_numpy(speech)[None].to(nets.device),
         pose=(torch.from_numpy(pose - source.pose)[None] / torch.tensor(config.a2v.pose_unit)).to(nets.device),
         eye=(torch.from_numpy(blink - source.blink)[None] / config.a2v.blink_unit).to(nets.device),
-        working=plan(config, nets.unet, stretch, nets.device).working,
+        working=plan(config, nets.unet, frames_at_once, nets.device).working,
     )
 
 
 @torch.inference_mode()
 def denoise(
-    nets: Networks, told: Told, generator: torch.Generator, *, held: Held | None = None, progress: bool = False
+    nets: Networks,
+    conditions: DenoiserConditions,
+    generator: torch.Generator,
+    *,
+    known: KnownFrames | None = None,
+    progress: bool = False,
 ) -> Tensor:
-    """Clean motion data (1, 3, n, h, w) of the frames that `told` describes; held frames come out as they are known."""
+    """Sample clean motion data x_0 (1, 3, n, h, w) for n frames of `conditions`; `known` frames keep their motion."""
     settings = nets.config.generate
 
-    def prepare(share: float) -> Prepared:
+    def prepare(scale: float) -> Prepared:
         return nets.unet.prepare(
-            told.static,
-            speech=share * told.speech,
-            pose=share * told.pose,
-            eye=share * told.eye,
+            conditions.static,
+            speech=scale * conditions.speech,
+            pose=scale * conditions.pose,
+            eye=scale * conditions.eye,
             window=settings.window,
-            working=told.working,
+            working=conditions.working,
             compiled=settings.compile,
         )
 
-    fully = prepare(1)
-    untold = prepare(0) if settings.guidance != 1 else None
+    conditional = prepare(1)
+    unconditional = prepare(0) if settings.guidance != 1 else None
 
     def network(x: Tensor, t: Tensor) -> Tensor:
+        """The network's output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
         with nets.autocast():
-            output = nets.unet(x, t, fully).float()
-            if untold is None:
+            output = nets.unet(x, t, conditional).float()
+            if unconditional is None:
                 return output
-            null = nets.unet(x, t, untold).float()
+            null = nets.unet(x, t, unconditional).float()
         return null + settings.guidance * (output - null)
 
     side = nets.config.latent_side
     data = nets.diffusion.sample(
-        network if held is None else _holding(network, nets, held, generator),
-        (1, 3, told.speech.shape[1], side, side),
+        network if known is None else _with_known_frames(network, nets, known, generator),
+        (1, 3, conditions.speech.shape[1], side, side),
         steps=settings.steps,
         eta=settings.eta,
         solver=settings.solver,
         generator=generator,
         progress=progress,
     )
-    if held is not None:
-        data[:, :, held.frames] = held.data  # thresholding may have moved them
+    if known is not None:
+        data[:, :, known.frames] = known.data  # dynamic thresholding may have changed them
     return data
 
 
 def as_motion(nets: Networks, data: Tensor, pose: NDArray[np.float32], blink: NDArray[np.float32]) -> Motion:
-    """What the decoder takes, of clean data (1, 3, n, h, w)."""
+    """Flow and occlusion of clean data (1, 3, n, h, w)."""
     flow, occlusion = from_data(data, nets.config.a2v.diffusion)
     return Motion(flow[0], occlusion[0], pose, blink)
 
 
-def _holding(network: Network, nets: Networks, held: Held, generator: torch.Generator) -> Network:
-    """`network`, shown what is known of the held frames and returning what stands for it.
+def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, generator: torch.Generator) -> Network:
+    """`network` with replacement conditioning: it sees the known frames and predicts them exactly.
 
-    Known frames are shown clean, or noisy as the diffusion makes them at this step (paper eq. 1). The sampler then
-    takes them for estimated exactly, so that its dynamic threshold sees clean data.
+    Known frames x_0 replace those of x_t at the network's input, clean or diffused to step t (paper eq. 1). In the
+    output they are replaced by the target that makes the sampler's estimate of x_0 exact, so that its dynamic
+    threshold is computed from clean data.
     """
     diffusion = nets.diffusion
 
-    def shown(x: Tensor, t: Tensor) -> Tensor:
-        view, known = x.clone(), held.data
-        if held.noisy:
-            noise = torch.randn(known.shape, generator=generator, device=generator.device).to(known.device)
-            known = diffusion.q_sample(known, t, noise)
-        view[:, :, held.frames] = known
-        output = network(view, t)
+    def conditioned(x: Tensor, t: Tensor) -> Tensor:
+        visible = known.data
+        if known.noisy:
+            noise = torch.randn(visible.shape, generator=generator, device=generator.device).to(visible.device)
+            visible = diffusion.q_sample(visible, t, noise)  # sqrt(a_t) x_0 + sqrt(1 - a_t) eps
+        replaced = x.clone()
+        replaced[:, :, known.frames] = visible
+        output = network(replaced, t)
+        # The noise in x_t if x_0 is known: (x_t - sqrt(a_t) x_0) / sqrt(1 - a_t)
         signal, spread = diffusion.sqrt_alphas_cumprod[t], diffusion.sqrt_one_minus_alphas_cumprod[t]
-        implied = (x[:, :, held.frames] - signal * held.data) / spread
-        output[:, :, held.frames] = diffusion.target(held.data, t, implied)
+        implied = (x[:, :, known.frames] - signal * known.data) / spread
+        output[:, :, known.frames] = diffusion.target(known.data, t, implied)
         return output
 
-    return shown
+    return conditioned
 
 
 @torch.inference_mode()

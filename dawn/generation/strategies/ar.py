@@ -1,0 +1,57 @@
+"""Autoregressive generation in image space: each frame, or short chunk, starts from the last generated frame.
+
+As Diffused Heads (Stypułkowski et al. 2024) and Hallo (Xu et al. 2024) do, with DAWN's own networks: an error in a
+frame is passed on to all later frames (paper 1 and A.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dawn.methods import Method
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from dawn.generation.motion import Source
+    from dawn.generation.networks import Networks
+
+METHOD = Method("ar", "Frame by frame (AR)", on_demand=True, strategy="ar")
+
+
+def generate(
+    nets: Networks,
+    source: Source,
+    speech: NDArray[np.float32],
+    pose: NDArray[np.float32],
+    blink: NDArray[np.float32],
+    generator: torch.Generator,
+) -> Iterator[NDArray[np.uint8]]:
+    """The strategy: sample and decode a chunk, then continue from its last frame."""
+    from dawn.generation.motion import decode, sample_motion
+
+    chunk = nets.config.generate.ar.chunk
+    for start in range(0, len(speech), chunk):
+        part = slice(start, start + chunk)
+        motion = sample_motion(nets, source, speech[part], pose[part], blink[part], generator)
+        frames = list(decode(nets, source, motion))
+        yield from frames
+        source = next_source(source, frames[-1], motion.pose[-1], motion.blink[-1])
+
+
+def next_source(
+    source: Source, frame: NDArray[np.uint8], pose: NDArray[np.float32], blink: NDArray[np.float32]
+) -> Source:
+    """`frame` (S, S, 3) as the source of the next chunk, with the pose (6,) and blink (2,) that it was generated for.
+
+    The face box moves with the head's translation; its size stays, since a talking head hardly changes its distance.
+    """
+    import numpy as np
+
+    from dawn.generation.motion import Source
+
+    shift = np.tile(pose[4:] - source.pose[4:], 2) * len(frame)
+    return Source(frame, pose, blink, (source.face_box + shift).astype(np.float32))

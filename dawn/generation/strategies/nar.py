@@ -1,0 +1,32 @@
+"""Non-autoregressive generation, DAWN's own strategy: the motion of all frames in one sampling pass (paper 3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dawn.methods import Method
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from dawn.generation.motion import Source
+    from dawn.generation.networks import Networks
+
+METHOD = Method("dawn", "DAWN", strategy="nar")
+
+
+def generate(
+    nets: Networks,
+    source: Source,
+    speech: NDArray[np.float32],
+    pose: NDArray[np.float32],
+    blink: NDArray[np.float32],
+    generator: torch.Generator,
+) -> Iterator[NDArray[np.uint8]]:
+    """The strategy: sample all motion, then decode frame by frame."""
+    from dawn.generation.motion import decode, sample_motion
+
+    yield from decode(nets, source, sample_motion(nets, source, speech, pose, blink, generator))

@@ -1,0 +1,106 @@
+"""The methods: what generates the test videos that are evaluated, and how their rows are labelled.
+
+Three kinds have an entry here: DAWN and the strategies that generate frames in another order, one module each in
+``dawn/generation/strategies``; the controls that DAWN's scores are compared with; and rows that no videos of ours stand
+behind. Baselines, systems of other authors, are declared in ``config/baselines`` (see ``dawn.baselines.methods``).
+
+A strategy is added by a module ``dawn/generation/strategies/<name>.py`` that defines ``METHOD``, a :class:`Method`, and
+``generate``, a :class:`dawn.generation.strategies.Generate`. It imports torch inside functions only, so that labels are
+available without it.
+
+>>> get_method("dawn").label
+'DAWN'
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.paths import Paths
+from dawn.stages import networks_of
+
+READS = ("generation/strategies/*.py",)
+_STRATEGIES = "dawn.generation.strategies"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method: its rows in tables, and what its test video of a clip is generated from."""
+
+    name: str  # in file names and on the command line
+    label: str  # in tables
+    ranked: bool = True  # whether tables compare it with the others; False for references
+    on_demand: bool = False  # True: generated only when a table, a figure or a person needs it
+    generated: bool = True  # False: no command generates its videos
+    remark: str = ""  # note below a table that shows it
+
+    # The test video of a clip; "other" stands for the next test clip of another person.
+    strategy: str | None = "nar"  # module in dawn/generation/strategies; None: the source frame repeated, no networks
+    speech: Literal["clip", "other"] = "clip"  # speech features that condition the networks
+    sound: Literal["clip", "other"] = "clip"  # sound track, which also sets the length
+    pose_blink: Literal["pbnet", "clip", "other"] = "pbnet"  # where head pose and blink come from
+    styled: bool = False  # whether the source frame is restyled (paper Figure 3)
+    stages: tuple[str, ...] = ()  # training stages of its networks besides DAWN's own
+
+
+_CONTROLS = (
+    Method("still", "Still image", ranked=False, strategy=None),
+    Method("other_speech", "DAWN, other speech", ranked=False, speech="other"),
+    Method("commanded", "DAWN, true pose and blink", ranked=False, pose_blink="clip"),
+    Method("reenact", "DAWN, reenacting", on_demand=True, speech="other", sound="other", pose_blink="other"),
+    Method("styled", "DAWN, restyled portraits", on_demand=True, styled=True),
+)
+_ROWS_ONLY = (
+    Method("gt", "True videos", ranked=False, generated=False),
+    Method("only_stage1", "DAWN, only stage 1", generated=False),
+    Method("only_stage2", "DAWN, only stage 2", generated=False),
+    Method("no_pbnet", "DAWN without PBNet", generated=False),
+)
+
+
+@functools.cache
+def strategies() -> dict[str, Method]:
+    """The strategies by the name of their module, DAWN's own first."""
+    folder = Path(__file__).parent / "generation" / "strategies"
+    names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
+    methods = {name: importlib.import_module(f"{_STRATEGIES}.{name}").METHOD for name in names}
+    return dict(sorted(methods.items(), key=lambda item: item[1].name != "dawn"))
+
+
+@functools.cache
+def methods() -> dict[str, Method]:
+    """All methods but the baselines, by name: DAWN, its controls, the other strategies, rows without videos."""
+    dawn, *others = strategies().values()
+    return {method.name: method for method in (dawn, *_CONTROLS, *others, *_ROWS_ONLY)}
+
+
+def generated_methods(*, on_demand: bool | None = None) -> tuple[str, ...]:
+    """Names of the methods that ``dawn videos`` generates; with `on_demand`, those that are or are not so."""
+    return tuple(
+        name for name, method in methods().items() if method.generated and on_demand in (None, method.on_demand)
+    )
+
+
+def get_method(name: str) -> Method:
+    """The generated method `name`. Raises InputError listing the known ones for another name."""
+    if name not in generated_methods():
+        raise InputError(f"no method {name!r}; methods are {', '.join(generated_methods())}")
+    return methods()[name]
+
+
+def networks_of_method(config: Config, method: str) -> tuple[str, ...]:
+    """Training stages whose networks generate the videos of a method."""
+    found = get_method(method)
+    return () if found.strategy is None else (*networks_of(config), *found.stages)
+
+
+def videos_folder(paths: Paths, method: str) -> Path:
+    """Folder of the test videos of a method or baseline."""
+    return paths.videos(method) if method in methods() else paths.baseline_videos(method)

@@ -1,0 +1,121 @@
+"""The graph of training stages and their settings, for the workflow, training and generation. Imports no torch.
+
+============  ======================================================================================================
+lfg           latent flow generator (paper 3.2)
+pbnet         pose and blink generation network (paper 3.4); absent with ``a2v.pose_blink: false``
+a2v_stage1    audio-to-video flow diffusion model, short clips (paper 3.3 and 3.5)
+a2v_stage2    the same on long clips; continues from ``a2v_stage1`` with ``a2v.curriculum: both``
+ttr_sparse    denoiser of keyframes for the strategy with two temporal resolutions (paper 4.3)
+ttr_dense     denoiser of the frames between keyframes, for the same strategy
+============  ======================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dawn.config import A2vStage, Config, Schedule
+from dawn.fingerprint import fingerprint
+
+TTR_STAGES = ("ttr_sparse", "ttr_dense")
+STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR_STAGES)
+
+_A2V = {"both": ("a2v_stage1", "a2v_stage2"), "stage1": ("a2v_stage1",), "stage2": ("a2v_stage2",)}
+# How a batch is divided changes rounding only: a run continues with another division.
+_DIVISION = {"train": {"processes", "accumulate"}}
+_RESOURCES: Any = {"lfg": _DIVISION, "pbnet": _DIVISION}
+
+
+def stages_of(config: Config) -> tuple[str, ...]:
+    """Stages of DAWN's networks in training order, without :data:`TTR_STAGES`."""
+    return ("lfg", *(("pbnet",) if config.a2v.pose_blink else ()), *_A2V[config.a2v.curriculum])
+
+
+def networks_of(config: Config) -> tuple[str, ...]:
+    """Stages whose networks DAWN generates with; the denoiser is the one of the last A2V stage.
+
+    The stages that another method needs are listed by :func:`dawn.methods.networks_of_method`.
+    """
+    *_, last = stages_of(config)
+    return (*(stage for stage in stages_of(config) if not stage.startswith("a2v")), last)
+
+
+def needs_of(config: Config, stage: str) -> tuple[str, ...]:
+    """Stages whose weights `stage` starts from or uses frozen."""
+    if stage in ("lfg", "pbnet"):
+        return ()
+    if stage in TTR_STAGES:
+        return ("lfg", stages_of(config)[-1])
+    return ("lfg", "a2v_stage1") if (stage, config.a2v.curriculum) == ("a2v_stage2", "both") else ("lfg",)
+
+
+def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
+    """Weights files of other configurations' runs that `stage` starts from (keys ``lfg.start`` etc.)."""
+    first = _A2V[config.a2v.curriculum][0]
+    start = {"lfg": config.lfg.start, "pbnet": config.pbnet.start, first: config.a2v.start}.get(stage)
+    return () if start is None else (Path(start),)
+
+
+def clips_of(config: Config, stage: str) -> A2vStage:
+    """How an A2V or TTR stage samples clips and weighs its losses."""
+    if stage in TTR_STAGES:
+        return config.a2v.ttr.train or clips_of(config, stages_of(config)[-1])
+    return config.a2v.stage1 if stage == "a2v_stage1" else config.a2v.stage2
+
+
+def schedule_of(config: Config, stage: str) -> Schedule:
+    """Schedule of a stage. A single A2V stage trains on as many frames as both stages together (paper 4.5)."""
+    if stage in ("lfg", "pbnet"):
+        return config.lfg.train if stage == "lfg" else config.pbnet.train
+    if stage in TTR_STAGES:
+        return config.a2v.ttr.train or schedule_of(config, stages_of(config)[-1])
+    current, other = config.a2v.stage1, config.a2v.stage2
+    if stage == "a2v_stage2":
+        current, other = other, current
+    if config.a2v.curriculum == "both":
+        return current
+    length_ratio = (other.frames_min + other.frames_max) / (current.frames_min + current.frames_max)
+    if current.steps is not None and other.steps is not None:
+        added = round(other.steps * other.batch * length_ratio / current.batch)
+        return current.model_copy(update={"steps": current.steps + added})
+    assert current.epochs is not None and other.epochs is not None
+    added = round(other.epochs * other.repeats * length_ratio / current.repeats)
+    return current.model_copy(update={"epochs": current.epochs + added})
+
+
+def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
+    """(run, stage) -> the run that trains the stage; other runs with the same stage copy its weights.
+
+    Two stages are the same if their settings, their corpus and the stages they need are; the first run trains it. Runs
+    whose corpus has the same name share clips and features.
+    """
+    first: dict[str, str] = {}
+    owners: dict[tuple[str, str], str] = {}
+    for run, config in configs.items():
+        for stage in (*stages_of(config), *TTR_STAGES):
+            needs = {need: owners[run, need] for need in needs_of(config, stage)}
+            identity = {"stage": stage, "settings": settings_of(config, stage), "corpus": config.corpus.name}
+            owners[run, stage] = first.setdefault(fingerprint(identity | {"needs": needs}), run)
+    return owners
+
+
+def cores_of(schedule: Schedule) -> int:
+    """CPU cores that a stage keeps busy."""
+    return schedule.threads * schedule.processes
+
+
+def settings_of(config: Config, stage: str) -> dict[str, Any]:
+    """The configuration values that a stage's weights depend on, and no others."""
+    tree = config.model_dump(mode="json", exclude=_RESOURCES)
+    common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
+    starts = {"starts": [str(path) for path in starts_of(config, stage)]} if starts_of(config, stage) else {}
+    if stage in ("lfg", "pbnet"):
+        return common | starts | {stage: {key: value for key, value in tree[stage].items() if key != "start"}}
+    elsewhere = {"stage1", "stage2", "ttr", "curriculum", "start"}  # in the schedule, `starts` and `spacing`
+    elsewhere |= {"pose_blink"} if config.a2v.pose_blink else set()
+    a2v = {key: value for key, value in tree["a2v"].items() if key not in elsewhere}
+    schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])
+    spacing = {"spacing": tree["a2v"]["ttr"]["spacing"]} if stage in TTR_STAGES else {}
+    return common | starts | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule} | spacing

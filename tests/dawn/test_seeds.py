@@ -1,0 +1,33 @@
+"""Random streams: the numbers that trained weights, test videos and the demo corpus were drawn with."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import torch
+
+from dawn import seeds
+
+
+def test_streams_are_unchanged() -> None:
+    """Recorded numbers: with other ones, trainings, videos and corpora change."""
+    assert seeds.step_seed(1234, "lfg", 7, 3) == 1_414_823_066_481_268_110
+    assert seeds.step_seed(1234, "lfg", seeds.INITIAL_WEIGHTS) == 949_438_730_000_190_021
+    assert seeds.video_seed(1234, "anna_0") == 666_862_669_594_505_184
+    assert seeds.torch_generator(5).initial_seed() == 5
+    assert seeds.ranking_key(1234, "anna").hex()[:16] == "3b5623641ab8b88c"
+    assert seeds.numpy_generator(1234).integers(2**31) == np.random.default_rng(1234).integers(2**31) == 2103139805
+    assert seeds.numpy_generator(1234, 1, 0).integers(2**31) == 378888409
+
+
+def test_the_global_seed_sets_initial_weights() -> None:
+    with torch.random.fork_rng(devices=[]):
+        seeds.set_global_seed(3)
+        first = torch.rand(2)
+        seeds.set_global_seed(3)
+        assert torch.equal(torch.rand(2), first)
+
+
+def test_examples_hold() -> None:
+    assert doctest.testmod(seeds).failed == 0
