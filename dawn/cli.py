@@ -213,7 +213,7 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _corpus(options: argparse.Namespace) -> None:
-    from dawn.corpora import prepare
+    from dawn.corpora.prepare import prepare
     from dawn.features.disk_space import check_corpus
 
     config, paths = _setup(options)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dawn.config import Features
-from dawn.demo import draw, imagine
+from dawn.demo import generate_truth, render_clip
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.extractors import Extractor
@@ -52,8 +52,8 @@ def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.Da
     drawn: dict[str, list[dict[str, float]]] = {tool: [] for tool in TOOLS}
     with tempfile.TemporaryDirectory() as folder:
         for index in tqdm(range(1000, 1000 + people), desc="drawn clips", unit="clip"):
-            truth = imagine(1234, index, 0, seconds)
-            draw(truth, side, Path(folder) / "clip.mp4")
+            truth = generate_truth(1234, index, 0, seconds)
+            render_clip(truth, side, Path(folder) / "clip.mp4")
             frames = load_frames(Path(folder) / "clip.mp4")
             for tool in TOOLS:
                 track = follow(tool, frames)

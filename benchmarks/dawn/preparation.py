@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from benchmarks.dawn.work import mebibytes
 from dawn.config import Config, parse
-from dawn.corpora import make_clip, prepare
 from dawn.corpora.manifest import Clip, read_manifest
-from dawn.demo import draw, imagine
+from dawn.corpora.prepare import prepare, write_clip
+from dawn.demo import generate_truth, render_clip
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.landmarks import Face, FaceMesh
@@ -113,7 +113,7 @@ def _config(root: Path, resolution: int, shards: int) -> Config:
 def _drawn(folder: Path, people: int, seconds: float) -> Path:
     folder.mkdir()
     for index in tqdm(range(people), desc="drawn videos", unit="video"):
-        draw(imagine(1234, 1000 + index, 0, seconds), _SIDE, folder / f"p{index:03d}.mp4")
+        render_clip(generate_truth(1234, 1000 + index, 0, seconds), _SIDE, folder / f"p{index:03d}.mp4")
     return folder
 
 
@@ -161,7 +161,7 @@ def _plainly(config: Config, paths: Paths) -> int:
 
 def _cropped(config: Config, paths: Paths, clip: Clip, out: Path) -> None:
     with FaceMesh(config.features.detect_side, static=True) as mesh:
-        make_clip(config.corpus, clip, paths.corpus, out, lambda frame: find_box(mesh, frame))
+        write_clip(config.corpus, clip, paths.corpus, out, lambda frame: find_box(mesh, frame))
 
 
 _TOOLS: dict[str, Callable[[Face, tuple[int, ...]], Any]] = {

@@ -25,7 +25,6 @@ from tqdm import tqdm
 from dawn.baselines.declaration import Baseline, Crop, fill
 from dawn.baselines.place import ELSEWHERE, HERE, Place, missing
 from dawn.config import Config
-from dawn.corpora.folder import FACE_CENTRE, crop
 from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
@@ -33,6 +32,7 @@ from dawn.features.store import Features
 from dawn.fingerprint import fingerprint
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.files import atomic_path, sha256_file
+from dawn.media.framing import FACE_CENTRE, crop
 from dawn.media.video import iter_frames, probe, write_video
 from dawn.paths import Paths
 from dawn.provenance import read_json, write_json

@@ -8,6 +8,7 @@ A run is reproducible from its resolved configuration alone: :func:`load` reads 
 from dawn.config.a2v import A2vStage, Diffusion, UnetModel
 from dawn.config.base import ConfigError, Device, Section
 from dawn.config.data import (
+    CORPUS_KINDS,
     Corpus,
     CremaCorpus,
     DemoCorpus,
@@ -27,6 +28,7 @@ from dawn.config.schedule import Schedule
 from dawn.config.tree import Config, load, loads, parse, schema
 
 __all__ = [
+    "CORPUS_KINDS",
     "METRICS",
     "A2vStage",
     "Config",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from dawn.config.base import Fraction, Positive, Section
+from dawn.plugins import load_plugin, plugin_names
+
+CORPUS_KINDS = "dawn.corpora.kinds"  # package of the kinds of corpus, one module each; found by name, not imported
 
 
 class DemoCorpus(Section):
@@ -43,7 +47,7 @@ class FolderCorpus(Section):
 
 
 class CremaCorpus(Section):
-    """CREMA-D, downloaded from its publisher (``dawn/corpora/crema.py``)."""
+    """CREMA-D, downloaded from its publisher (``dawn/corpora/kinds/crema.py``)."""
 
     root: str = Field("data/raw/crema", description="download folder of the videos")
     servers: tuple[str, ...] = Field(
@@ -75,7 +79,7 @@ class WebCorpus(Section):
 
 
 class HdtfCorpus(WebCorpus):
-    """HDTF, from YouTube (``dawn/corpora/hdtf.py``)."""
+    """HDTF, from YouTube (``dawn/corpora/kinds/hdtf.py``)."""
 
     root: str = Field("data/raw/hdtf", description="download folder of lists and videos")
     lists: str = Field(
@@ -91,7 +95,7 @@ class HdtfCorpus(WebCorpus):
 
 
 class VoxcelebCorpus(WebCorpus):
-    """VoxCeleb from YouTube, as selected by First Order Motion Model (``dawn/corpora/voxceleb.py``)."""
+    """VoxCeleb from YouTube, as selected by First Order Motion Model (``dawn/corpora/kinds/voxceleb.py``)."""
 
     root: str = Field("data/raw/voxceleb", description="download folder of list and videos")
     lists: str = Field(
@@ -113,9 +117,17 @@ class Fetching(Section):
     keep: bool = Field(False, description="keep downloaded videos after cutting their clips")
 
 
+def _name_kinds(schema: JsonDict) -> None:
+    schema["enum"] = list(plugin_names(CORPUS_KINDS))
+
+
 class Corpus(Section):
     name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="name of the folder data/<name>")
-    kind: Literal["demo", "folder", "crema", "hdtf", "voxceleb"] = Field("demo", description="source of the clips")
+    kind: str = Field(
+        "demo",
+        description="source of the clips: a module of dawn/corpora/kinds",
+        json_schema_extra=_name_kinds,
+    )
     resolution: int = Field(
         64, ge=32, le=1024, description="side of the square clips, pixels (paper 4.1: 128; A.4.2: 256)"
     )
@@ -131,6 +143,40 @@ class Corpus(Section):
     hdtf: HdtfCorpus = HdtfCorpus()
     voxceleb: VoxcelebCorpus = VoxcelebCorpus()
     fetch: Fetching = Fetching()
+    options: dict[str, JsonValue] = Field(
+        {}, description="settings of a kind that has no section of its own here, as its module defines them"
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        known = plugin_names(CORPUS_KINDS)
+        if kind not in known:
+            raise ValueError(f"no kind of corpus has this name; there are: {', '.join(known)}")
+        return kind
+
+    @field_validator("options")
+    @classmethod
+    def _options_of_kind(cls, options: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+        """`options` with every default of the kind's own model filled in."""
+        kind = info.data.get("kind")
+        if kind is None:  # refused already
+            return options
+        model: type[Section] | None = None
+        if kind not in cls.model_fields:
+            model = load_plugin(CORPUS_KINDS, kind, "CORPUS").options
+        if model is None:
+            if options:
+                place = f"use the section corpus.{kind}" if kind in cls.model_fields else "leave them out"
+                raise ValueError(f"kind {kind!r} takes no options; {place}")
+            return options
+        try:
+            return model.model_validate(options).model_dump(mode="json")
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(model.model_fields)
+            raise ValueError(f"{key}: {first['msg']}; keys of kind {kind!r}: {known}") from None
 
     @model_validator(mode="after")
     def _sizes(self) -> Corpus:

@@ -1,6 +1,6 @@
-"""A span of a video as a file of its own, without loss: its packets are copied, from the key frame before it on.
+"""Lossless cutting of a span from a video: its packets are copied, from the key frame before the span on.
 
-Where the span begins behind that key frame and how long it is is told by a tag of the file.
+A tag of the cut file states where the span begins after that key frame, and how long it is.
 """
 
 from __future__ import annotations
@@ -27,43 +27,43 @@ from dawn.media.streams import open_media, start_time
 from dawn.media.video import iter_frames
 
 _TAG = "DAWN_CUT"
-_BEFORE = 0.5  # seconds of sound before the first picture: what decoders need to begin well
-_BEHIND = 1.0  # seconds of both after the end: pictures are not stored in the order in which they are shown
-_SHORT = 1.0  # seconds by which a video may end before the span does: the lists count in whole seconds
+_AUDIO_LEAD = 0.5  # seconds of sound before the first frame, which decoders need to start well
+_TAIL = 1.0  # seconds of picture and sound after the end: packets are not stored in the order of presentation
+_TOLERANCE = 1.0  # seconds by which a video may end before the span does: the lists state whole seconds
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What the tag says."""
+    """Contents of the tag."""
 
-    lead: float  # seconds from the first picture of the file to the span
+    lead: float  # seconds from the first frame of the file to the span
     frames: int  # of the span, at 25 a second
 
 
-def cut(sources: Sequence[Path], start: float, end: float, fps: int, out: Path) -> None:
+def cut_span(sources: Sequence[Path], start: float, end: float, fps: int, out: Path) -> None:
     """Write the span from second `start` to `end` of a video, whose picture and sound are in one file or in two.
 
-    Seconds count from the first picture. Raises InputError when there is no picture or sound, or the video ends more
-    than a second before the span does.
+    Seconds count from the first frame. Raises InputError when there is no picture or sound, or the video ends more than
+    a second before the span does.
     """
     with contextlib.ExitStack() as stack:
-        picture = _first(stack, sources, "video")
-        sound = _first(stack, sources, "audio")
+        picture = _first_stream(stack, sources, "video")
+        sound = _first_stream(stack, sources, "audio")
         if picture is None or sound is None:
             raise InputError(f"the video has no {'picture' if picture is None else 'sound'}")
-        (pictures, video), (sounds, audio) = picture, sound
-        origin = start_time(pictures) or 0.0
-        kept = _pictures(pictures, video, origin + start, origin + end + _BEHIND)
-        shown = sorted(_seconds(packet.pts, packet) for packet in kept)
-        spacing = (shown[-1] - shown[0]) / max(1, len(shown) - 1) if shown else 0.0
-        last = shown[-1] + spacing - origin if shown else 0.0
-        if not shown or end - last > _SHORT or shown[0] > origin + start + 1:
-            seconds = float(pictures.duration or 0) / av.time_base
+        (video_file, video), (audio_file, audio) = picture, sound
+        origin = start_time(video_file) or 0.0
+        packets = _video_packets(video_file, video, origin + start, origin + end + _TAIL)
+        times = sorted(_seconds(packet.pts, packet) for packet in packets)
+        spacing = (times[-1] - times[0]) / max(1, len(times) - 1) if times else 0.0
+        last = times[-1] + spacing - origin if times else 0.0
+        if not times or end - last > _TOLERANCE or times[0] > origin + start + 1:
+            seconds = float(video_file.duration or 0) / av.time_base
             raise InputError(
-                f"the video, of {seconds:.1f} s, has no pictures up to {end:.2f} s: not the video of the list"
+                f"the video, of {seconds:.1f} s, has no frames up to {end:.2f} s: not the video of the list"
             )
         frames = round((min(end, last) - start) * fps)
-        tag = Cut(origin + start - shown[0], frames)
+        tag = Cut(origin + start - times[0], frames)
         options = {"fflags": "+bitexact"}
         with (
             atomic_path(out) as aside,
@@ -71,14 +71,14 @@ def cut(sources: Sequence[Path], start: float, end: float, fps: int, out: Path) 
         ):
             sink.metadata[_TAG] = json.dumps(asdict(tag))
             targets = {id(video): sink.add_stream_from_template(video), id(audio): sink.add_stream_from_template(audio)}
-            heard = _sounds(sounds, audio, shown[0] - _BEFORE, origin + end + _BEHIND)
-            for packet in heapq.merge(kept, heard, key=lambda one: _seconds(one.dts, one)):
+            audio_packets = _audio_packets(audio_file, audio, times[0] - _AUDIO_LEAD, origin + end + _TAIL)
+            for packet in heapq.merge(packets, audio_packets, key=lambda packet: _seconds(packet.dts, packet)):
                 packet.stream = targets[id(packet.stream)]
                 sink.mux(packet)
 
 
 def read_cut(path: Path) -> Cut:
-    """What the tag of a cut says. Raises InputError when the file is none."""
+    """The tag of a cut file. Raises InputError when the file has none."""
     with open_media(path, "a cut video") as container:
         text = container.metadata.get(_TAG)
     if text is None:
@@ -86,52 +86,54 @@ def read_cut(path: Path) -> Cut:
     return Cut(**json.loads(text))
 
 
-def pictures(path: Path, span: Cut, fps: int) -> Iterator[NDArray[np.uint8]]:
-    """The frames of the span, RGB uint8 (H, W, 3), at `fps`, to half a frame's time."""
-    first = round(span.lead * fps)
-    return islice(iter_frames(path, fps), first, first + span.frames)
+def span_frames(path: Path, cut: Cut, fps: int) -> Iterator[NDArray[np.uint8]]:
+    """Frames of the span, RGB uint8 (H, W, 3), at `fps`, in time to half a frame."""
+    first = round(cut.lead * fps)
+    return islice(iter_frames(path, fps), first, first + cut.frames)
 
 
-def sound(path: Path, span: Cut, fps: int, sample_rate: int) -> NDArray[np.float32]:
-    """The sound of these frames, mono float32 (T,), as :func:`dawn.media.audio.read_audio` gives it."""
-    first = round(span.lead * fps) * sample_rate // fps
-    return read_audio(path, sample_rate)[first : first + span.frames * sample_rate // fps]
+def span_audio(path: Path, cut: Cut, fps: int, sample_rate: int) -> NDArray[np.float32]:
+    """Sound of these frames, mono float32 (T,), as :func:`dawn.media.audio.read_audio` gives it."""
+    first = round(cut.lead * fps) * sample_rate // fps
+    return read_audio(path, sample_rate)[first : first + cut.frames * sample_rate // fps]
 
 
-def _first(stack: contextlib.ExitStack, sources: Sequence[Path], kind: str) -> tuple[InputContainer, Stream] | None:
-    """The first stream of a kind ("video" or "audio"), in a container of its own."""
+def _first_stream(
+    stack: contextlib.ExitStack, sources: Sequence[Path], medium: str
+) -> tuple[InputContainer, Stream] | None:
+    """The first stream of a medium ("video" or "audio"), in a container of its own."""
     for source in sources:
         container = stack.enter_context(open_media(source, "a video"))
-        streams: Sequence[Stream] = getattr(container.streams, kind)
+        streams: Sequence[Stream] = getattr(container.streams, medium)
         if streams:
             return container, streams[0]
     return None
 
 
-def _pictures(container: InputContainer, stream: Stream, start: float, end: float) -> list[Packet]:
-    """Packets from the last key frame that is shown at `start` or before, to `end`, on the container's clock."""
-    kept: list[Packet] = []
-    for early in (0.5, 20.0, start):  # some containers find a key frame behind the place
-        container.seek(max(0, round((start - early) * av.time_base)), backward=True)
-        kept = []
+def _video_packets(container: InputContainer, stream: Stream, start: float, end: float) -> list[Packet]:
+    """Packets from the last key frame presented at `start` or before, to `end`, on the container's clock."""
+    packets: list[Packet] = []
+    for margin in (0.5, 20.0, start):  # some containers seek to a key frame after the requested time
+        container.seek(max(0, round((start - margin) * av.time_base)), backward=True)
+        packets = []
         for packet in container.demux(stream):
             if packet.pts is None or packet.dts is None:
-                continue  # the end
+                continue  # the flushing packet at the end
             if packet.is_keyframe and _seconds(packet.pts, packet) <= start:
-                kept = []
-            if not kept and not packet.is_keyframe:
+                packets = []
+            if not packets and not packet.is_keyframe:
                 continue
             if _seconds(packet.dts, packet) > end:
                 break
-            # What is shown before its key frame needs pictures before it.
-            if not kept or _seconds(packet.pts, packet) >= _seconds(kept[0].pts, kept[0]):
-                kept.append(packet)
-        if kept and _seconds(kept[0].pts, kept[0]) <= start:
+            # A frame that is presented before its key frame depends on frames before it.
+            if not packets or _seconds(packet.pts, packet) >= _seconds(packets[0].pts, packets[0]):
+                packets.append(packet)
+        if packets and _seconds(packets[0].pts, packets[0]) <= start:
             break
-    return kept
+    return packets
 
 
-def _sounds(container: InputContainer, stream: Stream, start: float, end: float) -> Iterator[Packet]:
+def _audio_packets(container: InputContainer, stream: Stream, start: float, end: float) -> Iterator[Packet]:
     container.seek(max(0, round((start - 1) * av.time_base)), backward=True)
     for packet in container.demux(stream):
         if packet.pts is None or packet.dts is None or _seconds(packet.pts, packet) < start:

@@ -9,37 +9,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from dawn import download
-from dawn.corpora.fetch import Address, Addresses, Wanted
+from dawn.corpora.fetch import Address, FindAddresses, RemoteFile
 
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
-_TIMEOUT = (15, 60)  # seconds to connect, and to answer
+_TIMEOUT = (15, 60)  # seconds to connect, and for an answer
 
 
-def addresses_at(servers: Sequence[str]) -> Addresses:
-    """Addresses from the first of `servers` (``https://.../repository.git``) that gives one for a file.
+def addresses_at(servers: Sequence[str]) -> FindAddresses:
+    """Addresses from the first of `servers` (``https://.../repository.git``) that has one for a file.
 
-    Asking raises download.Unavailable when no server answers.
+    The function raises download.Unavailable when a file has no answer from any server.
     """
 
-    def ask(wanted: Sequence[Wanted]) -> dict[str, Address | str]:
-        given: dict[str, Address | str] = {}
+    def find(files: Sequence[RemoteFile]) -> dict[str, Address | str]:
+        addresses: dict[str, Address | str] = {}
         faults: list[str] = []
         for server in servers:
-            open_ones = [one for one in wanted if not isinstance(given.get(one.name), Address)]
-            if not open_ones:
+            missing = [file for file in files if not isinstance(addresses.get(file.name), Address)]
+            if not missing:
                 break
             try:
-                given |= _batch(server, open_ones)
+                addresses |= _batch(server, missing)
             except (download.Unavailable, download.Refused) as error:
                 faults.append(str(error))
-        if len(given) < len(wanted):
+        if len(addresses) < len(files):
             raise download.Unavailable("; ".join(faults))
-        return given
+        return addresses
 
-    return ask
+    return find
 
 
-def _batch(server: str, wanted: Sequence[Wanted]) -> dict[str, Address | str]:
+def _batch(server: str, files: Sequence[RemoteFile]) -> dict[str, Address | str]:
     import requests
 
     url = f"{server}/info/lfs/objects/batch"
@@ -47,25 +47,26 @@ def _batch(server: str, wanted: Sequence[Wanted]) -> dict[str, Address | str]:
         "operation": "download",
         "transfers": ["basic"],
         "hash_algo": "sha256",
-        "objects": [{"oid": one.sha256, "size": one.size} for one in wanted],
+        "objects": [{"oid": file.sha256, "size": file.size} for file in files],
     }
     try:
-        with download.session({"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}) as web:
-            answer = web.post(url, json=body, timeout=_TIMEOUT)
-            told = answer.json() if answer.content else {}
+        with download.session({"Accept": _MEDIA_TYPE, "Content-Type": _MEDIA_TYPE}) as session:
+            response = session.post(url, json=body, timeout=_TIMEOUT)
+            answer = response.json() if response.content else {}
     except (requests.RequestException, ValueError) as error:
         raise download.Unavailable(f"{url}: no usable answer ({error})") from None
-    if not isinstance(told, dict) or not isinstance(told.get("objects"), list):
-        said = told.get("message", "") if isinstance(told, dict) else ""
-        kind = download.Unavailable if answer.status_code == 429 or answer.status_code >= 500 else download.Refused
-        raise kind(f"{url}: the server answers {answer.status_code} {answer.reason} {said}".rstrip())
-    objects = {str(row.get("oid")): row for row in told["objects"] if isinstance(row, dict)}
-    return {one.name: _address(one, objects.get(one.sha256), server) for one in wanted}
+    if not isinstance(answer, dict) or not isinstance(answer.get("objects"), list):
+        message = answer.get("message", "") if isinstance(answer, dict) else ""
+        busy = response.status_code == 429 or response.status_code >= 500
+        fault = download.Unavailable if busy else download.Refused
+        raise fault(f"{url}: the server answers {response.status_code} {response.reason} {message}".rstrip())
+    objects = {str(row.get("oid")): row for row in answer["objects"] if isinstance(row, dict)}
+    return {file.name: _address(file, objects.get(file.sha256), server) for file in files}
 
 
-def _address(one: Wanted, row: dict[str, Any] | None, server: str) -> Address | str:
+def _address(file: RemoteFile, row: dict[str, Any] | None, server: str) -> Address | str:
     action = (row or {}).get("actions", {}).get("download")
     if action:
         return Address(str(action["href"]), {str(k): str(v) for k, v in action.get("header", {}).items()})
     error = (row or {}).get("error") or {"code": 404, "message": "not named in the answer"}
-    return f"{one.file}: {server} answers {error.get('code')} {error.get('message', '')}".rstrip()
+    return f"{file.file}: {server} answers {error.get('code')} {error.get('message', '')}".rstrip()

@@ -1,4 +1,4 @@
-"""The manifest of a corpus and the list of what fell out of it: two small CSV files, checked on every read."""
+"""The manifest of a corpus and the list of its rejected clips: two small CSV files, validated on every read."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Clip:
     """One row of `clips.csv`."""
 
     clip: str  # file-safe name, unique in the corpus
-    identity: str  # who is seen
+    identity: str  # name of the person
     split: str  # train or test; an identity may be in both only if the corpus' own list says so
     frames: int  # at 25 a second
     seconds: float
-    source: str  # the file the clip is made from, relative to where the corpus keeps its sources
+    source: str  # file that the clip is cut or drawn from, relative to the corpus' folder of sources
     sha256: str  # of that file
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """One row of `rejected.csv`: a clip or source that a stage could not use."""
+    """One row of `rejected.csv`: a clip or source that a stage of preparation could not use."""
 
     clip: str
     stage: str
@@ -40,9 +40,9 @@ class Rejected:
 
 
 def read_manifest(path: str | os.PathLike[str]) -> list[Clip]:
-    """All rows of a manifest. Raises InputError that names file, row and column of the first fault."""
+    """All rows of a manifest. Raises InputError naming file, row and column of the first fault."""
     clips: list[Clip] = []
-    seen: set[str] = set()
+    names: set[str] = set()
     for row, cells in _rows(path, [f.name for f in fields(Clip)]):
         clip = Clip(
             clip=_matching(path, row, "clip", cells[0], r"[A-Za-z0-9][A-Za-z0-9._-]*", "a file-safe name"),
@@ -53,9 +53,9 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Clip]:
             source=_matching(path, row, "source", cells[5], r".+", "a path"),
             sha256=_matching(path, row, "sha256", cells[6], r"[0-9a-f]{64}", "64 hexadecimal digits"),
         )
-        if clip.clip in seen:
+        if clip.clip in names:
             raise InputError(f"{path}: row {row}, column clip: {clip.clip!r} appears twice; names must be unique")
-        seen.add(clip.clip)
+        names.add(clip.clip)
         clips.append(clip)
     return clips
 
@@ -94,9 +94,9 @@ def _rows(path: str | os.PathLike[str], columns: Sequence[str]) -> list[tuple[in
     return list(enumerate(rows[1:], start=2))
 
 
-def _matching(path: str | os.PathLike[str], row: int, column: str, value: str, pattern: str, wanted: str) -> str:
+def _matching(path: str | os.PathLike[str], row: int, column: str, value: str, pattern: str, expected: str) -> str:
     if not re.fullmatch(pattern, value):
-        raise InputError(f"{path}: row {row}, column {column}: {value!r} is not {wanted}")
+        raise InputError(f"{path}: row {row}, column {column}: {value!r} is not {expected}")
     return value
 
 

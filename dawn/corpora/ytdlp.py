@@ -1,4 +1,4 @@
-"""One video from its page, through yt-dlp: what came stays, and a video that is gone is told from a busy site."""
+"""One video from its page, through yt-dlp: resumable, and a removed video is distinguished from a busy site."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +15,53 @@ from dawn.config import Fetching
 from dawn.errors import InputError
 from dawn.provenance import read_json, write_json
 
-_WHOLE = "whole.json"  # names the files of a video that is there
-_LONGEST_PAUSE = 120.0  # seconds, whatever a server asks for
-_TIMEOUT = 60  # seconds between two pieces
-_GONE = {404, 410, 451}  # status
-# Words of a site that would show the video to somebody else, or later, or to a newer yt-dlp.
-_LATER = re.compile(
+_WHOLE = "whole.json"  # names the files of a complete video
+_LONGEST_PAUSE = 120.0  # seconds, even if a server asks for more
+_TIMEOUT = 60  # seconds between two blocks
+_GONE = {404, 410, 451}  # status codes
+# Phrases of a site that would serve the video to another client, later, or to a newer yt-dlp.
+_TEMPORARY = re.compile(
     r"not a bot|captcha|try again later|rate.?limit|too many requests|requested format is not available"
     r"|no video formats|needs to be reloaded|please sign in|on this app|latest version of|error code",
     re.IGNORECASE,
 )
 
 
-class Patience:
+@dataclass(frozen=True)
+class Fault:
+    """Why a video did not come."""
+
+    reason: str  # one line
+    retry_after: float = 0.0  # seconds that the server asks to wait
+    gone: bool = False  # for good, to these cookies
+
+
+class _Retries:
     """Tries in a row without a new byte in `folder`, and the pauses between them."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.failed = 0
-        self.have = _bytes(folder)
+        self._folder = folder
+        self._failed = 0
+        self._bytes = _bytes_in(folder)
 
-    def wait(self, asked: float, url: str, reason: str) -> None:
-        """Pause before the next try, as long as the server `asked` for if it did. Raises download.Unavailable."""
-        have = _bytes(self.folder)
-        self.failed = 0 if have > self.have else self.failed + 1
-        self.have = have
-        if self.failed >= download.TRIES:
+    def wait(self, url: str, fault: Fault) -> None:
+        """Pause before the next try. Raises download.Unavailable after too many tries in a row."""
+        size = _bytes_in(self._folder)
+        self._failed = 0 if size > self._bytes else self._failed + 1
+        self._bytes = size
+        if self._failed >= download.TRIES:
             raise download.Unavailable(
-                f"{url}: gave up after {download.TRIES} tries ({reason}); call again to continue"
+                f"{url}: gave up after {download.TRIES} tries ({fault.reason}); call again to continue"
             )
-        time.sleep(max(min(asked, _LONGEST_PAUSE), download.PAUSE * 2 ** max(self.failed - 1, 0)))
+        pause = download.PAUSE * 2 ** max(self._failed - 1, 0)
+        time.sleep(max(min(fault.retry_after, _LONGEST_PAUSE), pause))
 
 
 def fetch_video(url: str, folder: Path, height: int, fetching: Fetching) -> list[Path]:
     """The files of the video at `url` in `folder`: one with picture and sound, or one for each.
 
-    Touches no network when they are there. The picture has at most `height` rows where the site has several. Raises
-    download.Refused, with the site's reason, when it has the video for nobody with these cookies, and
+    Uses no network when they are there. The picture has at most `height` rows where the site has several. Raises
+    download.Refused, with the site's reason, when it serves the video to nobody with these cookies, and
     download.Unavailable after five tries in a row that brought nothing.
     """
     if (folder / _WHOLE).exists():
@@ -58,17 +69,18 @@ def fetch_video(url: str, folder: Path, height: int, fetching: Fetching) -> list
         if all(file.is_file() for file in files):
             return files
     folder.mkdir(parents=True, exist_ok=True)
-    patience = Patience(folder)
+    retries = _Retries(folder)
     while True:
-        files, reason, asked = _try(url, folder, height, fetching)
-        if files:
-            write_json(folder / _WHOLE, [file.name for file in files])
-            return files
-        patience.wait(asked, url, reason)
+        result = _try(url, folder, height, fetching)
+        if not isinstance(result, Fault):
+            write_json(folder / _WHOLE, [file.name for file in result])
+            return result
+        if result.gone:
+            raise download.Refused(f"{url}: {result.reason}")
+        retries.wait(url, result)
 
 
-def _try(url: str, folder: Path, height: int, fetching: Fetching) -> tuple[list[Path], str, float]:
-    """Files; or none, why, and the seconds to wait that the server asked for. Raises download.Refused."""
+def _try(url: str, folder: Path, height: int, fetching: Fetching) -> list[Path] | Fault:
     from yt_dlp import YoutubeDL
     from yt_dlp.utils import DownloadError
 
@@ -76,35 +88,33 @@ def _try(url: str, folder: Path, height: int, fetching: Fetching) -> tuple[list[
     log = _Log()
     try:
         with YoutubeDL(_options(folder, height, fetching, log)) as site:
-            told = site.extract_info(url)
+            info = site.extract_info(url)
     except DownloadError as error:
-        reason, asked, gone = _verdict(error)
-        if gone:
-            raise download.Refused(f"{url}: {reason}") from None
-        return [], " ".join([reason, *log.warnings[-1:]]), asked
-    files = [Path(row["filepath"]) for row in (told or {}).get("requested_downloads", ())]
-    return files, "no video on that page", 0.0
+        fault = classify_error(error)
+        return fault if fault.gone else Fault(" ".join([fault.reason, *log.warnings[-1:]]), fault.retry_after)
+    files = [Path(row["filepath"]) for row in (info or {}).get("requested_downloads", ())]
+    return files or Fault("no video on that page")
 
 
 def _options(folder: Path, height: int, fetching: Fetching, log: _Log) -> dict[str, Any]:
     options: dict[str, Any] = {
         "outtmpl": str(folder / "%(format_id)s.%(ext)s"),
-        "format": lambda offer: choose(offer["formats"], height),
+        "format": lambda offer: select_formats(offer["formats"], height),
         "format_sort": ["res", "fps:30", "vcodec:h264", "acodec:aac"],
         "noplaylist": True,
-        "geo_bypass": False,  # a site that refuses a country is taken at its word
+        "geo_bypass": False,  # a site's refusal of a country is respected
         "fixup": "never",
         "updatetime": False,
         "retries": download.TRIES,
         "retry_sleep_functions": {"http": lambda n: download.PAUSE * 2**n},
-        "extractor_retries": 0,  # Patience does it
+        "extractor_retries": 0,  # _Retries does it
         "socket_timeout": _TIMEOUT,
         "ratelimit": None if fetching.rate is None else fetching.rate * 1e6,
         "logger": log,
         "noprogress": True,
         "color": "never",
         "cachedir": False,
-        "js_runtimes": {"deno": {}, "node": {}},  # whichever is there: YouTube wants one
+        "js_runtimes": {"deno": {}, "node": {}},  # YouTube needs either
     }
     if fetching.cookies is not None:
         try:
@@ -116,86 +126,86 @@ def _options(folder: Path, height: int, fetching: Fetching, log: _Log) -> dict[s
     return options
 
 
-def choose(formats: Sequence[Mapping[str, Any]], height: int) -> list[Mapping[str, Any]]:
+def select_formats(formats: Sequence[Mapping[str, Any]], height: int) -> list[Mapping[str, Any]]:
     """What to fetch of a video's formats, ordered from worst to best: picture and sound in one, or one for each.
 
-    The highest picture of at most `height` rows, or the lowest there is. Picture and sound stay apart, since to put
-    them together takes another program, and cut.py reads both. Nothing where one of them is missing.
+    The picture with the most rows up to `height`, or else with the fewest. Picture and sound stay in separate files,
+    since joining them needs another program and cut.py reads both. Empty where one of them is missing.
     """
-    pictures = [one for one in formats if one.get("vcodec") != "none"]
-    sounds = [one for one in formats if one.get("vcodec") == "none" and one.get("acodec") != "none"]
-    usable = [one for one in pictures if one.get("acodec") != "none" or sounds]
-    low = [one for one in usable if _rows(one) <= height]
+    pictures = [row for row in formats if row.get("vcodec") != "none"]
+    sounds = [row for row in formats if row.get("vcodec") == "none" and row.get("acodec") != "none"]
+    usable = [row for row in pictures if row.get("acodec") != "none" or sounds]
+    low = [row for row in usable if _rows(row) <= height]
     best = max(low, key=_rows, default=None) or min(usable, key=_rows, default=None)
     if best is None:
         return []
-    same = [one for one in usable if _rows(one) == _rows(best)][-1]
-    return [same] if same.get("acodec") != "none" else [same, sounds[-1]]
+    picture = [row for row in usable if _rows(row) == _rows(best)][-1]
+    return [picture] if picture.get("acodec") != "none" else [picture, sounds[-1]]
 
 
-def _rows(one: Mapping[str, Any]) -> int:
-    return int(one.get("height") or 0)
+def _rows(row: Mapping[str, Any]) -> int:
+    return int(row.get("height") or 0)
 
 
-def _verdict(error: BaseException) -> tuple[str, float, bool]:
-    """What a fault says, in one line; the seconds that a server asks to wait; whether the video is gone for good."""
+def classify_error(error: BaseException) -> Fault:
+    """Reason of an exception of yt-dlp, the pause that the server asks for, and whether the video is gone for good."""
     from yt_dlp.networking.exceptions import HTTPError, TransportError
     from yt_dlp.utils import ExtractorError
 
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, HTTPError):
-            asked = cause.response.headers.get("Retry-After") or ""
-            return (
+            pause = cause.response.headers.get("Retry-After") or ""
+            return Fault(
                 f"the server answers {cause.status} {cause.reason}",
-                float(asked) if asked.isdigit() else 0.0,
-                (cause.status in _GONE),
+                float(pause) if pause.isdigit() else 0.0,
+                cause.status in _GONE,
             )
         if isinstance(cause, TransportError):
-            return _line(str(cause)), 0.0, False
+            return Fault(_first_sentence(str(cause)))
     for cause in causes:
         if isinstance(cause, ExtractorError):
-            reason = _line(cause.orig_msg)
-            return reason, 0.0, bool(cause.expected) and _LATER.search(reason) is None
-    return _line(str(error)), 0.0, False
+            reason = _first_sentence(cause.orig_msg)
+            return Fault(reason, gone=bool(cause.expected) and _TEMPORARY.search(reason) is None)
+    return Fault(_first_sentence(str(error)))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """A fault and everything that it came from, each once."""
-    waiting: list[Any] = [error]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop(0)
-        if not isinstance(one, BaseException) or id(one) in seen:
+    """An exception and all that it came from, each once."""
+    pending: list[Any] = [error]
+    visited: set[int] = set()
+    while pending:
+        cause = pending.pop(0)
+        if not isinstance(cause, BaseException) or id(cause) in visited:
             continue
-        seen.add(id(one))
-        yield one
-        info = getattr(one, "exc_info", None) or (None, None)
-        waiting += [info[1], getattr(one, "cause", None), one.__cause__, one.__context__]
+        visited.add(id(cause))
+        yield cause
+        info = getattr(cause, "exc_info", None) or (None, None)
+        pending += [info[1], getattr(cause, "cause", None), cause.__cause__, cause.__context__]
 
 
-def _line(text: str) -> str:
-    """The words of the site alone: yt-dlp adds what to do with its own options."""
+def _first_sentence(text: str) -> str:
+    """The site's own words: yt-dlp appends advice on its options."""
     text = re.split(r"\s+Use --|; please report this issue|\s+See\s+https?://", " ".join(text.split()))[0]
     return text.removeprefix("ERROR: ").rstrip(" .")
 
 
-def _bytes(folder: Path) -> int:
+def _bytes_in(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
 class _Log:
-    """Takes what yt-dlp would print."""
+    """Receives what yt-dlp would print."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
     def debug(self, text: str) -> None:
-        """Nothing: a corpus has thousands of videos."""
+        """Drop it: a corpus has thousands of videos."""
 
     def warning(self, text: str) -> None:
-        """Kept, to be told with the fault that follows."""
-        self.warnings.append(_line(text.removeprefix("WARNING: ")))
+        """Keep it, to be reported with the fault that follows."""
+        self.warnings.append(_first_sentence(text.removeprefix("WARNING: ")))
 
     def error(self, text: str) -> None:
-        """Nothing: it is raised as well."""
+        """Drop it: it is raised as well."""

@@ -1,4 +1,4 @@
-"""Hair, beard, glasses and background of a drawn person: shapes that move rigidly with the head, and the backdrop."""
+"""Hair, beard, glasses and background of a drawn person: outlines that move rigidly with the head, and the backdrop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.demo.head import BROW, EYE_X, Head, Points
-from dawn.demo.look import Colour, Look
+from dawn.demo.look import Look
 
 CLOSE_CROPPED = ("crop", "receding", "bald")
 CURLY = ("curly",)
@@ -22,39 +22,39 @@ _HAIRLINE = {  # height of the hair above the face at 0, 20, 40, 55, 66 and 76 d
 }
 
 
-def shapes(head: Head) -> dict[str, Points]:
-    """Every rigid outline of the person, (n, 3) head units each; which ones exist depends on the look."""
+def rigid_outlines(head: Head) -> dict[str, Points]:
+    """Rigid outlines by name, (n, 3) head units each; which ones there are depends on the appearance."""
     look = head.look
-    found: dict[str, Points] = {
+    outlines: dict[str, Points] = {
         "skull": np.concatenate([head.around(angle, np.linspace(-0.84, 0.79, 18)) for angle in range(-180, 180, 15)]),
         "lower": np.concatenate([head.around(angle, np.linspace(0.02, 0.79, 12)) for angle in range(-105, 106, 15)]),
         "patch": _patch(head),
     }
     for side, name in ((-1, "left"), (1, "right")):
-        found[f"ear {name}"] = _ear(head, side, 1.0)
-        found[f"concha {name}"] = _ear(head, side, 0.52)
-        found[f"brow {name}"] = _brow(head, side)
-        found[f"nostril {name}"] = _nostril(head, side)
-        found[f"wing {name}"] = _wing(head, side)
+        outlines[f"ear {name}"] = _ear(head, side, 1.0)
+        outlines[f"concha {name}"] = _ear(head, side, 0.52)
+        outlines[f"brow {name}"] = _brow(head, side)
+        outlines[f"nostril {name}"] = _nostril(head, side)
+        outlines[f"wing {name}"] = _wing(head, side)
         if look.age > 0.45:
-            found[f"fold {name}"] = head.on_surface(
+            outlines[f"fold {name}"] = head.on_surface(
                 side * np.array([0.125, 0.165, 0.2, 0.222]), [0.31, 0.35, 0.405, 0.47], 0.004
             )
         if look.glasses:
-            found[f"ring {name}"] = _ring(head, side)
-            found[f"temple {name}"] = np.stack(
+            outlines[f"ring {name}"] = _ring(head, side)
+            outlines[f"temple {name}"] = np.stack(
                 [head.on_surface(side * 0.41, -0.03, 0.07), head.around(side * 92, -0.02, 1.01)]
             )
     if look.age > 0.6 and look.style not in ("fringe", "side"):
         for number, y in enumerate((-0.37, -0.43)):
             x = np.linspace(-0.22, 0.22, 9)
-            found[f"brow line {number}"] = head.on_surface(x, y - 0.02 * np.cos(np.linspace(-2, 2, 9)), 0.002)
+            outlines[f"brow line {number}"] = head.on_surface(x, y - 0.02 * np.cos(np.linspace(-2, 2, 9)), 0.002)
     if look.glasses:
-        found["bridge"] = head.on_surface([-0.07, 0.0, 0.07], [-0.03, -0.05, -0.03], [0.07, 0.05, 0.07])
+        outlines["bridge"] = head.on_surface([-0.07, 0.0, 0.07], [-0.03, -0.05, -0.03], [0.07, 0.05, 0.07])
     if look.style != "bald":
-        found |= _hair(head)
-    found |= _beard(head)
-    return found
+        outlines |= _hair(head)
+    outlines |= _beard(head)
+    return outlines
 
 
 def backdrop(look: Look, size: int) -> NDArray[np.uint8]:
@@ -70,12 +70,6 @@ def backdrop(look: Look, size: int) -> NDArray[np.uint8]:
     else:
         share = 0.5 + 0.5 * np.tanh(4 * np.sin(14 * x + 0.6)) * 0.7
     return np.asarray(np.round(near + (far - near) * share[..., None]), np.uint8)
-
-
-def mixed(a: Colour, b: Colour, share: float) -> Colour:
-    """Colour between a (share 0) and b (share 1)."""
-    red, green, blue = (round(p + (q - p) * share) for p, q in zip(a, b, strict=True))
-    return red, green, blue
 
 
 def _patch(head: Head) -> Points:
@@ -155,32 +149,32 @@ def _hair(head: Head) -> dict[str, Points]:
     reach = 180 if style == "scarf" else 105
     front = [head.around(angle, levels, grow) for angle in range(-reach, reach + 1, 15)]
     rear = [head.around(angle, np.linspace(-0.84, 0.0, 8), grow) for angle in (-165, -135, 135, 165, 180)]
-    found = {"shell": np.concatenate(front + rear)}
+    outlines = {"shell": np.concatenate(front + rear)}
     if style in ("long", "wavy", "bob"):
-        found["back"] = _fall(style)
+        outlines["back"] = _fall(style)
         for side, name in ((-1, "left"), (1, "right")):
-            found[f"lock {name}"] = _lock(head, side, style)
+            outlines[f"lock {name}"] = _lock(head, side, style)
     if style in ("fringe", "side"):
-        found["fringe"] = _fringe(head, style)
+        outlines["fringe"] = _fringe(head, style)
     if style == "fringe":
-        found["back"] = _fall("bob")
+        outlines["back"] = _fall("bob")
         for side, name in ((-1, "left"), (1, "right")):
-            found[f"lock {name}"] = _lock(head, side, "bob")
+            outlines[f"lock {name}"] = _lock(head, side, "bob")
     if style in CURLY:
         rng = np.random.default_rng(6)
         angle = np.repeat(np.arange(-108, 109, 9), 4) + rng.uniform(-4, 4, 100)
         y = np.tile([-0.74, -0.5, -0.22, 0.06], 25) + rng.uniform(-0.09, 0.09, 100)
         far = np.abs(angle) > np.interp(y, [-0.7, -0.45, -0.2, 0.1], [0, 62, 84, 92])
-        found["curls"] = head.around(angle[far], y[far], grow)
+        outlines["curls"] = head.around(angle[far], y[far], grow)
     if style not in ("scarf", "long", "wavy", "bob", *CURLY, *CLOSE_CROPPED):
         rng = np.random.default_rng(5)
         for number in range(14):
             angle = -78 + 12 * number + rng.uniform(-4, 4)
             top, low = rng.uniform(-0.8, -0.72), min(-0.56 + 0.0075 * max(abs(angle) - 30, 0), 0.1)
-            found[f"strand {number}"] = head.around(
+            outlines[f"strand {number}"] = head.around(
                 angle * np.linspace(0.75, 1.0, 6) + 5 * np.sin(np.linspace(0, 2, 6)), np.linspace(top, low, 6), grow
             )
-    return found
+    return outlines
 
 
 def _fall(style: str) -> Points:
@@ -197,7 +191,7 @@ def _fall(style: str) -> Points:
 
 
 def _lock(head: Head, side: int, style: str) -> Points:
-    """Hair that falls from the parting over the edge of the cheek, in front of the ear."""
+    """Hair from the parting over the edge of the cheek, in front of the ear."""
     end = 0.84 if style == "bob" else 1.9
     y = np.linspace(0.0, end, 12)
     wave = 0.028 * np.sin(9 * y) if style == "wavy" else 0.0 * y
@@ -229,9 +223,9 @@ def _fringe(head: Head, style: str) -> Points:
 
 
 def _beard(head: Head) -> dict[str, Points]:
-    """Hair along the jaw, below the mouth; over the lip there is stubble, which is part of the skin's tint.
+    """Hair along the jaw, below the mouth. Above the lip there is only stubble, as part of the skin's tint.
 
-    A landmark detector takes a dark moustache for the upper lip.
+    A landmark detector confuses a dark moustache with the upper lip.
     """
     if head.look.beard != "full":
         return {}

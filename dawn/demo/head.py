@@ -1,4 +1,4 @@
-"""The drawn head in three dimensions: a smooth surface, and the features that lie on it.
+"""The drawn head in three dimensions: a smooth surface, and the features on it.
 
 Head units: 1 is the height from the brows to the chin. x points to the right of the picture, y down, z to the viewer;
 the origin lies between the eyes, on the axis of the head.
@@ -26,7 +26,7 @@ _FORWARD = (0.0, 0.26, 0.49, 0.64, 0.70, 0.67, 0.67, 0.67, 0.67, 0.66, 0.61, 0.5
 _ROWS, _COLUMNS = 56, 46
 _SIDE = np.radians(98)  # the mesh reaches a little behind the ears
 
-# Curves of the eyes and of the mouth, from left to right, and what repeats in their formulas.
+# Curves of the eyes and of the mouth, from left to right, and terms that their formulas share.
 _SPAN = np.linspace(-1, 1, 13)
 _BODY = 1 - _SPAN**2
 _ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
@@ -40,7 +40,7 @@ _LIP_LIFT = np.array([0.0, 0.012, 0.01, 0.0, -0.03, -0.03, 0.0])
 
 
 def _layout(lengths: dict[str, int]) -> dict[str, slice]:
-    """Where each outline lies among points that are kept one after the other; 'length' covers all."""
+    """Slice of each outline in an array of concatenated outlines; 'length' spans all of them."""
     ends = np.cumsum(list(lengths.values())).tolist()
     return {name: slice(end - lengths[name], end) for name, end in zip(lengths, ends, strict=True)} | {
         "length": slice(0, ends[-1])
@@ -61,7 +61,7 @@ MOUTH = _layout(
 
 @dataclass(frozen=True)
 class Mesh:
-    """Points of the surface for shading: positions, unit normals and tint (RGB factors), each (n, 3)."""
+    """Points of the surface, for shading: positions, unit normals and tint (RGB factors), each (n, 3)."""
 
     points: Points
     normals: Points
@@ -69,7 +69,7 @@ class Mesh:
 
 
 class Head:
-    """Geometry of one person. Everything returned is in head units, before the head turns."""
+    """Geometry of one person's head, in head units, before its rotation."""
 
     def __init__(self, look: Look) -> None:
         self.look = look
@@ -107,7 +107,7 @@ class Head:
     def rim(self, points: Points) -> NDArray[np.float64]:
         """Elliptic coordinates (n, 3) of points on the sides of the head: half width, depth, angle in radians.
 
-        They give back x = half width * sin(angle) and z = depth * cos(angle).
+        x = half width * sin(angle), z = depth * cos(angle).
         """
         width, forward = np.maximum(self._width(points[:, 1]), 0.1), np.maximum(self._forward(points[:, 1]), 0.1)
         angle = np.arctan2(points[:, 0] / width, points[:, 2] / forward)
@@ -115,7 +115,7 @@ class Head:
         return np.stack([width * stretch, forward * stretch, angle], axis=1)
 
     def mesh(self) -> Mesh:
-        """The surface that is shaded, about 2600 points of the front and the sides."""
+        """The shaded surface: about 2600 points of the front and the sides."""
         angle = np.linspace(-_SIDE, _SIDE, _COLUMNS)
         y = np.linspace(_TOP + 0.005, _PROFILE_Y[-1] - 0.003, _ROWS)
         grid_angle, grid_y = np.meshgrid(angle, y)
@@ -129,7 +129,7 @@ class Head:
         return Mesh(flat, normals.reshape(-1, 3), self._tint(flat))
 
     def eyes(self, closure: ArrayLike, gaze: ArrayLike) -> Points:
-        """Both eyes, left of the picture first: (2, k, 3), outlines one after the other as in `EYE`.
+        """Both eyes, that at image left first: (2, k, 3), outlines concatenated as in `EYE`.
 
         closure (2,) is 0 open to 1 closed; gaze (2,) is right and down, -1..1.
         """
@@ -167,7 +167,7 @@ class Head:
         return points
 
     def mouth(self, shape: ArrayLike, smile: float) -> Points:
-        """Outlines of the mouth, (k, 3), one after the other as in `MOUTH`, each from left to right.
+        """Outlines of the mouth, (k, 3), concatenated as in `MOUTH`, each from left to right.
 
         shape is opening 0..1, width -1..1, rounding 0..1, press 0..1.
         """
@@ -197,21 +197,21 @@ class Head:
         return self.on_surface(half * s, np.minimum(rows, 0.77), lift).reshape(-1, 3)
 
     def _width(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Half the width of the head."""
+        """Half the width of the head at height y."""
         return np.asarray(np.interp(y, self._levels, self._widths))
 
     def _forward(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far the face lies before the axis."""
+        """Distance of the face from the axis at height y."""
         return np.asarray(np.interp(y, self._levels, self._depths))
 
     def _relief(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Nose, sockets, brow ridge, cheeks, muzzle and chin: bumps on the smooth skull, head units."""
+        """Relief of nose, sockets, brow ridge, cheeks, muzzle and chin on the smooth skull, head units."""
         cx, cy, height, sx, sy = (column[:, None] for column in self._bumps.T)
         flat = np.exp(-(((x.ravel() - cx) / sx) ** 2) - ((y.ravel() - cy) / sy) ** 2)
         return np.asarray((height * flat).sum(axis=0).reshape(x.shape))
 
     def _tint(self, points: Points) -> Points:
-        """Colour factors (n, 3) that lie in the skin: rosy cheeks and nose, darker sockets, soft shadows."""
+        """Colour factors (n, 3) of the skin: rosy cheeks and nose, darker sockets, soft shadows."""
         x, y = points[:, 0], points[:, 1]
 
         def spot(cx: float, cy: float, sx: float, sy: float) -> Points:
@@ -235,17 +235,17 @@ def _backward(y: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.interp(y, (_TOP, -0.7, -0.4, 0.0, 0.3, 0.5), (0.0, 0.45, 0.66, 0.62, 0.4, 0.1)))
 
 
-def jaw_share(points: Points) -> NDArray[np.float64]:
-    """How far each point follows the jaw, 0..1."""
+def jaw_weights(points: Points) -> NDArray[np.float64]:
+    """Weight, 0..1, with which each point follows the jaw."""
     rise = np.clip((points[..., 1] - 0.46) / 0.24, 0, 1)
     return np.asarray(rise * rise * (3 - 2 * rise))
 
 
-def open_jaw(points: Points, share: NDArray[np.float64], opening: float) -> Points:
-    """A copy of the points with the jaw opened (0..1)."""
+def open_jaw(points: Points, weights: NDArray[np.float64], opening: float) -> Points:
+    """A copy of the points with the jaw opened (0..1); `weights` are those of :func:`jaw_weights`."""
     moved = points.copy()
-    moved[:, 1] += (0.105 * opening) * share
-    moved[:, 2] -= (0.03 * opening) * share
+    moved[:, 1] += (0.105 * opening) * weights
+    moved[:, 2] -= (0.03 * opening) * weights
     return moved
 
 
@@ -259,9 +259,9 @@ def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 def _bumps(look: Look) -> NDArray[np.float64]:
-    """Rows of centre x, centre y, height, width and height scale."""
+    """Gaussian bumps (n, 5) of the relief: centre x, centre y, height, extent in x, extent in y."""
     n = look.nose
-    one = [
+    midline = [
         (0.0, -0.02, 0.045, 0.05, 0.13),
         (0.0, 0.13, 0.13 * n, 0.052, 0.12),
         (0.0, 0.265, 0.205 * n, 0.072 * n, 0.085),
@@ -270,11 +270,11 @@ def _bumps(look: Look) -> NDArray[np.float64]:
         (0.0, 0.72, 0.05, 0.14, 0.08),
         (0.0, -0.42, 0.02, 0.3, 0.18),
     ]
-    both = [
+    mirrored = [
         (0.085 * n, 0.30, 0.06 * n, 0.042, 0.045),
         (EYE_X, 0.0, -0.055, 0.14, 0.085),
         (0.2, -0.19, 0.03, 0.2, 0.06),
         (0.33, 0.22, 0.045, 0.14, 0.13),
         (0.2, 0.42, -0.018 - 0.02 * look.age, 0.05, 0.08),
     ]
-    return np.array([*one, *both, *((-x, *rest) for x, *rest in both)])
+    return np.array([*midline, *mirrored, *((-x, *rest) for x, *rest in mirrored)])

@@ -1,4 +1,4 @@
-"""Light on the drawn head: computed at points of its surface, scattered into a small picture, smoothed, enlarged."""
+"""Light on the drawn head: computed at surface points, scattered into a small image, smoothed, enlarged."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from dawn.demo.head import Mesh, Points
 
-ONE = 128  # stands for a factor of one in a picture of light
-_SIDE = 64  # of the smoothed picture of light
+UNIT = 128  # pixel value of factor 1 in an image of light
+_SIDE = 64  # pixels of the smoothed image of light
 _FINE = 2  # points are scattered into cells this much smaller
-_MARGIN = 2  # cells of the smoothed picture beyond each edge
-_TOWARDS = (0.55, -0.5, 0.75)  # the lamp, before it is moved to a person's side
+_MARGIN = 2  # pixels of the smoothed image beyond each edge
+_TOWARDS = (0.55, -0.5, 0.75)  # direction of the lamp; x is scaled by its position
 _WARMTH = np.array([0.88, 1.0, 1.06])  # shadows on skin keep their red
 
 
@@ -20,33 +20,32 @@ class Light:
     """The light that falls on one head."""
 
     def __init__(self, mesh: Mesh, side: float) -> None:
-        """`side` is where the lamp stands, -1 left to 1 right."""
+        """`side` is the position of the lamp, -1 left to 1 right."""
         self._normals = np.ascontiguousarray(mesh.normals)
         self._tint = mesh.tint
         towards = np.array(_TOWARDS) * (side, 1, 1)
         self._towards = towards / np.linalg.norm(towards)
 
     def factors(self, turn: NDArray[np.float64], placed: Points, size: int) -> NDArray[np.uint8]:
-        """Picture (size, size, 3) to multiply the head with, in units of 1 / `ONE`.
+        """Image (size, size, 3) of light factors, in units of 1 / `UNIT`, valid inside the head.
 
-        `turn` is the head's rotation; `placed` (n, 2) are the mesh points in the frame, 0..1. Only the inside of the
-        head means anything.
+        `turn` is the head's rotation (3, 3); `placed` (n, 2) are the mesh points in the frame, 0..1.
         """
         facing = self._normals @ turn[2]
         bright = np.clip(self._normals @ (turn.T @ self._towards), 0, 1)
         cells = (_SIDE + 2 * _MARGIN) * _FINE
         column, row = np.floor((placed * _SIDE + _MARGIN) * _FINE).astype(np.int64).T
-        seen = np.flatnonzero((facing > 0.03) & (column >= 0) & (column < cells) & (row >= 0) & (row < cells))
-        where, weight, bright = row[seen] * cells + column[seen], facing[seen], bright[seen]
+        visible = np.flatnonzero((facing > 0.03) & (column >= 0) & (column < cells) & (row >= 0) & (row < cells))
+        where, weight, bright = row[visible] * cells + column[visible], facing[visible], bright[visible]
         dark = 1 - (0.69 + 0.38 * bright + 0.09 * bright**12)
-        picture = np.empty((cells, cells, 4), np.float32)
+        image = np.empty((cells, cells, 4), np.float32)
         for channel in range(3):
-            colour = (1 - _WARMTH[channel] * dark) * self._tint[seen, channel] * weight
-            picture[..., channel] = np.bincount(where, colour, cells * cells).reshape(cells, cells)
-        picture[..., 3] = np.bincount(where, weight, cells * cells).reshape(cells, cells)
-        picture = np.asarray(cv2.resize(picture, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA))
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.9))
-        picture += 0.03 * cv2.blur(picture, (7, 7)) + np.array([0.7, 0.66, 0.65, 1.0], np.float32) * 1e-6
-        ratio = picture[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN, :3] / picture[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN, 3:]
-        small = np.clip(ratio * ONE, 0, 255).astype(np.uint8)
+            colour = (1 - _WARMTH[channel] * dark) * self._tint[visible, channel] * weight
+            image[..., channel] = np.bincount(where, colour, cells * cells).reshape(cells, cells)
+        image[..., 3] = np.bincount(where, weight, cells * cells).reshape(cells, cells)
+        image = np.asarray(cv2.resize(image, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.9))
+        image += 0.03 * cv2.blur(image, (7, 7)) + np.array([0.7, 0.66, 0.65, 1.0], np.float32) * 1e-6
+        ratio = image[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN, :3] / image[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN, 3:]
+        small = np.clip(ratio * UNIT, 0, 255).astype(np.uint8)
         return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)

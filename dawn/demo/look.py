@@ -1,6 +1,6 @@
-"""Who the drawn people are: looks, voice and manner of each identity, all from the seed.
+"""Identities of the drawn people: appearance, voice and manner of each, all from the seed.
 
-Traits that matter most are spread evenly over the identities (a golden-ratio sequence for each) rather than drawn
+The main traits are spread evenly over the identities (a golden-ratio sequence for each trait) rather than drawn
 independently, so that even a few people cover the range of skin, age and hair.
 """
 
@@ -35,7 +35,7 @@ HAIR_OF_MEN = ("short", "side", "crop", "bald", "curly", "side", "short", "reced
 
 @dataclass(frozen=True)
 class Look:
-    """Everything about a person that does not move. Sizes are factors of the average unless a unit is named."""
+    """Appearance of a person. Sizes are factors of the average unless a unit is stated."""
 
     feminine: bool
     age: float  # 0 young adult to 1 old
@@ -59,25 +59,25 @@ class Look:
     brow: float
     lip: float
     mouth: float
-    light: float  # where the light stands: -1 left to 1 right
+    light: float  # position of the light: -1 left to 1 right
 
 
 @dataclass(frozen=True)
 class Person:
-    """One identity: how it looks, sounds and moves."""
+    """One identity."""
 
     look: Look
     voice: Voice
     manner: Manner
 
 
-def person(seed: int, index: int) -> Person:
-    """Identity number `index` of the corpus drawn from `seed`; independent of how many others there are."""
+def generate_person(seed: int, index: int) -> Person:
+    """Identity number `index` of the corpus of `seed`; it does not depend on the number of identities."""
     rng = numpy_generator(seed, 1, index)
     offsets = numpy_generator(seed, 0).random(8)
 
     def even(trait: int, step: float = 0.6180339887498949) -> float:
-        """Value in [0, 1) of an evenly spread trait; coprime steps keep the traits apart."""
+        """Value in [0, 1) of an evenly spread trait; different irrational steps keep the traits uncorrelated."""
         return float((offsets[trait] + (index + 1) * step) % 1)
 
     feminine = bool((index + int(offsets[7] * 2)) % 2)
@@ -87,7 +87,7 @@ def person(seed: int, index: int) -> Person:
     style = styles[int(even(2, 0.5698402909980532) * len(styles))]
     position = depth * (len(_SKIN) - 1)
     low = min(int(position), len(_SKIN) - 2)
-    skin = _blend(_SKIN[low], _SKIN[low + 1], position - low)
+    skin = blend(_SKIN[low], _SKIN[low + 1], position - low)
     dark = depth > 0.45
     if age > 0.72 and style != "scarf":
         hair = _GREY_HAIR[rng.integers(len(_GREY_HAIR))]
@@ -107,7 +107,7 @@ def person(seed: int, index: int) -> Person:
         hair=hair,
         style=style,
         eyes=irises[rng.integers(len(irises))],
-        lips=_blend(_shade(skin, 0.86 + 0.24 * depth), rosy, (0.42 if feminine else 0.32) + 0.24 * depth),
+        lips=blend(_shade(skin, 0.86 + 0.24 * depth), rosy, (0.42 if feminine else 0.32) + 0.24 * depth),
         clothes=_CLOTHES[int(even(5, 0.2451) * len(_CLOTHES))],
         collar=("round", "v", "shirt")[rng.integers(3)],
         background=(backdrop, _shade(backdrop, rng.uniform(0.72, 0.9))),
@@ -151,13 +151,11 @@ def _manner(rng: np.random.Generator) -> Manner:
     )
 
 
-def _blend(a: Colour, b: Colour, share: float) -> Colour:
-    return (
-        round(a[0] + (b[0] - a[0]) * share),
-        round(a[1] + (b[1] - a[1]) * share),
-        round(a[2] + (b[2] - a[2]) * share),
-    )
+def blend(a: Colour, b: Colour, share: float) -> Colour:
+    """Colour between a (share 0) and b (share 1)."""
+    red, green, blue = (round(p + (q - p) * share) for p, q in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def _shade(colour: Colour, factor: float) -> Colour:
-    return _blend((0, 0, 0), colour, factor)
+    return blend((0, 0, 0), colour, factor)

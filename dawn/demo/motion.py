@@ -1,7 +1,7 @@
-"""How a drawn person moves while speaking: everything that changes from frame to frame, at 25 frames a second.
+"""Motion of a drawn person who speaks, at 25 frames a second.
 
-Head, brows and blinks follow the speech (stress, loudness, phrase ends) as they do in people, with a good share of
-chance; nothing here depends on how the person looks or on the resolution.
+Head, brows and blinks follow the speech (stress, loudness, phrase ends), as people's do, with a large random part. The
+motion does not depend on appearance or resolution.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dawn.demo.speech import SAMPLE_RATE, Speech
 from dawn.demo.visemes import mouth_shapes, stressed
 
 FPS = 25
-_BLINKS = (  # closure of the lids, frame by frame; quick to close, slower to open
+_BLINKS = (  # closure of the lids in successive frames: they close faster than they open
     (0.55, 1.0, 1.0, 0.65, 0.2),
     (0.4, 0.95, 1.0, 0.9, 0.5, 0.15),
     (0.3, 0.85, 1.0, 1.0, 0.8, 0.45, 0.12),
@@ -26,25 +26,25 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Manner:
-    """A person's habits. 1.0 is the average."""
+    """How strongly a person moves; 1.0 is the average."""
 
     turn: float  # size of head turns
     nod: float  # nods on stressed syllables
     tilt: float
     mouth: float  # how widely the mouth opens
     brows: float
-    blinks: float  # a second
+    blinks: float  # per second
     smile: float  # -0.2 to 1, corners of the mouth at rest
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Everything that moves, float32, one row a frame.
+    """Motion tracks, float32, one row per frame.
 
     pose (N,6): yaw, pitch, roll in degrees, scale, and the shift x, y in frame sides. Signs are those of the features:
-    yaw is positive for a face turned to the left of the picture, pitch for one that looks down, roll for one tilted
-    anticlockwise in the picture.
-    closure (N,2): lids of the eye at the left and at the right of the picture, 0 open to 1 closed.
+    yaw is positive for a face turned to image left, pitch for one that looks down, roll for one tilted anticlockwise in
+    the image.
+    closure (N,2): lids of the eyes at image left and image right, 0 open to 1 closed.
     mouth (N,4): opening 0..1, width -1..1, rounding 0..1, press 0..1. gaze (N,2): right and down, -1..1.
     brows (N,): -0.5 (lowered) to 1 (raised).
     """
@@ -56,8 +56,8 @@ class Motion:
     brows: Array
 
 
-def move(speech: Speech, manner: Manner, rng: np.random.Generator) -> Motion:
-    """Motion for an utterance; its length gives the number of frames."""
+def generate_motion(speech: Speech, manner: Manner, rng: np.random.Generator) -> Motion:
+    """Motion of an utterance; the length of its audio gives the number of frames."""
     seconds = len(speech.audio) / SAMPLE_RATE
     frames = round(seconds * FPS)
     times = (np.arange(frames) + 0.5) / FPS
@@ -88,7 +88,7 @@ def move(speech: Speech, manner: Manner, rng: np.random.Generator) -> Motion:
     mouth = mouth_shapes(speech.starts, speech.phonemes, seconds, frames)
     mouth[:, 0] = np.clip(mouth[:, 0] * manner.mouth * (0.95 + 0.4 * gaussian_filter1d(energy, 2)), 0, 1)
 
-    mouth[:, 0] *= np.clip(times / 0.14, 0, 1)  # the first frame, from which others are made, has a closed mouth
+    mouth[:, 0] *= np.clip(times / 0.14, 0, 1)  # the first frame, the source of generation, has a closed mouth
 
     brows = manner.brows * (
         _pulses(times, accents, rng.uniform(0, 0.7, len(accents)) * (rng.random(len(accents)) < 0.5), 0.16)
@@ -96,7 +96,7 @@ def move(speech: Speech, manner: Manner, rng: np.random.Generator) -> Motion:
     )
     closure = _lids(frames, manner.blinks, pauses, rng)
     gaze = _gaze(frames, rng)
-    gaze[:, 0] += 0.5 * pose[:, 0] / 25  # the eyes stay with the listener while the head turns
+    gaze[:, 0] += 0.5 * pose[:, 0] / 25  # the gaze stays on the listener while the head turns
     gaze[:, 1] -= 0.45 * pose[:, 1] / 15
     return Motion(
         pose.astype(np.float32),
@@ -108,7 +108,7 @@ def move(speech: Speech, manner: Manner, rng: np.random.Generator) -> Motion:
 
 
 def _energy(audio: Array, frames: int) -> NDArray[np.float64]:
-    """Loudness of each frame, 0..1 of the clip's loudest."""
+    """Loudness of each frame, relative to the loudest of the clip, 0..1."""
     rms = np.sqrt(np.square(audio[: frames * (len(audio) // frames)].astype(np.float64)).reshape(frames, -1).mean(1))
     return np.asarray(np.sqrt(rms / max(rms.max(), 1e-6)))
 
@@ -128,12 +128,12 @@ def _pulses(
 
 
 def _postures(times: NDArray[np.float64], cues: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Four tracks (4, N) that rest and then move on at some of the speech's cues, unit variance over many clips."""
+    """Four tracks (4, N) that are constant between some of the speech's cues; unit variance over many clips."""
     changes = [0.0]
     for cue in np.sort(cues):
         if cue - changes[-1] > 0.35 and rng.random() < 0.65:
             changes.append(float(cue))
-    while times[-1] - changes[-1] > 1.6:  # nobody holds still for long
+    while times[-1] - changes[-1] > 1.6:  # no posture lasts longer
         changes.append(changes[-1] + rng.uniform(0.6, 1.4))
     targets = rng.standard_normal((4, len(changes)))
     side = rng.choice((-1.0, 1.0))
@@ -145,18 +145,18 @@ def _postures(times: NDArray[np.float64], cues: NDArray[np.floating], rng: np.ra
 
 
 def _ample(values: NDArray[np.float64], least: float, most: float) -> NDArray[np.float64]:
-    """The track scaled so that its deviation within the clip lies between `least` and `most` degrees."""
+    """The track scaled to a standard deviation between `least` and `most` degrees within the clip."""
     spread = max(float(values.std()), 1e-6)
     return values * (min(max(spread, least), most) / spread)
 
 
 def _bounded(values: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-    """Values folded smoothly into (-limit, limit), nearly unchanged below two thirds of it."""
+    """Values compressed smoothly into (-limit, limit), nearly unchanged below two thirds of it."""
     return np.asarray(values / (1 + np.abs(values / limit) ** 4) ** 0.25)
 
 
 def _lids(frames: int, rate: float, pauses: NDArray[np.floating], rng: np.random.Generator) -> Array:
-    """Closure of both lids (N, 2): blinks by chance and at phrase ends, never in the first frames."""
+    """Closure of both lids (N, 2): blinks at random and at phrase ends, never in the first frames."""
     closure = np.zeros((frames, 2), np.float32)
     starts: list[int] = []
     moment = rng.uniform(0.35, min(0.35 + 1.2 / rate, max(0.4, 0.8 * frames / FPS)))
@@ -174,7 +174,7 @@ def _lids(frames: int, rate: float, pauses: NDArray[np.floating], rng: np.random
 
 
 def _gaze(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Small saccades (N, 2): the eyes rest, then jump within a frame."""
+    """Gaze (N, 2) with small saccades: constant, then a jump within a frame."""
     gaze = np.zeros((frames, 2))
     frame = int(rng.integers(8, 20))
     while frame < frames:

@@ -1,4 +1,4 @@
-"""From looks and motion to pictures: projection, and painting from back to front."""
+"""Frames of a drawn person from appearance and motion: projection, then painting from back to front."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dawn.demo.dress import CLOSE_CROPPED, CURLY, backdrop, mixed, shapes
-from dawn.demo.head import BROW, CHIN, EYE, MOUTH, PIVOT, Head, Points, jaw_share, open_jaw, rotation
-from dawn.demo.light import ONE, Light
-from dawn.demo.look import Colour, Person
+from dawn.demo.dress import CLOSE_CROPPED, CURLY, backdrop, rigid_outlines
+from dawn.demo.head import BROW, CHIN, EYE, MOUTH, PIVOT, Head, Points, jaw_weights, open_jaw, rotation
+from dawn.demo.light import UNIT, Light
+from dawn.demo.look import Colour, Person, blend
 from dawn.demo.motion import Motion
+from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT
 
-FACE_HEIGHT = 0.58  # brows to chin, in frame sides: the crop rule of real portraits
-FACE_CENTRE = (0.5, 0.56)
 _CAMERA = 5.6  # distance of the camera from the head's axis, head units
-_FACE_DEPTH = 0.57  # what lies here is drawn at its true size
+_FACE_DEPTH = 0.57  # depth that is drawn at its true size
 _BITS = 4  # sub-pixel bits of polygon corners
 
 Corners = NDArray[np.int32]  # (n, 2), in 1 / 2**_BITS pixels of the canvas
 Canvas = NDArray[np.uint8]
-_WRAPPED = ("patch", "beard", "fringe")  # outlines that lie around the head and must not fold at its edge
+_WRAPPED = ("patch", "beard", "fringe")  # outlines around the head, which must not fold at its silhouette
 _SIDEWAYS = np.radians(45)
 _ON: Colour = (255, 255, 255)
 _SPAN = np.linspace(-1, 1, 15)
 
 
-def render(person: Person, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
-    """Frames uint8 (side, side, 3) RGB of a clip, one for each row of `motion`."""
+def render_frames(person: Person, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
+    """Frames of a clip, RGB uint8 (side, side, 3), one for each row of `motion`."""
     painter = Painter(person, side)
     rows = zip(motion.pose, motion.closure, motion.mouth, motion.gaze, motion.brows, strict=True)
     for pose, closure, mouth, gaze, brows in rows:
@@ -37,20 +36,20 @@ def render(person: Person, motion: Motion, side: int) -> Iterator[NDArray[np.uin
 
 
 class Painter:
-    """Draws one person at one size. Everything that does not move is prepared once."""
+    """Painter of one person at one size; what does not move is prepared once."""
 
     def __init__(self, person: Person, side: int) -> None:
         look = self.look = person.look
         self.smile = person.manner.smile
         self.side = side
-        self.size = side * (4 if side <= 96 else 3 if side <= 256 else 2)  # drawn larger, then averaged
+        self.size = side * (4 if side <= 96 else 3 if side <= 256 else 2)  # painted larger, then averaged
         self.head = Head(look)
         self._backdrop = backdrop(look, self.size)
         self._mask = np.zeros((self.size, self.size), np.uint8)
         self._paint = _palette(person)
 
         mesh = self.head.mesh()
-        rigid = shapes(self.head)
+        rigid = rigid_outlines(self.head)
         rigid["neck"] = np.array([[-0.34, 0.5, 0.05], [0.34, 0.5, 0.05], [0.0, 0.79, 0.4]])
         self._names: dict[str, slice] = {}
         start = 0
@@ -58,7 +57,7 @@ class Painter:
             self._names[name] = slice(start, start + len(points))
             start += len(points)
         self._points = np.concatenate([*rigid.values(), mesh.points])
-        self._jaw = jaw_share(self._points)
+        self._jaw = jaw_weights(self._points)
         for name in ("back", "lock left", "lock right", "neck"):
             self._jaw[self._names.get(name, slice(0))] = 0.0
         self._mesh_start = start
@@ -73,7 +72,7 @@ class Painter:
     def frame(
         self, pose: ArrayLike, closure: ArrayLike, mouth: ArrayLike, gaze: ArrayLike, brows: float
     ) -> NDArray[np.uint8]:
-        """One picture, uint8 (side, side, 3) RGB; arguments are rows of `motion.Motion`."""
+        """One frame, RGB uint8 (side, side, 3); the arguments are rows of :class:`dawn.demo.motion.Motion`."""
         yaw, pitch, roll, scale, *shift = np.asarray(pose, float).tolist()
         shut = np.asarray(closure, float).tolist()
         turn = rotation(yaw, pitch, roll)
@@ -95,8 +94,8 @@ class Painter:
         outline = _hull(part["skull"])
         shell = _hull(part["shell"]) if "shell" in part else outline
         self._skull(canvas, part, outline, shell, yaw)
-        for corners_of_one, closed in zip(eye_part, shut, strict=True):
-            self._eye(canvas, {name: corners_of_one[where] for name, where in EYE.items()}, closed)
+        for corners_of_eye, closed in zip(eye_part, shut, strict=True):
+            self._eye(canvas, {name: corners_of_eye[where] for name, where in EYE.items()}, closed)
         self._features(canvas, part)
         inside = lips[MOUTH["inner lower"], 1] - lips[MOUTH["inner upper"], 1]
         self._mouth(canvas, {name: lip_part[where] for name, where in MOUTH.items()}, float(inside.max()))
@@ -104,18 +103,18 @@ class Painter:
         self._fill(self._mask, outline, _ON)
         self._fill(self._mask, shell, _ON)
         self._fill(self._mask, _hull(part["lower"]), _ON)
-        lit = cv2.multiply(canvas, self._light.factors(turn, placed[start:count], self.size), scale=1 / ONE)
+        lit = cv2.multiply(canvas, self._light.factors(turn, placed[start:count], self.size), scale=1 / UNIT)
         cv2.copyTo(lit, self._mask, canvas)
-        for corners_of_one, closed in zip(eye_part, shut, strict=True):
+        for corners_of_eye, closed in zip(eye_part, shut, strict=True):
             if closed < 0.5:
-                self._fill(canvas, corners_of_one[EYE["spot"]], (255, 255, 255))
+                self._fill(canvas, corners_of_eye[EYE["spot"]], (255, 255, 255))
         self._front(canvas, part)
         return np.asarray(cv2.resize(canvas, (self.side, self.side), interpolation=cv2.INTER_AREA), np.uint8)
 
     def _to_edge(self, yaw: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """x and z of the side points; those that a turn takes out of sight stop at the edge of the head.
+        """x and z of the side points; points that a rotation hides stop at the silhouette of the head.
 
-        A section of the head is an ellipse: turned by an angle, it is seen from -90 to 90 degrees minus `ahead`.
+        A section of the head is an ellipse; rotated, it is visible from -90 to 90 degrees minus `ahead`.
         """
         half, depth, angle = self._rim
         turn = np.radians(-yaw)
@@ -129,9 +128,9 @@ class Painter:
     def _fill(self, canvas: Canvas, corners: Corners, colour: Colour) -> None:
         cv2.fillPoly(canvas, [corners], colour, lineType=cv2.LINE_8, shift=_BITS)
 
-    def _between(self, canvas: Canvas, one: Corners, other: Corners, colour: Colour) -> None:
-        """Fill what lies between two curves that run the same way."""
-        self._fill(canvas, np.concatenate([one, other[::-1]]), colour)
+    def _between(self, canvas: Canvas, first: Corners, second: Corners, colour: Colour) -> None:
+        """Fill the area between two curves of the same direction."""
+        self._fill(canvas, np.concatenate([first, second[::-1]]), colour)
 
     def _line(self, canvas: Canvas, lines: list[Corners], colour: Colour, width: float, closed: bool = False) -> None:
         """Lines `width` frame sides wide."""
@@ -140,7 +139,7 @@ class Painter:
     def _body(
         self, canvas: Canvas, part: dict[str, Corners], neck: NDArray[np.float64], sway: NDArray[np.float64]
     ) -> None:
-        """Hair behind the neck, neck and clothes; `neck` (3, 2) is where the jaw and the chin are in the frame."""
+        """Hair behind the neck, neck and clothes; `neck` (3, 2) are both ends of the jaw and the chin in the frame."""
         look, paint = self.look, self._paint
         if "back" in part:
             self._fill(canvas, part["back"], paint["hair behind"])
@@ -205,7 +204,7 @@ class Painter:
             self._fill(canvas, part["beard"], paint["beard"])
 
     def _eye(self, canvas: Canvas, part: dict[str, Corners], closed: float) -> None:
-        """White, iris and pupil, then the lids over them, then the lashes."""
+        """White, iris and pupil, then the lids, then the lashes."""
         paint = self._paint
         if closed < 0.97:
             self._between(canvas, part["upper"], part["lower"], paint["white"])
@@ -221,7 +220,7 @@ class Painter:
         self._line(canvas, [part["upper"]], paint["lash"], 0.005)
 
     def _dim(self, canvas: Canvas, corners: Corners) -> None:
-        """Darken what lies inside an outline."""
+        """Darken the inside of an outline."""
         left, top = np.maximum(corners.min(axis=0) >> _BITS, 0).tolist()
         right, bottom = np.minimum((corners.max(axis=0) >> _BITS) + 2, self.size).tolist()
         if left >= right or top >= bottom:
@@ -264,7 +263,7 @@ class Painter:
 
 
 def _hull(corners: Corners) -> Corners:
-    """Outline of the smallest convex shape around the points."""
+    """Convex hull of the points."""
     return np.asarray(cv2.convexHull(corners), np.int32)
 
 
@@ -280,48 +279,48 @@ def _project(
 
 
 def _palette(person: Person) -> dict[str, Colour]:
-    """What is painted in which colour."""
+    """Colour of each painted part."""
     look = person.look
     skin, hair = look.skin, look.hair
     black, white = (0, 0, 0), (255, 255, 255)
     cover = look.scarf if look.style == "scarf" else hair
     if look.style in CLOSE_CROPPED:
-        cover = mixed(cover, skin, 0.25)
-    ear = mixed(skin, (120, 40, 30), 0.12)
+        cover = blend(cover, skin, 0.25)
+    ear = blend(skin, (120, 40, 30), 0.12)
     return {
         "skin": skin,
         "cover": cover,
-        "hair behind": mixed(cover, black, 0.28),
-        "strand light": mixed(cover, (255, 240, 220), 0.1),
-        "strand dark": mixed(cover, black, 0.16),
-        "lock": mixed(cover, black, 0.06),
-        "beard": mixed(hair, skin, 0.18),
-        "brow": mixed(mixed(hair, (40, 28, 24), 0.35), skin, 0.08),
-        "neck": mixed(skin, (40, 16, 10), 0.16),
-        "chin shadow": mixed(skin, (36, 14, 10), 0.34),
+        "hair behind": blend(cover, black, 0.28),
+        "strand light": blend(cover, (255, 240, 220), 0.1),
+        "strand dark": blend(cover, black, 0.16),
+        "lock": blend(cover, black, 0.06),
+        "beard": blend(hair, skin, 0.18),
+        "brow": blend(blend(hair, (40, 28, 24), 0.35), skin, 0.08),
+        "neck": blend(skin, (40, 16, 10), 0.16),
+        "chin shadow": blend(skin, (36, 14, 10), 0.34),
         "clothes": look.clothes,
-        "seam": mixed(look.clothes, black, 0.25),
-        "flap": mixed(look.clothes, white, 0.22),
-        "drape": mixed(look.scarf, black, 0.12),
+        "seam": blend(look.clothes, black, 0.25),
+        "flap": blend(look.clothes, white, 0.22),
+        "drape": blend(look.scarf, black, 0.12),
         "ear": ear,
-        "concha": mixed(ear, (60, 20, 16), 0.25),
+        "concha": blend(ear, (60, 20, 16), 0.25),
         "white": (244, 240, 236),
-        "iris edge": mixed(look.eyes, black, 0.45),
+        "iris edge": blend(look.eyes, black, 0.45),
         "iris": look.eyes,
         "pupil": (14, 10, 10),
-        "lid": mixed(skin, (110, 50, 46), 0.16 if look.feminine else 0.1),
-        "crease": mixed(skin, (40, 14, 10), 0.5),
-        "lash": mixed((26, 18, 18), hair, 0.15),
-        "lower lash": mixed(skin, (60, 20, 16), 0.45),
-        "nostril": mixed(skin, (40, 10, 8), 0.62),
-        "wing": mixed(skin, (70, 24, 16), 0.2),
-        "age": mixed(skin, (70, 30, 20), 0.12 + 0.22 * look.age),
+        "lid": blend(skin, (110, 50, 46), 0.16 if look.feminine else 0.1),
+        "crease": blend(skin, (40, 14, 10), 0.5),
+        "lash": blend((26, 18, 18), hair, 0.15),
+        "lower lash": blend(skin, (60, 20, 16), 0.45),
+        "nostril": blend(skin, (40, 10, 8), 0.62),
+        "wing": blend(skin, (70, 24, 16), 0.2),
+        "age": blend(skin, (70, 30, 20), 0.12 + 0.22 * look.age),
         "mouth": (36, 8, 12),
         "tongue": (138, 54, 58),
         "teeth": (204, 196, 188),
-        "upper lip": mixed(look.lips, (138, 36, 46), 0.65),
-        "lower lip": mixed(look.lips, (168, 58, 64), 0.58),
-        "shine": mixed(look.lips, (255, 225, 215), 0.25),
-        "lip edge": mixed(look.lips, (40, 4, 8), 0.6),
+        "upper lip": blend(look.lips, (138, 36, 46), 0.65),
+        "lower lip": blend(look.lips, (168, 58, 64), 0.58),
+        "shine": blend(look.lips, (255, 225, 215), 0.25),
+        "lip edge": blend(look.lips, (40, 4, 8), 0.6),
         "frame": (48, 40, 44),
     }

@@ -1,4 +1,4 @@
-"""Speech with phoneme times, from the espeak-ng library inside the espeakng-loader package."""
+"""Synthesised speech with phoneme times, by the espeak-ng library of the package espeakng-loader."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dawn.errors import InputError
 
 SAMPLE_RATE = 16000
 NATIVE_RATE = 22050  # what espeak-ng synthesises
-_AUDIBLE = 0.02  # root mean square
+_AUDIBLE = 0.02  # root mean square of a piece that is not silence
 
 # speak_lib.h: output modes, initialisation options, parameters, event types, character set
 _RETRIEVAL, _PHONEME_EVENTS, _PHONEME_IPA = 1, 1, 2
@@ -32,19 +32,19 @@ _UTF8 = 1
 
 @dataclass(frozen=True)
 class Voice:
-    """How a person sounds."""
+    """Voice of a person."""
 
     name: str  # espeak-ng voice with variant, e.g. en-us+f3
     pitch: int  # 0 to 100
-    range: int  # liveliness of the pitch, 0 to 100
+    range: int  # variation of the pitch, 0 to 100
     rate: int  # words a minute
 
 
 @dataclass(frozen=True)
 class Speech:
-    """An utterance: audio float32 (T,) in [-1, 1] at 16 kHz, and where each phoneme starts, in seconds.
+    """An utterance: audio float32 (T,) in [-1, 1] at 16 kHz, and the start of each phoneme, (P,) in seconds.
 
-    An empty phoneme is silence. Times increase; the last phoneme ends with the audio.
+    An empty phoneme is silence. Starts increase; the last phoneme ends with the audio.
     """
 
     text: str
@@ -53,16 +53,16 @@ class Speech:
     phonemes: tuple[str, ...]
 
 
-def speak(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech:
-    """Everyday sentences in one voice, exactly `seconds` long: joined until long enough, then cut.
+def synthesise(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech:
+    """Everyday sentences in one voice, joined and cut to exactly `seconds`.
 
-    The same voice, length and generator state give the same samples in any process, whatever was spoken before.
+    The same voice, length and generator state give the same samples in any process, whatever it synthesised before.
     """
     length = round(seconds * SAMPLE_RATE)
     parts: list[NDArray[np.float32]] = []
     starts: list[float] = []
     phonemes: list[str] = []
-    said: list[str] = []
+    sentences: list[str] = []
     now = 0
 
     def silence(samples: int) -> None:
@@ -72,25 +72,25 @@ def speak(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech:
         parts.append(np.zeros(samples, np.float32))
         now += samples
 
-    silence(int(rng.uniform(0.14, 0.24) * SAMPLE_RATE))  # the first frame shows a mouth at rest
+    silence(int(rng.uniform(0.14, 0.24) * SAMPLE_RATE))  # so that the first frame shows a mouth at rest
     order = rng.permutation(len(SENTENCES))
     seed = int(rng.integers(1, 2**31))
     with _library(seed) as library:
-        _choose(library, voice)
+        _set_voice(library, voice)
         while now < length:
-            sentence = SENTENCES[order[len(said) % len(order)]]
-            audio, events = _synthesise(library, sentence)
+            sentence = SENTENCES[order[len(sentences) % len(order)]]
+            audio, events = _synthesise_sentence(library, sentence)
             starts += [now / SAMPLE_RATE + ms / 1000 for ms, _ in events]
             phonemes += [symbol for _, symbol in events]
             parts.append(audio)
-            said.append(sentence)
+            sentences.append(sentence)
             now += len(audio)
             silence(int(rng.uniform(0.12, 0.3) * SAMPLE_RATE))
     audio = np.concatenate(parts)[:length]
     fade = np.linspace(1, 0, 160, dtype=np.float32)  # 10 ms, so that the cut makes no click
     audio[-len(fade) :] *= fade
     kept = int(np.searchsorted(starts, seconds))
-    return Speech(" ".join(said), audio, np.asarray(starts[:kept], np.float32), tuple(phonemes[:kept]))
+    return Speech(" ".join(sentences), audio, np.asarray(starts[:kept], np.float32), tuple(phonemes[:kept]))
 
 
 class _Id(ctypes.Union):
@@ -115,9 +115,9 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @contextmanager
 def _library(seed: int) -> Iterator[Any]:
-    """The espeak-ng library, freshly loaded.
+    """The espeak-ng library, loaded anew.
 
-    It keeps oscillator phases and a noise generator between utterances; unloading it afterwards is what makes speech
+    It keeps oscillator phases and a noise generator between utterances; only unloading it afterwards makes speech
     depend on its arguments alone.
     """
     library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -132,14 +132,14 @@ def _library(seed: int) -> Iterator[Any]:
         _ctypes.dlclose(library._handle)
 
 
-def _choose(library: Any, voice: Voice) -> None:
+def _set_voice(library: Any, voice: Voice) -> None:
     if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
         raise InputError(f"espeak-ng has no voice {voice.name!r}")
     for parameter, value in ((_RATE, voice.rate), (_PITCH, voice.pitch), (_RANGE, voice.range)):
         library.espeak_SetParameter(parameter, value, 0)
 
 
-def _synthesise(library: Any, text: str) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
+def _synthesise_sentence(library: Any, text: str) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
     """Audio of one sentence at 16 kHz and its (milliseconds, IPA) events."""
     chunks: list[NDArray[np.int16]] = []
     events: list[tuple[int, str]] = []
@@ -155,9 +155,9 @@ def _synthesise(library: Any, text: str) -> tuple[NDArray[np.float32], list[tupl
 
 
 def _without_glides(audio: NDArray[np.float64], events: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Events whose empty symbols are silence: the library also leaves the symbol of some audible glides empty.
+    """Events whose empty symbols are silence.
 
-    Such a glide belongs to the phoneme before it.
+    The library also leaves the symbol of some audible glides empty; such a glide is merged into the phoneme before it.
     """
     kept = []
     ends = [ms for ms, _ in events[1:]] + [round(1000 * len(audio) / SAMPLE_RATE)]

@@ -47,11 +47,11 @@ _CONSONANTS = {
     "s": (0.14, 0.35, 0.0, 0.0, 1.0),
     "z": (0.14, 0.35, 0.0, 0.0, 1.0),
 }
-_TONGUE = (0.24, 0.1, 0.0, 0.0, 0.45)  # made inside the mouth: the lips follow their neighbours
+_TONGUE = (0.24, 0.1, 0.0, 0.0, 0.45)  # articulated by the tongue: the lips follow neighbouring phonemes
 _SILENCE = (0.02, 0.0, 0.0, 0.12, 1.1)
 _STRESS = "ˈ"  # IPA primary stress
 _REACH = 0.05  # seconds over which a target's pull falls to 1/e
-_FINE = 4  # moments evaluated in each frame, then averaged as a shutter does
+_FINE = 4  # moments per frame that are evaluated and averaged, as by a shutter
 
 
 def mouth_shapes(
@@ -59,9 +59,8 @@ def mouth_shapes(
 ) -> NDArray[np.float32]:
     """Mouth of each frame, float32 (frames, 4): opening 0..1, width -1..1, rounding 0..1, press 0..1.
 
-    Every phoneme pulls the lips to its own shape with a strength that decays away from it in time; the mouth is the
-    weighted mean of all pulls (the dominance model of Cohen and Massaro, 1993). So vowels round before a coming /w/,
-    and bilabials, which dominate, still close the lips.
+    The mouth is the mean of the shapes of all phonemes, weighted by a dominance that decays with the distance in time
+    (Cohen and Massaro, 1993). So vowels round before a following /w/, and bilabials, which dominate, close the lips.
     """
     ends = np.append(starts[1:], seconds)
     centres: list[float] = []
@@ -85,12 +84,12 @@ def mouth_shapes(
 
 
 def stressed(phonemes: Sequence[str]) -> NDArray[np.bool_]:
-    """Which phonemes carry primary stress, bool (P,)."""
+    """True for phonemes with primary stress, (P,)."""
     return np.array([symbol.startswith(_STRESS) for symbol in phonemes], bool)
 
 
 def _targets(symbol: str) -> list[tuple[float, ...]]:
-    """Shapes that one phoneme passes through; a diphthong has two."""
+    """Mouth shapes of one phoneme in time; a diphthong has two."""
     targets: list[tuple[float, ...]] = []
     emphasis = 1.15 if symbol.startswith(_STRESS) else 1.0
     for letter in symbol:

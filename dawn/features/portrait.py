@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.corpora.folder import Box, crop, crop_box
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
 from dawn.features.landmarks import FaceMesh, confirm_face
+from dawn.media.framing import Box, crop, crop_box
 
 
 def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:

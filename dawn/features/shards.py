@@ -60,18 +60,19 @@ def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
 # What these need is loaded by the process that makes clips, not by the one that survives it.
 @contextlib.contextmanager
 def _clip_maker(config: Config, paths: Paths) -> Iterator[Make]:
-    from dawn.corpora import make_clip, source_root
+    from dawn.corpora.prepare import write_clip
+    from dawn.corpora.registry import kind_of
     from dawn.features.landmarks import FaceMesh
     from dawn.features.portrait import Finder
 
-    root = source_root(config.corpus, paths.corpus)
+    root = kind_of(config.corpus).source_root(config.corpus, paths.corpus)
     if not root.is_dir():
         raise InputError(f"{root}: the folder of the videos is gone; mount it, or prepare the corpus again")
     with FaceMesh(config.features.detect_side, static=True) as mesh:
 
         def make(clip: Clip, out: Path) -> None:
             finder = Finder(mesh)
-            make_clip(config.corpus, clip, paths.corpus, out, finder)
+            write_clip(config.corpus, clip, paths.corpus, out, finder)
             if finder.doubtful:
                 out.unlink()
                 raise InputError(

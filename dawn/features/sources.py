@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-CORPUS = ("dawn.corpora",)
+CORPUS = ("dawn.corpora.prepare",)
 CLIPS = (*CORPUS, "dawn.features.portrait")
 FEATURES = ("dawn.features.extract",)

@@ -1,13 +1,17 @@
-"""Files that are whole or absent: written aside, then renamed."""
+"""Files on disk: atomic writes, hashes, free space and the user's cache folder."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from dawn.errors import InputError
 
 
 @contextlib.contextmanager
@@ -35,3 +39,46 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def user_cache() -> Path:
+    """The user's cache folder: ``$XDG_CACHE_HOME``, else ``~/.cache`` on every system, as for torch's own files."""
+    from platformdirs.unix import Unix
+
+    return Path(Unix().user_cache_dir).expanduser()
+
+
+def free_space(folder: Path) -> int:
+    """Free bytes on the disk of `folder`, which need not exist."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    return shutil.disk_usage(existing).free
+
+
+def require_space(folder: Path, needed: float, purpose: str, *, spare: float = 0, remedy: str = "make room") -> None:
+    """Raise InputError when the disk of `folder` has less than `needed` + `spare` bytes free.
+
+    The message names `purpose`, `needed` and the free space, and ends with `remedy`.
+    """
+    free = free_space(folder)
+    if free < needed + spare:
+        raise InputError(f"{folder}: {purpose} needs {_size(needed)}, and the disk has {_size(free)} free; {remedy}")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """True if the error is ENOSPC or EDQUOT."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def disk_full_as_input_error(folder: Path) -> Iterator[None]:
+    """Turn the error of a full disk into an InputError that names `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise InputError(f"{folder}: the disk is full; make room and start again") from None
+        raise
+
+
+def _size(value: float) -> str:
+    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"

@@ -12,6 +12,7 @@ from dawn.baselines.declaration import declared
 from dawn.baselines.place import Place, present
 from dawn.comparisons import ROWS as COMPARED
 from dawn.comparisons import family_of
+from dawn.corpora.registry import kind_of
 from dawn.features.sources import CLIPS, CORPUS, FEATURES
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
@@ -124,10 +125,10 @@ TRUTHS = first_with(
 
 
 def faces_of(corpus):
-    """What people are told apart by, where that is their faces."""
+    """Settings and code of face clustering, for a corpus whose identities come from it."""
     one = RUNS.configs[CORPORA[corpus]]
-    told = one.corpus.kind == "folder" and one.corpus.folder.people == "faces"
-    return [one.features.detect_side, code_fingerprint("dawn.features.identity")] if told else []
+    clustered = kind_of(one.corpus).clusters_faces(one.corpus)
+    return [one.features.detect_side, code_fingerprint("dawn.features.identity")] if clustered else []
 
 
 def judge(wildcards):

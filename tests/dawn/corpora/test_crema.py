@@ -12,14 +12,15 @@ import av
 import pytest
 
 from dawn.config import Corpus, CremaCorpus, load
-from dawn.corpora import crema, prepare
-from dawn.corpora.fetch import Wanted
+from dawn.corpora.fetch import RemoteFile
+from dawn.corpora.kinds import crema
 from dawn.corpora.manifest import read_manifest, read_rejected
+from dawn.corpora.prepare import prepare
 from tests.support.repository import REPOSITORY
 
 
 def test_the_list_is_the_publishers() -> None:
-    listed = crema.listed()
+    listed = crema.listed_files()
     assert len(listed) == len({one.name for one in listed}) == 7442
     assert len({one.name[:4] for one in listed}) == 91
     assert sum(one.size or 0 for one in listed) == 2_443_021_141
@@ -28,7 +29,7 @@ def test_the_list_is_the_publishers() -> None:
 def test_every_hash_is_that_of_the_pointers(real: Path) -> None:
     with open(real / "metadata/crema_d/lfs_media_inventory.csv", newline="") as stream:
         theirs = {row["path"]: (row["lfs_sha256"], int(row["bytes"])) for row in csv.DictReader(stream)}
-    assert {one.file: (one.sha256, one.size) for one in crema.listed()} == {
+    assert {one.file: (one.sha256, one.size) for one in crema.listed_files()} == {
         path: value for path, value in theirs.items() if path.startswith("VideoFlash/")
     }
 
@@ -36,7 +37,7 @@ def test_every_hash_is_that_of_the_pointers(real: Path) -> None:
 def test_the_split_is_that_of_diffused_heads(real: Path) -> None:
     lines = (real / "metadata/crema_d/diffused_heads_file_list_crema_test.txt").read_text().split()
     actors = load(REPOSITORY / "config/crema128.yaml").corpus.crema.test_actors
-    ours = {one.name for one in crema.listed() if int(one.name[:4]) in actors}
+    ours = {one.name for one in crema.listed_files() if int(one.name[:4]) in actors}
     assert ours == {Path(line).stem for line in lines}
     assert len(ours) == 820 and len(actors) == 10
 
@@ -65,9 +66,9 @@ def test_flash_videos_become_a_manifest_with_the_actors(
         place.parent.mkdir(parents=True, exist_ok=True)
         _to_flash(real / "clips" / source, place)
         sha = hashlib.sha256(place.read_bytes()).hexdigest()
-        wanted.append(Wanted(name, f"VideoFlash/{name}.flv", place.stat().st_size, sha))
-    wanted.append(Wanted("1015_IEO_SAD_LO", "VideoFlash/1015_IEO_SAD_LO.flv", 10, "0" * 64))
-    monkeypatch.setattr(crema, "listed", lambda: tuple(wanted))
+        wanted.append(RemoteFile(name, f"VideoFlash/{name}.flv", place.stat().st_size, sha))
+    wanted.append(RemoteFile("1015_IEO_SAD_LO", "VideoFlash/1015_IEO_SAD_LO.flv", 10, "0" * 64))
+    monkeypatch.setattr(crema, "listed_files", lambda: tuple(wanted))
     monkeypatch.setattr(
         crema, "addresses_at", lambda _: lambda batch: {one.name: "the publisher has lost it" for one in batch}
     )

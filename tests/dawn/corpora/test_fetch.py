@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from dawn import download
-from dawn.corpora.fetch import Rejects, Wanted, fetch_all
+from dawn.corpora.fetch import RejectLog, RemoteFile, fetch_all
 from dawn.corpora.lfs import addresses_at
 from dawn.errors import InputError
 from tests.support.repository import REPOSITORY
@@ -29,10 +29,10 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from dawn import download
-from dawn.corpora.fetch import Wanted, fetch_all
+from dawn.corpora.fetch import RemoteFile, fetch_all
 from dawn.corpora.lfs import addresses_at
 download.PAUSE = 0.0
-wanted = [Wanted(*row) for row in json.loads(Path(sys.argv[1]).read_text())]
+wanted = [RemoteFile(*row) for row in json.loads(Path(sys.argv[1]).read_text())]
 fetch_all(wanted, Path(sys.argv[2]), addresses_at([sys.argv[3]]), 2, "videos")
 """
 
@@ -115,14 +115,14 @@ def storage(http_server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield told
 
 
-def _files(count: int) -> tuple[list[Wanted], dict[str, bytes]]:
+def _files(count: int) -> tuple[list[RemoteFile], dict[str, bytes]]:
     rng = np.random.default_rng(0)
     wanted, files = [], {}
     for k in range(count):
         body = rng.bytes(int(rng.integers(20_000, 60_000)))
         sha = hashlib.sha256(body).hexdigest()
         files[sha] = body
-        wanted.append(Wanted(f"clip{k:02d}", f"VideoFlash/clip{k:02d}.flv", len(body), sha))
+        wanted.append(RemoteFile(f"clip{k:02d}", f"VideoFlash/clip{k:02d}.flv", len(body), sha))
     return wanted, files
 
 
@@ -144,7 +144,7 @@ def test_a_corpus_comes_whole_through_faults_and_three_kills(storage: Storage, t
         assert child.wait(60) == -9
     assert subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, timeout=60).returncode == 0
 
-    rejected = Rejects(storage.folder).rows
+    rejected = RejectLog(storage.folder).rows
     lost = {one.name for one in wanted if one.sha256 in storage.corrupt | missing}
     assert set(rejected) == lost and len(lost) == 5
     for one in wanted:
@@ -179,7 +179,7 @@ def test_files_that_do_not_come_now_are_no_rejects(storage: Storage, tmp_path: P
     with pytest.raises(download.Unavailable, match="1 of 3 files are still to come"):
         fetch_all(wanted, tmp_path, addresses, 1, "videos")
     assert (tmp_path / wanted[2].file).is_file()
-    assert Rejects(tmp_path).rows == {}
+    assert RejectLog(tmp_path).rows == {}
     assert fetch_all(wanted, tmp_path, addresses_at([storage.address]), 1, "videos") == []
 
 
@@ -192,7 +192,7 @@ def test_a_second_server_has_what_the_first_has_not(storage: Storage, tmp_path: 
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_first_byte(storage: Storage, tmp_path: Path) -> None:
-    huge = Wanted("clip", "clip.flv", 10**18, "0" * 64)
-    with pytest.raises(InputError, match=r"takes 1000000000\.0 GB more"):
+    huge = RemoteFile("clip", "clip.flv", 10**18, "0" * 64)
+    with pytest.raises(InputError, match=r"needs 1000000000\.0 GB"):
         fetch_all([huge], tmp_path, addresses_at([storage.address]), 1, "videos")
     assert storage.batches == 0

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dawn.config import Corpus, FolderCorpus
-from dawn.corpora import make_clip, prepare
-from dawn.corpora.folder import FACE_CENTRE, FACE_HEIGHT, Box, crop, crop_box
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
+from dawn.corpora.prepare import prepare, write_clip
 from dawn.errors import InputError
+from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT, Box, crop, crop_box
 from dawn.media.video import load_frames, probe, write_video
 
 
@@ -92,7 +92,7 @@ def test_a_test_list_decides_the_split(prepared: tuple[Path, Path], tmp_path: Pa
 def test_a_clip_is_square_around_the_face_with_its_sound(prepared: tuple[Path, Path], tmp_path: Path) -> None:
     root, out = prepared
     clip = next(clip for clip in read_manifest(out / "clips.csv") if clip.clip == "other")
-    make_clip(_corpus(root), clip, out, tmp_path / "other.mp4", _box)
+    write_clip(_corpus(root), clip, out, tmp_path / "other.mp4", _box)
     info = probe(tmp_path / "other.mp4")
     assert (info.width, info.height, info.frames, info.fps, info.has_audio) == (64, 64, 30, 25.0, True)
     found = _box(load_frames(tmp_path / "other.mp4")[15])
@@ -106,7 +106,7 @@ def test_a_clip_without_a_face_is_refused(prepared: tuple[Path, Path], tmp_path:
     root, out = prepared
     clip = read_manifest(out / "clips.csv")[0]
     with pytest.raises(InputError, match="a face in 0 of 6 frames"):
-        make_clip(_corpus(root), clip, out, tmp_path / "x.mp4", lambda frame: None)
+        write_clip(_corpus(root), clip, out, tmp_path / "x.mp4", lambda frame: None)
     assert not list(tmp_path.iterdir())
 
 
@@ -114,9 +114,9 @@ def test_a_source_that_changed_is_refused(prepared: tuple[Path, Path], tmp_path:
     root, out = prepared
     clip = read_manifest(out / "clips.csv")[0]
     with pytest.raises(InputError, match="changed since"):
-        make_clip(_corpus(root), Clip(**{**clip.__dict__, "sha256": "0" * 64}), out, tmp_path / "x.mp4", _box)
+        write_clip(_corpus(root), Clip(**{**clip.__dict__, "sha256": "0" * 64}), out, tmp_path / "x.mp4", _box)
     with pytest.raises(InputError, match="missing"):
-        make_clip(_corpus(root), Clip(**{**clip.__dict__, "source": "gone.mp4"}), out, tmp_path / "x.mp4", _box)
+        write_clip(_corpus(root), Clip(**{**clip.__dict__, "source": "gone.mp4"}), out, tmp_path / "x.mp4", _box)
 
 
 @pytest.mark.parametrize(

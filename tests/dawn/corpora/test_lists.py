@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from dawn.config import HdtfCorpus, VoxcelebCorpus
-from dawn.corpora import hdtf, voxceleb
-from dawn.corpora.items import Item
+from dawn.corpora.kinds import hdtf, voxceleb
+from dawn.corpora.lists import ListedClip
 from dawn.errors import InputError
 
 
-def _hdtf(real: Path, **given: object) -> tuple[dict[str, Item], dict[str, str]]:
-    found, lost = hdtf.items(real / "metadata/hdtf", HdtfCorpus.model_validate(given), 1234)
+def _hdtf(real: Path, **given: object) -> tuple[dict[str, ListedClip], dict[str, str]]:
+    found, lost = hdtf.listed_clips(real / "metadata/hdtf", HdtfCorpus.model_validate(given), 1234)
     assert len({item.name for item in found} | {row.clip for row in lost}) == len(found) + len(lost)
     return {item.name: item for item in found}, {row.clip: row.reason for row in lost}
 
@@ -82,7 +82,7 @@ def test_hdtf_is_split_nine_to_one_by_videos_that_stay_whole(real: Path) -> None
         splits.setdefault(item.video, set()).add(item.split)
     assert all(len(split) == 1 for split in splits.values())
     assert Counter(split for (split,) in splits.values()) == {"train": len(splits) - 36, "test": 36}
-    again, _ = hdtf.items(real / "metadata/hdtf", HdtfCorpus(), 7)
+    again, _ = hdtf.listed_clips(real / "metadata/hdtf", HdtfCorpus(), 7)
     assert {item.name for item in again if item.split == "test"} != {n for n, i in found.items() if i.split == "test"}
 
 
@@ -99,7 +99,7 @@ def test_a_test_list_decides_instead(real: Path, tmp_path: Path) -> None:
 
 
 def test_voxceleb_counts_in_frames_and_splits_as_listed(real: Path) -> None:
-    found, lost = voxceleb.items(real / "metadata/voxceleb", VoxcelebCorpus())
+    found, lost = voxceleb.listed_clips(real / "metadata/voxceleb", VoxcelebCorpus())
     # 20,075 rows: 308 are there twice, 3 in both splits.
     assert (len(found), len({item.name for item in found}), lost) == (19764, 19764, [])
     assert Counter(item.split for item in found)["test"] == 525
@@ -117,7 +117,7 @@ def test_voxceleb_counts_in_frames_and_splits_as_listed(real: Path) -> None:
 
 
 def test_windows_of_voxceleb_lie_inside_the_picture(real: Path) -> None:
-    found, _ = voxceleb.items(real / "metadata/voxceleb", VoxcelebCorpus())
+    found, _ = voxceleb.listed_clips(real / "metadata/voxceleb", VoxcelebCorpus())
     for item in found:
         assert item.box is not None
         x0, y0, x1, y1 = item.box
@@ -126,7 +126,7 @@ def test_windows_of_voxceleb_lie_inside_the_picture(real: Path) -> None:
 
 def test_another_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"vox-metadata\.csv: cannot be read as a list"):
-        voxceleb.items(tmp_path, VoxcelebCorpus())
+        voxceleb.listed_clips(tmp_path, VoxcelebCorpus())
     (tmp_path / voxceleb.LIST).write_text("video_id,start\nWMh3ye5tBsE,1\n")
     with pytest.raises(InputError, match="not the list of VoxCeleb"):
-        voxceleb.items(tmp_path, VoxcelebCorpus())
+        voxceleb.listed_clips(tmp_path, VoxcelebCorpus())

@@ -26,12 +26,14 @@ pytest.importorskip("yt_dlp")
 
 from dawn import download
 from dawn.config import Corpus, Fetching, HdtfCorpus, VoxcelebCorpus, WebCorpus
-from dawn.corpora import hdtf, make_clip, prepare, web
-from dawn.corpora.cut import cut, pictures, read_cut, sound
-from dawn.corpora.fetch import Rejects
-from dawn.corpora.items import Item
+from dawn.corpora.cut import cut_span, read_cut, span_audio, span_frames
+from dawn.corpora.fetch import RejectLog
+from dawn.corpora.kinds import hdtf, voxceleb
+from dawn.corpora.lists import ListedClip
 from dawn.corpora.manifest import read_manifest, read_rejected
-from dawn.corpora.ytdlp import _verdict, choose, fetch_video
+from dawn.corpora.prepare import prepare, write_clip
+from dawn.corpora.web import fetch_cuts
+from dawn.corpora.ytdlp import classify_error, fetch_video, select_formats
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.video import iter_frames, load_frames, probe, write_video
@@ -41,11 +43,11 @@ CHILD = """
 import json, sys
 from dawn import download
 from dawn.config import Fetching, WebCorpus
-from dawn.corpora.items import Item
-from dawn.corpora.web import bring
+from dawn.corpora.lists import ListedClip
+from dawn.corpora.web import fetch_cuts
 download.PAUSE = 0.0
 told = json.loads(sys.argv[1])
-bring([Item(**row) for row in told["items"]], WebCorpus(**told["web"]), Fetching(jobs=2), "videos")
+fetch_cuts([ListedClip(**row) for row in told["items"]], WebCorpus(**told["web"]), Fetching(jobs=2), "videos")
 """
 
 
@@ -122,10 +124,10 @@ def video(real: Path) -> bytes:
     return (real / "clips/hdtf_WDA_TedLieu_256_60s.mp4").read_bytes()
 
 
-def _items(count: int) -> list[Item]:
+def _items(count: int) -> list[ListedClip]:
     """Two clips of each of some videos, with a window and without."""
     return [
-        Item(f"v{k}_{part}", f"v{k}", 2.0 + 10 * part, 6.5 + 10 * part, f"v{k}", "train", box)
+        ListedClip(f"v{k}_{part}", f"v{k}", 2.0 + 10 * part, 6.5 + 10 * part, f"v{k}", "train", box)
         for k in range(count)
         for part, box in enumerate([(0.1, 0.0, 0.9, 0.8), None])
     ]
@@ -157,7 +159,7 @@ def test_videos_come_through_faults_and_two_kills(site: Site, video: bytes, tmp_
     assert start().wait(60) == 0, (tmp_path / "said").read_text()
 
     assert {file.stem for file in (root / "cuts").iterdir()} == {one.name for one in items if one.video != "v4"}
-    rejected = Rejects(root).rows
+    rejected = RejectLog(root).rows
     assert set(rejected) == {"v4_0", "v4_1"}
     assert all(
         row.stage == "fetch" and row.reason.endswith("the server answers 404 Not Found") for row in rejected.values()
@@ -172,7 +174,7 @@ def test_videos_come_through_faults_and_two_kills(site: Site, video: bytes, tmp_
         assert site.sent[name] <= whole, name
 
     before = list(site.asked)
-    assert len(web.bring(items, _web(site, root), Fetching(), "videos")) == 2
+    assert len(fetch_cuts(items, _web(site, root), Fetching(), "videos")) == 2
     assert site.asked == before  # complete: no network at all
 
 
@@ -181,22 +183,23 @@ def test_a_site_that_is_busy_makes_no_reject(site: Site, video: bytes, tmp_path:
     site.files = {"v0.mp4": video, "v1.mp4": video}
     site.refusals = {"v0.mp4": [429] * 5}
     with pytest.raises(download.Unavailable, match=r"2 of 4 clips are still to come.*gave up after 5 tries.*429"):
-        web.bring(items, _web(site, tmp_path), Fetching(jobs=1), "videos")
-    assert Rejects(tmp_path).rows == {} and len(list((tmp_path / "cuts").iterdir())) == 2
-    assert web.bring(items, _web(site, tmp_path), Fetching(keep=True), "videos") == []
+        fetch_cuts(items, _web(site, tmp_path), Fetching(jobs=1), "videos")
+    assert RejectLog(tmp_path).rows == {} and len(list((tmp_path / "cuts").iterdir())) == 2
+    assert fetch_cuts(items, _web(site, tmp_path), Fetching(keep=True), "videos") == []
     assert [folder.name for folder in (tmp_path / "videos").iterdir()] == ["v0"]
     before = list(site.asked)
     next((tmp_path / "cuts").glob("v0_*")).unlink()
-    assert web.bring(items, _web(site, tmp_path), Fetching(), "videos") == []
+    assert fetch_cuts(items, _web(site, tmp_path), Fetching(), "videos") == []
     assert site.asked == before  # the video was kept
 
 
 def test_a_clip_behind_the_end_is_rejected(site: Site, video: bytes, tmp_path: Path) -> None:
     site.files = {"v0.mp4": video}
-    items = [Item(name, "v0", start, end, "v0", "train", None) for name, start, end in (("a", 50, 60.5), ("b", 55, 90))]
-    [row] = web.bring(items, _web(site, tmp_path), Fetching(), "videos")
+    spans = {"a": (50, 60.5), "b": (55, 90)}
+    items = [ListedClip(name, "v0", start, end, "v0", "train", None) for name, (start, end) in spans.items()]
+    [row] = fetch_cuts(items, _web(site, tmp_path), Fetching(), "videos")
     assert (row.clip, row.stage) == ("b", "cut")
-    assert row.reason == "the video, of 60.0 s, has no pictures up to 90.00 s: not the video of the list"
+    assert row.reason == "the video, of 60.0 s, has no frames up to 90.00 s: not the video of the list"
     assert read_cut(tmp_path / "cuts/a.mkv").frames == pytest.approx(250, abs=2)  # lists count in whole seconds
 
 
@@ -216,7 +219,7 @@ def test_the_picture_is_as_high_as_asked_and_never_without_sound() -> None:
         (sounds, 1080, []),
     ]
     for formats, height, wanted in offers:
-        assert [chosen["format_id"] for chosen in choose(formats, height)] == wanted
+        assert [chosen["format_id"] for chosen in select_formats(formats, height)] == wanted
 
 
 def test_cookies_are_sent_and_left_as_they_are(site: Site, video: bytes, tmp_path: Path) -> None:
@@ -251,10 +254,11 @@ def test_what_is_gone_is_told_from_what_is_refused_now(words: str, expected: boo
     from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError
 
     fault = ExtractorError(words, expected=expected, video_id="abc", ie="youtube")
-    reason, _, found = _verdict(DownloadError(f"ERROR: {fault}", (type(fault), fault, None)))
-    assert found == gone and words.startswith(reason) and "--" not in reason and "report" not in reason
+    found = classify_error(DownloadError(f"ERROR: {fault}", (type(fault), fault, None)))
+    assert found.gone == gone and words.startswith(found.reason)
+    assert "--" not in found.reason and "report" not in found.reason
     region = GeoRestrictedError("The uploader has not made this video available in your country")
-    assert _verdict(DownloadError("ERROR", (type(region), region, None)))[2]
+    assert classify_error(DownloadError("ERROR", (type(region), region, None))).gone
 
 
 @pytest.fixture(scope="module")
@@ -274,10 +278,10 @@ def clocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_cuts_are_exact_in_picture_and_sound(
     clocks: Path, start: float, end: float, names: list[str], tmp_path: Path
 ) -> None:
-    cut([clocks / name for name in names], start, end, 25, tmp_path / "cut.mkv")
+    cut_span([clocks / name for name in names], start, end, 25, tmp_path / "cut.mkv")
     span = read_cut(tmp_path / "cut.mkv")
-    shown = np.stack(list(pictures(tmp_path / "cut.mkv", span, 25)))[:, 10, 10, 0].astype(int)
-    heard = sound(tmp_path / "cut.mkv", span, 25, 16000)
+    shown = np.stack(list(span_frames(tmp_path / "cut.mkv", span, 25)))[:, 10, 10, 0].astype(int)
+    heard = span_audio(tmp_path / "cut.mkv", span, 25, 16000)
     assert len(shown) == span.frames == round((end - start) * 25) and len(heard) == 640 * span.frames
     white = np.flatnonzero(shown > 230) / 25 + start
     np.testing.assert_allclose(white, np.arange(np.ceil(start), end))
@@ -302,7 +306,7 @@ def test_hdtf_comes_from_its_lists_to_clips(
         for group in ("RD", "WDA", "WRA"):
             site.files[f"{group}_{name}.txt"] = text.encode() if group == "RD" else b"\n"
     hashes = {name: hashlib.sha256(body).hexdigest() for name, body in site.files.items()}
-    monkeypatch.setitem(web._LISTS, "hdtf", hashes)
+    monkeypatch.setattr(hdtf.CORPUS, "lists", hashes)
     site.files |= {"aaaaaaaaaaa.mp4": video, "bbbbbbbbbbb.mp4": video}
     section = HdtfCorpus(
         root=str(tmp_path / "raw"),
@@ -332,7 +336,7 @@ def test_hdtf_comes_from_its_lists_to_clips(
     }
 
     # By the list: 320 of 512 rows; the video has 256. Nobody looks for a face.
-    make_clip(corpus, clips["RD_One_000"], data, data / "one.mp4", lambda frame: pytest.fail("has a window"))
+    write_clip(corpus, clips["RD_One_000"], data, data / "one.mp4", lambda frame: pytest.fail("has a window"))
     info = probe(data / "one.mp4")
     assert (info.width, info.height, info.frames, info.has_audio) == (128, 128, 275, True)
     true = real / "clips/hdtf_WDA_TedLieu_256_60s.mp4"
@@ -346,7 +350,7 @@ def test_hdtf_comes_from_its_lists_to_clips(
     # To a millisecond, as exactly as the cut's container tells times.
     assert max(np.corrcoef(speech[k : k + 160000], spoken[16 : 16 + 160000])[0, 1] for k in range(33)) > 0.95
     # Without a usable height, around the face.
-    make_clip(corpus, clips["RD_Two_001"], data, data / "two.mp4", lambda frame: (80.0, 60.0, 176.0, 170.0))
+    write_clip(corpus, clips["RD_Two_001"], data, data / "two.mp4", lambda frame: (80.0, 60.0, 176.0, 170.0))
     assert probe(data / "two.mp4").frames == 225
 
     before = list(site.asked)
@@ -355,8 +359,8 @@ def test_hdtf_comes_from_its_lists_to_clips(
     other = corpus.model_copy(update={"hdtf": section.model_copy(update={"crop": "face"})})
     prepare(other, data)  # the same cuts
     assert site.asked == before
-    with pytest.raises(InputError, match=r"RD_One_000\.mkv: a face in 0 of 55 frames looked at"):
-        make_clip(other, clips["RD_One_000"], data, data / "one.mp4", lambda frame: None)
+    with pytest.raises(InputError, match=r"RD_One_000\.mkv: a face in 0 of 55 frames searched"):
+        write_clip(other, clips["RD_One_000"], data, data / "one.mp4", lambda frame: None)
 
 
 def test_voxceleb_comes_from_its_list_to_clips(
@@ -366,9 +370,8 @@ def test_voxceleb_comes_from_its_list_to_clips(
     rows += [f"-{k}aaaaaaaaa,{25 + 50 * k},{125 + 50 * k},100-0-420-700,25,720,720,train,id1" for k in range(2)]
     rows += ["-2aaaaaaaaa,25,125,100-0-420-700,25,720,720,test,id2", "-0aaaaaaaaa,30,45,0-0-9-9,25,720,720,train,id1"]
     site.files["vox-metadata.csv"] = "\n".join(rows).encode()
-    monkeypatch.setitem(
-        web._LISTS, "voxceleb", {"vox-metadata.csv": hashlib.sha256(site.files["vox-metadata.csv"]).hexdigest()}
-    )
+    sha256 = hashlib.sha256(site.files["vox-metadata.csv"]).hexdigest()
+    monkeypatch.setattr(voxceleb.CORPUS, "lists", {"vox-metadata.csv": sha256})
     site.files |= {f"-{k}aaaaaaaaa.mp4": video for k in (0, 2)}
     section = VoxcelebCorpus(root=str(tmp_path / "raw"), lists=site.address, watch=f"{site.address}/{{id}}.mp4")
     corpus = Corpus(name="voxceleb", kind="voxceleb", resolution=64, voxceleb=section)
@@ -383,16 +386,16 @@ def test_voxceleb_comes_from_its_list_to_clips(
     assert (second.identity, second.split) == ("id2", "test")
     reasons = [(row.clip, row.stage) for row in read_rejected(tmp_path / "data/rejected.corpus.csv")]
     assert reasons == [("id1_-0aaaaaaaaa_000030_000045", "corpus"), ("id1_-1aaaaaaaaa_000075_000175", "fetch")]
-    make_clip(corpus, first, tmp_path, tmp_path / "one.mp4", lambda frame: pytest.fail("has a window"))
+    write_clip(corpus, first, tmp_path, tmp_path / "one.mp4", lambda frame: pytest.fail("has a window"))
     assert probe(tmp_path / "one.mp4").frames == 100
 
 
 def test_other_lists_are_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(web._LISTS, "hdtf", {"RD_video_url.txt": hashlib.sha256(b"as it was").hexdigest()})
+    monkeypatch.setattr(hdtf.CORPUS, "lists", {"RD_video_url.txt": hashlib.sha256(b"as it was").hexdigest()})
     site.files["RD_video_url.txt"] = b"as it is now"
     corpus = Corpus(kind="hdtf", hdtf=HdtfCorpus(root=str(tmp_path), lists=site.address))
     with pytest.raises(
-        InputError, match=r"lists of HDTF: RD_video_url\.txt: what came has sha256.*set lists to a place"
+        InputError, match=r"lists of HDTF: RD_video_url\.txt: the file that came has sha256.*set lists to a place"
     ):
         prepare(corpus, tmp_path / "data")
     site.files["RD_video_url.txt"] = b"as it was"

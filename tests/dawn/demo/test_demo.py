@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from dawn.config import Corpus, DemoCorpus
-from dawn.corpora import make_clip, prepare
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
-from dawn.demo import draw, imagine
-from dawn.demo.look import person
-from dawn.demo.render import Painter, render
+from dawn.corpora.prepare import prepare, write_clip
+from dawn.demo import generate_truth, render_clip
+from dawn.demo.look import generate_person
+from dawn.demo.render import Painter, render_frames
 from dawn.demo.sentences import SENTENCES
-from dawn.demo.speech import Voice, speak
-from dawn.demo.truth import Truth
+from dawn.demo.speech import Voice, synthesise
+from dawn.demo.truth import GroundTruth
 from dawn.errors import InputError
 from dawn.features.landmarks import FaceMesh
 from dawn.media.audio import read_audio
@@ -41,7 +41,7 @@ def test_there_are_sentences_enough() -> None:
 
 def test_speech_is_exactly_as_long_as_asked() -> None:
     for seconds in (1.0, 3.0, 7.48):
-        speech = speak(VOICE, seconds, np.random.default_rng(1))
+        speech = synthesise(VOICE, seconds, np.random.default_rng(1))
         assert len(speech.audio) == round(seconds * 16000)
         assert speech.audio.dtype == np.float32
         assert 0.1 < np.abs(speech.audio).max() <= 1
@@ -50,12 +50,12 @@ def test_speech_is_exactly_as_long_as_asked() -> None:
 
 
 def test_speech_does_not_depend_on_what_was_said_before_or_where() -> None:
-    here = _hash(speak(VOICE, 2.0, np.random.default_rng(3)).audio)
-    speak(Voice("en+m3", 30, 60, 150), 1.0, np.random.default_rng(4))
-    assert _hash(speak(VOICE, 2.0, np.random.default_rng(3)).audio) == here
+    here = _hash(synthesise(VOICE, 2.0, np.random.default_rng(3)).audio)
+    synthesise(Voice("en+m3", 30, 60, 150), 1.0, np.random.default_rng(4))
+    assert _hash(synthesise(VOICE, 2.0, np.random.default_rng(3)).audio) == here
     code = (
-        "import hashlib, numpy as np; from dawn.demo.speech import Voice, speak;"
-        "audio = speak(Voice('en-us+f3', 50, 50, 160), 2.0, np.random.default_rng(3)).audio;"
+        "import hashlib, numpy as np; from dawn.demo.speech import Voice, synthesise;"
+        "audio = synthesise(Voice('en-us+f3', 50, 50, 160), 2.0, np.random.default_rng(3)).audio;"
         "print(hashlib.sha256(audio.tobytes()).hexdigest())"
     )
     elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -63,7 +63,7 @@ def test_speech_does_not_depend_on_what_was_said_before_or_where() -> None:
 
 
 def test_phonemes_lie_where_the_sound_is() -> None:
-    speech = speak(VOICE, 4.0, np.random.default_rng(5))
+    speech = synthesise(VOICE, 4.0, np.random.default_rng(5))
     ends = np.append(speech.starts[1:], 4.0)
     level = {True: [0.0], False: [0.0]}
     for start, end, symbol in zip(speech.starts, ends, speech.phonemes, strict=True):
@@ -75,15 +75,15 @@ def test_phonemes_lie_where_the_sound_is() -> None:
 
 def test_an_unknown_voice_is_an_input_error() -> None:
     with pytest.raises(InputError, match="no voice 'xx-nowhere'"):
-        speak(Voice("xx-nowhere", 50, 50, 160), 1.0, np.random.default_rng(0))
+        synthesise(Voice("xx-nowhere", 50, 50, 160), 1.0, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
-def truths() -> list[Truth]:
-    return [imagine(1234, index, index % 2, 3.0) for index in range(16)]
+def truths() -> list[GroundTruth]:
+    return [generate_truth(1234, index, index % 2, 3.0) for index in range(16)]
 
 
-def test_lips_close_on_bilabials_and_open_on_vowels(truths: list[Truth]) -> None:
+def test_lips_close_on_bilabials_and_open_on_vowels(truths: list[GroundTruth]) -> None:
     opening: dict[str, list[float]] = {"pbm": [], "aɑæ": []}
     for truth in truths:
         ends = np.append(truth.speech.starts[1:], 3.0)
@@ -96,7 +96,7 @@ def test_lips_close_on_bilabials_and_open_on_vowels(truths: list[Truth]) -> None
     assert np.mean(opening["aɑæ"]) > 0.5
 
 
-def test_motion_is_lively_smooth_and_bounded(truths: list[Truth]) -> None:
+def test_motion_is_lively_smooth_and_bounded(truths: list[GroundTruth]) -> None:
     pose = np.stack([truth.motion.pose for truth in truths])
     deviation, reach = pose.std((0, 1)), np.abs(pose).max((0, 1))
     assert 9 < deviation[0] < 13 and reach[0] <= 26
@@ -110,7 +110,7 @@ def test_motion_is_lively_smooth_and_bounded(truths: list[Truth]) -> None:
         assert np.abs(motion.gaze).max() <= 1
 
 
-def test_clips_begin_neutral_and_everybody_blinks(truths: list[Truth]) -> None:
+def test_clips_begin_neutral_and_everybody_blinks(truths: list[GroundTruth]) -> None:
     for truth in truths:
         motion = truth.motion
         assert np.abs(motion.pose[0, :3]).max() < 8
@@ -122,7 +122,7 @@ def test_clips_begin_neutral_and_everybody_blinks(truths: list[Truth]) -> None:
     assert 0.25 < blinks < 0.7
 
 
-def test_the_head_nods_with_the_voice(truths: list[Truth]) -> None:
+def test_the_head_nods_with_the_voice(truths: list[GroundTruth]) -> None:
     """Pitch rises (the face looks down) after a stressed vowel more often than by chance."""
     nods, others = [], []
     for truth in truths:
@@ -134,32 +134,32 @@ def test_the_head_nods_with_the_voice(truths: list[Truth]) -> None:
 
 
 def test_people_are_spread_over_skin_tones_and_stay_themselves() -> None:
-    people = [person(1234, index) for index in range(24)]
+    people = [generate_person(1234, index) for index in range(24)]
     lightness = np.array([np.mean(who.look.skin) for who in people])
     assert lightness.min() < 100 and lightness.max() > 205
     assert np.histogram(lightness, bins=4, range=(75, 225))[0].min() >= 3
     assert sum(who.look.feminine for who in people) == 12
     assert len({who.look.style for who in people}) >= 8
-    assert person(1234, 5) == people[5] and person(99, 5) != people[5]
+    assert generate_person(1234, 5) == people[5] and generate_person(99, 5) != people[5]
 
 
-def test_truth_reads_back_and_foreign_files_are_refused(truths: list[Truth], tmp_path: Path) -> None:
+def test_truth_reads_back_and_foreign_files_are_refused(truths: list[GroundTruth], tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     truths[0].save(path)
     bytes_ = path.read_bytes()
-    loaded = Truth.load(path)
+    loaded = GroundTruth.load(path)
     assert loaded.speech.phonemes == truths[0].speech.phonemes and loaded.speech.text == truths[0].speech.text
     assert np.array_equal(loaded.motion.pose, truths[0].motion.pose)
     assert np.array_equal(loaded.speech.audio, truths[0].speech.audio)
     loaded.save(path)
     assert path.read_bytes() == bytes_
     path.write_bytes(b"something else entirely")
-    with pytest.raises(InputError, match="not the truth of a demo clip"):
-        Truth.load(path)
+    with pytest.raises(InputError, match="not the ground truth of a demo clip"):
+        GroundTruth.load(path)
 
 
 def test_pictures_move_as_the_pose_says() -> None:
-    painter = Painter(person(1234, 0), 128)
+    painter = Painter(generate_person(1234, 0), 128)
     centre = _landmarks(painter.frame((0, 0, 0, 1, 0, 0), **STILL))[30]
     left = _landmarks(painter.frame((15, 0, 0, 1, 0, 0), **STILL))[30]
     down = _landmarks(painter.frame((0, 10, 0, 1, 0, 0), **STILL))[30]
@@ -174,7 +174,7 @@ def test_pictures_move_as_the_pose_says() -> None:
 def test_faces_are_framed_as_real_portraits_are() -> None:
     heights, centres = [], []
     for index in (0, 3, 5, 11, 13, 1002):
-        points = _landmarks(Painter(person(1234, index), 128).frame((0, 0, 0, 1, 0, 0), **STILL)) / 128
+        points = _landmarks(Painter(generate_person(1234, index), 128).frame((0, 0, 0, 1, 0, 0), **STILL)) / 128
         heights.append(np.ptp(points[:, 1]))
         centres.append((points.min(0) + points.max(0)) / 2)
     assert np.mean(heights) == pytest.approx(0.58, abs=0.025)
@@ -184,8 +184,8 @@ def test_faces_are_framed_as_real_portraits_are() -> None:
 @pytest.mark.parametrize("index", [3, 9, 1003])
 def test_a_detector_follows_what_was_drawn_at_64_pixels(index: int, tmp_path: Path) -> None:
     """Pearson correlation of detected and true motion over a clip, after video compression."""
-    truth = imagine(1234, index, 0, 3.0)
-    draw(truth, 64, tmp_path / "clip.mp4")
+    truth = generate_truth(1234, index, 0, 3.0)
+    render_clip(truth, 64, tmp_path / "clip.mp4")
     eyes, mouth, nose = [], [], []
     with FaceMesh(256) as mesh:
         for frame in load_frames(tmp_path / "clip.mp4"):
@@ -216,7 +216,7 @@ def _gap(points: NDArray[np.float32], a: int, b: int) -> float:
 def test_every_style_is_drawn_at_every_pose() -> None:
     seen = set()
     for index in range(200):
-        who = person(7, index)
+        who = generate_person(7, index)
         if who.look.style in seen:
             continue
         seen.add(who.look.style)
@@ -240,19 +240,19 @@ def test_the_corpus_goes_from_configuration_to_clips(tmp_path: Path) -> None:
     assert read_rejected(tmp_path / "rejected.corpus.csv") == []
     first = clips[0]
     out = tmp_path / "32" / f"{first.clip}.mp4"
-    make_clip(corpus, first, tmp_path, out, lambda frame: None)
+    write_clip(corpus, first, tmp_path, out, lambda frame: None)
     info = probe(out)
     assert (info.width, info.height, info.frames, info.fps, info.has_audio) == (32, 32, 25, 25.0, True)
-    truth = Truth.load(tmp_path / first.source)
+    truth = GroundTruth.load(tmp_path / first.source)
     heard = read_audio(out)
     assert np.corrcoef(heard[:16000], truth.speech.audio[: len(heard)])[0, 1] > 0.95
-    drawn = np.stack(list(render(person(truth.seed, truth.index), truth.motion, 32))).astype(float)
+    drawn = np.stack(list(render_frames(generate_person(truth.seed, truth.index), truth.motion, 32))).astype(float)
     assert np.abs(load_frames(out) - drawn).mean() < 6
     bytes_ = out.read_bytes()
-    make_clip(corpus, first, tmp_path, out, lambda frame: None)
+    write_clip(corpus, first, tmp_path, out, lambda frame: None)
     assert out.read_bytes() == bytes_
     manifest = (tmp_path / "clips.csv").read_bytes()
     prepare(corpus, tmp_path)
     assert (tmp_path / "clips.csv").read_bytes() == manifest
     with pytest.raises(InputError, match="changed since"):
-        make_clip(corpus, Clip(**{**first.__dict__, "sha256": "0" * 64}), tmp_path, out, lambda frame: None)
+        write_clip(corpus, Clip(**{**first.__dict__, "sha256": "0" * 64}), tmp_path, out, lambda frame: None)

@@ -22,8 +22,8 @@ import pytest
 from benchmarks.dawn import preparation
 from dawn.cli import main
 from dawn.config import Config, parse
-from dawn.corpora import prepare
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
+from dawn.corpora.prepare import prepare
 from dawn.errors import InputError
 from dawn.features.dataset import gather
 from dawn.features.disk_space import check_corpus, needed

@@ -1,0 +1,177 @@
+"""Videos in a folder of the user's: found, named and split; identities come from the path or from the faces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from dawn.config import Corpus
+from dawn.corpora.manifest import Clip, Rejected
+from dawn.corpora.registry import ClipList, ClusterFaces, CorpusKind
+from dawn.corpora.splits import hold_out, read_test_list
+from dawn.errors import InputError
+from dawn.media.files import sha256_file
+
+if TYPE_CHECKING:
+    from dawn.media.framing import FindBox
+
+SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
+
+
+@dataclass(frozen=True)
+class _Video:
+    """A usable video of the folder."""
+
+    name: str  # of its clip
+    path: Path
+    identity: str
+    frames: int
+    sha256: str
+
+
+class Folder(CorpusKind):
+    """All videos below ``corpus.folder.root``."""
+
+    def credit(self, corpus: Corpus) -> str:
+        """See :class:`CorpusKind`."""
+        return f"Videos below {corpus.folder.root}, supplied by the user; their terms are those of their publishers"
+
+    def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
+        """Clips and rejects of all videos, ordered by path.
+
+        Raises InputError when the root, the test list or the identity expression cannot be used.
+        """
+        root = Path(corpus.folder.root)
+        paths = _find_videos(root)
+        expression = _compile_identity(corpus.folder.identity)
+        test_names = read_test_list(corpus.folder.test_list)
+        names = _unique_names([path.relative_to(root) for path in paths])
+        videos, rejected = _usable_videos(corpus, root, dict(zip(names, paths, strict=True)), expression)
+        if self.clusters_faces(corpus):
+            videos, without_face = _identify_by_face(videos, cluster_faces)
+            rejected += without_face
+        if not videos:
+            reason = rejected[0].reason if rejected else "it holds none"
+            raise InputError(f"{root}: no usable video; the first fault: {reason}")
+        held_out = hold_out({video.identity for video in videos}, corpus.folder.test_fraction, corpus.seed)
+        if test_names is not None:
+            unknown = test_names - {path.stem for path in paths} - set(names)
+            if unknown:
+                raise InputError(f"{corpus.folder.test_list}: no video is called {sorted(unknown)[0]!r}; mend the list")
+        clips = []
+        for video in videos:
+            listed = video.identity in held_out if test_names is None else {video.name, video.path.stem} & test_names
+            source = video.path.relative_to(root).as_posix()
+            split, seconds = "test" if listed else "train", video.frames / corpus.fps
+            clips.append(Clip(video.name, video.identity, split, video.frames, seconds, source, video.sha256))
+        return ClipList(clips, rejected)
+
+    def source_root(self, corpus: Corpus, folder: Path) -> Path:
+        """See :class:`CorpusKind`."""
+        return Path(corpus.folder.root)
+
+    def write_clip(self, corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
+        """See :class:`CorpusKind`."""
+        from dawn.corpora.video_clips import write_face_clip
+
+        write_face_clip(corpus, clip, source, out, find_box)
+
+    def clusters_faces(self, corpus: Corpus) -> bool:
+        """See :class:`CorpusKind`."""
+        return corpus.folder.people == "faces"
+
+
+CORPUS = Folder()
+
+
+def _usable_videos(
+    corpus: Corpus, root: Path, paths: dict[str, Path], expression: re.Pattern[str]
+) -> tuple[list[_Video], list[Rejected]]:
+    """Videos by clip name; the identity of those that are to be identified by face stays empty."""
+    from dawn.corpora.video_clips import count_frames
+
+    videos: list[_Video] = []
+    rejected: list[Rejected] = []
+    for name, path in tqdm(paths.items(), desc="videos", unit="video", mininterval=2):
+        below = path.relative_to(root).as_posix()
+        try:
+            identity = "" if corpus.folder.people == "faces" else _identity_in_path(expression, below)
+            frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds)
+        except InputError as error:
+            rejected.append(Rejected(name, "corpus", str(error)))
+        else:
+            videos.append(_Video(name, path, identity, frames, sha256_file(path)))
+    return videos, rejected
+
+
+def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> tuple[list[_Video], list[Rejected]]:
+    """The videos with an identity for each cluster of faces; those without a face are rejected.
+
+    An identity is named after the lowest hash of its videos, so that an additional video changes neither the names nor
+    the split of other people.
+    """
+    clusters = cluster_faces([(video.path, video.sha256) for video in videos])
+    rejected = [
+        Rejected(video.name, "corpus", cluster)
+        for video, cluster in zip(videos, clusters, strict=True)
+        if isinstance(cluster, str)
+    ]
+    clustered = [
+        (video, cluster) for video, cluster in zip(videos, clusters, strict=True) if not isinstance(cluster, str)
+    ]
+    lowest: dict[int, str] = {}
+    for video, cluster in clustered:
+        lowest[cluster] = min(lowest.get(cluster, "g"), video.sha256[:12])  # "g" follows every hexadecimal digit
+    return [replace(video, identity=f"person-{lowest[cluster]}") for video, cluster in clustered], rejected
+
+
+def _identity_in_path(expression: re.Pattern[str], below: str) -> str:
+    match = expression.search(below)
+    if match is None or not match["identity"]:
+        raise InputError(f"{below}: corpus.folder.identity = {expression.pattern!r} does not match; mend it")
+    return match["identity"]
+
+
+def _find_videos(root: Path) -> list[Path]:
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; set corpus.folder.root to the folder of your videos")
+    videos = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+    if not videos:
+        raise InputError(f"{root}: holds no videos ({', '.join(sorted(SUFFIXES))}); set corpus.folder.root")
+    return videos
+
+
+def _compile_identity(expression: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise InputError(f"corpus.folder.identity: {expression!r} is not a regular expression ({error})") from None
+    if "identity" not in pattern.groupindex:
+        raise InputError(f"corpus.folder.identity: {expression!r} has no group (?P<identity>...); add it")
+    return pattern
+
+
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """File-safe clip names: the stem where it is unique without regard to case, else with the folders before it."""
+    stems = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).strip("._-") or "clip" for path in paths]
+    full = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.with_suffix("").as_posix()).strip("._-") or "clip" for path in paths]
+    names: list[str] = []
+    taken: set[str] = set()
+    folded = [stem.casefold() for stem in stems]
+    for stem, long, fold in zip(stems, full, folded, strict=True):
+        name = base = stem if folded.count(fold) == 1 else long
+        number = 2
+        while name.casefold() in taken:
+            name, number = f"{base}-{number}", number + 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names

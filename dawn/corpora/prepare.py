@@ -1,0 +1,59 @@
+"""Preparation of a corpus of any kind: sources and manifest first, then each clip by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dawn.config import Corpus
+from dawn.corpora.manifest import Clip, write_manifest, write_rejected
+from dawn.corpora.registry import ClusterFaces, kind_of
+from dawn.errors import InputError
+from dawn.media.files import atomic_path, sha256_file
+from dawn.media.framing import FindBox
+from dawn.provenance import write_json
+
+
+def prepare(
+    corpus: Corpus,
+    folder: Path,
+    check: Callable[[Sequence[Clip]], None] = lambda clips: None,
+    cluster_faces: ClusterFaces | None = None,
+) -> None:
+    """Acquire the sources; write ``clips.csv``, ``rejected.corpus.csv``, ``coverage.json`` and ``credit.txt``.
+
+    They go to `folder`, ``data/<corpus.name>``. ``coverage.json`` holds how many of the listed clips (and videos, for a
+    fetched corpus) there are; ``credit.txt`` who made the material, and its terms. `check` may refuse the clips before
+    the manifest is written. `cluster_faces` is needed where identities come from faces. Raises InputError as the kind's
+    methods and `check` do, and when not a single clip is usable.
+    """
+    kind = kind_of(corpus)
+    if cluster_faces is None and kind.clusters_faces(corpus):
+        raise InputError(f"corpus {corpus.name}: identities come from faces; prepare it with 'dawn corpus'")
+    kind.acquire(corpus, folder)
+    listing = kind.clips(corpus, folder, cluster_faces or (lambda videos: [0] * len(videos)))
+    if not listing.clips:
+        reason = listing.rejected[0].reason if listing.rejected else "its sources are empty"
+        raise InputError(f"corpus {corpus.name}: not one usable video; the first fault: {reason}")
+    check(listing.clips)
+    write_rejected(folder / "rejected.corpus.csv", listing.rejected)
+    write_manifest(folder / "clips.csv", listing.clips)
+    clips = {"listed": len(listing.clips) + len(listing.rejected), "had": len(listing.clips)}
+    write_json(folder / "coverage.json", {"clips": clips, "videos": listing.videos})
+    with atomic_path(folder / "credit.txt") as aside:
+        aside.write_text(kind.credit(corpus) + "\n", encoding="utf-8")
+
+
+def write_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: FindBox) -> None:
+    """Write one clip of the manifest as video: 25 fps, square, `corpus.resolution` pixels, with 16 kHz mono speech.
+
+    `folder` is ``data/<corpus.name>``; `find_box` detects a face and is not called for drawn people. Raises InputError
+    with the reason when the clip must be rejected, or its source is not the file of the manifest.
+    """
+    kind = kind_of(corpus)
+    source = kind.source_root(corpus, folder) / clip.source
+    if not source.is_file():
+        raise InputError(f"{source}: missing; prepare the corpus again")
+    if sha256_file(source) != clip.sha256:
+        raise InputError(f"{source}: changed since the manifest was written; prepare the corpus again")
+    kind.write_clip(corpus, clip, source, out, find_box)

@@ -1,0 +1,35 @@
+"""Which clips are for testing: identities drawn by a seed, or names from a text file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from dawn.errors import InputError
+from dawn.seeds import ranking_key
+
+
+def hold_out(identities: Iterable[str], fraction: float, seed: int) -> set[str]:
+    """`fraction` of the identities, at least one of two or more, for the test split.
+
+    They are chosen by a hash of seed and name, so that additional identities change the split of few others.
+    """
+    ranked = sorted(set(identities), key=lambda name: ranking_key(seed, name))
+    count = round(fraction * len(ranked))
+    if fraction > 0 and len(ranked) > 1:
+        count = min(max(count, 1), len(ranked) - 1)
+    return set(ranked[:count])
+
+
+def read_test_list(path: str | None) -> set[str] | None:
+    """Clip names from a text file, one a line, lines that begin with # left out; None for no file.
+
+    Raises InputError when the file cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the test list cannot be read ({error.__class__.__name__})") from None
+    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}

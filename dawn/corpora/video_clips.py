@@ -1,0 +1,89 @@
+"""Square clips around a face, from videos that show a person who speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dawn.config import Corpus
+from dawn.corpora.manifest import Clip
+from dawn.errors import InputError
+from dawn.media.audio import read_audio
+from dawn.media.framing import Box, FindBox, crop, crop_box
+from dawn.media.video import iter_frames, probe, write_video
+
+_DETECT_EVERY = 5  # frames between two in which a face is detected
+_MIN_SHARE = 0.5  # of these frames must show a face
+
+
+def count_frames(video: Path, name: str, fps: int, min_seconds: float = 0) -> int:
+    """Frames of a video at `fps`. Raises InputError, naming it `name`, when it is damaged, silent or too short."""
+    info = probe(video)
+    if not info.has_audio:
+        raise InputError(f"{name}: has no sound; give a video with speech")
+    if info.seconds < min_seconds:
+        raise InputError(f"{name}: {info.seconds:.2f} s, shorter than min_seconds = {min_seconds}")
+    return max(1, round(info.seconds * fps))
+
+
+def write_face_clip(corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
+    """Write video `source` as a square clip around its face, at 25 fps with 16 kHz mono speech.
+
+    Raises InputError when no steady face is detected or the sound cannot be read.
+    """
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        return iter_frames(source, corpus.fps)
+
+    square, shape, count = face_square(frames(), find_box, clip.source)
+    write_square(corpus, frames(), square, shape, read_audio(source, corpus.sample_rate), count, out)
+
+
+def face_square(frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: str) -> tuple[Box, tuple[int, ...], int]:
+    """The square around the face of a clip's frames (H, W, 3); height and width of the last frame; number of frames.
+
+    Raises InputError, naming the clip `name`, when a face is detected in fewer than half of the frames searched.
+    """
+    boxes: list[Box | None] = []
+    count = 0
+    shape: tuple[int, ...] = (0, 0)
+    for frame in frames:
+        if count % _DETECT_EVERY == 0:
+            boxes.append(find_box(frame))
+        count += 1
+        shape = frame.shape[:2]
+    detected = np.array([box for box in boxes if box is not None], float)
+    if len(detected) < max(1, _MIN_SHARE * len(boxes)):
+        raise InputError(f"{name}: a face in {len(detected)} of {len(boxes)} frames searched; give a clearer video")
+    return crop_box(detected), shape, count
+
+
+def write_square(
+    corpus: Corpus,
+    frames: Iterable[NDArray[np.uint8]],
+    square: Box,
+    shape: tuple[int, ...],
+    audio: NDArray[np.float32],
+    count: int,
+    out: Path,
+) -> None:
+    """Write the crop of `count` frames to `square`, with `audio` (T,) padded by silence to their length.
+
+    `shape` is the height and width that `square` belongs to: frames of another size are resized to it first.
+    """
+    audio = np.pad(audio, (0, max(0, count * corpus.sample_rate // corpus.fps - len(audio))))
+    squares = _crops(frames, square, corpus.resolution, shape)
+    write_video(out, squares, fps=corpus.fps, audio=audio, sample_rate=corpus.sample_rate)
+
+
+def _crops(
+    frames: Iterable[NDArray[np.uint8]], square: Box, side: int, shape: tuple[int, ...]
+) -> Iterator[NDArray[np.uint8]]:
+    for frame in frames:
+        if frame.shape[:2] != shape:
+            frame = np.asarray(cv2.resize(frame, (shape[1], shape[0])), np.uint8)
+        yield crop(frame, square, side)

@@ -1,0 +1,28 @@
+"""Discovery of plug-ins: each is one module of a package, found by its file name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from dawn.errors import InputError
+
+
+def plugin_names(package: str) -> tuple[str, ...]:
+    """Names of the plug-in modules of `package`, sorted; modules whose name begins with an underscore are helpers.
+
+    The package is imported, its modules are not.
+    """
+    modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    return tuple(sorted(module.name for module in modules if not module.name.startswith("_")))
+
+
+def load_plugin(package: str, name: str, attribute: str) -> Any:
+    """`attribute` of the plug-in module `name`. Raises InputError when there is no such module or attribute."""
+    if name not in plugin_names(package):
+        raise InputError(f"{package} has no module {name!r}; it has: {', '.join(plugin_names(package))}")
+    module = importlib.import_module(f"{package}.{name}")
+    if not hasattr(module, attribute):
+        raise InputError(f"{module.__file__}: defines no {attribute}; define it as the other modules of {package} do")
+    return getattr(module, attribute)
