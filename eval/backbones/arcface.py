@@ -1,7 +1,8 @@
-"""ArcFace (Deng et al. 2019), insightface's ONNX networks: a face turned upright by five points, to 512 numbers.
+"""ArcFace (Deng et al. 2019): identity embeddings of faces, 512-dimensional, for CSIM.
 
-A detector of the same publisher finds face and points, its input pinned to 640 pixels; without one the points come from
-landmarks that were found before. Every frame is looked at alone.
+Networks and weights: insightface's ``buffalo_l`` in ONNX (``arcface-w600k-r50`` and the detector ``scrfd-10g``), for
+non-commercial research only. A face is aligned to 112 x 112 pixels by five points, which come either from SCRFD with
+its input fixed at 640 pixels, or from 68-point landmarks. Frames are processed independently.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import cv2
 import numpy as np
 import onnxruntime
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 
 from dawn.errors import InputError
 from dawn.weights import MissingWeights
-from eval.backbones.cards import Card
+from eval.backbones.cards import BackboneCard
 
 SIDE = 112
 DETECT_SIDE = 640
 DETECT_SCORE, DETECT_OVERLAP = 0.5, 0.4  # insightface's defaults
-# Where eyes, tip of the nose and corners of the mouth lie in the picture the networks learned from (x, y in pixels).
+# Eyes, tip of the nose and mouth corners in the aligned 112 x 112 training images (x, y in pixels).
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
@@ -32,7 +34,11 @@ _BATCH = 16
 
 
 class ArcFace:
-    """(N, H, W, 3) uint8 RGB frames and (N, 68, 2) landmarks -> (N, D) float32; NaN rows for landmarks not finite."""
+    """The recognition network: faces at given landmarks -> embeddings.
+
+    Called with frames (N, H, W, 3) uint8 RGB and landmarks (N, 68, 2) in pixels; returns (N, 512) float32, not
+    normalised, with NaN rows where landmarks are not finite. Raises MissingWeights for a file of another interface.
+    """
 
     def __init__(self, path: Path) -> None:
         self._session = session(path, "an ArcFace network")
@@ -48,27 +54,29 @@ class ArcFace:
         return self.embed(frames, five_points(landmarks))
 
     def embed(self, frames: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(N, H, W, 3) frames and (N, 5, 2) points, a pixel's centre at whole numbers -> (N, D)."""
+        """Frames (N, H, W, 3) uint8 RGB and five points of each (N, 5, 2), pixel centres at integers -> (N, 512)."""
         if frames.ndim != 4 or frames.dtype != np.uint8 or points.shape != (len(frames), 5, 2):
             raise InputError(
                 f"faces need uint8 (N, H, W, 3) frames and (N, 5, 2) points, got {frames.shape}, {points.shape}"
             )
-        out = np.full((len(frames), self.dimension), np.nan, np.float32)
-        found = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
-        step = _BATCH if not isinstance(self._input.shape[0], int) else self._input.shape[0]
-        for start in range(0, len(found), step):
-            rows = found[start : start + step]
-            faces = np.stack([aligned(frames[k], points[k]) for k in rows])
-            x = ((faces.astype(np.float32) - 127.5) / 127.5).transpose(0, 3, 1, 2)
-            if len(x) < step and isinstance(self._input.shape[0], int):  # a network of one batch size only
-                x = np.concatenate([x, np.zeros((step - len(x), *x.shape[1:]), np.float32)])
-            (rows_out,) = self._session.run(None, {self._input.name: np.ascontiguousarray(x)})
-            out[rows] = rows_out[: len(rows)]
-        return out
+        embeddings = np.full((len(frames), self.dimension), np.nan, np.float32)
+        finite = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
+        fixed = isinstance(self._input.shape[0], int)  # networks exported with a fixed batch size
+        batch = self._input.shape[0] if fixed else _BATCH
+        for start in range(0, len(finite), batch):
+            rows = finite[start : start + batch]
+            faces = np.stack([align(frames[k], points[k]) for k in rows])
+            x = rearrange((faces.astype(np.float32) - 127.5) / 127.5, "n h w c -> n c h w")
+            if fixed and len(x) < batch:
+                x = np.concatenate([x, np.zeros((batch - len(x), *x.shape[1:]), np.float32)])
+            (output,) = self._session.run(None, {self._input.name: np.ascontiguousarray(x)})
+            embeddings[rows] = output[: len(rows)]
+        return embeddings
 
 
 class DetectedArcFace:
-    """(N, H, W, 3) uint8 RGB frames -> (N, D) float32 of the largest face, a row of NaN where there is none."""
+    """Detector and recognition network: frames (N, H, W, 3) uint8 RGB -> (N, 512) float32 embeddings of the largest
+    face, NaN rows for frames without a face."""
 
     def __init__(self, network: ArcFace, detector: Detector) -> None:
         self._network, self._detector = network, detector
@@ -80,7 +88,8 @@ class DetectedArcFace:
 
 
 class Detector:
-    """SCRFD: an RGB frame uint8 (H, W, 3) -> (5, 2) points of the largest face, NaN for none."""
+    """SCRFD (Guo et al. 2021): frame (H, W, 3) uint8 RGB -> five points (5, 2) in pixels of the largest face, NaN
+    without a face. Raises MissingWeights for a file of another interface."""
 
     def __init__(self, path: Path) -> None:
         from insightface.model_zoo.scrfd import SCRFD
@@ -99,17 +108,18 @@ class Detector:
         return np.asarray(points[int(area.argmax())], np.float64)
 
 
-def make(card: Card) -> ArcFace | DetectedArcFace:
-    """The network of `card`, with its detector if it names one. Raises MissingWeights."""
+def build(card: BackboneCard) -> ArcFace | DetectedArcFace:
+    """The network of `card`, with its detector if the card has one. Raises MissingWeights."""
     files = card.files()
     network = ArcFace(files["arcface-w600k-r50"].path)
     return DetectedArcFace(network, Detector(files["scrfd-10g"].path)) if "scrfd-10g" in files else network
 
 
 def five_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(..., 68, 2) landmarks of :mod:`dawn.features.landmarks` -> (..., 5, 2): eyes, nose, mouth corners.
+    """Landmarks (..., 68, 2) of :mod:`dawn.features.landmarks` -> eyes, nose, mouth corners (..., 5, 2).
 
-    The eyes are the middles of their six points. Half a pixel is taken off: there a pixel's centre lies at halves.
+    An eye is the mean of its six points. Landmarks have pixel centres at half-integers, ArcFace at integers: hence
+    the shift by half a pixel.
     """
     points = [
         landmarks[..., _RIGHT_EYE, :].mean(axis=-2),
@@ -121,34 +131,32 @@ def five_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.stack(points, axis=-2).astype(np.float64) - 0.5
 
 
-def similarity(points: NDArray[np.floating], target: NDArray[np.floating] = TEMPLATE) -> NDArray[np.float64]:
-    """The turn, scale and shift (2, 3) that bring `points` nearest to `target`, both (n, 2) (Umeyama 1991).
+def similarity_matrix(points: NDArray[np.floating], target: NDArray[np.floating] = TEMPLATE) -> NDArray[np.float64]:
+    """Least-squares rotation, scale and translation (2, 3) of `points` onto `target`, both (n, 2), without reflection.
 
-    Raises InputError where the points are all one.
+    Raises InputError where all points coincide.
     """
-    source, goal = np.asarray(points, np.float64), np.asarray(target, np.float64)
-    middle, aim = source.mean(axis=0), goal.mean(axis=0)
-    spread = ((source - middle) ** 2).sum() / len(source)
-    if not spread > 0:
-        raise InputError("the five points of a face are all one; nothing can be aligned by them")
-    left, values, right = np.linalg.svd((goal - aim).T @ (source - middle) / len(source))
-    signs = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])  # a face is never mirrored
-    turn = (values * signs).sum() / spread * (left * signs) @ right
-    return np.concatenate([turn, (aim - turn @ middle)[:, None]], axis=1)
+    from skimage.transform import SimilarityTransform
+
+    transform = SimilarityTransform.from_estimate(np.asarray(points, np.float64), np.asarray(target, np.float64))
+    if not transform:
+        raise InputError("the five points of a face coincide; the face cannot be aligned")
+    matrix: NDArray[np.float64] = transform.params[:2]
+    return matrix
 
 
-def aligned(frame: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The face of an RGB frame (H, W, 3) by its five points, (112, 112, 3); black outside the frame."""
-    face = cv2.warpAffine(frame, similarity(points), (SIDE, SIDE))  # linear; black is its default
-    return np.asarray(face, np.uint8)
+def align(frame: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Frame (H, W, 3) and five points (5, 2) -> aligned face (112, 112, 3); bilinear, black outside the frame."""
+    return np.asarray(cv2.warpAffine(frame, similarity_matrix(points), (SIDE, SIDE)), np.uint8)
 
 
-def session(path: Path, what: str) -> Any:
-    """An ONNX file on the CPU, with torch's number of threads. Raises MissingWeights when it is none."""
+def session(path: Path, expected: str) -> Any:
+    """ONNX Runtime session of `path` on the CPU with torch's number of threads. Raises MissingWeights naming
+    `expected` when it is no ONNX file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no class but this one
-        raise MissingWeights(f"{path}: not {what} ({' '.join(str(error).split())[:200]})") from None
+    except Exception as error:  # onnxruntime's errors have no other common base class
+        raise MissingWeights(f"{path}: not {expected} ({' '.join(str(error).split())[:200]})") from None

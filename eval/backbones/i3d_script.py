@@ -1,4 +1,7 @@
-"""I3D of Kinetics-400 as the TorchScript file that StyleGAN-V published, called as two suites call it."""
+"""I3D of Kinetics-400 as StyleGAN-V's TorchScript file, with the preprocessing of two published suites.
+
+Weights: ``i3d_torchscript.pt``; its terms are not stated, the network itself is Apache-2.0.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,39 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from dawn.errors import InputError
-from eval.backbones.cards import Card
-from eval.backbones.i3d import MIN_FRAMES, prepare
+from eval.backbones.cards import BackboneCard
+from eval.backbones.i3d import MIN_FRAMES, preprocess
 from eval.backbones.states import read_script
 
 
 class ScriptedI3D:
-    """(B, T, H, W, 3) uint8 RGB clips, T >= 9 -> (B, 400) float32 logits.
+    """Clips (B, T, H, W, 3) uint8 RGB, T >= 9 -> (B, 400) float32 logits.
 
-    With `inside` the network itself brings clips to 224 x 224, which squashes those that are not square, and scales
-    them, as in StyleGAN-V; without, they are prepared as common_metrics does: short side to 224, centre.
+    resize: True as in StyleGAN-V: the script resizes clips to 224 x 224 regardless of their aspect ratio and scales
+    them; False as in common_metrics: short side to 224, centre crop (:func:`eval.backbones.i3d.preprocess`).
     """
 
-    def __init__(self, script: Callable[..., Tensor], inside: bool) -> None:
-        self._script, self._inside = script, inside
+    def __init__(self, script: Callable[..., Tensor], resize: bool) -> None:
+        self._script, self._resize = script, resize
 
     @torch.inference_mode()
     def __call__(self, clips: Tensor) -> Tensor:
         if clips.ndim != 5 or clips.shape[-1] != 3 or clips.shape[1] < MIN_FRAMES or clips.dtype != torch.uint8:
             raise InputError(f"I3D takes uint8 (B, T >= {MIN_FRAMES}, H, W, 3), got {clips.dtype} {tuple(clips.shape)}")
-        x = clips.permute(0, 4, 1, 2, 3).float() if self._inside else prepare(clips)
-        return self._script(x, rescale=self._inside, resize=self._inside, return_features=True)
+        x = rearrange(clips, "b t h w c -> b c t h w").float() if self._resize else preprocess(clips)
+        return self._script(x, rescale=self._resize, resize=self._resize, return_features=True)
 
 
-def make(card: Card) -> ScriptedI3D:
-    """The network of `card`. Raises MissingWeights."""
-    (found,) = card.files().values()
-    return load(found.path, found.sha256, inside=card.name == "i3d-stylegan-v")
+def build(card: BackboneCard) -> ScriptedI3D:
+    """The network of `card` with its weights. Raises MissingWeights."""
+    (file,) = card.files().values()
+    return load(file.path, file.sha256, resize=card.name == "i3d-stylegan-v")
 
 
-def load(path: Path, sha256: str, inside: bool) -> ScriptedI3D:
-    """The file `path`. Raises MissingWeights unless it has the hash `sha256`."""
-    return ScriptedI3D(read_script(path, sha256, "the TorchScript I3D of StyleGAN-V"), inside)
+def load(path: Path, sha256: str, resize: bool) -> ScriptedI3D:
+    """The network of the file `path`. Raises MissingWeights unless the file's hash is `sha256`."""
+    return ScriptedI3D(read_script(path, sha256, "the TorchScript I3D of StyleGAN-V"), resize)

@@ -1,7 +1,7 @@
-"""Inception of FID (Heusel et al. 2017): pooled 2048 features of the network trained in 2015, as two suites carry it.
+"""Inception v3 (2015-12-05) of FID (Heusel et al. 2017): pooled 2048-dimensional features, as two suites publish it.
 
-The network and its TensorFlow poolings are those of pytorch-fid, its weights a plain state dict. clean-fid runs the
-same weights as TorchScript, which can hold code and is opened only after its hash was checked.
+The network and its TensorFlow poolings are those of pytorch-fid, whose weights (Apache-2.0) are a plain state dict.
+clean-fid runs the same weights as TorchScript, which can contain code: that file is opened only if its hash matches.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dawn.errors import InputError
 from dawn.weights import MissingWeights
 from eval.backbones import resize
-from eval.backbones.cards import Card
-from eval.backbones.states import fill, read_script, read_state
+from eval.backbones.batches import embed_frames
+from eval.backbones.cards import BackboneCard
+from eval.backbones.states import load_state, read_script, read_state
 
 SIDE = 299
 DIMENSION = 2048
@@ -36,7 +36,8 @@ def _tf1(frames: Tensor) -> Tensor:
     return (resize.tf1_bilinear(frames, (SIDE, SIDE)) - 128) / 128
 
 
-PREPARED: dict[str, Callable[[Tensor], Tensor]] = {
+# (B, 3, H, W) in [0, 255] -> (B, 3, 299, 299), by card.
+PREPROCESSING: dict[str, Callable[[Tensor], Tensor]] = {
     "inception-fid": _pytorch_fid,
     "inception-fid-clean": _clean,
     "inception-fid-tf1": _tf1,
@@ -45,58 +46,54 @@ PREPARED: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Inception:
-    """(N, H, W, 3) uint8 RGB frames -> (N, 2048) float32 features.
+    """Frames (N, H, W, 3) uint8 RGB -> (N, 2048) float32 pooled features.
 
-    `prepare` brings (N, 3, H, W) in [0, 255] to what `net` takes.
+    network: (B, 3, 299, 299) in about [-1, 1] -> (B, 2048) or (B, 2048, 1, 1). preprocess: (B, 3, H, W) in [0, 255] to
+    the network's input, one of :data:`PREPROCESSING`.
     """
 
-    def __init__(self, net: Callable[[Tensor], Tensor], prepare: Callable[[Tensor], Tensor]) -> None:
-        self._net, self._prepare = net, prepare
+    def __init__(self, network: Callable[[Tensor], Tensor], preprocess: Callable[[Tensor], Tensor]) -> None:
+        self._network, self._preprocess = network, preprocess
 
     @torch.inference_mode()
     def __call__(self, frames: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
-        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
-            raise InputError(f"Inception takes uint8 (N, H, W, 3), got {frames.dtype} {frames.shape}")
-        parts = [self._features(torch.from_numpy(frames[i : i + batch])) for i in range(0, len(frames), batch)]
-        return torch.cat(parts).numpy() if parts else np.empty((0, DIMENSION), np.float32)
+        return embed_frames(frames, self._features, DIMENSION, batch)
 
-    def _features(self, frames: Tensor) -> Tensor:
-        x = self._prepare(frames.permute(0, 3, 1, 2).float())
-        features = self._net(x.contiguous(memory_format=torch.channels_last)).flatten(1)  # twice as fast on a CPU
-        if features.shape[1] != DIMENSION:
-            raise InputError(f"Inception gave {features.shape[1]} features a frame, expected {DIMENSION}")
-        return features
+    def _features(self, x: Tensor) -> Tensor:
+        x = self._preprocess(x).contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
+        return self._network(x).flatten(1)
 
 
-def make(card: Card) -> Inception:
-    """The network of `card`. Raises MissingWeights."""
-    (found,) = card.files().values()
-    net = load_script(found.path, found.sha256) if card.executable else load(found.path)
-    return Inception(net, PREPARED[card.name])
+def build(card: BackboneCard) -> Inception:
+    """The network of `card` with its weights. Raises MissingWeights."""
+    (file,) = card.files().values()
+    network = load_script(file.path, file.sha256) if card.executable else load(file.path)
+    return Inception(network, PREPROCESSING[card.name])
 
 
 def load(path: Path) -> nn.Module:
-    """pytorch-fid's network with the weights in `path`: (N, 3, 299, 299) in [-1, 1] -> (N, 2048)."""
-    net = network()
-    fill(net, read_state(path, "the Inception of pytorch-fid"), path, "the Inception of pytorch-fid")
+    """pytorch-fid's network with the weights of `path`: (N, 3, 299, 299) in [-1, 1] -> (N, 2048). Raises MissingWeights
+    for another file."""
+    net, expected = inception_v3_fid(), "the Inception of pytorch-fid"
+    load_state(net, read_state(path, expected), path, expected)
     net.fc = nn.Identity()
     return net.eval().to(memory_format=torch.channels_last)
 
 
 def load_script(path: Path, sha256: str) -> Callable[[Tensor], Tensor]:
-    """The TorchScript file of clean-fid: (N, 3, 299, 299) in [-1, 1] -> (N, 2048, 1, 1).
+    """The layers of clean-fid's TorchScript file: (N, 3, 299, 299) in [-1, 1] -> (N, 2048, 1, 1).
 
-    Raises MissingWeights unless the file has that hash.
+    Raises MissingWeights unless the file has the hash `sha256`.
     """
     script = read_script(path, sha256, "the TorchScript Inception of clean-fid")
     if not hasattr(script, "layers"):
         raise MissingWeights(f"{path}: not the TorchScript Inception of clean-fid (it has no layers)")
-    layers: Callable[[Tensor], Tensor] = script.layers  # its own forward would resize and scale once more
+    layers: Callable[[Tensor], Tensor] = script.layers  # the script's own forward resizes and scales too
     return layers
 
 
-def network() -> nn.Module:
-    """torchvision's Inception with pytorch-fid's blocks in place of those where TensorFlow's poolings differ."""
+def inception_v3_fid() -> nn.Module:
+    """torchvision's Inception v3 with pytorch-fid's blocks where TensorFlow's pooling differs; random weights."""
     from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
     from torchvision.models import inception_v3
 

@@ -1,6 +1,6 @@
-"""The three ways in which suites bring frames to the size of Inception; FID moves with the choice.
+"""The three resizing methods that published suites apply before Inception; the value of FID depends on the choice.
 
-All take float (N, 3, H, W) in [0, 255] and a size (height, width) and give float32 (N, 3, height, width), unrounded.
+Input: frames (N, 3, H, W) in [0, 255] and a size (height, width); output: (N, 3, height, width) float32, not rounded.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from torch import Tensor
 
 
 def bilinear(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """pytorch-fid: pixel centres at halves, not antialiased, so that a reduction samples."""
+    """pytorch-fid: bilinear, pixel centres at half-integers, no antialiasing."""
     return F.interpolate(frames.float(), size=size, mode="bilinear", align_corners=False)
 
 
 def tf1_bilinear(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """torch-fidelity, after TensorFlow 1: pixel k of the result lies at k times the ratio, the last ones repeat."""
+    """torch-fidelity, after TensorFlow 1: bilinear, output pixel k at input position k * ratio, edges replicated."""
     x = frames.float()
     for axis, count in ((2, size[0]), (3, size[1])):
-        at = torch.arange(count, dtype=torch.float32) * (x.shape[axis] / count)
-        low = at.floor().long().clamp(max=x.shape[axis] - 1)
+        position = torch.arange(count, dtype=torch.float32) * (x.shape[axis] / count)
+        low = position.floor().long().clamp(max=x.shape[axis] - 1)
         high = (low + 1).clamp(max=x.shape[axis] - 1)
-        part = (at - low).unsqueeze(1) if axis == 2 else at - low
+        weight = (position - low).unsqueeze(1) if axis == 2 else position - low
         a, b = x.index_select(axis, low), x.index_select(axis, high)
-        x = a + (b - a) * part
+        x = a + (b - a) * weight
     return x
 
 
 def pillow_bicubic(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """clean-fid: each channel as floats through Pillow's antialiased bicubic, cut to [0, 255] and not rounded."""
+    """clean-fid: Pillow's antialiased bicubic on each channel in float, clipped to [0, 255], not rounded."""
     planes = frames.float().flatten(0, 1).numpy()
     shape = (size[1], size[0])
-    made = [np.asarray(Image.fromarray(plane).resize(shape, Image.Resampling.BICUBIC)) for plane in planes]
-    return torch.from_numpy(np.stack(made)).clamp(0, 255).unflatten(0, frames.shape[:2])
+    resized = [np.asarray(Image.fromarray(plane).resize(shape, Image.Resampling.BICUBIC)) for plane in planes]
+    return torch.from_numpy(np.stack(resized)).clamp(0, 255).unflatten(0, frames.shape[:2])

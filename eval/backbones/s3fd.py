@@ -1,4 +1,7 @@
-"""S3FD (Zhang et al. 2017): the face detector in front of the published SyncNet, from the package syncnet-python."""
+"""S3FD (Zhang et al. 2017): the face detector of the published SyncNet pipeline, from the package syncnet-python.
+
+Weights: ``sfd_face.pth`` of the SyncNet authors, for research purposes.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.weights import verified
-from eval.backbones.states import fill, read_state
+from eval.backbones.states import load_state, read_state
 
 NAME = "s3fd"
-SCALE = 0.25  # frames are reduced by this first, as published
+SCALE = 0.25  # of the frame before detection, as published
 CONFIDENCE = 0.9
 
 
 class S3FD:
-    """An RGB frame uint8 (H, W, 3) -> (K, 4) float64 boxes x0, y0, x1, y1 in its pixels, the surest first."""
+    """Frame (H, W, 3) uint8 RGB -> boxes (K, 4) float64: x0, y0, x1, y1 in pixels, by falling confidence.
+
+    path: weights file (default: the registered one). Raises MissingWeights.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         from syncnet_python.detectors.s3fd import S3FD as Published
@@ -25,7 +31,7 @@ class S3FD:
 
         path = verified("s3fd").path if path is None else path
         net = S3FDNet(device="cpu")
-        fill(net, read_state(path, "S3FD"), path, "S3FD")
+        load_state(net, read_state(path, "S3FD"), path, "S3FD")
         self._net: Any = Published(net, device="cpu")
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.float64]:

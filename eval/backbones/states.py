@@ -1,4 +1,4 @@
-"""Other people's networks: state dicts, read without running anything in them, and TorchScript, once it is trusted."""
+"""Published weights files: state dicts, read without executing code, and TorchScript files of a known hash."""
 
 from __future__ import annotations
 
@@ -15,40 +15,46 @@ from torch import Tensor, nn
 from dawn.weights import MissingWeights
 
 
-def read_state(path: Path, what: str) -> dict[str, Tensor]:
-    """Tensors of a file that torch saved, by name. Raises MissingWeights when `path` is no state dict of `what`."""
+def read_state(path: Path, expected: str) -> dict[str, Tensor]:
+    """State dict of a file written by ``torch.save``. Raises MissingWeights naming `expected` for any other file."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise MissingWeights(f"{path}: not the weights of {what} ({reason})") from None
+        raise MissingWeights(f"{path}: not the weights of {expected} ({reason})") from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise MissingWeights(f"{path}: not the weights of {what} (no state dict)")
+        raise MissingWeights(f"{path}: not the weights of {expected} (no state dict)")
     return dict(state)
 
 
-def fill(net: nn.Module, state: Mapping[str, Tensor], path: Path, what: str) -> None:
-    """Every tensor of `net` from `state`; counters of batches, which old files lack, may be absent."""
+def load_state(net: nn.Module, state: Mapping[str, Tensor], path: Path, expected: str) -> None:
+    """Load `state`, read from `path`, into `net`; ``num_batches_tracked``, which old files lack, may be absent.
+
+    Raises MissingWeights naming `expected` for missing or unexpected keys and for other shapes.
+    """
     try:
         missing, unexpected = net.load_state_dict(dict(state), strict=False)
     except RuntimeError as error:
-        raise MissingWeights(f"{path}: not the weights of {what} ({' '.join(str(error).split())[:200]})") from None
+        raise MissingWeights(f"{path}: not the weights of {expected} ({' '.join(str(error).split())[:200]})") from None
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
-        odd = ", ".join([*missing, *unexpected][:3])
-        raise MissingWeights(f"{path}: not the weights of {what} ({len(missing) + len(unexpected)} odd, as {odd})")
+        keys = ", ".join([*missing, *unexpected][:3])
+        raise MissingWeights(
+            f"{path}: not the weights of {expected} ({len(missing)} keys missing, {len(unexpected)} unexpected: {keys})"
+        )
 
 
-def read_script(path: Path, sha256: str, what: str) -> Any:
-    """A TorchScript file, which can hold code. Raises MissingWeights, before any of it runs, unless it has `sha256`."""
+def read_script(path: Path, sha256: str, expected: str) -> Any:
+    """A TorchScript module, in evaluation mode. Such a file can contain code: raises MissingWeights before any of it is
+    executed unless the file's hash is `sha256`."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise MissingWeights(f"{path}: cannot be read ({error.strerror})") from None
-    got = hashlib.sha256(content).hexdigest()
-    if got != sha256:
-        raise MissingWeights(f"{path} has sha256 {got}, expected {sha256}; refused, since it can hold code")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise MissingWeights(f"{path} has sha256 {digest}, expected {sha256}; refused, since it can contain code")
     try:
         return torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
     except RuntimeError as error:
-        raise MissingWeights(f"{path}: not {what} ({str(error).partition(chr(10))[0]})") from None
+        raise MissingWeights(f"{path}: not {expected} ({str(error).partition(chr(10))[0]})") from None

@@ -1,8 +1,9 @@
-"""SyncNet (Chung and Zisserman 2016): five frames of a mouth and 0.2 s of sound to one space.
+"""SyncNet (Chung and Zisserman 2016): embeds five mouth frames and 0.2 s of audio into one space.
 
-The layers are the original's. `side` is the side of the mouth crop and `width` scales the channels, so that a corpus of
-minutes can train one; at 224 and 1 the network has the original's sizes and :func:`load_published` reads the original's
-weights. Crops too small for the last pooling skip it, and the layer behind covers whatever map is left.
+The layers are the original's. `side` is the side of the mouth crop in pixels and `width` scales the number of
+channels, so that a small network can be trained on a corpus of minutes; with 224 and 1 the sizes are the original's,
+whose weights ``syncnet_v2.model`` (for research purposes, Creative Commons Attribution) :func:`load_published` reads.
+For crops too small for the last pooling, that pooling is omitted and the next convolution covers the remaining map.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from einops import rearrange
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -17,16 +19,16 @@ from torch import Tensor, nn
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.weights import MissingWeights
-from eval.backbones.cards import Card
-from eval.backbones.states import fill, read_state
+from eval.backbones.cards import BackboneCard
+from eval.backbones.states import load_state, read_state
 
 NAME = "syncnet-own"
 _ORIGINAL = {"netcnnlip": "lips", "netfclip": "lips_head", "netcnnaud": "sound", "netfcaud": "sound_head"}
-_IDENTITY = 3  # the original's sound encoder pools one by one here, which does nothing and is left out of ours
+_IDENTITY = 3  # layer of the original's audio encoder that pools 1 x 1, an identity, which is omitted here
 
 
 class SyncNet(nn.Module):
-    """Mouth and sound encoders; both end in 1024 numbers at width 1. With `bgr` crops have blue first."""
+    """Mouth and audio encoders, both with `size` outputs, 1024 at width 1. bgr: the mouth crops are BGR, not RGB."""
 
     def __init__(self, side: int = 224, width: float = 1.0, bgr: bool = False) -> None:
         super().__init__()
@@ -63,26 +65,25 @@ class SyncNet(nn.Module):
         self.sound_head = _head(c512, self.size)
 
     def embed_lips(self, mouths: Tensor) -> Tensor:
-        """(B, 3, T, side, side) in [0, 255], T >= 5 -> (B, T - 4, size): one embedding for each five frames."""
+        """Mouth crops (B, 3, T, side, side) in [0, 255], T >= 5 -> (B, T - 4, size), one embedding per five frames."""
         if mouths.ndim != 5 or mouths.shape[1] != 3 or mouths.shape[2] < 5 or mouths.shape[-1] != self.side:
             raise InputError(
                 f"SyncNet takes (B, 3, T >= 5, {self.side}, {self.side}) mouths, got {tuple(mouths.shape)}"
             )
-        # Nothing behind the first layer reaches across time, so windows that overlap share one pass.
-        x = self.lips(mouths).flatten(3).squeeze(-1).transpose(1, 2)
-        out: Tensor = self.lips_head(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        return out
+        # Only the first layer has an extent in time, so all overlapping windows are computed in one pass.
+        x = rearrange(self.lips(mouths), "b c t 1 1 -> (b t) c")
+        return rearrange(self.lips_head(x), "(b t) d -> b t d", b=len(mouths))
 
     def embed_sound(self, windows: Tensor) -> Tensor:
-        """(B, 13, 20) MFCC windows -> (B, size)."""
+        """Windows of 13 MFCC over 20 steps of 10 ms (B, 13, 20) -> (B, size)."""
         if windows.ndim != 3 or windows.shape[1:] != (13, 20):
             raise InputError(f"SyncNet takes (B, 13, 20) MFCC windows, got {tuple(windows.shape)}")
         out: Tensor = self.sound_head(self.sound(windows.unsqueeze(1)).flatten(1))
         return out
 
     def save(self, path: str | Path, metadata: dict[str, str] | None = None) -> None:
-        """Weights with the sizes in the metadata, whole or not at all. The same weights give the same bytes."""
-        # A single key: safetensors writes several in an order that changes from run to run.
+        """Write the weights atomically, sizes and `metadata` as file metadata. Equal weights give equal bytes."""
+        # One metadata key: safetensors writes several in an order that differs between runs.
         about = json.dumps({"side": self.side, "width": self.width, "network": NAME} | (metadata or {}), sort_keys=True)
         tensors = {key: value.contiguous() for key, value in self.state_dict().items()}
         with atomic_path(path) as aside:
@@ -90,35 +91,35 @@ class SyncNet(nn.Module):
 
 
 def load(path: str | Path) -> SyncNet:
-    """A network saved by :meth:`SyncNet.save`, ready to measure. Raises InputError when it is none."""
+    """The network of a file of :meth:`SyncNet.save`, in evaluation mode. Raises InputError for another file."""
     try:
         with safe_open(str(path), framework="pt") as file:
             about = json.loads((file.metadata() or {})["syncnet"])
             net = SyncNet(int(about["side"]), float(about["width"]))
             net.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: no SyncNet weights ({error}); make them with 'dawn-eval fit-syncnet'") from None
+        raise InputError(f"{path}: no SyncNet weights ({error}); train them with 'dawn-eval fit-syncnet'") from None
     return net.eval()
 
 
 def load_published(path: str | Path) -> SyncNet:
-    """The original's file ``syncnet_v2.model``, ready to measure. Raises MissingWeights when it is something else."""
-    what = "the published SyncNet"
+    """The network of the original's ``syncnet_v2.model`` in evaluation mode. Raises MissingWeights for another file."""
+    expected = "the published SyncNet"
     state = {}
-    for name, tensor in read_state(Path(path), what).items():
+    for name, tensor in read_state(Path(path), expected).items():
         part, _, rest = name.partition(".")
         index, _, leaf = rest.partition(".")
         if part not in _ORIGINAL or not index.isdigit():
-            raise MissingWeights(f"{path}: not the weights of {what} (it has {name})")
+            raise MissingWeights(f"{path}: not the weights of {expected} (unexpected key {name})")
         layer = int(index) - (part == "netcnnaud" and int(index) > _IDENTITY)
         state[f"{_ORIGINAL[part]}.{layer}.{leaf}"] = tensor
     net = SyncNet(bgr=True)
-    fill(net, state, Path(path), what)
+    load_state(net, state, Path(path), expected)
     return net.eval()
 
 
-def make(card: Card) -> SyncNet:
-    """The network of `card`. Raises MissingWeights."""
+def build(card: BackboneCard) -> SyncNet:
+    """The published network of `card` with its weights. Raises MissingWeights."""
     return load_published(card.files()["syncnet-v2"].path)
 
 
@@ -138,7 +139,7 @@ def _head(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _map_side(side: int) -> int:
-    """Side of the map before the last pooling: 7x7 / 2, pool 3 / 2, 5x5 / 2 pad 1, pool 3 / 2 pad 1."""
+    """Side of the feature map before the last pooling; layers as (kernel, padding), all of stride 2."""
     for kernel, padding in ((7, 0), (3, 0), (5, 1), (3, 1)):
         side = max(0, (side + 2 * padding - kernel) // 2 + 1)
     return side

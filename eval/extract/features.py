@@ -26,7 +26,7 @@ from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import sha256_file
 from dawn.weights import MissingWeights, verified
 from eval.backbones import syncnet
-from eval.backbones.cards import Card, Takes, card, load
+from eval.backbones.cards import BackboneCard, InputKind, card, load
 from eval.extract import face_tracks as tracks
 from eval.extract.cache import Arrays
 from eval.extract.faces import see
@@ -105,15 +105,15 @@ def build(name: str, choices: Choices) -> Part:
         "preprocessing": network.preprocessing,
         "weights": {file: found.sha256 for file, found in network.files().items()},
     }
-    if network.takes is Takes.SYNC:
+    if network.input is InputKind.LIP_SYNC:
         return _sync(name, network, about, shown)
-    if network.takes is Takes.CLIPS:
+    if network.input is InputKind.CLIPS:
         protocol, of = fvd.protocol_of(shown)
         about |= {"window": protocol.window, "windows": protocol.windows, "stride": protocol.stride, "side": of}
         return Part(name, about, lambda: _windows(load(network.name), protocol, of))
     every = {"frames": 1, "fifth": fd_efficientnet.EVERY, "faces": csim.EVERY}[shown]
     about |= {"every": every}
-    if network.takes is Takes.FACES:
+    if network.input is InputKind.FACES:
         mesh = build("mesh", choices)
         return Part(name, about, lambda: _faces(load(network.name), every, choices.batch), (mesh,))
     return Part(name, about, lambda: _frames(load(network.name), every, choices.batch))
@@ -162,7 +162,7 @@ def _windows(net: Callable[[torch.Tensor], torch.Tensor], protocol: fvd.Protocol
     return run
 
 
-def _sync(name: str, network: Card, about: dict[str, Any], shown: str) -> Part:
+def _sync(name: str, network: BackboneCard, about: dict[str, Any], shown: str) -> Part:
     """The published SyncNet on whole frames, or on the longest face track that S3FD finds."""
     if shown == "whole_frame":
         about["crop"] = "whole frame to 224"

@@ -57,7 +57,7 @@ def test_absent_weights_are_a_reason_never_another_network(name: str, empty: Pat
     with pytest.raises(weights.MissingWeights, match="not on this machine"):
         cards.load(name)
     with pytest.raises(weights.MissingWeights):
-        card.key()
+        card.fingerprint()
 
 
 @pytest.mark.parametrize("name", sorted(set(cards.CARDS) - set(CARRIED)))
@@ -71,16 +71,16 @@ def test_wrong_weights_are_refused_before_they_are_opened(name: str, empty: Path
 
 
 def test_features_are_filed_by_network_preprocessing_and_weights(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {cards.card(name).key() for name in CARRIED}
+    keys = {cards.card(name).fingerprint() for name in CARRIED}
     assert len(keys) == len(CARRIED)
     card = cards.card(CARRIED[0])
-    before = card.key()
-    assert before == card.key()
+    before = card.fingerprint()
+    assert before == card.fingerprint()
     monkeypatch.setattr(cards, "verified", lambda name, pinned: weights.Found(Path(name), "another"))
-    assert card.key() != before
+    assert card.fingerprint() != before
     clean, plain = cards.card("inception-fid-clean"), cards.card("inception-fid")
     assert clean.weights == plain.weights
-    assert clean.key() != plain.key()
+    assert clean.fingerprint() != plain.fingerprint()
 
 
 def test_unknown_networks_are_named() -> None:

@@ -47,7 +47,7 @@ def test_resizers_keep_channels_frames_and_sides_apart(name: str) -> None:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A random network as pytorch-fid's file holds one, its layers scaled so that signals neither die nor explode."""
     torch.manual_seed(0)
-    net = inception.network()
+    net = inception.inception_v3_fid()
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
@@ -72,7 +72,7 @@ def test_features_are_those_of_pytorch_fid(published: Path, monkeypatch: pytest.
     frames = _frames()
     with torch.inference_mode():
         wanted = theirs.InceptionV3([3]).eval()(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255)[0]
-    net = inception.Inception(inception.load(published), inception.PREPARED["inception-fid"])
+    net = inception.Inception(inception.load(published), inception.PREPROCESSING["inception-fid"])
     got = net(frames)
     assert got.shape == (3, 2048)
     assert got.std() > 0.1
@@ -83,7 +83,7 @@ def test_features_are_those_of_pytorch_fid(published: Path, monkeypatch: pytest.
 
 def test_preparations_differ_and_stay_in_range() -> None:
     frames = torch.from_numpy(_frames()).permute(0, 3, 1, 2).float()
-    made = {name: prepare(frames) for name, prepare in inception.PREPARED.items()}
+    made = {name: prepare(frames) for name, prepare in inception.PREPROCESSING.items()}
     for name, x in made.items():
         assert x.shape == (3, 3, 299, 299), name
         assert -1 <= float(x.min()) < -0.9, name
@@ -114,7 +114,9 @@ def test_files_of_something_else_are_refused(published: Path, tmp_path: Path) ->
     with pytest.raises(MissingWeights):
         inception.load(tmp_path / "text.pth")
     with pytest.raises(InputError):
-        inception.Inception(inception.network(), inception.PREPARED["inception-fid"])(_frames().astype(np.float32))
+        inception.Inception(inception.inception_v3_fid(), inception.PREPROCESSING["inception-fid"])(
+            _frames().astype(np.float32)
+        )
 
 
 class _Layers(nn.Module):
@@ -137,7 +139,7 @@ def test_clean_fids_script_runs_only_with_the_right_hash(tmp_path: Path) -> None
     path = tmp_path / "inception.pt"
     torch.jit.script(_Script()).save(str(path))
     sha = hashlib.sha256(path.read_bytes()).hexdigest()
-    net = inception.Inception(inception.load_script(path, sha), inception.PREPARED["inception-tf-clean"])
+    net = inception.Inception(inception.load_script(path, sha), inception.PREPROCESSING["inception-tf-clean"])
     frames = np.full((2, 40, 40, 3), 192, np.uint8)
     assert net(frames) == pytest.approx(np.full((2, 2048), 0.5), abs=1e-5)
     with pytest.raises(MissingWeights, match=f"{sha}, expected {'0' * 64}"):

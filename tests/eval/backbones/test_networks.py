@@ -59,11 +59,11 @@ def test_i3d_does_not_depend_on_the_batch(video_net: i3d.I3D) -> None:
 def test_i3d_takes_the_centre_of_a_wide_clip() -> None:
     wide = torch.zeros((1, 9, 32, 48, 3), dtype=torch.uint8)
     wide[:, :, :, 8:40] = 255
-    prepared = i3d.prepare(wide)
+    prepared = i3d.preprocess(wide)
     assert prepared.shape == (1, 3, 9, 224, 224)
     assert prepared[..., 8:-8].min() == pytest.approx(1.0, abs=1e-6)
     with pytest.raises(InputError):
-        i3d.prepare(wide.float())
+        i3d.preprocess(wide.float())
 
 
 def test_i3d_needs_nine_frames(video_net: i3d.I3D) -> None:

@@ -68,12 +68,14 @@ def test_a_folder_against_itself_is_perfect(real: Path, tmp_path: Path) -> None:
 def test_fid_of_real_frames_with_themselves_is_0(real: Path, tmp_path: Path) -> None:
     """A random network of FID's class, read from a file in the published format."""
     torch.manual_seed(0)
-    net = inception.network()
+    net = inception.inception_v3_fid()
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
     torch.save(net.state_dict(), tmp_path / "pt_inception.pth")
-    network = inception.Inception(inception.load(tmp_path / "pt_inception.pth"), inception.PREPARED["inception-fid"])
+    network = inception.Inception(
+        inception.load(tmp_path / "pt_inception.pth"), inception.PREPROCESSING["inception-fid"]
+    )
     (tmp_path / "pt_inception.pth").unlink()
     frames = load_frames(real / "clips" / "grid_lbax4n.mpg")[::15]
     still = Clip(frames, np.empty(0, np.float32))

@@ -45,32 +45,32 @@ def _wide() -> Tensor:
 
 
 def test_stylegan_v_squashes_the_frame(file: tuple[Path, str]) -> None:
-    got = i3d_script.load(*file, inside=True)(_wide())
+    got = i3d_script.load(*file, resize=True)(_wide())
     assert got.shape == (2, 400)
     assert got[0, :4].numpy() == pytest.approx([-1, 1, 0, -1], abs=1e-5)
 
 
 def test_common_metrics_takes_the_centre(file: tuple[Path, str]) -> None:
-    got = i3d_script.load(*file, inside=False)(_wide())
+    got = i3d_script.load(*file, resize=False)(_wide())
     assert got[0, 1] == pytest.approx(1, abs=1e-5)
     assert got[0, 2] > 0.95  # the dark sides are gone but for what bilinear interpolation mixed in
-    prepared = i3d.prepare(_wide())
+    prepared = i3d.preprocess(_wide())
     assert got[0, 2] == pytest.approx(float(prepared[0].mean()), abs=1e-5)
 
 
 def test_nothing_runs_without_the_right_hash(file: tuple[Path, str]) -> None:
     path, sha = file
     with pytest.raises(MissingWeights, match=sha):
-        i3d_script.load(path, "1" * 64, inside=True)
+        i3d_script.load(path, "1" * 64, resize=True)
     path.write_bytes(b"no script")
     with pytest.raises(MissingWeights, match="not the TorchScript I3D"):
-        i3d_script.load(path, hashlib.sha256(b"no script").hexdigest(), inside=True)
+        i3d_script.load(path, hashlib.sha256(b"no script").hexdigest(), resize=True)
     with pytest.raises(MissingWeights, match="cannot be read"):
-        i3d_script.load(path.with_name("absent.pt"), sha, inside=True)
+        i3d_script.load(path.with_name("absent.pt"), sha, resize=True)
 
 
 def test_clips_are_checked(file: tuple[Path, str]) -> None:
-    net = i3d_script.load(*file, inside=True)
+    net = i3d_script.load(*file, resize=True)
     for bad in (_wide()[:, :8], _wide().float(), _wide()[0]):
         with pytest.raises(InputError):
             net(bad)

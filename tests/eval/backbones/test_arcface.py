@@ -100,7 +100,7 @@ def test_alignment_is_that_of_insightface() -> None:
 
     frame = np.random.default_rng(0).integers(0, 256, (120, 130, 3), dtype=np.uint8)
     wanted = face_align.norm_crop(frame, POINTS.astype(np.float32))
-    got = arcface.aligned(frame, POINTS)
+    got = arcface.align(frame, POINTS)
     assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 1
 
 
@@ -108,12 +108,12 @@ def test_alignment_undoes_turn_scale_and_shift() -> None:
     angle = 0.4
     turn = 1.7 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = arcface.TEMPLATE @ turn.T + [5, -9]
-    matrix = arcface.similarity(moved)
+    matrix = arcface.similarity_matrix(moved)
     assert moved @ matrix[:, :2].T + matrix[:, 2] == pytest.approx(arcface.TEMPLATE)
-    mirrored = arcface.similarity(arcface.TEMPLATE * [-1, 1])
+    mirrored = arcface.similarity_matrix(arcface.TEMPLATE * [-1, 1])
     assert np.linalg.det(mirrored[:, :2]) > 0
     with pytest.raises(InputError):
-        arcface.similarity(np.ones((5, 2)))
+        arcface.similarity_matrix(np.ones((5, 2)))
 
 
 def test_points_of_landmarks_lie_in_the_template(real: Path) -> None:
@@ -122,7 +122,7 @@ def test_points_of_landmarks_lie_in_the_template(real: Path) -> None:
         face = mesh.detect(image)
     assert face is not None
     points = arcface.five_points(face.landmarks)
-    matrix = arcface.similarity(points)
+    matrix = arcface.similarity_matrix(points)
     placed = points @ matrix[:, :2].T + matrix[:, 2]
     assert np.abs(placed - arcface.TEMPLATE).max() < 6
     assert arcface.five_points(np.full((3, 68, 2), 7.0)).tolist() == np.full((3, 5, 2), 6.5).tolist()
@@ -143,7 +143,7 @@ def test_arcface_sees_what_insightface_shows_it(tmp_path: Path, batch: int | str
     if batch != 4:  # insightface shows one at a time
         theirs = ArcFaceONNX(str(path))
         for k in (0, 1, 3, 4):
-            wanted = theirs.get_feat(arcface.aligned(frames[k], points[k])[..., ::-1]).ravel()
+            wanted = theirs.get_feat(arcface.align(frames[k], points[k])[..., ::-1]).ravel()
             assert got[k] == pytest.approx(wanted, rel=1e-4, abs=1e-5)
     alone = arcface.ArcFace(path).embed(frames[3:4], points[3:4])
     assert alone[0] == pytest.approx(got[3], rel=1e-4, abs=1e-5)
