@@ -1,4 +1,4 @@
-"""What each row of the paper's Tables 2 to 8 is made from here: which run, and what is measured of it."""
+"""The paper's comparisons: the rows of Tables 2 to 8, each with its run, its method and the metrics that it shows."""
 
 from __future__ import annotations
 
@@ -9,47 +9,50 @@ from pathlib import Path
 from typing import Any
 
 from dawn.config import METRICS, Config, ConfigError
-from dawn.variants import Row, Runs, sweep_rows
+from dawn.variants import Row, RunSet, sweep_rows
 
 
 @dataclass(frozen=True)
-class Family:
-    """A configuration's run, those of its comparisons, and those of all sweeps of a folder."""
+class Experiments:
+    """The run of a configuration, with the runs of its comparisons and of all sweeps of a folder."""
 
-    runs: Runs
-    found: Mapping[str, list[Row]]  # by table ("table8") or by sweep (its file without suffix)
-    wrong: Mapping[str, str]  # the same for those that this configuration does not allow: why
+    runs: RunSet
+    comparisons: Mapping[str, list[Row]]  # rows by table ("table8") or sweep (the stem of its file)
+    errors: Mapping[str, str]  # for those that this configuration does not allow, the reason
 
     def rows(self, name: str) -> list[Row]:
-        """The rows of a table or sweep. Raises ConfigError when they cannot be."""
-        if name in self.wrong:
-            raise ConfigError(self.wrong[name])
-        if name not in self.found:
-            raise ConfigError(f"no table or sweep {name!r}; there are {', '.join(self.found)}")
-        return self.found[name]
+        """The rows of a table or sweep. Raises ConfigError for an unknown one and for one with an error."""
+        if name in self.errors:
+            raise ConfigError(self.errors[name])
+        if name not in self.comparisons:
+            raise ConfigError(f"unknown table or sweep {name!r}; known: {', '.join(self.comparisons)}")
+        return self.comparisons[name]
 
 
-def family_of(base: Config, sweeps: Path) -> Family:
-    """All runs that the workflow knows, always in the same order, so that equal runs have one name everywhere."""
-    runs, found, wrong = Runs(base), {}, {}
-    readers: dict[str, Callable[[], list[Row]]] = {name: partial(read, runs) for name, read in ROWS.items()}
+def experiments_of(base: Config, sweeps: Path) -> Experiments:
+    """All runs of the workflow, always in the same order, so that equal runs have the same name everywhere.
+
+    `base` is the configuration of the main run, `sweeps` the folder of sweep files.
+    """
+    runs, comparisons, errors = RunSet(base), {}, {}
+    readers: dict[str, Callable[[], list[Row]]] = {name: partial(rows, runs) for name, rows in TABLES.items()}
     for path in sorted(sweeps.glob("*.csv")):
         readers.setdefault(path.stem, partial(sweep_rows, runs, path))
     for name, read in readers.items():
         try:
-            found[name] = read()
+            comparisons[name] = read()
         except ConfigError as error:
-            wrong[name] = str(error)
-    return Family(runs, found, wrong)
+            errors[name] = str(error)
+    return Experiments(runs, comparisons, errors)
 
 
-# What the tables show of long videos, whose measuring takes long.
-_AT_LENGTHS = ("fvd16", "fvd32", "lse_c_own", "lse_d_own", "fd_efficientnet")
-_DEGRADATION = ("dr25_efficientnet", "dr50_efficientnet")
+# The metrics that the tables of long videos show; computing the others on long videos takes long.
+_LENGTH_METRICS = ("fvd16", "fvd32", "lse_c_own", "lse_d_own", "fd_efficientnet")
+_DEGRADATION_METRICS = ("dr25_efficientnet", "dr50_efficientnet")
 
 
 def _row(
-    runs: Runs,
+    runs: RunSet,
     name: str,
     folder: str,
     changes: dict[str, Any],
@@ -62,7 +65,7 @@ def _row(
     return Row(name, run, method, changes, (paper_method, condition), metrics)
 
 
-def _strategies(runs: Runs) -> list[Row]:
+def _strategies(runs: RunSet) -> list[Row]:
     base = runs.base.name
     return [
         Row("Semi-autoregressive", base, "sar", {}, ("sar", "")),
@@ -72,22 +75,22 @@ def _strategies(runs: Runs) -> list[Row]:
     ]
 
 
-def _lengths(runs: Runs) -> list[Row]:
-    pairs = zip(_PAPERS.lengths, runs.base.compare.lengths, strict=True)
-    return [_length(runs, ours, "dawn", "dawn", paper, _AT_LENGTHS) for paper, ours in pairs]
+def _lengths(runs: RunSet) -> list[Row]:
+    pairs = zip(_PAPER.lengths, runs.base.compare.lengths, strict=True)
+    return [_length(runs, ours, "dawn", "dawn", paper, _LENGTH_METRICS) for paper, ours in pairs]
 
 
-def _long(runs: Runs) -> list[Row]:
-    pairs = list(zip(_PAPERS.long_lengths, runs.base.compare.long_lengths, strict=True))
+def _long(runs: RunSet) -> list[Row]:
+    pairs = list(zip(_PAPER.long_lengths, runs.base.compare.long_lengths, strict=True))
     return [
-        _length(runs, ours, method, paper_method, paper, _DEGRADATION, label)
+        _length(runs, ours, method, paper_method, paper, _DEGRADATION_METRICS, label)
         for method, paper_method, label in (("dawn", "dawn", "DAWN, "), ("ar", "hallo", "Frame by frame, "))
         for paper, ours in pairs
     ]
 
 
 def _length(
-    runs: Runs, frames: int, method: str, paper_method: str, paper: int, metrics: tuple[str, ...], label: str = ""
+    runs: RunSet, frames: int, method: str, paper_method: str, paper: int, metrics: tuple[str, ...], label: str = ""
 ) -> Row:
     changes: dict[str, Any] = {"evaluate.inference_frames": frames}
     if runs.base.compare.length_clips is not None:
@@ -96,8 +99,8 @@ def _length(
     return _row(runs, f"{label}{frames} frames", f"frames-{frames}", changes, method, paper_method, condition, metrics)
 
 
-def _ablations(runs: Runs) -> list[Row]:
-    told, untold = "gt_pose_blink=true", "gt_pose_blink=false"
+def _ablations(runs: RunSet) -> list[Row]:
+    true_pose, generated_pose = "gt_pose_blink=true", "gt_pose_blink=false"
     single = [
         _row(
             runs,
@@ -106,25 +109,25 @@ def _ablations(runs: Runs) -> list[Row]:
             {"a2v.curriculum": f"stage{k}"},
             "commanded",
             f"only_stage{k}",
-            told,
+            true_pose,
         )
         for k in (1, 2)
     ]
     return [
         *single,
-        Row("DAWN, true pose and blink", runs.base.name, "commanded", {}, ("dawn", told)),
-        _row(runs, "Without PBNet", "no-pbnet", {"a2v.pose_blink": False}, "dawn", "no_pbnet", untold),
-        Row("DAWN", runs.base.name, "dawn", {}, ("dawn", untold)),
+        Row("DAWN, true pose and blink", runs.base.name, "commanded", {}, ("dawn", true_pose)),
+        _row(runs, "Without PBNet", "no-pbnet", {"a2v.pose_blink": False}, "dawn", "no_pbnet", generated_pose),
+        Row("DAWN", runs.base.name, "dawn", {}, ("dawn", generated_pose)),
     ]
 
 
-def _study(_: Runs) -> list[Row]:
-    return []  # people's scores are of no run
+def _study(_: RunSet) -> list[Row]:
+    return []  # ratings of a user study belong to no run
 
 
-def _resolutions(runs: Runs) -> list[Row]:
+def _resolutions(runs: RunSet) -> list[Row]:
     rows = []
-    for paper, ours in zip(_PAPERS.resolutions, runs.base.compare.resolutions, strict=True):
+    for paper, ours in zip(_PAPER.resolutions, runs.base.compare.resolutions, strict=True):
         changes: dict[str, Any] = {"corpus.resolution": ours}
         if ours != runs.base.corpus.resolution:
             changes |= runs.base.compare.resolution_changes
@@ -133,9 +136,9 @@ def _resolutions(runs: Runs) -> list[Row]:
     return rows
 
 
-def _windows(runs: Runs) -> list[Row]:
+def _windows(runs: RunSet) -> list[Row]:
     rows = []
-    for paper, ours in zip(_PAPERS.windows, runs.base.compare.windows, strict=True):
+    for paper, ours in zip(_PAPER.windows, runs.base.compare.windows, strict=True):
         condition = f"window={paper or 'none'};gt_pose_blink=true"
         name = "No window" if ours is None else f"Window {ours}"
         changes = {"generate.window": ours}
@@ -143,8 +146,8 @@ def _windows(runs: Runs) -> list[Row]:
     return rows
 
 
-_PAPERS = Config().compare
-ROWS: dict[str, Callable[[Runs], list[Row]]] = {
+_PAPER = Config().compare
+TABLES: dict[str, Callable[[RunSet], list[Row]]] = {
     "table2": _strategies,
     "table3": _lengths,
     "table4": _ablations,

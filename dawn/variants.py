@@ -1,7 +1,8 @@
 """Runs that differ from one configuration in a few keys: the rows of sweeps and of the paper's comparisons.
 
-A sweep is a CSV file, a run a row. Its columns are dotted configuration keys, and two that are optional: ``name``, the
-row's name, and ``method``, what is measured of the run (see ``dawn/methods.py``). An empty cell changes nothing.
+A sweep is a CSV file with one run per row. Its columns are dotted configuration keys and two optional ones: ``name``,
+the name of the row, and ``method``, the evaluated method (:mod:`dawn.methods`). An empty cell keeps the value of the
+configuration.
 """
 
 from __future__ import annotations
@@ -19,51 +20,49 @@ import yaml
 from dawn.config import METRICS, Config, ConfigError, parse
 from dawn.methods import generated_methods
 
-_OWN = ("name", "method")  # columns that are no keys
+_NOT_KEYS = ("name", "method")  # columns that are not configuration keys
 _SCHEDULES = ("lfg.train", "pbnet.train", "a2v.stage1", "a2v.stage2", "a2v.ttr.train")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a comparison: `changes` against the configuration, measured on `method` of run `run`."""
+    """One row of a comparison: the scores of `method` in the run `run`, which differs by `changes`."""
 
     name: str
     run: str
     method: str
     changes: Mapping[str, Any]
-    paper: tuple[str, str] | None = None  # method and condition of the paper's row that it stands beside
-    metrics: tuple[str, ...] = METRICS  # what is asked of it
+    paper: tuple[str, str] | None = None  # method and condition of the corresponding row of the paper
+    metrics: tuple[str, ...] = METRICS  # the metrics that the comparison shows
 
 
-class Runs:
-    """The run of a configuration and those that differ from it, by name. Equal runs are one."""
+class RunSet:
+    """The run of a configuration and runs that differ from it, by name; runs with equal settings are the same run."""
 
     def __init__(self, base: Config) -> None:
         self.base = base
-        self._origin = _side_by_side(base)
+        self._origin = _concurrent(base)
         self.configs: dict[str, Config] = {base.name: base}
 
     def add(self, name: str, changes: Mapping[str, Any], origin: str) -> str:
-        """The name of the run with `changes` (dotted key -> value), `name` unless there is an equal one.
+        """Add the run with `changes` (dotted key -> value); returns its name: `name`, or that of an equal run.
 
-        Raises ConfigError, beginning with `origin`, for a key or value that cannot be, and for a name that is taken.
+        Raises ConfigError, prefixed by `origin`, for an invalid key or value and for a name already in use.
         """
         tree = self._origin.model_dump(mode="json")
         for key, value in changes.items():
             _set(tree, key, value, origin)
-        config = self._with_own_corpus(parse(tree | {"name": name}, origin))
+        config = self._with_corpus_name(parse(tree | {"name": name}, origin))
         for known, other in self.configs.items():
             if (self._origin if other is self.base else other).model_copy(update={"name": name}) == config:
                 return known
         if name in self.configs:
-            raise ConfigError(
-                f"{origin}: there is another run {name!r} with other settings; give this one another name"
-            )
+            raise ConfigError(f"{origin}: run {name!r} exists with different settings; use another name")
         self.configs[name] = config
         return name
 
-    def _with_own_corpus(self, config: Config) -> Config:
-        """Clips and features made in another way lie in another folder: that of the first run that makes them so."""
+    def _with_corpus_name(self, config: Config) -> Config:
+        """Name the corpus after the first run with the same clips and features, which then share a folder."""
         for other in self.configs.values():
             corpus = config.corpus.model_copy(update={"name": other.corpus.name})
             if (corpus, config.features) == (other.corpus, other.features):
@@ -71,8 +70,8 @@ class Runs:
         return config.model_copy(update={"corpus": config.corpus.model_copy(update={"name": config.name})})
 
 
-def sweep_rows(runs: Runs, path: Path) -> list[Row]:
-    """Read a sweep and add its runs. Raises ConfigError naming file, row (from 1) and key."""
+def sweep_rows(runs: RunSet, path: Path) -> list[Row]:
+    """Read a sweep and add its runs. Raises ConfigError naming file, row (counted from 1) and key."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             table = list(csv.DictReader(stream))
@@ -84,27 +83,27 @@ def sweep_rows(runs: Runs, path: Path) -> list[Row]:
     for index, cells in enumerate(table, 1):
         origin = f"{path}, row {index}"
         if None in cells or None in cells.values():
-            raise ConfigError(f"{origin}: has not as many cells as the first line has columns")
+            raise ConfigError(f"{origin}: the number of cells differs from the number of columns")
         filled = {key.strip(): cell.strip() for key, cell in cells.items() if cell.strip()}
-        changes = {key: _value(key, cell) for key, cell in filled.items() if key not in _OWN}
-        name = filled.get("name") or ", ".join(cell for key, cell in filled.items() if key not in _OWN) or "base"
+        changes = {key: _value(key, cell) for key, cell in filled.items() if key not in _NOT_KEYS}
+        name = filled.get("name") or ", ".join(cell for key, cell in filled.items() if key not in _NOT_KEYS) or "base"
         if name in (row.name for row in rows):
-            raise ConfigError(f"{origin}: name: {name!r} is the name of an earlier row")
+            raise ConfigError(f"{origin}: name: an earlier row is called {name!r}")
         method = filled.get("method", "dawn")
         if method not in generated_methods():
             known = ", ".join(generated_methods())
-            raise ConfigError(f"{origin}: method: no method {method!r}; methods are {known}")
+            raise ConfigError(f"{origin}: method: unknown method {method!r}; known: {known}")
         run = runs.add(f"{runs.base.name}-{path.stem}-{_folder(name)}", changes, origin)
         rows.append(Row(name, run, method, changes))
     return rows
 
 
-def _side_by_side(base: Config) -> Config:
-    """What the other runs differ from: `base`, whose stages have as many processes as suits many trainings at once."""
+def _concurrent(base: Config) -> Config:
+    """The configuration that other runs derive from: `base` with compare.processes for concurrent trainings."""
     tree = base.model_dump(mode="json")
     if base.compare.processes is not None:
         for key in _SCHEDULES:
-            if _get(tree, key) is not None:  # there may be no schedule of ttr's own
+            if _get(tree, key) is not None:  # a2v.ttr.train is optional
                 _set(tree, f"{key}.processes", base.compare.processes, f"configuration {base.name}, compare.processes")
     return parse(tree, f"configuration {base.name}, compare.processes")
 
@@ -119,12 +118,12 @@ def _set(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:
     for section in sections:
         node = node.setdefault(section, {})
         if not isinstance(node, dict):
-            raise ConfigError(f"{origin}: {key}: {section} is a value, no section")
+            raise ConfigError(f"{origin}: {key}: {section} is a value, not a section")
     node[last] = value
 
 
 def _value(key: str, cell: str) -> Any:
-    """A cell as YAML reads it; ``none`` is nothing where the key may be nothing."""
+    """The YAML value of a cell; ``none`` is None for a key that may be None."""
     try:
         value = yaml.safe_load(cell)
     except yaml.YAMLError:
@@ -133,7 +132,7 @@ def _value(key: str, cell: str) -> Any:
 
 
 def _choices(key: str) -> tuple[Any, ...]:
-    """The types that a key's value may have; none for a key that there is not."""
+    """The types allowed for the value of a key; empty for an unknown key."""
     node: Any = Config
     for part in key.split("."):
         field = getattr(node, "model_fields", {}).get(part)

@@ -60,16 +60,16 @@ def table(
     out: TableFiles,
 ) -> None:
     """One of the paper's Tables 2 to 8: our rows next to the paper's."""
-    from dawn.comparisons import ROWS, family_of
+    from dawn.comparisons import TABLES, experiments_of
     from dawn.config import load
     from dawn.errors import InputError
 
-    if table not in ROWS:
-        raise InputError(f"no table is called {table!r}; there are {', '.join(ROWS)}")
-    family = family_of(load(config), sweeps)
+    if table not in TABLES:
+        raise InputError(f"no table is called {table!r}; there are {', '.join(TABLES)}")
+    experiments = experiments_of(load(config), sweeps)
     from eval.report.paper_tables import write_comparison
 
-    write_comparison(family, table, out)
+    write_comparison(experiments, table, out)
 
 
 @app.command(
@@ -87,13 +87,13 @@ def sweep(
     ],
 ) -> None:
     """Scores of a sweep's runs as a table and a plot."""
-    from dawn.comparisons import family_of
+    from dawn.comparisons import experiments_of
     from dawn.config import load
 
-    family = family_of(load(config), sweep.parent)
+    experiments = experiments_of(load(config), sweep.parent)
     from eval.report.sweep import write_sweep
 
-    write_sweep(family.runs, family.rows(sweep.stem), out)
+    write_sweep(experiments.runs, experiments.rows(sweep.stem), out)
 
 
 @app.command(
@@ -111,13 +111,13 @@ def claims(
     out: Annotated[Path, typer.Option(metavar="PATH", help="path without suffix; .md and .json are written")],
 ) -> None:
     """Test each claim of the paper on our scores."""
-    from dawn.comparisons import family_of
+    from dawn.comparisons import experiments_of
     from dawn.config import load
 
-    family = family_of(load(config), sweeps)
+    experiments = experiments_of(load(config), sweeps)
     from eval.report.claims import write_claims
 
-    write_claims(family, rivals or [], out, cache_at(cache))
+    write_claims(experiments, rivals or [], out, cache_at(cache))
 
 
 @app.command(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dawn.baselines.methods import label_of
-from dawn.comparisons import Family
+from dawn.comparisons import Experiments
 from dawn.config import Config
 from dawn.media.files import atomic_path
 from dawn.methods import videos_folder
@@ -79,10 +79,10 @@ class _Sample:
     ends: tuple[float, float] | None = None
 
 
-def claims_of(family: Family) -> list[Claim]:
+def claims_of(experiments: Experiments) -> list[Claim]:
     """What the paper claims about the rows of its Tables 2 to 5, 7 and 8."""
     claims = []
-    methods = [row.method for row in family.rows("table2")]
+    methods = [row.method for row in experiments.rows("table2")]
     for method, name in (("sar", "semi-autoregressive"), ("ttr", "two-resolution")):
         if method in methods:
             pair = (methods.index("dawn"), methods.index(method))
@@ -103,7 +103,7 @@ def claims_of(family: Family) -> list[Claim]:
         Claim("Two stages beat stage 2 alone", "4.5, Table 4", "table4", 2, 1, (*_PICTURE, *_SYNC)),
         Claim("PBNet improves every metric", "4.5, Table 4", "table4", 4, 3, (*_PICTURE, *_SYNC)),
     ]  # fmt: skip
-    long = family.rows("table5")
+    long = experiments.rows("table5")
     for first, name in ((0, "non-autoregressive"), (3, "frame-by-frame")):
         if len(long) > first:
             falls = name == "frame-by-frame"
@@ -126,33 +126,34 @@ def claims_of(family: Family) -> list[Claim]:
     return claims
 
 
-def write_claims(family: Family, rivals: Sequence[str], out: Path, cache: Cache) -> list[Tested]:
+def write_claims(experiments: Experiments, rivals: Sequence[str], out: Path, cache: Cache) -> list[Tested]:
     """Write ``<out>.md`` and ``<out>.json``; `rivals` are measured baselines. Raises InputError as tables do."""
-    base = family.runs.base
+    base = experiments.runs.base
     tests: list[Tested] = []
     for rival in rivals:
         rows = [Row("DAWN", base.name, "dawn", {}), Row(label_of(rival), base.name, rival, {})]
         says = f"DAWN beats {rows[1].name}"
-        tests += _tests(family, rows, Claim(says, "4.2, Table 1", "table1", 0, 1, (*_PICTURE, "csim_dlib")), cache)
-    for claim in claims_of(family):
-        tests += _tests(family, family.rows(claim.table), claim, cache)
+        tests += _tests(experiments, rows, Claim(says, "4.2, Table 1", "table1", 0, 1, (*_PICTURE, "csim_dlib")), cache)
+    for claim in claims_of(experiments):
+        tests += _tests(experiments, experiments.rows(claim.table), claim, cache)
     write_json(out.with_suffix(".json"), [_plain(test) for test in tests])
     with atomic_path(out.with_suffix(".md")) as aside:
         aside.write_text(_markdown(base, tests, rivals), encoding="utf-8")
     return tests
 
 
-def _tests(family: Family, rows: Sequence[Row], claim: Claim, cache: Cache) -> list[Tested]:
+def _tests(experiments: Experiments, rows: Sequence[Row], claim: Claim, cache: Cache) -> list[Tested]:
     pair = [rows[claim.better], rows[claim.worse]]
-    measured = [Measured(family.runs.configs[row.run], row.method) for row in pair]
+    measured = [Measured(experiments.runs.configs[row.run], row.method) for row in pair]
     scores = read_together(measured)
     return [
-        _test(family, claim, [row.name for row in pair], measured, scores, metric, cache) for metric in claim.metrics
+        _test(experiments, claim, [row.name for row in pair], measured, scores, metric, cache)
+        for metric in claim.metrics
     ]
 
 
 def _test(
-    family: Family,
+    experiments: Experiments,
     claim: Claim,
     names: Sequence[str],
     pair: Sequence[Measured],
@@ -179,7 +180,7 @@ def _test(
         return result(b["value"] - a["value"], low, high, "from the intervals of both")
     if scores[0]["provenance"]["clips"] != scores[1]["provenance"]["clips"]:
         return result(math.nan, math.nan, math.nan, "not the same clips")
-    samples = [_samples(row, metric, judge_of(family.runs, row.config), cache) for row in pair]
+    samples = [_samples(row, metric, judge_of(experiments.runs, row.config), cache) for row in pair]
     if any(sample is None for sample in samples):
         return result(math.nan, math.nan, math.nan, "not measured, or clips too short")
     first, second = (sample for sample in samples if sample is not None)

@@ -14,7 +14,7 @@ from dawn.media.files import sha256_file
 from dawn.methods import videos_folder
 from dawn.paths import Paths
 from dawn.provenance import read_json
-from dawn.variants import Runs
+from dawn.variants import RunSet
 from eval.studies.run_scores import TRUE, settings_digest
 
 _ALL = ("code", "parameters", "seed")  # the same in every row of any table
@@ -50,7 +50,7 @@ def read_together(rows: Sequence[Measured]) -> list[dict[str, Any]]:
     return every
 
 
-def judge_of(runs: Runs, config: Config) -> Path:
+def judge_of(runs: RunSet, config: Config) -> Path:
     """The lip-sync judge of a run: that of the first run that would have the same."""
     first = next(one for one in runs.configs.values() if _judge(one) == _judge(config))
     return Paths.of(first).run / "syncnet.safetensors"

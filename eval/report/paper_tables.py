@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dawn.baselines.methods import all_methods, label_of
-from dawn.comparisons import Family
+from dawn.comparisons import Experiments
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.provenance import read_json
@@ -31,16 +31,16 @@ _REMARKS = {
 _PLAIN = {"gt_pose_blink=true": "true pose and blink", "gt_pose_blink=false": "", "inference_length": "frames"}
 
 
-def write_comparison(family: Family, table: str, out: Path) -> list[Figure]:
+def write_comparison(experiments: Experiments, table: str, out: Path) -> list[Figure]:
     """Write ``<out>.csv``, ``.md``, ``.tex`` and ``.json`` of ``table2`` to ``table8``.
 
     Raises InputError when something was not measured, or rows do not belong to their runs or together.
     """
-    base, rows = family.runs.base, family.rows(table)
+    base, rows = experiments.runs.base, experiments.rows(table)
     papers = _papers(table, base.evaluate.paper_dataset)
     shown = list(dict.fromkeys(figure.metric for figure in papers))
     wanted = [key for name in shown for key in dict.fromkeys((name, _STAND_INS.get(name, name)))]
-    ours = _rated(base, wanted) if table == "table6" else _ours(family, rows, wanted)
+    ours = _rated(base, wanted) if table == "table6" else _ours(experiments, rows, wanted)
     figures = [*ours, *papers, *_differences(rows, ours, papers)]
     columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
     remarks = notes(base, figures, f"Table {table.removeprefix('table')}")
@@ -56,8 +56,8 @@ def write_comparison(family: Family, table: str, out: Path) -> list[Figure]:
     return figures
 
 
-def _ours(family: Family, rows: Sequence[Row], wanted: Sequence[str]) -> list[Figure]:
-    configs = [family.runs.configs[row.run] for row in rows]
+def _ours(experiments: Experiments, rows: Sequence[Row], wanted: Sequence[str]) -> list[Figure]:
+    configs = [experiments.runs.configs[row.run] for row in rows]
     every = read_together([Measured(config, row.method) for config, row in zip(configs, rows, strict=True)])
     figures = []
     for row, config, scores in zip(rows, configs, every, strict=True):

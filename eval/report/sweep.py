@@ -12,7 +12,7 @@ from dawn.baselines.methods import label_of
 from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
 from dawn.provenance import write_json
-from dawn.variants import Row, Runs
+from dawn.variants import Row, RunSet
 from eval.metrics.columns import COLUMNS
 from eval.report.consistency import Measured, read_together
 from eval.report.tables import NUMBERS, Figure, figures_of, notes, write_figures, written
@@ -20,7 +20,7 @@ from eval.report.tables import NUMBERS, Figure, figures_of, notes, write_figures
 _WIDTH, _HEIGHT = 2.6, 2.1  # of one metric, inches
 
 
-def write_sweep(runs: Runs, rows: Sequence[Row], out: Path) -> list[Figure]:
+def write_sweep(runs: RunSet, rows: Sequence[Row], out: Path) -> list[Figure]:
     """Write ``<out>.csv``, ``.md``, ``.tex``, ``.json`` and ``.png``.
 
     Raises InputError when a run was not measured, or rows do not belong together.

@@ -103,8 +103,8 @@ def test_list_options_take_several_values(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert main(["tables", "--out", "o", "--scores", "b=x/1", "--scores", "a=y"]) == 0
     assert folders == [{"b": Path("x/1"), "a": Path("y")}] * 2 and list(folders[0]) == ["b", "a"]
     rivals: list[list[str]] = []
-    monkeypatch.setattr("dawn.comparisons.family_of", lambda config, sweeps: None)
-    monkeypatch.setattr("eval.report.claims.write_claims", lambda family, names, out, cache: rivals.append(names))
+    monkeypatch.setattr("dawn.comparisons.experiments_of", lambda config, sweeps: None)
+    monkeypatch.setattr("eval.report.claims.write_claims", lambda experiments, names, out, cache: rivals.append(names))
     for names in ([], ["wav2lip", "audio2head"]):
         assert main(["claims", "--rivals", *names, "--cache", str(tmp_path), "--out", "o"]) == 0
     assert rivals == [[], ["wav2lip", "audio2head"]]

@@ -10,8 +10,7 @@ from pathlib import Path
 from dawn import config as configuration
 from dawn.baselines.declaration import declared
 from dawn.baselines.place import Place, present
-from dawn.comparisons import ROWS as COMPARED
-from dawn.comparisons import family_of
+from dawn.comparisons import TABLES, experiments_of
 from dawn.corpora.registry import kind_of
 from dawn.features.sources import CLIPS, CORPUS, FEATURES
 from dawn.fingerprint import code_fingerprint, fingerprint
@@ -29,8 +28,8 @@ except configuration.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 SWEEPS = Path("config/sweeps")  # one a file, and nothing that is not there
-FAMILY = family_of(CONFIG, SWEEPS)
-RUNS = FAMILY.runs
+EXPERIMENTS = experiments_of(CONFIG, SWEEPS)
+RUNS = EXPERIMENTS.runs
 PATHS = {run: Paths.of(one) for run, one in RUNS.configs.items()}
 P = PATHS[CONFIG.name]
 TREES = {run: one.model_dump(mode="json") for run, one in RUNS.configs.items()}
@@ -66,7 +65,7 @@ wildcard_constraints:
 def rows_of(name):
     """The rows of a table or sweep; one line that says why where this configuration does not allow them."""
     try:
-        return FAMILY.rows(name)
+        return EXPERIMENTS.rows(name)
     except configuration.ConfigError as error:
         raise WorkflowError(str(error)) from None
 
@@ -143,7 +142,7 @@ def truth(wildcards):
 
 def asked_of(wildcards):
     """The metrics that are asked of a run's method: all, unless it only stands in tables that show a few."""
-    rows = [row for rows in FAMILY.found.values() for row in rows]
+    rows = [row for rows in EXPERIMENTS.comparisons.values() for row in rows]
     asked = {key for row in rows if (row.run, row.method) == (wildcards.run, wildcards.method) for key in row.metrics}
     return [key for key in configuration.METRICS if key in (asked or configuration.METRICS)]
 

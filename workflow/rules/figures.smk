@@ -156,7 +156,7 @@ rule figure4:
 
 # The run of the largest pictures (Table 7).
 LARGEST = max(
-    (row.run for row in FAMILY.found.get("table7", [])),
+    (row.run for row in EXPERIMENTS.comparisons.get("table7", [])),
     key=lambda run: RUNS.configs[run].corpus.resolution,
     default=CONFIG.name,
 )
@@ -203,7 +203,7 @@ rule figure5:
         "dawn-eval time-cost --timing {input.timing} --out {output.picture} 2> >(tee {log} >&2)"
 
 
-UNTOLD = [row for row in FAMILY.found.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
+UNTOLD = [row for row in EXPERIMENTS.comparisons.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
 
 
 rule figure6:

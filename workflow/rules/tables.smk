@@ -57,7 +57,7 @@ rule comparison:
     log:
         P.run / "logs/{table}.log",
     wildcard_constraints:
-        table="|".join(COMPARED),
+        table="|".join(TABLES),
     conda:
         "../../environment.yml"
     params:
@@ -72,7 +72,7 @@ rule comparison:
 
 rule claims:
     input:
-        rows=[file for table in COMPARED for file in made_of(FAMILY.found.get(table, []))],
+        rows=[file for table in TABLES for file in made_of(EXPERIMENTS.comparisons.get(table, []))],
         rivals=[P.scores(method) / "scores.json" for method in BASELINES],
         timing=P.run / "timing.json",
     output:
@@ -82,7 +82,7 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        rows=[fingerprint_of(FAMILY.found.get(table, [])) for table in COMPARED],
+        rows=[fingerprint_of(EXPERIMENTS.comparisons.get(table, [])) for table in TABLES],
         rivals=BASELINES,
         code=code_fingerprint("eval.report.claims"),
     message:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dawn.comparisons import Family, family_of
+from dawn.comparisons import Experiments, experiments_of
 from dawn.config import Config, load
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
@@ -47,9 +47,9 @@ METRICS = (
 
 
 @pytest.fixture
-def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Family:
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiments:
     monkeypatch.chdir(tmp_path)
-    return family_of(load(REPOSITORY / "config/smoke.yaml"), SWEEPS)
+    return experiments_of(load(REPOSITORY / "config/smoke.yaml"), SWEEPS)
 
 
 def write_scores(config: Config, method: str, value: float = 1.0, **causes: str) -> Path:
@@ -76,13 +76,16 @@ def write_scores(config: Config, method: str, value: float = 1.0, **causes: str)
     return folder / "scores.json"
 
 
-def write_rows(family: Family, name: str, value: Callable[[int], float] = lambda _: 1.0) -> list[Path]:
-    return [write_scores(family.runs.configs[row.run], row.method, value(k)) for k, row in enumerate(family.rows(name))]
+def write_rows(experiments: Experiments, name: str, value: Callable[[int], float] = lambda _: 1.0) -> list[Path]:
+    return [
+        write_scores(experiments.runs.configs[row.run], row.method, value(k))
+        for k, row in enumerate(experiments.rows(name))
+    ]
 
 
-def test_ours_the_papers_and_the_difference(family: Family) -> None:
-    write_rows(family, "table8", lambda k: 60.0 + k)
-    write_comparison(family, "table8", Path("results/table8"))
+def test_ours_the_papers_and_the_difference(experiments: Experiments) -> None:
+    write_rows(experiments, "table8", lambda k: 60.0 + k)
+    write_comparison(experiments, "table8", Path("results/table8"))
     with open("results/table8.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     ours = [row for row in rows if row["source"] == "ours"]
@@ -101,30 +104,32 @@ def test_ours_the_papers_and_the_difference(family: Family) -> None:
     assert json.loads(Path("results/table8.json").read_text())["No window"]["fvd16"] == 64
 
 
-def test_every_table_can_be_made(family: Family) -> None:
+def test_every_table_can_be_made(experiments: Experiments) -> None:
     for table in ("table2", "table3", "table4", "table5", "table7"):
-        write_rows(family, table)
-        figures = write_comparison(family, table, Path("results") / table)
+        write_rows(experiments, table)
+        figures = write_comparison(experiments, table, Path("results") / table)
         assert {figure.source for figure in figures} >= {"ours", "paper"}, table
         shown = _gathered(Path(f"results/{table}.csv"))  # as the page has it
-        assert all(f"<td>{html.escape(row.name)}</td>" in shown for row in family.rows(table)), table
+        assert all(f"<td>{html.escape(row.name)}</td>" in shown for row in experiments.rows(table)), table
 
 
-def test_of_long_videos_everything_is_measured_that_their_tables_show(family: Family) -> None:
+def test_of_long_videos_everything_is_measured_that_their_tables_show(experiments: Experiments) -> None:
     for table in ("table2", "table3", "table4", "table5", "table7", "table8"):
-        write_rows(family, table)
-        shown = {one.metric for one in write_comparison(family, table, Path("results") / table) if one.source == "ours"}
-        assert all(shown <= set(row.metrics) for row in family.rows(table)), table
+        write_rows(experiments, table)
+        shown = {
+            one.metric for one in write_comparison(experiments, table, Path("results") / table) if one.source == "ours"
+        }
+        assert all(shown <= set(row.metrics) for row in experiments.rows(table)), table
         if table in ("table3", "table5"):
-            assert all(shown == set(row.metrics) for row in family.rows(table)), table
+            assert all(shown == set(row.metrics) for row in experiments.rows(table)), table
 
 
-def test_table_7_says_what_else_its_runs_differ_in(family: Family) -> None:
-    base = family.runs.base
+def test_table_7_says_what_else_its_runs_differ_in(experiments: Experiments) -> None:
+    base = experiments.runs.base
     compare = base.compare.model_copy(
         update={"resolution_changes": {"lfg.start": "lfg.safetensors", "lfg.train.steps": 9}}
     )
-    other = family_of(base.model_copy(update={"compare": compare}), SWEEPS)
+    other = experiments_of(base.model_copy(update={"compare": compare}), SWEEPS)
     write_rows(other, "table7")
     write_comparison(other, "table7", Path("results/table7"))
     words = "Beside its resolution, a run other than smoke has lfg.start lfg.safetensors, lfg.train.steps 9."
@@ -135,33 +140,35 @@ def test_table_7_says_what_else_its_runs_differ_in(family: Family) -> None:
     }  # fmt: skip
 
 
-def test_the_user_study_needs_ratings_and_the_papers_rows_none(family: Family) -> None:
-    figures = write_comparison(family, "table6", Path("results/table6"))
+def test_the_user_study_needs_ratings_and_the_papers_rows_none(experiments: Experiments) -> None:
+    figures = write_comparison(experiments, "table6", Path("results/table6"))
     assert {figure.source for figure in figures} == {"paper"} and len(figures) == 24
     Path("ratings.csv").write_text(
         "rater,video,method,question,score\na,1,dawn,l_sync,5\na,2,dawn,l_sync,4\nb,1,dawn,l_sync,4\nb,2,dawn,l_sync,3\n"
     )
-    tree = family.runs.base.model_dump()
-    rated = family_of(Config.model_validate(tree | {"compare": tree["compare"] | {"ratings": "ratings.csv"}}), SWEEPS)
+    tree = experiments.runs.base.model_dump()
+    rated = experiments_of(
+        Config.model_validate(tree | {"compare": tree["compare"] | {"ratings": "ratings.csv"}}), SWEEPS
+    )
     figures = write_comparison(rated, "table6", Path("results/table6"))
     (ours,) = (figure for figure in figures if figure.source == "ours")
     (less,) = (figure for figure in figures if figure.source == "difference")
     assert (ours.value, ours.n) == (4, 4) and less.value == pytest.approx(4 - 4.57)
 
 
-def test_seconds_stand_in_table_2(family: Family) -> None:
-    write_rows(family, "table2")
+def test_seconds_stand_in_table_2(experiments: Experiments) -> None:
+    write_rows(experiments, "table2")
     write_json(
         Path("results/smoke/timing.json"), {"methods": {"dawn": {"value": 3.0, "low": 2.0, "high": 4.0, "n": 5}}}
     )
-    figures = write_comparison(family, "table2", Path("results/table2"))
+    figures = write_comparison(experiments, "table2", Path("results/table2"))
     assert [figure.value for figure in figures if (figure.source, figure.metric) == ("ours", "time_s")] == [3.0]
 
 
 @pytest.mark.parametrize("case", ["code", "settings", "videos", "networks", "window", "method", "weights"])
-def test_a_foreign_artefact_is_named_and_nothing_is_written(family: Family, case: str) -> None:
-    paths = write_rows(family, "table8")
-    config = family.runs.configs["smoke-window-12"]
+def test_a_foreign_artefact_is_named_and_nothing_is_written(experiments: Experiments, case: str) -> None:
+    paths = write_rows(experiments, "table8")
+    config = experiments.runs.configs["smoke-window-12"]
     foreign = paths[1]
     place = Paths.of(config)
     sidecar = place.videos("commanded") / f"{CLIPS[0]}.json"
@@ -183,18 +190,18 @@ def test_a_foreign_artefact_is_named_and_nothing_is_written(family: Family, case
         weights.write_text("weights")
         made: dict[str, Any] = {"weights": {"lfg": sha256_file(weights)}, "window": config.generate.window}
         write_json(sidecar, made)
-        write_comparison(family, "table8", Path("results/right"))
+        write_comparison(experiments, "table8", Path("results/right"))
         write_json(sidecar, made | ({"weights": {"lfg": "0"}} if case == "networks" else {"window": 6}))
         foreign = sidecar
     with pytest.raises(InputError) as caught:
-        write_comparison(family, "table8", Path("results/table8"))
+        write_comparison(experiments, "table8", Path("results/table8"))
     assert str(foreign) in str(caught.value)
     assert not list(Path("results").glob("table8*"))
 
 
-def test_a_sweep_is_a_table_with_its_keys_and_a_plot(family: Family) -> None:
-    write_rows(family, "window", lambda k: float(k))
-    write_sweep(family.runs, family.rows("window"), Path("results/sweeps/window"))
+def test_a_sweep_is_a_table_with_its_keys_and_a_plot(experiments: Experiments) -> None:
+    write_rows(experiments, "window", lambda k: float(k))
+    write_sweep(experiments.runs, experiments.rows("window"), Path("results/sweeps/window"))
     with open("results/sweeps/window.csv", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["metric"] == "fvd16"]
     assert [(row["name"], row["run"], row["generate.window"], float(row["value"])) for row in rows] == [
@@ -207,7 +214,9 @@ def test_a_sweep_is_a_table_with_its_keys_and_a_plot(family: Family) -> None:
     assert "true pose and blink" in Path("results/sweeps/window.md").read_text()
 
 
-def test_a_sweep_that_was_not_measured_says_what_is_missing(family: Family, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_that_was_not_measured_says_what_is_missing(
+    experiments: Experiments, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = str(REPOSITORY / "config/smoke.yaml")
     words = ["sweep", str(SWEEPS / "window.csv"), "--config", config, "--out", "results/sweeps/window"]
     assert main(words) == 2
@@ -215,7 +224,7 @@ def test_a_sweep_that_was_not_measured_says_what_is_missing(family: Family, caps
     assert "results/smoke-window-6/scores/commanded/scores.json" in error and len(error.splitlines()) == 1
 
 
-def test_claims_follow_the_numbers(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claims_follow_the_numbers(experiments: Experiments, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two stages made better than one alone, PBNet worse than none, windows all the same."""
     quality = {"smoke-curriculum-stage1": 1.0, "smoke-curriculum-stage2": 1.0, "smoke-no-pbnet": 0.0}
     generator = np.random.default_rng(0)
@@ -223,9 +232,9 @@ def test_claims_follow_the_numbers(family: Family, monkeypatch: pytest.MonkeyPat
     noise = {name: 0.01 * generator.normal(size=(6, 3)).astype(np.float32) for name in CLIPS}
     seen: dict[Path, dict[str, NDArray[np.float32]]] = {}
     for table in ("table2", "table3", "table4", "table5", "table7", "table8"):
-        write_rows(family, table)
-        for row in family.rows(table):
-            config = family.runs.configs[row.run]
+        write_rows(experiments, table)
+        for row in experiments.rows(table):
+            config = experiments.runs.configs[row.run]
             shift = np.float32(quality.get(row.run, 0.5))
             paths = Paths.of(config)
             seen.setdefault(paths.clips, true)
@@ -241,7 +250,7 @@ def test_claims_follow_the_numbers(family: Family, monkeypatch: pytest.MonkeyPat
         ]
 
     monkeypatch.setattr("eval.report.claims._seen", from_cache)
-    tests = write_claims(family, [], Path("results/claims"), Cache(Path("cache")))
+    tests = write_claims(experiments, [], Path("results/claims"), Cache(Path("cache")))
     found = {(test.says, test.metric): test.verdict for test in tests}
     assert found["Two stages beat stage 2 alone", "fvd16"] == "supported"
     assert found["Two stages beat stage 1 alone, but for single frames", "lse_d_own"] == "supported"
