@@ -22,7 +22,8 @@ from dawn.errors import InputError
 from dawn.features.speech import encode
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
-from dawn.provenance import read_json, versions
+from dawn.media.json_files import read_json
+from dawn.provenance import versions
 from dawn.released.run import REPORT
 
 PACKAGES = ("torch", "av", "mediapipe", "transformers")

@@ -1,9 +1,13 @@
 """Fingerprints: SHA-256 of settings, and of the code that a result depends on, found by following imports.
 
 Sources are parsed, never imported. A module depends on what it imports anywhere in its body, function bodies included,
-and on the data files and plug-ins that it declares at module level as ``READS = ("paper.csv", "strategies/*.py")``:
-paths and patterns relative to its folder. Comments, docstrings, layout, descriptions of configuration keys and help
-texts of command lines do not count, because they change no result; nor does what only type checkers import.
+and on what it declares at module level, as paths and patterns relative to its folder:
+
+``READS = ("paper.csv", "kinds/*.py")``      data files, and plug-ins that it imports by name and uses
+``DISCOVERS = ("strategies/*.py",)``         plug-ins of which it uses only what they declare, such as labels
+
+Comments, docstrings, layout, descriptions of configuration keys and help texts of command lines do not count, because
+they change no result; nor does what only type checkers import.
 """
 
 from __future__ import annotations
@@ -58,8 +62,8 @@ class Sources:
     def closure(self, *modules: str) -> dict[str, bool]:
         """Files below root that `modules` depend on; the value is False where only what runs at import counts.
 
-        That is the case of a package that is imported as the parent of a module, and of which no name is used: its
-        definitions, and the imports inside them, do not count.
+        That is the case of discovered plug-ins, and of a package that is imported as the parent of a module without
+        the use of its names: functions and classes, and the imports inside them, do not count.
         """
         entries: dict[str, bool] = {}
         for name in modules:
@@ -90,8 +94,9 @@ class Sources:
         for imported in module.imports:
             if whole or not imported.deferred:
                 self._follow(imported.absolute(PurePosixPath(place).parent.parts), needs)
-        if whole:
-            needs |= dict.fromkeys((file for pattern in module.reads for file in self._declared(place, pattern)), True)
+        for pattern, used in module.declared if whole else ():
+            for file in self._matches(place, pattern):
+                needs[file] = needs.get(file, False) or used
         return tuple(needs.items())
 
     def _follow(self, name: str, needs: dict[str, bool]) -> None:
@@ -106,10 +111,10 @@ class Sources:
             if place is not None:
                 needs[place] = needs.get(place, False) or count == len(parts)
 
-    def _declared(self, place: str, pattern: str) -> Iterator[str]:
+    def _matches(self, place: str, pattern: str) -> Iterator[str]:
         found = sorted((self._root / place).parent.glob(pattern))
         if not found:
-            raise ValueError(f"{place}: READS names {pattern!r}, which does not exist")
+            raise ValueError(f"{place}: no file matches the declared {pattern!r}")
         for path in found:
             yield path.resolve().relative_to(self._root.resolve()).as_posix()
 
@@ -142,15 +147,15 @@ class _Module:
     """What counts of one source file."""
 
     whole: str  # digest of its syntax tree
-    at_import: str  # digest of those of its statements that do something when they run at import
+    at_import: str  # digest of its statements without definitions of functions, classes and dunder names
     imports: tuple[_Import, ...]
-    reads: tuple[str, ...]
+    declared: tuple[tuple[str, bool], ...]  # patterns, and whether all of each file counts
 
 
 @functools.cache
 def _parse(content: bytes) -> _Module:
     imports: list[_Import] = []
-    reads: tuple[str, ...] = ()
+    declared: list[tuple[str, bool]] = []
     whole, at_import = hashlib.sha256(), hashlib.sha256()
     for statement in ast.parse(content).body:
         words: list[str] = []
@@ -160,17 +165,18 @@ def _parse(content: bytes) -> _Module:
         if not _only_defines(statement):
             at_import.update(digest)
         match statement:
-            case ast.Assign(targets=[ast.Name(id="READS")], value=ast.expr() as value):
-                reads = ast.literal_eval(value)
-    return _Module(whole.hexdigest(), at_import.hexdigest(), tuple(imports), reads)
+            case ast.Assign(targets=[ast.Name("READS" | "DISCOVERS" as name)], value=value):
+                declared += [(pattern, name == "READS") for pattern in ast.literal_eval(value)]
+    return _Module(whole.hexdigest(), at_import.hexdigest(), tuple(imports), tuple(declared))
 
 
 def _only_defines(statement: ast.stmt) -> bool:
-    """True for a definition and for an assignment that calls nothing."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return True
-    assigns = isinstance(statement, ast.Assign | ast.AnnAssign)
-    return assigns and not any(isinstance(node, ast.Call) for node in ast.walk(statement))
+    match statement:
+        case ast.Assign(targets=[ast.Name(name)]):
+            return name.startswith("__")
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return True
+    return False
 
 
 def _flatten(node: ast.AST, words: list[str], imports: list[_Import], deferred: bool) -> None:

@@ -26,7 +26,7 @@ from dawn.errors import InputError
 from dawn.paths import Paths
 from dawn.stages import networks_of
 
-READS = ("generation/strategies/*.py",)
+DISCOVERS = ("generation/strategies/*.py",)
 _STRATEGIES = "dawn.generation.strategies"
 
 

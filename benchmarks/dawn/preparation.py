@@ -32,10 +32,11 @@ from dawn.features.landmarks import Face, FaceMesh
 from dawn.features.portrait import find_box
 from dawn.features.pose import head_pose
 from dawn.features.speech import encode
+from dawn.fingerprint import ROOT
 from dawn.media.audio import read_audio
+from dawn.media.json_files import read_json
 from dawn.media.video import iter_frames
 from dawn.paths import Paths
-from dawn.provenance import ROOT, read_json
 
 _SIDE = 256  # of drawn videos, pixels
 _SECONDS = 5.0

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from dawn.baselines.declaration import Baseline, declared
 from dawn.corpora.manifest import read_manifest
+from dawn.media.json_files import read_json
 from dawn.paths import Paths
-from dawn.provenance import read_json
 
 ELSEWHERE, HERE = "elsewhere", "here"  # who made the videos of a baseline
 

@@ -33,9 +33,10 @@ from dawn.fingerprint import fingerprint
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.framing import FACE_CENTRE, crop
-from dawn.media.video import iter_frames, probe, write_video
+from dawn.media.json_files import read_json, write_json
+from dawn.media.video import iter_frames, probe
+from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 
 _TAIL = 20  # lines of a failed command's output that are kept beside the reason
 _MIN_SHARE = 0.8  # a video that holds less of the clip's frames is a failure

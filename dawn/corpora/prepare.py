@@ -11,7 +11,7 @@ from dawn.corpora.registry import ClusterFaces, kind_of
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.framing import FindBox
-from dawn.provenance import write_json
+from dawn.media.json_files import write_json
 
 
 def prepare(

@@ -14,7 +14,8 @@ from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.framing import Box, FindBox, crop, crop_box
-from dawn.media.video import iter_frames, probe, write_video
+from dawn.media.video import iter_frames, probe
+from dawn.media.video_writer import write_video
 
 _DETECT_EVERY = 5  # frames between two in which a face is detected
 _MIN_SHARE = 0.5  # of these frames must show a face

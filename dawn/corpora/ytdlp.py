@@ -13,7 +13,7 @@ from typing import Any
 from dawn import download
 from dawn.config import Fetching
 from dawn.errors import InputError
-from dawn.provenance import read_json, write_json
+from dawn.media.json_files import read_json, write_json
 
 _WHOLE = "whole.json"  # names the files of a complete video
 _LONGEST_PAUSE = 120.0  # seconds, even if a server asks for more

@@ -14,7 +14,7 @@ from dawn.demo.motion import FPS, generate_motion
 from dawn.demo.render import render_frames
 from dawn.demo.speech import SAMPLE_RATE, synthesise
 from dawn.demo.truth import GroundTruth
-from dawn.media.video import write_video
+from dawn.media.video_writer import write_video
 from dawn.seeds import numpy_generator
 
 

@@ -9,8 +9,8 @@ from dawn.corpora.manifest import Rejected, read_manifest, read_rejected, write_
 from dawn.errors import InputError
 from dawn.features.store import Features
 from dawn.fingerprint import fingerprint
+from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 
 
 def gather(config: Config, paths: Paths) -> None:

@@ -25,8 +25,8 @@ from dawn.features.sources import CLIPS, FEATURES
 from dawn.features.worker import Failed, Make, Open, Worker
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import sha256_file
+from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 
 _LEAST_SECONDS = 60  # for any clip, however short
 

@@ -10,10 +10,10 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.corpora.manifest import read_manifest
 from dawn.features.clips import ClipStore, to_float
+from dawn.media.json_files import write_json
 from dawn.models.build import build_flow_generator
 from dawn.models.weights_io import load_weights
 from dawn.paths import Paths
-from dawn.provenance import write_json
 
 
 @torch.inference_mode()

@@ -25,7 +25,7 @@ from dawn.generation.motion import Source, decode, sample_motion, sample_pose_bl
 from dawn.generation.networks import Networks
 from dawn.media.audio import read_audio
 from dawn.media.image import read_image
-from dawn.media.video import write_video
+from dawn.media.video_writer import write_video
 from dawn.seeds import torch_generator
 
 SILENCE = 1e-3  # peak below this (-60 dB) is no speech

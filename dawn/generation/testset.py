@@ -42,10 +42,10 @@ from dawn.generation.styles import STYLES, style_of
 from dawn.generation.talk import carried, write_talk
 from dawn.generation.timed import Timed
 from dawn.media.files import atomic_path, sha256_file
+from dawn.media.json_files import write_json
 from dawn.media.video import iter_frames
 from dawn.methods import Method, get_method, networks_of_method
 from dawn.paths import Paths
-from dawn.provenance import write_json
 from dawn.seeds import torch_generator, video_seed
 
 

@@ -26,9 +26,10 @@ from dawn.generation.networks import Networks
 from dawn.generation.strategies import load_strategy
 from dawn.generation.testset import source_of
 from dawn.generation.timed import Timed
+from dawn.media.json_files import write_json
 from dawn.methods import networks_of_method, strategies
 from dawn.paths import Paths
-from dawn.provenance import commit, write_json
+from dawn.provenance import commit
 from dawn.seeds import torch_generator
 
 

@@ -12,9 +12,9 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.media.files import atomic_path, sha256_file
+from dawn.media.json_files import write_json
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
-from dawn.provenance import write_json
 from dawn.released.files import find
 from dawn.released.networks import PUBLISHED_SEED, Imported, assemble
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dawn.media.files import atomic_path
-from dawn.provenance import read_json, write_json
+from dawn.media.json_files import read_json, write_json
 
 
 class Checkpoints:

@@ -14,10 +14,10 @@ from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
+from dawn.media.json_files import read_json
 from dawn.models.build import build_flow_generator
 from dawn.models.weights_io import load_weights
 from dawn.paths import Paths
-from dawn.provenance import read_json
 from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
 from dawn.stages import TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.a2v import A2vTask

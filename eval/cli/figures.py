@@ -60,7 +60,7 @@ def reenacted(
     out: Picture,
 ) -> None:
     """Driving clips and the portraits that they drive (Figure 4)."""
-    from dawn.provenance import read_json
+    from dawn.media.json_files import read_json
     from eval.figures.frames import reenacted as draw
 
     draw(read_json(report), report.with_suffix(".csv"), real, videos, out)
@@ -97,7 +97,7 @@ def time_cost(
     out: Picture,
 ) -> None:
     """Generation time of each strategy (Figure 5)."""
-    from dawn.provenance import read_json
+    from dawn.media.json_files import read_json
     from eval.figures.time_cost import time_cost as draw
 
     draw(read_json(timing), out)

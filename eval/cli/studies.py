@@ -123,7 +123,7 @@ def quality(
     from dawn.config import load
 
     settings = load(config)
-    from dawn.provenance import write_json
+    from dawn.media.json_files import write_json
     from eval.extract.clip_list import read_names
     from eval.studies.learned import quality as quality_of
 

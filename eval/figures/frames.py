@@ -12,8 +12,8 @@ from dawn.baselines.methods import label_of
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from dawn.media.image import read_image
+from dawn.media.json_files import read_json
 from dawn.media.video import load_frames
-from dawn.provenance import read_json
 from eval.extract.clip_list import video_path
 from eval.extract.judges import FPS
 from eval.figures.canvas import SIDE, Sheet

@@ -18,8 +18,8 @@ from dawn.baselines.methods import label_of
 from dawn.comparisons import Experiments
 from dawn.config import Config
 from dawn.media.files import atomic_path
+from dawn.media.json_files import write_json
 from dawn.methods import videos_folder
-from dawn.provenance import write_json
 from dawn.variants import Row
 from eval.extract.cache import Cache
 from eval.extract.clip_list import video_path

@@ -11,9 +11,9 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
+from dawn.media.json_files import read_json
 from dawn.methods import videos_folder
 from dawn.paths import Paths
-from dawn.provenance import read_json
 from dawn.variants import RunSet
 from eval.studies.run_scores import TRUE, settings_digest
 

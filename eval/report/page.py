@@ -15,7 +15,7 @@ from dawn.baselines.methods import label_of
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
-from dawn.provenance import read_json
+from dawn.media.json_files import read_json
 from eval.extract.clip_list import video_path
 from eval.metrics.columns import COLUMNS
 from eval.report.claims import verdicts

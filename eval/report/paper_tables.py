@@ -10,7 +10,7 @@ from dawn.baselines.methods import all_methods, label_of
 from dawn.comparisons import Experiments
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.provenance import read_json
+from dawn.media.json_files import read_json
 from dawn.variants import Row
 from eval.metrics.columns import COLUMNS
 from eval.metrics.degradation import LENGTHS

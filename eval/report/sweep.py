@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Picture
 from dawn.baselines.methods import label_of
 from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
-from dawn.provenance import write_json
+from dawn.media.json_files import write_json
 from dawn.variants import Row, RunSet
 from eval.metrics.columns import COLUMNS
 from eval.report.consistency import Measured, read_together

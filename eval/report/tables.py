@@ -19,8 +19,8 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
+from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 from eval.metrics.columns import COLUMNS, Column
 from eval.studies.run_scores import settings_digest
 

@@ -21,9 +21,9 @@ from dawn.features.speech import FRAME
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
 from dawn.media.files import atomic_path
+from dawn.media.json_files import read_json, write_json
 from dawn.media.video import iter_frames
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 from eval.backbones import syncnet
 from eval.extract.mouth_crop import mouth_crops
 from eval.metrics import lse

@@ -14,7 +14,8 @@ from dawn.errors import InputError
 from dawn.fingerprint import code_fingerprint
 from dawn.media.csv_files import write_rows
 from dawn.media.files import sha256_file
-from dawn.provenance import commit, read_json, write_json
+from dawn.media.json_files import read_json, write_json
+from dawn.provenance import commit
 from eval.extract import features as parts
 from eval.extract.cache import Cache
 from eval.extract.features import Choices, Part, Run

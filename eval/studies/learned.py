@@ -20,7 +20,7 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.extract import extract
 from dawn.features.store import Features
-from dawn.provenance import read_json
+from dawn.media.json_files import read_json
 
 Signal = NDArray[Any]
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
-from dawn.media.video import load_frames, probe, write_video
+from dawn.media.video import load_frames, probe
+from dawn.media.video_writer import write_video
 from dawn.seeds import numpy_generator
 from eval.extract.clip_list import video_path
 from eval.metrics.lse import SAMPLES

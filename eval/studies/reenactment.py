@@ -15,7 +15,7 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
-from dawn.provenance import read_json, write_json
+from dawn.media.json_files import read_json, write_json
 from eval.stats.bootstrap import draws, interval
 from eval.studies.learned import followed, seen_in
 

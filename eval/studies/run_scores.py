@@ -18,7 +18,8 @@ from dawn.config import METRICS, Config
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.csv_files import write_rows
 from dawn.media.files import sha256_file
-from dawn.provenance import commit, write_json
+from dawn.media.json_files import write_json
+from dawn.provenance import commit
 from eval.extract.cache import Cache
 from eval.extract.clip_list import video_path
 from eval.extract.features import versions

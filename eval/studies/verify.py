@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dawn.config import load
+from dawn.media.json_files import read_json
 from dawn.methods import videos_folder
 from dawn.paths import Paths
-from dawn.provenance import read_json
 from eval.extract.cache import Cache
 from eval.extract.clip_list import read_names
 from eval.extract.features import Choices

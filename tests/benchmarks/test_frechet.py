@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.eval.__main__ import distances, main
-from dawn.media.video import write_video
+from dawn.media.video_writer import write_video
 
 
 @pytest.mark.parametrize("rows", [12, 60])

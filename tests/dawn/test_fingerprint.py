@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dawn.rooms.types import Kind
 
 READS = ("numbers.csv", "plugins/*.py")
+DISCOVERS = ("kinds/*.py",)
 
 
 def run(x, config: Config):
@@ -69,6 +70,7 @@ class Settings:
     "dawn/rooms/plugins/__init__.py": "",
     "dawn/rooms/plugins/first.py": "from dawn.rooms.plugins.helper import h\n",
     "dawn/rooms/plugins/helper/__init__.py": "h = 1\n",
+    "dawn/rooms/kinds/first.py": "LABEL = 'First'\n\n\ndef run():\n    from dawn.api import talk\n    return talk\n",
 }
 WORK = "dawn/rooms/work.py"
 
@@ -99,6 +101,7 @@ def test_a_closure_holds_imports_data_files_and_plugins_but_no_settings(root: Pa
         "dawn/rooms/plugins/__init__.py": True,
         "dawn/rooms/plugins/first.py": True,
         "dawn/rooms/plugins/helper/__init__.py": True,
+        "dawn/rooms/kinds/first.py": False,
     }
 
 
@@ -122,6 +125,7 @@ def test_a_package_above_counts_for_what_runs_at_import_and_a_used_one_wholly(ro
         ("dawn/__init__.py", '"1"', '"2"'),
         ("dawn/__init__.py", "return talk", "return talk()"),
         ("dawn/api.py", "pass", "return 1"),
+        ("dawn/rooms/kinds/first.py", "return talk", "return talk()"),
         ("dawn/config/tree.py", "pass", "steps = 1"),
         ("dawn/rooms/types.py", "pass", "kind = 1"),
     ],
@@ -142,6 +146,7 @@ def test_what_changes_no_result_changes_no_fingerprint(root: Path, place: str, o
         ("dawn/rooms/near.py", "// 2", "// 3"),
         ("dawn/rooms/lazy.py", "return x", "return x + 1"),
         ("dawn/low.py", "3", "4"),
+        ("dawn/rooms/kinds/first.py", "'First'", "'Other'"),
         ("dawn/rooms/numbers.csv", "1,2", "1,3"),
         ("dawn/rooms/plugins/first.py", "import h", "import h as g"),
         ("dawn/rooms/plugins/helper/__init__.py", "1", "True"),
@@ -165,7 +170,7 @@ def test_a_missing_module_or_data_file_is_an_error(root: Path) -> None:
     with pytest.raises(ValueError, match=r"dawn\.absent: no such module"):
         Sources(root).fingerprint("dawn.absent")
     (root / "dawn/rooms/numbers.csv").unlink()
-    with pytest.raises(ValueError, match=r"dawn/rooms/work\.py: READS names 'numbers\.csv', which does not exist"):
+    with pytest.raises(ValueError, match=r"dawn/rooms/work\.py: no file matches the declared 'numbers\.csv'"):
         Sources(root).fingerprint("dawn.rooms.work")
 
 

@@ -9,19 +9,20 @@ import pytest
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
-from dawn.provenance import forget_incomplete, read_json, write_json
+from dawn.media.json_files import read_json, write_json
+from dawn.provenance import delete_incomplete
 
 
 def test_a_report_goes_when_one_of_its_files_is_gone(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    assert not forget_incomplete(report, tmp_path, ".mp4")
+    assert not delete_incomplete(report, tmp_path, ".mp4")
     write_json(report, {"files": {"a": "1", "b": "2"}})
     for name in ("a", "b"):
         (tmp_path / f"{name}.mp4").touch()
-    assert not forget_incomplete(report, tmp_path, ".mp4")
+    assert not delete_incomplete(report, tmp_path, ".mp4")
     assert report.exists()
     (tmp_path / "b.mp4").unlink()
-    assert forget_incomplete(report, tmp_path, ".mp4")
+    assert delete_incomplete(report, tmp_path, ".mp4")
     assert not report.exists()
 
 

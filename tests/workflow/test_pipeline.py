@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from dawn.config import load
 from dawn.corpora.manifest import read_manifest
-from dawn.provenance import read_json
+from dawn.media.json_files import read_json
 from tests.support.repository import REPOSITORY, copy_repository
 
 RUN = "results/smoke"

@@ -17,7 +17,7 @@ from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.methods import generated_methods, networks_of_method, videos_folder
 from dawn.paths import Paths
-from dawn.provenance import forget_incomplete
+from dawn.provenance import delete_incomplete
 from dawn.stages import STAGES, cores_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.plan import code_of
 from snakemake.exceptions import WorkflowError
@@ -174,9 +174,9 @@ def fingerprint_of(rows):
 for paths in PATHS.values():
     for stage, folder, suffix in (("clips", paths.clips, ".mp4"), ("features", paths.features, ".safetensors")):
         for report in shards(paths, [stage]):
-            forget_incomplete(report, folder, suffix)
+            delete_incomplete(report, folder, suffix)
     for method in (*generated_methods(), *declared()):
-        forget_incomplete(paths.videos_report(method), videos_folder(paths, method), ".mp4")
+        delete_incomplete(paths.videos_report(method), videos_folder(paths, method), ".mp4")
 
 # The baselines of this run: those that a person has set up, or given videos of. Nothing else puts a row into a table.
 BASELINES = present(P)

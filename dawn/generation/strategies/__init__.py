@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dawn.generation.motion import Source
     from dawn.generation.networks import Networks
+READS = ("*.py",)
 
 
 class Generate(Protocol):

@@ -26,9 +26,10 @@ from dawn.corpora.manifest import Clip, write_manifest
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
-from dawn.media.video import load_frames, probe, write_video
+from dawn.media.json_files import read_json, write_json
+from dawn.media.video import load_frames, probe
+from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 from eval.metrics.columns import COLUMNS
 from eval.report.tables import blocks, ranking, read_figures, write_tables
 from eval.studies.run_scores import settings_digest

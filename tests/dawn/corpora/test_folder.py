@@ -15,7 +15,8 @@ from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.corpora.prepare import prepare, write_clip
 from dawn.errors import InputError
 from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT, Box, crop, crop_box
-from dawn.media.video import load_frames, probe, write_video
+from dawn.media.video import load_frames, probe
+from dawn.media.video_writer import write_video
 
 
 def _corpus(root: Path, resolution: int = 64, **keys: object) -> Corpus:

@@ -61,7 +61,7 @@ class Squares(CorpusKind):
     def write_clip(self, corpus, clip, source, out, find_box):
         import numpy as np
 
-        from dawn.media.video import write_video
+        from dawn.media.video_writer import write_video
 
         frame = np.full((corpus.resolution, corpus.resolution, 3), int(source.read_text()), np.uint8)
         tone = np.sin(np.arange(clip.frames * 640) / 20).astype(np.float32)

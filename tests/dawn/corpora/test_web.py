@@ -36,7 +36,8 @@ from dawn.corpora.web import fetch_cuts
 from dawn.corpora.ytdlp import classify_error, fetch_video, select_formats
 from dawn.errors import InputError
 from dawn.media.audio import read_audio
-from dawn.media.video import iter_frames, load_frames, probe, write_video
+from dawn.media.video import iter_frames, load_frames, probe
+from dawn.media.video_writer import write_video
 
 # Runs in a process of its own, so that it can be killed as a machine would be.
 CHILD = """

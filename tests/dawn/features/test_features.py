@@ -25,7 +25,8 @@ from dawn.features.store import Features
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
 from dawn.media.image import read_image
-from dawn.media.video import iter_frames, load_frames, write_video
+from dawn.media.video import iter_frames, load_frames
+from dawn.media.video_writer import write_video
 from dawn.models.facemask import box_mask
 from tests.support.heads import turned_head
 

@@ -14,7 +14,8 @@ from dawn.config import parse
 from dawn.corpora.manifest import read_manifest, read_rejected
 from dawn.features import identity
 from dawn.features.identity import people
-from dawn.media.video import iter_frames, write_video
+from dawn.media.video import iter_frames
+from dawn.media.video_writer import write_video
 
 
 def test_people_are_numbered_as_they_appear() -> None:

@@ -31,9 +31,9 @@ from dawn.features.shards import _each, _Stage, make_clips, make_features
 from dawn.features.worker import Make
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
-from dawn.media.video import write_video
+from dawn.media.json_files import read_json
+from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from dawn.provenance import read_json
 
 PEOPLE = r"^(?P<identity>grid|hdtf_WDA_[A-Za-z]+|mead_M\d+|obama|retalking_face\d|[a-z]+)"
 

@@ -24,9 +24,10 @@ from dawn.features.extractors import Extractor
 from dawn.features.landmarks import VERSION, FaceMesh
 from dawn.features.pose import head_pose
 from dawn.features.shards import make_features
-from dawn.media.video import iter_frames, load_frames, write_video
+from dawn.media.json_files import write_json
+from dawn.media.video import iter_frames, load_frames
+from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from dawn.provenance import write_json
 from dawn.weights import MissingWeights
 from tests.support.heads import turned_head
 

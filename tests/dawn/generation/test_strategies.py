@@ -21,11 +21,11 @@ from dawn.generation.networks import Networks
 from dawn.generation.strategies import ar, load_strategy, sar, ttr
 from dawn.generation.timed import Timed
 from dawn.generation.timing import summary
+from dawn.media.json_files import read_json
 from dawn.methods import strategies
 from dawn.models.build import build_denoiser
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.paths import Paths
-from dawn.provenance import read_json
 from dawn.stages import TTR_STAGES
 from dawn.training.batch_shard import BatchShard
 from dawn.training.ttr import DenseTask, SparseTask, StridedClips

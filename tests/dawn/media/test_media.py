@@ -16,7 +16,8 @@ from dawn.errors import InputError
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.files import sha256_file
 from dawn.media.image import read_image
-from dawn.media.video import iter_frames, load_frames, probe, write_video
+from dawn.media.video import iter_frames, load_frames, probe
+from dawn.media.video_writer import write_video
 
 
 def waves(count: int, height: int = 64, width: int = 96) -> Iterator[NDArray[np.uint8]]:

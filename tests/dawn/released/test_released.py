@@ -22,12 +22,12 @@ from dawn.errors import InputError
 from dawn.features.speech import encode
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
+from dawn.media.json_files import read_json
 from dawn.models.attention import rotary_frequencies
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.pbnet import SinePositions
 from dawn.models.warping import AntiAlias
 from dawn.models.weights_io import weights_metadata
-from dawn.provenance import read_json
 from dawn.released.files import find, read
 from dawn.released.networks import assemble
 from dawn.released.run import import_released

@@ -11,10 +11,10 @@ import torch
 
 from dawn.config import Config, load, parse
 from dawn.errors import InputError
+from dawn.media.json_files import write_json
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
-from dawn.provenance import write_json
 from dawn.stages import settings_of, starts_of
 from dawn.training import stages
 from tests.support.repository import REPOSITORY

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dawn.media.video import write_video
+from dawn.media.video_writer import write_video
 from eval.extract import reading
 from eval.extract.cache import Arrays, Cache
 from eval.extract.features import Choices, Part, Seen

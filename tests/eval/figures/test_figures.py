@@ -11,8 +11,8 @@ from PIL import Image
 
 from dawn.errors import InputError
 from dawn.generation.styles import STYLES, style_of
-from dawn.media.video import write_video
-from dawn.provenance import write_json
+from dawn.media.json_files import write_json
+from dawn.media.video_writer import write_video
 from eval.figures.frames import styles
 from eval.figures.time_cost import time_cost
 

@@ -19,8 +19,8 @@ from dawn.config import Config, load
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
+from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 from eval.cli import main
 from eval.extract.cache import Cache
 from eval.report.claims import VERDICTS, overall, write_claims

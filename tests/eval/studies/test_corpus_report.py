@@ -11,9 +11,9 @@ from PIL import Image
 
 from dawn.config import parse
 from dawn.corpora.manifest import Clip, Rejected, write_manifest, write_rejected
-from dawn.media.video import write_video
+from dawn.media.json_files import read_json, write_json
+from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from dawn.provenance import read_json, write_json
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
 from eval.studies.corpus_report import kind_of, spread

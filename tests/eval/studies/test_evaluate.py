@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dawn.errors import InputError
-from dawn.media.video import write_video
+from dawn.media.video_writer import write_video
 from eval.backbones import efficientnet
 from eval.cli import main
 from eval.cli.evaluation import presets

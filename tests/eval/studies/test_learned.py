@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dawn.errors import InputError
-from dawn.provenance import write_json
+from dawn.media.json_files import write_json
 from eval.studies.learned import _apart, _psnr, correlation, followed, mouth_opening
 
 

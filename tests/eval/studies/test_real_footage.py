@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from dawn.media.video import load_frames, write_video
+from dawn.media.video import load_frames
+from dawn.media.video_writer import write_video
 from eval.backbones import inception, syncnet
 from eval.backbones.efficientnet import EfficientNetLite0
 from eval.backbones.syncnet import SyncNet

@@ -17,9 +17,10 @@ import torch
 from dawn import config as settings
 from dawn.config import METRICS, Config
 from dawn.errors import InputError
-from dawn.media.video import load_frames, write_video
+from dawn.media.json_files import write_json
+from dawn.media.video import load_frames
+from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from dawn.provenance import write_json
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
 from eval.extract.cache import Cache

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from dawn.errors import InputError
-from dawn.media.video import load_frames, probe, write_video
+from dawn.media.video import load_frames, probe
+from dawn.media.video_writer import write_video
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
 from eval.stats import bootstrap

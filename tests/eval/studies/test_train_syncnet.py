@@ -10,7 +10,7 @@ import torch
 
 from dawn.config import Schedule, SyncnetModel
 from dawn.errors import InputError
-from dawn.media.video import write_video
+from dawn.media.video_writer import write_video
 from eval.backbones import syncnet
 from eval.metrics import lse
 from eval.metrics.lse import HOPS, VIDEO_WINDOW, audio_windows
