@@ -1,8 +1,8 @@
 """Stages ``a2v_stage1`` and ``a2v_stage2``: the audio-to-video flow diffusion model under the two-stage curriculum.
 
 Paper 3.3 (conditions, eq. 6 and 7) and 3.5. Stage 1: the source is the first frame of a short clip of fixed length K'.
-Stage 2: the source is any frame of the video and the length is drawn from [K_min, K_max] for each batch. The targets
-come from the frozen latent flow generator.
+Stage 2: the source is any frame of the video and the length is drawn from [K_min, K_max] for each batch. The frozen
+latent flow generator computes the targets: flow and occlusion from the source to each frame.
 """
 
 from __future__ import annotations
@@ -10,147 +10,167 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from dawn.config import A2vStage, Config
-from dawn.features.clips import ClipStore, to_float
+from dawn.features.clips import to_float
 from dawn.models.build import build_denoiser
 from dawn.models.diffusion import GaussianDiffusion, to_data
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
+from dawn.training.augmentation import color_jitter
 from dawn.training.batch_shard import BatchShard, randn_per_sample
-from dawn.training.data import color_jitter
+from dawn.training.clip_views import Clips, WithoutPoseBlink
 from dawn.training.lfg import detail_boxes
+
+HUE_JITTER = 0.04  # largest hue shift of A2V's colour jitter, as a fraction of the circle
 
 
 class Batch(NamedTuple):
-    """Clips of one length n."""
+    """b clip segments of n frames each."""
 
     source: Tensor  # (b, 3, S, S) in [0, 1]
     frames: Tensor  # (b, n, 3, S, S) in [0, 1]
     face_box: Tensor  # (b, 4) of the source, pixels
     details: Tensor  # (b, n, 3, 4) mouth and eye boxes of the frames, pixels
-    clip: Tensor  # (b,) which clip of the store
-    frame_index: Tensor  # (b, 1 + n) frames of the clip: the source, then the others
+    clip: Tensor  # (b,) index of the clip
+    frame_index: Tensor  # (b, 1 + n) indices within the clip: the source, then the frames
     speech: Tensor  # (b, n, c)
     pose: Tensor  # (b, n, 6) difference to the source, in units of a2v.pose_unit
     eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
 
 
 class A2vTask:
-    """Denoise the motion of a clip given source, speech, pose and blink."""
+    """Denoise the motion of a clip segment, conditioned on source, speech, pose and blink (paper 3.3)."""
 
     groups: tuple[tuple[str, ...], ...] = (("unet", "mask"),)
 
-    def __init__(self, config: Config, stage: A2vStage, store: ClipStore, lfg: LatentFlowGenerator) -> None:
+    def __init__(self, config: Config, stage: A2vStage, clips: Clips, lfg: LatentFlowGenerator) -> None:
         self.config = config
         self.stage = stage
-        self.store = store
+        self.clips = clips if config.a2v.pose_blink else WithoutPoseBlink(clips)
         self.side = config.corpus.resolution
-        self.latent = config.latent_side
+        self.latent_side = config.latent_side
         self.lfg = lfg.eval().requires_grad_(False)
         self.unet, self.mask = build_denoiser(config)
         self.diffusion = GaussianDiffusion(config.a2v.diffusion)
         self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
-        self._known: dict[int, Regions] = {}
+        self._regions: dict[int, Regions] = {}
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
-        batch, generators = self._batch(shard)
-        x0, z_src = self._targets(batch)
+        batch, generators = self.draw(shard)
+        x0, source_code = self.targets(batch)
         n = x0.shape[2]
-        steps = self.config.a2v.diffusion.timesteps
-        chance = torch.stack([torch.rand(n, 1, generator=generator) for generator in generators])
-        kept = (chance >= self.stage.drop).float().to(shard.device)
-        t = torch.cat([torch.randint(steps, (1,), generator=generator) for generator in generators]).to(shard.device)
+        timesteps = self.config.a2v.diffusion.timesteps
+        # All conditions of a frame are dropped with probability `drop`.
+        uniform = torch.stack([torch.rand(n, 1, generator=generator) for generator in generators])
+        keep = (uniform >= self.stage.drop).float().to(shard.device)
+        # x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, one t for each clip.
+        t = torch.cat([torch.randint(timesteps, (1,), generator=generator) for generator in generators])
+        t = t.to(shard.device)
         noise = randn_per_sample(tuple(x0.shape[1:]), generators).to(shard.device)
-        noisy = self.diffusion.q_sample(x0, t, noise)
+        x_t = self.diffusion.q_sample(x0, t, noise)
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
-        static = torch.cat([z_src, face], dim=1)
-        told = self.unet.prepare(static, speech=batch.speech * kept, pose=batch.pose * kept, eye=batch.eye * kept)
-        output = self.unet(noisy, t, told)
-        return self._parts(x0, output, noisy, t, noise, batch)
+        static = torch.cat([source_code, face], dim=1)
+        conditions = self.unet.prepare(static, speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
+        output = self.unet(x_t, t, conditions)
+        return self.losses(x0, output, x_t, t, noise, batch)
 
-    def _parts(
-        self, x0: Tensor, output: Tensor, noisy: Tensor, t: Tensor, noise: Tensor, batch: Batch
+    def losses(
+        self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        """Paper eq. 7, with the published variants behind their weights."""
+        """Weighted losses of the denoiser's `output` for x_t: paper eq. 7, and the published code's variants of it.
+
+        `x0`, `output`, `x_t` and `noise` are (b, 3, n, h, w), with channels flow x, flow y and occlusion; `t` is (b,).
+        """
         weights = self.stage.loss
-        channels = x0.new_tensor([1.0, 1.0, weights.occlusion]).view(3, 1, 1, 1)
-        error = (output - self.diffusion.target(x0, t, noise)) ** 2 * channels
-        parts = {"simple": error.mean()}
+        b, channels = x0.shape[:2]
+        channel_weights = x0.new_tensor([1.0, 1.0, weights.occlusion]).view(3, 1, 1, 1)
+        error = (output - self.diffusion.target(x0, t, noise)) ** 2 * channel_weights
+        losses = {"simple": error.mean()}
         for name, weight, boxes in (("lip", weights.lip, [0]), ("eyes", weights.eyes, [1, 2])):
             if weight:
-                inside = box_mask(batch.details[:, :, boxes].flatten(0, 1), self.side, self.latent)
-                inside = inside.view(x0.shape[0], 1, *x0.shape[2:])
+                frame_boxes = rearrange(batch.details[:, :, boxes], "b n k xyxy -> (b n) k xyxy")
+                inside = rearrange(box_mask(frame_boxes, self.side, self.latent_side), "(b n) h w -> b 1 n h w", b=b)
+                # Mean over the box's cells (lip_mean), or over all cells of the clip (published).
                 area = inside.sum((1, 2, 3, 4)).clamp(min=1) if weights.lip_mean else error[0, 0].numel()
-                parts[name] = weight * ((error * inside).sum((1, 2, 3, 4)) / (area * x0.shape[1])).mean()
+                losses[name] = weight * ((error * inside).sum((1, 2, 3, 4)) / (area * channels)).mean()
         if weights.clean:
-            clean = self.diffusion.clean(noisy, t, output)
-            parts["clean"] = weights.clean * ((self.diffusion.threshold(clean) - x0) ** 2).mean()
-        return parts
+            predicted_x0 = self.diffusion.clean(x_t, t, output)
+            losses["clean"] = weights.clean * ((self.diffusion.threshold(predicted_x0) - x0) ** 2).mean()
+        return losses
 
     @torch.no_grad()
-    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Clean motion (b, 3, n, h, w) and the source's latent code (b, c, h, w)."""
+    def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Clean motion x_0 (b, 3, n, h, w) and the source's latent code z (b, c, h, w), from the frozen generator."""
         b, n = batch.frames.shape[:2]
+        frames = rearrange(batch.frames, "b n c h w -> (b n) c h w")
         if self.stage.jitter:
-            source_regions, driving_regions = (self.lfg.regions(x) for x in (batch.source, batch.frames.flatten(0, 1)))
+            source_regions, driving_regions = self.lfg.regions(batch.source), self.lfg.regions(frames)
         else:
-            every = zip(batch.clip.tolist(), batch.frame_index, strict=True)
-            rows = [[part[index] for part in self._regions(clip)] for clip, index in every]
-            known = [torch.stack(parts) for parts in zip(*rows, strict=True)]
-            source_regions = Regions(*(part[:, 0] for part in known))
-            driving_regions = Regions(*(part[:, 1:].flatten(0, 1) for part in known))
+            # Unjittered frames always have the same regions: index those of the whole clips.
+            samples = zip(batch.clip.tolist(), batch.frame_index, strict=True)
+            rows = [[field[index] for field in self._clip_regions(clip)] for clip, index in samples]
+            regions = [torch.stack(fields) for fields in zip(*rows, strict=True)]
+            source_regions = Regions(*(field[:, 0] for field in regions))
+            driving_regions = Regions(*(field[:, 1:].flatten(0, 1) for field in regions))
         flow, occlusion = self.lfg.motion(
-            batch.source.repeat_interleave(n, 0),
-            batch.frames.flatten(0, 1),
-            Regions(*(part.repeat_interleave(n, 0) for part in source_regions)),
+            repeat(batch.source, "b c h w -> (b n) c h w", n=n),
+            frames,
+            Regions(*(field.repeat_interleave(n, 0) for field in source_regions)),
             driving_regions,
         )
-        x0 = to_data(flow.unflatten(0, (b, n)), occlusion.unflatten(0, (b, n)), self.config.a2v.diffusion)
-        return x0, self.lfg.encode(batch.source)[-1]
+        flow = rearrange(flow, "(b n) h w xy -> b n h w xy", b=b)
+        occlusion = rearrange(occlusion, "(b n) 1 h w -> b n 1 h w", b=b)
+        return to_data(flow, occlusion, self.config.a2v.diffusion), self.lfg.encode(batch.source)[-1]
 
-    def _regions(self, clip: int) -> Regions:
-        """Regions of every frame of a clip, without their heat maps: frames that no jitter changes keep theirs."""
-        if clip not in self._known:
+    def _clip_regions(self, clip: int) -> Regions:
+        """Regions of all frames of a clip, computed once and kept without their heat maps."""
+        if clip not in self._regions:
             device = next(self.lfg.parameters()).device
-            found = self.lfg.regions(to_float(self.store.frames(clip)).to(device))
-            self._known[clip] = found._replace(heatmap=found.heatmap[:, :, :0, :0].clone())
-        return self._known[clip]
+            regions = self.lfg.regions(to_float(self.clips.frames(clip)).to(device))
+            self._regions[clip] = regions._replace(heatmap=regions.heatmap[:, :, :0, :0].clone())
+        return self._regions[clip]
 
-    def _batch(self, shard: BatchShard) -> tuple[Batch, list[torch.Generator]]:
-        """The share's clips, cut to the length of the whole batch, and the generators that chose them."""
+    def draw(self, shard: BatchShard) -> tuple[Batch, list[torch.Generator]]:
+        """The shard's random clip segments, and each sample's generator as the drawing left it.
+
+        All samples of a batch have the length n: drawn from [frames_min, frames_max], at most that of the batch's
+        shortest clip. Every process therefore draws the clips of the whole batch.
+        """
         low, high = self.stage.frames_min, self.stage.frames_max
         n = int(torch.randint(low, high + 1, (), generator=shard.batch_generator()))
-        every = [shard.generator(sample) for sample in range(shard.batch)]
-        clips = [int(torch.randint(len(self.store), (), generator=generator)) for generator in every]
-        n = min([n, *(self.store.length(clip) for clip in clips)])
-        rows = [self._clip(clips[sample], n, every[sample]) for sample in shard.samples]
-        batch = Batch(*(torch.stack(column).to(shard.device) for column in zip(*rows, strict=True)))
-        return batch, [every[sample] for sample in shard.samples]
+        generators = [shard.generator(sample) for sample in range(shard.batch)]
+        clips = [int(torch.randint(len(self.clips), (), generator=generator)) for generator in generators]
+        n = min([n, *(self.clips.length(clip) for clip in clips)])
+        samples = [self._segment(clips[sample], n, generators[sample]) for sample in shard.samples]
+        batch = Batch(*(torch.stack(field).to(shard.device) for field in zip(*samples, strict=True)))
+        return batch, [generators[sample] for sample in shard.samples]
 
-    def _clip(self, clip: int, n: int, generator: torch.Generator) -> Batch:
-        features = self.store.features(clip)
-        length = self.store.length(clip)
+    def _segment(self, clip: int, n: int, generator: torch.Generator) -> Batch:
+        """A random source and segment of n frames of a clip; fields of :class:`Batch` without their first dimension."""
+        features = self.clips.features(clip)
+        length = self.clips.length(clip)
         start = int(torch.randint(length - n + 1, (), generator=generator))
         source = start if self.stage.source == "first" else int(torch.randint(length, (), generator=generator))
         index = [source, *range(start, start + n)]
-        images = to_float(self.store.frames(clip, index))
+        images = to_float(self.clips.frames(clip, index))
         if self.stage.jitter:
-            images = color_jitter(images, self.stage.jitter, 0.04, generator)
-        window = slice(start, start + n)
+            images = color_jitter(images, self.stage.jitter, HUE_JITTER, generator)
+        segment = slice(start, start + n)
         pose = torch.from_numpy(features.pose)
         blink = torch.from_numpy(features.blink)
         return Batch(
             source=images[0],
             frames=images[1:],
             face_box=torch.from_numpy(features.face_box[source]),
-            details=detail_boxes(torch.from_numpy(features.landmarks[window])),
+            details=detail_boxes(torch.from_numpy(features.landmarks[segment])),
             clip=torch.tensor(clip),
             frame_index=torch.tensor(index),
-            speech=torch.from_numpy(features.speech[window]),
-            pose=(pose[window] - pose[source]) / pose.new_tensor(self.config.a2v.pose_unit),
-            eye=(blink[window] - blink[source]) / self.config.a2v.blink_unit,
+            speech=torch.from_numpy(features.speech[segment]),
+            pose=(pose[segment] - pose[source]) / pose.new_tensor(self.config.a2v.pose_unit),
+            eye=(blink[segment] - blink[source]) / self.config.a2v.blink_unit,
         )

@@ -6,15 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from dawn.config import Config
-from dawn.features.clips import ClipStore, to_float
+from dawn.features.clips import to_float
 from dawn.features.store import Features
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.training.augmentation import color_jitter
 from dawn.training.batch_shard import BatchShard
-from dawn.training.data import color_jitter
+from dawn.training.clip_views import Clips
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1
 
-# Landmarks that trade places in a mirrored face (68-landmark numbering).
+# For each of the 68 landmarks, the landmark at its place in a mirrored face.
 MIRROR = torch.tensor(
     [
         *(*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)),
@@ -29,10 +30,10 @@ class LfgTask:
 
     groups: tuple[tuple[str, ...], ...] = (("lfg",),)
 
-    def __init__(self, config: Config, store: ClipStore, total: int) -> None:
+    def __init__(self, config: Config, clips: Clips, total: int) -> None:
         self.schedule = config.lfg.train
         self.total = total
-        self.store = store
+        self.clips = clips
         self.side = config.corpus.resolution
         self.network = LatentFlowGenerator(config.lfg.model)
         self.networks: dict[str, nn.Module] = {"lfg": self.network}
@@ -42,46 +43,52 @@ class LfgTask:
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
         generators = shard.generators()
-        images, landmarks, boxes = (part.to(shard.device) for part in self._batch(generators))
+        images, landmarks, boxes = (tensor.to(shard.device) for tensor in self._batch(generators))
         source, driving = images[:, 0].contiguous(), images[:, 1].contiguous()
         out = self.network(source, driving)
         weights = self.schedule.loss
-        parts: dict[str, Tensor] = {}
+        losses: dict[str, Tensor] = {}
         if weights.pyramid:
-            parts["pyramid"] = weights.pyramid * pyramid_l1(out.prediction, driving, weights.scales)
+            losses["pyramid"] = weights.pyramid * pyramid_l1(out.prediction, driving, weights.scales)
         for name, weight, which in (("mouth", weights.mouth, [0]), ("eyes", weights.eyes, [1, 2])):
             if weight:
                 inside = box_mask(boxes[:, which], self.side, self.side)[:, None]
                 error = (out.prediction - driving).abs().mean(1, keepdim=True) * inside
-                parts[name] = weight * (error.sum((1, 2, 3)) / inside.sum((1, 2, 3)).clamp(min=1)).mean()
+                losses[name] = weight * (error.sum((1, 2, 3)) / inside.sum((1, 2, 3)).clamp(min=1)).mean()
         if self.perceptual is not None:
-            parts["perceptual"] = weights.perceptual * self.perceptual(out.prediction, driving)
+            losses["perceptual"] = weights.perceptual * self.perceptual(out.prediction, driving)
         if weights.equivariance_shift or weights.equivariance_affine:
             shift, affine = Equivariance.losses(out.driving, self.network.region_predictor, driving, generators)
-            parts["equivariance_shift"] = weights.equivariance_shift * shift
-            parts["equivariance_affine"] = weights.equivariance_affine * affine
+            losses["equivariance_shift"] = weights.equivariance_shift * shift
+            losses["equivariance_affine"] = weights.equivariance_affine * affine
         if weights.landmark_guidance:
-            both = landmark_guidance(out.source, landmarks[:, 0]) + landmark_guidance(out.driving, landmarks[:, 1])
-            parts["landmark_guidance"] = weights.landmark_guidance * self.guidance(shard.step) * both
+            divergence = landmark_guidance(out.source, landmarks[:, 0]) + landmark_guidance(
+                out.driving, landmarks[:, 1]
+            )
+            losses["landmark_guidance"] = weights.landmark_guidance * self.guidance_scale(shard.step) * divergence
         if weights.occlusion_guidance:
-            hidden = occlusion_guidance(out.occlusion, landmarks[:, 1])
-            parts["occlusion_guidance"] = weights.occlusion_guidance * self.guidance(shard.step) * hidden
-        return parts
+            open_mouth = occlusion_guidance(out.occlusion, landmarks[:, 1])
+            losses["occlusion_guidance"] = weights.occlusion_guidance * self.guidance_scale(shard.step) * open_mouth
+        return losses
 
-    def guidance(self, step: int) -> float:
-        """BatchShard of the guidances' weights: they find the face first, then only keep it from being lost."""
+    def guidance_scale(self, step: int) -> float:
+        """Factor of the guidance losses: 1 until the regions have found the face (`guidance_until`), then 0.1."""
         return 0.1 if step >= self.schedule.loss.guidance_until * self.total else 1.0
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
-        """Pairs (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], mouth and eye boxes of driving."""
+        """Random pairs of a source and a driving frame of the same clip, augmented.
+
+        Images (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], and the driving frames' mouth and eye
+        boxes (b, 3, 4) in pixels.
+        """
         images, landmarks = [], []
         for generator in generators:
-            clip = int(torch.randint(len(self.store), (), generator=generator))
-            features = self.store.features(clip)
-            pair = torch.randint(self.store.length(clip), (2,), generator=generator).tolist()
+            clip = int(torch.randint(len(self.clips), (), generator=generator))
+            features = self.clips.features(clip)
+            pair = torch.randint(self.clips.length(clip), (2,), generator=generator).tolist()
             if torch.rand((), generator=generator) < self.schedule.blinks:
-                pair[1] = _closed(features, generator)
-            image = to_float(self.store.frames(clip, pair))
+                pair[1] = _closed_eyes(features, generator)
+            image = to_float(self.clips.frames(clip, pair))
             points = torch.from_numpy(features.landmarks[pair]) / self.side * 2 - 1
             if torch.rand((), generator=generator) < self.schedule.flip:
                 image = image.flip(-1)
@@ -94,14 +101,17 @@ class LfgTask:
         return torch.stack(images), points, detail_boxes((points[:, 1] + 1) / 2 * self.side)
 
 
-def _closed(features: Features, generator: torch.Generator) -> int:
-    """One of the eighth of a clip's frames with the most closed eyes: a blink is too short to be met by chance."""
+def _closed_eyes(features: Features, generator: torch.Generator) -> int:
+    """A random frame of the eighth of a clip with the most closed eyes: uniform sampling would miss short blinks."""
     order = features.blink.mean(axis=1).argsort(kind="stable")
     return int(order[int(torch.randint(max(1, len(order) // 8), (), generator=generator))])
 
 
 def detail_boxes(landmarks: Tensor) -> Tensor:
-    """Boxes (..., 3, 4) of the mouth and both eyes, pixels, from landmarks (..., 68, 2), widened by a fifth."""
+    """Boxes (..., 3, 4) of the mouth and both eyes from landmarks (..., 68, 2), both in pixels.
+
+    Each side is moved outwards by a fifth of the box's longer side.
+    """
     boxes = []
     for group in (slice(48, 68), slice(36, 42), slice(42, 48)):
         points = landmarks[..., group, :]

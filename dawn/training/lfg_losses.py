@@ -17,8 +17,8 @@ from dawn.weights import MissingWeights, verified
 
 VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks
 
-# Landmarks (68-point numbering) that regions 0, 1, ... are drawn to: what must move with speech comes first. Left and
-# right are the image's.
+# Landmarks (68-point numbering) that guide regions 0, 1, ...: those that move with speech come first. Left and right
+# are the image's.
 LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
     (*range(48, 55), *range(60, 65)),  # upper lip
     (48, *range(54, 60), 60, *range(64, 68)),  # lower lip
@@ -31,9 +31,11 @@ LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
     tuple(range(0, 6)),  # left jaw
     tuple(range(11, 17)),  # right jaw
 )
-INNER_LIPS = slice(60, 68)  # the outline of what an open mouth shows
-SUPERSAMPLING = 4  # points along each side of a cell of the occlusion at which it is asked what it shows
-GROUP_FLOOR = 0.02  # added in square to a group's deviation, in units of the sampling grid: a closed eye is no line
+INNER_LIPS = slice(60, 68)  # outline of the mouth's opening
+SUPERSAMPLING = 4  # test points along each side of a cell of the occlusion map
+# Standard deviation whose square is added to a landmark group's covariance, in units of the sampling grid: the group
+# of a closed eye is otherwise degenerate.
+GROUP_FLOOR = 0.02
 
 
 def pyramid(images: Tensor, scales: tuple[float, ...]) -> list[Tensor]:
@@ -51,8 +53,8 @@ def pyramid_l1(prediction: Tensor, target: Tensor, scales: tuple[float, ...]) ->
 class Perceptual:
     """L1 distance of VGG-19 features at five depths, summed over depths and image scales (paper eq. 5).
 
-    The weights are torchvision's for ImageNet: `path`, or else what the registry of weights calls vgg19. They are never
-    fetched here. Raises InputError when the file is absent.
+    The weights are torchvision's for ImageNet: the file `path`, or by default ``vgg19`` of the registry of weights.
+    They are never downloaded here. Raises InputError when the file is absent.
     """
 
     def __init__(self, scales: tuple[float, ...], path: Path | None = None) -> None:
@@ -63,11 +65,11 @@ class Perceptual:
         """Scalar for images (b, 3, S, S) in [0, 1]; no gradient reaches `target`."""
         self.slices.to(prediction.device)
         total = prediction.new_zeros(())
-        for made, true in zip(pyramid(prediction, self.scales), pyramid(target, self.scales), strict=True):
+        for x, y in zip(pyramid(prediction, self.scales), pyramid(target, self.scales), strict=True):
             with torch.no_grad():
-                wanted = self.features(true)
-            for got, want in zip(self.features(made), wanted, strict=True):
-                total = total + F.l1_loss(got, want)
+                target_maps = self.features(y)
+            for prediction_map, target_map in zip(self.features(x), target_maps, strict=True):
+                total = total + F.l1_loss(prediction_map, target_map)
         return total
 
     def features(self, images: Tensor) -> list[Tensor]:
@@ -76,8 +78,8 @@ class Perceptual:
         deviation = images.new_tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
         maps: list[Tensor] = []
         x = (images - mean) / deviation
-        for part in self.slices:
-            x = part(x)
+        for block in self.slices:
+            x = block(x)
             maps.append(x)
         return maps
 
@@ -104,11 +106,11 @@ class Equivariance:
         `driving` (b, 3, S, S) and (mu_t, A_t) of the warped image.
         """
         transform = cls(generators, driving)
-        moved: Regions = region_predictor(transform.warp(driving))
-        shift = F.l1_loss(transform(moved.shift), driving_regions.shift)
-        value = inverse(driving_regions.affine) @ transform.jacobian(moved.shift) @ moved.affine
-        value = torch.where(value[..., :1, :1] < 0, -value, value)
-        return shift, F.l1_loss(value, torch.eye(2).to(value).expand_as(value))
+        warped: Regions = region_predictor(transform.warp(driving))
+        shift = F.l1_loss(transform(warped.shift), driving_regions.shift)
+        v = inverse(driving_regions.affine) @ transform.jacobian(warped.shift) @ warped.affine
+        v = torch.where(v[..., :1, :1] < 0, -v, v)
+        return shift, F.l1_loss(v, torch.eye(2).to(v).expand_as(v))
 
     def __call__(self, points: Tensor) -> Tensor:
         """T of points (b, n, 2)."""
@@ -132,11 +134,11 @@ class Equivariance:
 
 
 def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
-    """Our own auxiliary loss: draws region k to the k-th of :data:`LANDMARK_GROUPS`.
+    """Auxiliary loss, not in the paper: attracts region k to the k-th of :data:`LANDMARK_GROUPS`.
 
     Kullback-Leibler divergence of the region's heat map from a Gaussian with the group's mean and covariance, mean over
-    images and regions. Dense in space, it finds the face in hundreds of steps, where moments alone take thousands.
-    Landmarks (b, 68, 2) are (x, y) in [-1, 1]; regions beyond the groups are free.
+    images and regions. As it is dense in space, regions find the face within hundreds of steps; a loss of the moments
+    alone takes thousands. Landmarks (b, 68, 2) are (x, y) in [-1, 1]; regions beyond the groups are free.
     """
     count = min(regions.shift.shape[1], len(LANDMARK_GROUPS))
     member = torch.zeros(count, 68).to(landmarks)
@@ -150,18 +152,19 @@ def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
     h, w = heatmap.shape[-2:]
     grid = coordinate_grid(h, w, like=landmarks).flatten(0, 1)
     offset = grid - mean[:, :, None]
-    wanted = (-0.5 * ((offset @ inverse(covar)) * offset).sum(-1)).log_softmax(-1)
-    # Only zeros are clamped: a region that is surely elsewhere, its heat far below 1e-8 here, must still be drawn here.
-    found = heatmap.flatten(2).clamp(min=1e-30).log()
-    return (wanted.exp() * (wanted - found)).sum(-1).mean()
+    # KL(q || p) of the group's Gaussian q from the heat map p over the grid's cells.
+    log_q = (-0.5 * ((offset @ inverse(covar)) * offset).sum(-1)).log_softmax(-1)
+    # A region confidently elsewhere has p far below 1e-8 here and must still be attracted: clamp only zeros.
+    log_p = heatmap.flatten(2).clamp(min=1e-30).log()
+    return (log_q.exp() * (log_q - log_p)).sum(-1).mean()
 
 
 def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
-    """Our own auxiliary loss: what an open mouth shows is not in the source, so the decoder has to paint it.
+    """Auxiliary loss, not in the paper: the source does not show an open mouth's interior; the decoder must paint it.
 
     Mean over cells of -a log(1 - m), where a is the fraction of a cell that lies within the inner lips of the driving
-    frame and m its occlusion (1 keeps the warped source). Occlusion (b, 1, q, q) in (0, 1); landmarks (b, 68, 2) are
-    (x, y) in [-1, 1]. Where the mouth is closed there is no loss.
+    frame and m its occlusion (1 keeps the warped source, 0 paints). A closed mouth has no loss. Occlusion (b, 1, q, q)
+    in (0, 1); landmarks (b, 68, 2) are (x, y) in [-1, 1].
     """
     side = occlusion.shape[-1] * SUPERSAMPLING
     inside = within(landmarks[:, INNER_LIPS], side)[:, None].to(occlusion)
@@ -169,7 +172,7 @@ def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def within(outline: Tensor, side: int) -> Tensor:
-    """Which centres of side x side pixels lie within closed outlines (b, n, 2) of (x, y) in [-1, 1]: (b, side, side).
+    """Masks (b, side, side), bool: which pixel centres lie within closed outlines (b, n, 2) of (x, y) in [-1, 1].
 
     Even-odd rule: a pixel is inside if a ray from it along x crosses the outline an odd number of times.
     """
@@ -193,14 +196,14 @@ def _vgg_path() -> Path:
 
 def _vgg_slices(path: Path) -> nn.ModuleList:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; give torchvision's vgg19-dcbb9e9d.pth")
+        raise InputError(f"{path}: no such file; torchvision's vgg19-dcbb9e9d.pth is needed")
     state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     with torch.device("meta"):
         features = vgg19(weights=None).features[: VGG_CUTS[-1]]
-    own = {name: state[f"features.{name}"].clone() for name in features.state_dict() if f"features.{name}" in state}
-    if len(own) != len(features.state_dict()):
+    used = {name: state[f"features.{name}"].clone() for name in features.state_dict() if f"features.{name}" in state}
+    if len(used) != len(features.state_dict()):
         raise InputError(f"{path}: not torchvision's VGG-19 weights; `dawn weights --for vgg19` checks them")
-    features.load_state_dict(own, assign=True)
+    features.load_state_dict(used, assign=True)
     features.eval().requires_grad_(False)
     starts = (0, *VGG_CUTS[:-1])
     return nn.ModuleList(features[start:stop] for start, stop in zip(starts, VGG_CUTS, strict=True))

@@ -1,17 +1,14 @@
-"""The training stages by name, and what each depends on."""
+"""Train a stage by its name, from the weights and data that it needs."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore
-from dawn.features.store import Features
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
@@ -21,6 +18,7 @@ from dawn.paths import Paths
 from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
 from dawn.stages import TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.a2v import A2vTask
+from dawn.training.clip_views import Clips
 from dawn.training.distributed import launch
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, train
@@ -30,16 +28,18 @@ from dawn.training.ttr import DenseTask, SparseTask
 
 
 def train_stage(config: Config, paths: Paths, stage: str) -> Path:
-    """Train one stage from the corpus' training split; returns its weights file. Continues a killed run."""
+    """Train one stage on the corpus' training split and return its weights file; resumes a killed run.
+
+    Raises InputError when the run has no such stage, or when weights that it needs are absent.
+    """
     stages = (*stages_of(config), *TTR_STAGES)
     if stage not in stages:
         raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages)}")
     schedule = schedule_of(config, stage)
     torch.set_num_threads(schedule.threads)
     set_global_seed(step_seed(config.seed, stage, INITIAL_WEIGHTS))
-    told = config.a2v.pose_blink or stage in ("lfg", "pbnet")
-    store = (ClipStore if told else WithoutPoseBlink)(paths.dataset, "train")
-    total = schedule.total_steps(len(store))
+    clips = ClipStore(paths.dataset, "train")
+    total = schedule.total_steps(len(clips))
     starts = starts_of(config, stage)
     stage_fingerprint = fingerprint(
         {
@@ -50,7 +50,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             **({"starts": [sha256_file(_existing(path)) for path in starts]} if starts else {}),
         }
     )
-    task = _task(config, paths, stage, store, total)
+    task = _build_task(config, paths, stage, clips, total)
     for path in starts:
         load_weights(path, task.networks)
     with launch(schedule.processes, schedule.precision) as distributed:
@@ -67,29 +67,23 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
         )
 
 
-def _task(config: Config, paths: Paths, stage: str, store: ClipStore, total: int) -> Task:
+def _build_task(config: Config, paths: Paths, stage: str, clips: Clips, total: int) -> Task:
+    """The task of a stage, with the weights of its earlier stages."""
     if stage == "lfg":
-        return LfgTask(config, store, total)
+        return LfgTask(config, clips, total)
     if stage == "pbnet":
-        return PbnetTask(config, store, total)
+        return PbnetTask(config, clips, total)
     lfg = build_flow_generator(config)
     load_weights(paths.weights("lfg"), {"lfg": lfg})
-    kind = {"ttr_sparse": SparseTask, "ttr_dense": DenseTask}.get(stage, A2vTask)
-    task = kind(config, clips_of(config, stage), store, lfg)
-    for before in needs_of(config, stage)[1:]:
-        load_weights(paths.weights(before), task.networks)
+    task_class = {"ttr_sparse": SparseTask, "ttr_dense": DenseTask}.get(stage, A2vTask)
+    task = task_class(config, clips_of(config, stage), clips, lfg)
+    for earlier in needs_of(config, stage)[1:]:
+        load_weights(paths.weights(earlier), task.networks)
     return task
 
 
-class WithoutPoseBlink(ClipStore):
-    """Clips whose head rests and whose eyes stay as they are, as far as the network is told (paper 4.5)."""
-
-    def features(self, index: int) -> Features:
-        found = super().features(index)
-        return replace(found, pose=np.zeros_like(found.pose), blink=np.zeros_like(found.blink))
-
-
 def _existing(path: Path) -> Path:
+    """`path`, or an InputError when it is no file."""
     if not path.is_file():
         raise InputError(f"{path}: no such weights; train the stage that makes them first")
     return path
