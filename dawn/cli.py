@@ -259,7 +259,7 @@ def _time_strategies(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on a GPU
-    from dawn.training.stages import train_stage
+    from dawn.training.train import train_stage
 
     train_stage(*_setup(options), options.stage)
 

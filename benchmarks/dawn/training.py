@@ -37,7 +37,7 @@ def step(path: Literal["engine", "plain"], demo: str, steps: int, everywhere: bo
     taken = []
     for turn in range(WARM + steps):
         if path == "plain":
-            task._known.clear()
+            task.region_cache.clear()
         clock = time.perf_counter()
         loss(task, turn).backward()
         taken.append(time.perf_counter() - clock)

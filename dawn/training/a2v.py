@@ -58,7 +58,7 @@ class A2vTask:
         self.diffusion = GaussianDiffusion(config.a2v.diffusion)
         self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
-        self._regions: dict[int, Regions] = {}
+        self.region_cache: dict[int, Regions] = {}  # regions of unjittered clips, by index
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
         batch, generators = self.draw(shard)
@@ -129,11 +129,11 @@ class A2vTask:
 
     def _clip_regions(self, clip: int) -> Regions:
         """Regions of all frames of a clip, computed once and kept without their heat maps."""
-        if clip not in self._regions:
+        if clip not in self.region_cache:
             device = next(self.lfg.parameters()).device
             regions = self.lfg.regions(to_float(self.clips.frames(clip)).to(device))
-            self._regions[clip] = regions._replace(heatmap=regions.heatmap[:, :, :0, :0].clone())
-        return self._regions[clip]
+            self.region_cache[clip] = regions._replace(heatmap=regions.heatmap[:, :, :0, :0].clone())
+        return self.region_cache[clip]
 
     def draw(self, shard: BatchShard) -> tuple[Batch, list[torch.Generator]]:
         """The shard's random clip segments, and each sample's generator as the drawing left it.

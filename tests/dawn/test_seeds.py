@@ -21,6 +21,14 @@ def test_streams_are_unchanged() -> None:
     assert seeds.numpy_generator(1234, 1, 0).integers(2**31) == 378888409
 
 
+def test_seeds_differ_by_stage_step_and_sample() -> None:
+    drawn = {
+        seeds.step_seed(1, stage, step, i) for stage in ("lfg", "pbnet") for step in range(50) for i in range(-1, 3)
+    }
+    assert len(drawn) == 400
+    assert all(0 <= seed < 2**63 for seed in drawn)
+
+
 def test_the_global_seed_sets_initial_weights() -> None:
     with torch.random.fork_rng(devices=[]):
         seeds.set_global_seed(3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dawn.config import ConfigError, parse
 from dawn.corpora.manifest import Clip, write_manifest
-from dawn.features.clips import ClipStore
 from dawn.generation import motion, timing
 from dawn.generation.longer import back_and_forth, speech_of, spoken
 from dawn.generation.motion import KnownFrames, Source
@@ -24,11 +23,8 @@ from dawn.generation.timing import summary
 from dawn.media.json_files import read_json
 from dawn.methods import strategies
 from dawn.models.build import build_denoiser
-from dawn.models.diffusion import GaussianDiffusion
 from dawn.paths import Paths
 from dawn.stages import TTR_STAGES
-from dawn.training.batch_shard import BatchShard
-from dawn.training.ttr import DenseTask, SparseTask, StridedClips
 from tests.support.clips import InMemoryClips, features_of
 from tests.support.networks import config, shaken
 from tests.support.networks import networks as engine_networks
@@ -148,46 +144,6 @@ def test_keyframes_stay_and_gaps_depend_on_their_own_keyframes_alone(frames: int
         assert torch.equal(other.flow[:17], whole.flow[:17]) and not torch.equal(other.flow[17:], whole.flow[17:])
 
 
-def test_thinned_clips_hold_every_frame_once() -> None:
-    store = cast(ClipStore, InMemoryClips(config()))
-    thin = StridedClips(store, 4)
-    assert len(thin) == 8 and [thin.length(one) for one in range(4)] == [4, 4, 3, 3]
-    assert torch.equal(thin.frames(6), store.frames(1)[2::4])
-    assert torch.equal(thin.frames(6, [2, 0]), store.frames(1)[[10, 2]])
-    assert np.array_equal(thin.features(6).speech, store.features(1).speech[2::4])
-
-
-def test_keyframes_are_shown_without_noise_and_teach_nothing() -> None:
-    made = config()
-    stage = made.a2v.stage2.model_copy(update={"frames_min": 6, "frames_max": 6, "jitter": 0.0})
-    store, lfg = cast(ClipStore, InMemoryClips(made)), engine_networks().lfg
-    torch.manual_seed(0)
-    task = DenseTask(made, stage, store, lfg)
-    x0, noise = torch.rand(1, 3, 6, 16, 16), torch.rand(1, 3, 6, 16, 16)
-    t = torch.tensor([900])
-    noisy = task.diffusion.q_sample(x0, t, noise)
-    assert torch.equal(noisy[:, :, [0, 4]], x0[:, :, [0, 4]])
-    usual = GaussianDiffusion(made.a2v.diffusion).q_sample(x0, t, noise)
-    assert torch.equal(noisy[:, :, [1, 2, 3, 5]], usual[:, :, [1, 2, 3, 5]])
-    batch, _ = task._batch(BatchShard(0, "ttr_dense", 0, 1, range(1)))
-    output = torch.rand(1, 3, 6, 16, 16, requires_grad=True)
-    sum(task._parts(x0, output, noisy, t, noise, batch).values()).backward()
-    assert output.grad is not None
-    assert not output.grad[:, :, [0, 4]].any() and output.grad[:, :, [1, 2, 3, 5]].any(dim=2).all()
-
-
-def test_both_resolutions_learn() -> None:
-    made = config()
-    stage = made.a2v.stage2.model_copy(update={"frames_min": 3, "frames_max": 3, "jitter": 0.0})
-    for kind in (SparseTask, DenseTask):
-        torch.manual_seed(0)
-        task = kind(made, stage, cast(ClipStore, InMemoryClips(made)), engine_networks().lfg)
-        parts = task.loss(BatchShard(0, "ttr", 0, 2, range(2)), 0)
-        sum(parts.values()).backward()
-        assert all(torch.isfinite(part) for part in parts.values())
-        assert any(p.grad is not None and p.grad.any() for p in task.unet.parameters())
-
-
 def test_an_overlap_of_the_whole_segment_is_refused() -> None:
     with pytest.raises(ConfigError, match="overlap = 8 must be below segment = 8"):
         parse({"generate": {"sar": {"segment": 8, "overlap": 8}}})
@@ -256,7 +212,7 @@ def test_strategies_are_timed_in_turns_after_a_warm_up(tmp_path: Path, monkeypat
     clips = [clip("a1", "a", 5), clip("b1", "b", 5)]
     for manifest in (paths.test, paths.dataset):
         write_manifest(manifest, clips)
-    features = InMemoryClips(made).every[0]
+    features = InMemoryClips(made).features(0)
     for one in clips:
         features.save(paths.features / f"{one.clip}.safetensors")
     order: list[str] = []

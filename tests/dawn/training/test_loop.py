@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dawn.errors import InputError
-from dawn.seeds import step_seed
 from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
@@ -87,9 +86,3 @@ def test_a_diverged_loss_is_an_error_and_writes_no_weights(tmp_path: Path) -> No
     with pytest.raises(InputError, match="step 11"):
         train(Bad(), Distributed(), out=tmp_path, fingerprint="x", **SETTINGS)
     assert not (tmp_path / "weights.safetensors").exists()
-
-
-def test_seeds_differ_by_stage_step_and_sample() -> None:
-    seeds = {step_seed(1, stage, step, i) for stage in ("lfg", "pbnet") for step in range(50) for i in range(-1, 3)}
-    assert len(seeds) == 400
-    assert all(0 <= seed < 2**63 for seed in seeds)

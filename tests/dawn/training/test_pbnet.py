@@ -1,14 +1,14 @@
-"""The stage ``pbnet``: what its losses see."""
+"""The stage ``pbnet``: which losses it has, and which networks they train."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dawn.config import Config, parse
-from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.training.batch_shard import BatchShard
 from dawn.training.pbnet import PbnetTask
@@ -33,6 +33,12 @@ class WaveClips:
             speech=rng.normal(size=(FRAMES, 8)).astype(np.float32),
         )
 
+    def length(self, index: int) -> int:
+        return FRAMES
+
+    def frames(self, index: int, which: Sequence[int] | slice = slice(None)) -> Tensor:
+        raise AssertionError("PBNet is trained without frames")
+
 
 def task_of(gan_prior: float, joint: bool = True) -> PbnetTask:
     config: Config = parse(
@@ -55,40 +61,40 @@ def task_of(gan_prior: float, joint: bool = True) -> PbnetTask:
         }
     )
     torch.manual_seed(0)
-    return PbnetTask(config, cast(ClipStore, WaveClips()), total=4)
+    return PbnetTask(config, WaveClips(), total=4)
 
 
 def shard() -> BatchShard:
     return BatchShard(seed=1, stage="pbnet", step=3, batch=2, samples=range(2))
 
 
-def test_the_adversary_on_noise_adds_a_loss_and_changes_no_other() -> None:
-    without, told = task_of(0).loss(shard(), 0), task_of(0.7).loss(shard(), 0)
-    assert set(told) - set(without) == {"motion/gan_prior"}
-    assert {key: told[key].item() for key in without} == {key: value.item() for key, value in without.items()}
+def test_the_adversarial_loss_of_the_prior_changes_no_other_loss() -> None:
+    without, with_prior = task_of(0).loss(shard(), 0), task_of(0.7).loss(shard(), 0)
+    assert set(with_prior) - set(without) == {"motion/gan_prior"}
+    assert {name: with_prior[name].item() for name in without} == {name: loss.item() for name, loss in without.items()}
 
 
-def test_networks_of_their_own_are_judged_each() -> None:
+def test_separate_networks_have_a_discriminator_each() -> None:
     assert {key for key in task_of(0.7, joint=False).loss(shard(), 0) if key.endswith("gan_prior")} == {
         "pose/gan_prior",
         "eye/gan_prior",
     }
 
 
-def test_what_noise_becomes_teaches_the_decoder_alone() -> None:
+def test_the_adversarial_loss_of_the_prior_trains_the_decoder_alone() -> None:
     task = task_of(0.7)
     task.loss(shard(), 0)["motion/gan_prior"].backward()
-    net = task.generators["motion"]
+    net = task.pbnets["motion"]
     assert any(value.grad is not None and value.grad.any() for value in net.decoder.parameters())
     assert all(value.grad is None for value in net.encoder.parameters())
 
 
-def test_the_judge_is_shown_both_kinds_of_generated_motion() -> None:
-    losses = []
+def test_the_discriminator_trains_on_posterior_and_prior_samples() -> None:
+    gradients = []
     for weight in (0, 0.7):
         task = task_of(weight)
         task.loss(shard(), 0)
         task.loss(shard(), 1)["motion/discriminator"].backward()
-        losses.append([value.grad.clone() for value in task.discriminators["discriminator_motion"].parameters()])
-    assert any(not torch.equal(a, b) for a, b in zip(*losses, strict=True))
-    assert not task._generated  # nothing is kept from step to step
+        gradients.append([value.grad.clone() for value in task.discriminators["discriminator_motion"].parameters()])
+        assert not task.pending  # no sample is kept for the next step
+    assert any(not torch.equal(a, b) for a, b in zip(*gradients, strict=True))

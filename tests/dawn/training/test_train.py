@@ -1,4 +1,4 @@
-"""What a stage is trained from."""
+"""Which weights and settings a stage is trained from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
 from dawn.stages import settings_of, starts_of
-from dawn.training import stages
+from dawn.training import train
 from tests.support.repository import REPOSITORY
 
 
 def _config(curriculum: str = "both", **starts: str) -> Config:
-    """Smoke's, the sections that are named in `starts` starting from these weights."""
+    """The smoke configuration with the `start` weights of sections named in `starts`."""
     tree = load(REPOSITORY / "config/smoke.yaml").model_dump()
     tree["a2v"]["curriculum"] = curriculum
     for section, start in starts.items():
@@ -31,29 +31,31 @@ def _config(curriculum: str = "both", **starts: str) -> Config:
 
 def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paper A.2: from a checkpoint that was trained on VoxCeleb."""
-    seen: list[Any] = []
-    monkeypatch.setattr(stages, "ClipStore", lambda *_: [None] * 4)
-    monkeypatch.setattr(stages, "train", lambda task, *_, **told: seen.append(SimpleNamespace(task=task, **told)))
+    trainings: list[Any] = []
+    monkeypatch.setattr(train, "ClipStore", lambda *_: [None] * 4)
+    monkeypatch.setattr(
+        train, "train", lambda task, *_, **options: trainings.append(SimpleNamespace(task=task, **options))
+    )
     plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
     paths = Paths.of(plain, tmp_path / "data", tmp_path / "results")
     paths.dataset.parent.mkdir(parents=True)
     write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})
     with pytest.raises(InputError, match=r"vox\.safetensors: no such weights"):
-        stages.train_stage(started, paths, "lfg")
+        train.train_stage(started, paths, "lfg")
     torch.manual_seed(7)
     other = LatentFlowGenerator(plain.lfg.model)
     save_weights(tmp_path / "vox.safetensors", {"lfg": other.state_dict()}, {})
     for config in (plain, started):
-        stages.train_stage(config, paths, "lfg")
-    own, taken = (one.task.networks["lfg"].state_dict() for one in seen)
-    assert all(torch.equal(value, taken[name]) for name, value in other.state_dict().items())
-    assert not all(torch.equal(value, own[name]) for name, value in other.state_dict().items())
-    assert seen[0].fingerprint != seen[1].fingerprint
+        train.train_stage(config, paths, "lfg")
+    random, loaded = (training.task.networks["lfg"].state_dict() for training in trainings)
+    assert all(torch.equal(value, loaded[name]) for name, value in other.state_dict().items())
+    assert not all(torch.equal(value, random[name]) for name, value in other.state_dict().items())
+    assert trainings[0].fingerprint != trainings[1].fingerprint
 
 
 @pytest.mark.parametrize("curriculum", ["both", "stage2"])
-def test_a_start_is_a_cause_of_its_own_stage_alone(curriculum: str) -> None:
-    """The later stage of A2V goes on from the one before, wherever that began."""
+def test_start_weights_belong_to_the_settings_of_their_stage_alone(curriculum: str) -> None:
+    """The second A2V stage starts from the first, whatever that started from."""
     first = {"both": "a2v_stage1", "stage2": "a2v_stage2"}[curriculum]
     plain = _config(curriculum=curriculum)
     for section, stage in (("lfg", "lfg"), ("pbnet", "pbnet"), ("a2v", first)):
