@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -213,18 +212,9 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _corpus(options: argparse.Namespace) -> None:
-    from dawn.corpora.prepare import prepare
-    from dawn.features.disk_space import check_corpus
+    from dawn.features.corpus import prepare_corpus
 
-    config, paths = _setup(options)
-
-    def people(videos: Sequence[tuple[Path, str]]) -> Sequence[int | str]:
-        from dawn.features.identity import recognise
-
-        settings = config.corpus.folder.same_person, config.features.detect_side
-        return recognise(videos, *settings, kept=paths.corpus / "faces.jsonl")
-
-    prepare(config.corpus, paths.corpus, functools.partial(check_corpus, config, paths), people)
+    prepare_corpus(*_setup(options))
 
 
 def _clips(options: argparse.Namespace) -> None:

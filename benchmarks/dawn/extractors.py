@@ -57,8 +57,8 @@ def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.Da
             frames = load_frames(Path(folder) / "clip.mp4")
             for tool in TOOLS:
                 track = follow(tool, frames)
-                closed = _runs(truth.motion.closure.mean(1) > 0.5)
-                hits, counted = _matched(_blinks(track), closed)
+                closed = closed_runs(truth.motion.closure.mean(1) > 0.5)
+                hits, counted = matched_blinks(_blinks(track), closed)
                 drawn[tool].append(
                     _errors(track, truth.motion.pose) | {"hits": hits, "counted": counted, "blinks": len(closed)}
                 )
@@ -83,7 +83,7 @@ def follow(tool: str, frames: NDArray[np.uint8]) -> Track:
     with Extractor(Features.model_validate({"pose": tool, "landmarks": tool})) as extractor:
         clock = time.perf_counter()
         for k, frame in enumerate(frames):
-            face = extractor.see(frame)
+            face = extractor.detect(frame)
             if face is not None:
                 found[k] = True
                 poses.append(face.pose)
@@ -116,10 +116,10 @@ def _row(material: str, against: str, tool: str, clips: list[dict[str, float]]) 
 def _blinks(track: Track) -> list[range]:
     ratio = np.full(len(track.found), np.inf)
     ratio[track.found] = track.eyes.mean(1)
-    return _runs(ratio < _CLOSED * np.median(ratio[track.found])) if track.found.any() else []
+    return closed_runs(ratio < _CLOSED * np.median(ratio[track.found])) if track.found.any() else []
 
 
-def _runs(closed: NDArray[np.bool_]) -> list[range]:
+def closed_runs(closed: NDArray[np.bool_]) -> list[range]:
     """Runs of closed frames, those one open frame apart taken as one, without those that are too short."""
     where = np.flatnonzero(closed)
     if not len(where):
@@ -128,7 +128,7 @@ def _runs(closed: NDArray[np.bool_]) -> list[range]:
     return [range(run[0], run[-1] + 1) for run in runs if len(run) >= _SHORTEST]
 
 
-def _matched(counted: list[range], true: list[range]) -> tuple[int, int]:
+def matched_blinks(counted: list[range], true: list[range]) -> tuple[int, int]:
     """How many true blinks overlap a counted one of their own, and how many were counted."""
     free = list(counted)
     hits = 0

@@ -1,4 +1,4 @@
-"""The eye aspect ratio, the paper's measure of blinking."""
+"""Eye aspect ratio, the paper's measure of blinking."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 def eye_aspect_ratios(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Landmarks (..., 68, 2) to (..., 2): how far left and right eye are open, height over width.
+    """Landmarks (..., 68, 2) to height over width of the left and the right eye, (..., 2).
 
-    One pair of lid points an eye, as published: left |43 - 47| / |45 - 42|, right |37 - 41| / |39 - 36|. About 0.3 for
-    an open eye, near 0 for a closed one; an eye without width gives 0.
+    One pair of lid points per eye, as published: left |43 - 47| / |45 - 42|, right |37 - 41| / |39 - 36|. About 0.3 for
+    an open eye, near 0 for a closed one; an eye of zero width gives 0.
     """
     upper, lower = landmarks[..., [43, 37], :], landmarks[..., [47, 41], :]
     outer, inner = landmarks[..., [45, 39], :], landmarks[..., [42, 36], :]

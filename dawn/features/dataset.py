@@ -14,16 +14,19 @@ from dawn.paths import Paths
 
 
 def gather(config: Config, paths: Paths) -> None:
-    """Write the dataset (clips that came through), its digest, and everything that was rejected on the way."""
+    """Write the manifest of the clips with features, its digest, and the list of all rejected clips.
+
+    Raises InputError when every clip was rejected.
+    """
     reports = [
         read_json(paths.shard(stage, index)) for stage in ("clips", "features") for index in range(config.corpus.shards)
     ]
     rejected = read_rejected(paths.corpus / "rejected.corpus.csv")
     rejected += [Rejected(**row) for report in reports for row in report["rejected"]]
-    through = {name for report in reports[config.corpus.shards :] for name in report["files"]}
+    complete = {name for report in reports[config.corpus.shards :] for name in report["files"]}
     clips = []
     for clip in read_manifest(paths.manifest):
-        if clip.clip in through:
+        if clip.clip in complete:
             frames = len(Features.load(paths.features / f"{clip.clip}.safetensors").found)
             clips.append(replace(clip, frames=frames, seconds=frames / config.corpus.fps))
     if not clips:

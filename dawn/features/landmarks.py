@@ -1,6 +1,6 @@
 """Face landmarks from MediaPipe Face Mesh (478 points with irises), also as the 68 points of the iBUG scheme.
 
-Coordinates are pixels of the frame that was given, (0, 0) its top left corner; a pixel's centre lies at half integers.
+Coordinates are pixels of the given frame, (0, 0) its top left corner; pixel centres are at half integers.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Set before the import that reads them: mediapipe's C++ log would drown a progress bar.
+# Set before the import that reads them: the log of mediapipe's C++ code would hide a progress bar.
 os.environ.setdefault("GLOG_minloglevel", "3")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 VERSION = "mediapipe-facemesh-0.10.21"
 
 # Vertex of the mesh at each of the 68 points (iBUG 300-W numbering from 0; right is the person's, at image left). Lids,
-# lips, brows and nose are the mesh vertices at the named places; the jaw line runs along the mesh's face oval from ear
-# to ear. Left and right are mirror vertices of each other. Beside dlib's 68-point predictor, on 35 real frames, the
-# median distance is 0.02 eye distances for eyes and lips, 0.05 for brows, nose and jaw, at most 0.1 (2, 3, 13, 14).
+# lips, brows and nose are the mesh vertices at the named places; the jaw line follows the mesh's face oval from ear to
+# ear. Left and right are mirror vertices of each other. The median distance from dlib's 68-point predictor, on 35 real
+# frames, is 0.02 eye distances for eyes and lips, 0.05 for brows, nose and jaw, at most 0.1 (2, 3, 13, 14).
 # fmt: off
 MESH_68 = np.array([
     127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 356,  # 0-16 jaw, right to left
@@ -61,11 +61,11 @@ class Face:
 
 
 class FaceMesh:
-    """A landmark detector; use one for each clip, as a context manager.
+    """A landmark detector, as a context manager, one instance per clip.
 
     By default it tracks: `detect` expects the frames of one clip in order, and a new FaceMesh gives the same result for
-    the same frames. With `static` every frame is looked at alone. Frames whose longer side is below `side` pixels are
-    enlarged to it first; all are padded to squares.
+    the same frames. With `static`, frames are independent of each other. Frames whose longer side is below `side`
+    pixels are enlarged to it first; all are padded to squares.
     """
 
     def __init__(self, side: int = 256, static: bool = False, faces: int = 4) -> None:
@@ -80,7 +80,7 @@ class FaceMesh:
                 min_detection_confidence=0.5,
                 min_tracking_confidence=0.5,
             )
-            # The networks load, and complain, at the first frame; an empty one leaves nothing to track.
+            # The networks load, and print warnings, at the first frame; an empty one leaves nothing to track.
             self._mesh.process(np.zeros((side, side, 3), np.uint8))
         self._warned = False
 
@@ -94,11 +94,11 @@ class FaceMesh:
             frame = cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
         square = np.zeros((max(frame.shape[:2]),) * 2 + (3,), np.uint8)
         square[: frame.shape[0], : frame.shape[1]] = frame
-        # The first face draws one more warning, about inputs that are not square; ours are.
+        # The first face causes one more warning, about inputs that are not square; these are.
         with contextlib.nullcontext() if self._warned else _quiet():
-            found = self._mesh.process(square).multi_face_landmarks or []
-        self._warned = self._warned or bool(found)
-        faces = [Face(_points(one) * np.float32(longer)) for one in found]
+            detections = self._mesh.process(square).multi_face_landmarks or []
+        self._warned = self._warned or bool(detections)
+        faces = [Face(_points(detection) * np.float32(longer)) for detection in detections]
         return max(faces, key=lambda face: face.area, default=None)
 
     def close(self) -> None:
@@ -114,31 +114,31 @@ class FaceMesh:
         self.close()
 
 
-def _points(found: Any) -> NDArray[np.float32]:
-    return np.array([(point.x, point.y, point.z) for point in found.landmark], np.float32)
+def _points(detection: Any) -> NDArray[np.float32]:
+    return np.array([(point.x, point.y, point.z) for point in detection.landmark], np.float32)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Send what C++ code writes to standard error nowhere."""
+    """Discard what C++ code writes to standard error."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as discard:
+        os.dup2(discard.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def confirm_face(crop: NDArray[np.uint8]) -> bool:
-    """Whether MediaPipe's full-range detector, which Face Mesh does not use, sees a face in a square crop of one.
+    """True if MediaPipe's full-range detector, which Face Mesh does not use, detects a face in its square crop.
 
-    On faces cropped as the clips are it answers 0.78 to 0.95 for people, painted, drawn and carved ones included, and
-    nothing for a dog in which Face Mesh finds all landmarks.
+    For faces framed as the clips are its score is 0.78 to 0.95 for people, also painted, drawn and carved ones; it
+    detects nothing in a dog in which Face Mesh finds all landmarks.
     """
-    margin = crop.shape[0] // 2  # it misses faces that fill the picture
+    margin = crop.shape[0] // 2  # it misses faces that fill the image
     square = np.pad(crop, ((margin, margin), (margin, margin), (0, 0)))
     with _quiet():
         from mediapipe.python.solutions import face_detection

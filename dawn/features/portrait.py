@@ -1,4 +1,4 @@
-"""Finding the face in a picture of any size and kind, and cropping it as the clips are."""
+"""Face detection in an image of any size and kind, and its crop as the clips are framed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dawn.features.boxes import face_box
 from dawn.features.landmarks import FaceMesh, confirm_face
 from dawn.media.framing import Box, crop, crop_box
 
+_CONFIRM_SIDE = 256  # pixels of the crop that the second detector gets
+
 
 def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
     """Box x0, y0, x1, y1 around the 68 landmarks of the largest face in a frame (H, W, 3), pixels, or None."""
@@ -22,25 +24,25 @@ def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
     return x0, y0, x1, y1
 
 
-class Finder:
-    """:func:`find_box` for the frames of one video; asks a second detector until it has seen a face in one of them."""
+class ConfirmedBoxes:
+    """:func:`find_box` for the frames of one video; a second detector runs until it finds a face in one of them."""
 
     def __init__(self, mesh: FaceMesh) -> None:
         self._mesh = mesh
-        self._sure = False
-        self._found = False
+        self._confirmed = False
+        self._detected = False
 
     @property
-    def doubtful(self) -> bool:
-        """Whether boxes were found that the second detector calls faces in none of the frames."""
-        return self._found and not self._sure
+    def unconfirmed(self) -> bool:
+        """True if boxes were detected, and the second detector found a face in none of these frames."""
+        return self._detected and not self._confirmed
 
     def __call__(self, frame: NDArray[np.uint8]) -> Box | None:
         """See :func:`find_box`."""
         box = find_box(self._mesh, frame)
-        if box is not None and not self._sure:
-            self._found = True
-            self._sure = confirm_face(crop(frame, crop_box(np.array([box])), 256))
+        if box is not None and not self._confirmed:
+            self._detected = True
+            self._confirmed = confirm_face(crop(frame, crop_box(np.array([box])), _CONFIRM_SIDE))
         return box
 
 
@@ -50,9 +52,9 @@ def crop_portrait(
     """The face of an image uint8 (H, W, 3) as uint8 (resolution, resolution, 3), framed as the clips are.
 
     `mesh` must be static. The image is searched whole, then with a margin for faces that fill it, then in ever smaller
-    overlapping parts for faces that are small in it; the largest face of the first search that finds any is taken.
-    Raises InputError, naming `name`, when there is none. A second detector must agree: landmarks alone see faces in
-    dogs.
+    overlapping parts for small faces; the largest face of the first search with a detection is cropped. A second
+    detector must confirm it, because Face Mesh alone finds landmarks in dogs. Raises InputError, naming `name`, when
+    there is no face.
     """
     for parts in _searches(image):
         boxes = []
@@ -62,7 +64,7 @@ def crop_portrait(
                 boxes.append((box[0] + left, box[1] + top, box[2] + left, box[3] + top))
         for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
             square = crop_box(np.array([box]))
-            if confirm_face(crop(image, square, 256)):
+            if confirm_face(crop(image, square, _CONFIRM_SIDE)):
                 return crop(image, square, resolution)
     raise InputError(f"no face found in {name}; give a picture of one person whose face is well visible")
 
@@ -71,12 +73,13 @@ _Part = tuple[NDArray[np.uint8], int, int]  # pixels, left, top
 
 
 def _searches(image: NDArray[np.uint8]) -> Iterator[list[_Part]]:
+    """Parts of the image for one search after the other."""
     height, width = image.shape[:2]
     yield [(image, 0, 0)]
     margin = max(height, width) // 2
     yield [(np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="edge"), -margin, -margin)]
-    for share in (2, 4):
-        side = max(height, width) // share
+    for fraction in (2, 4):
+        side = max(height, width) // fraction
         if side < 64:
             return
         yield [
@@ -87,7 +90,7 @@ def _searches(image: NDArray[np.uint8]) -> Iterator[list[_Part]]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where parts of `side` pixels begin that cover `length` and overlap by half or more."""
+    """Starts of parts of `side` pixels that cover `length` and overlap by half or more."""
     if length <= side:
         return [0]
     count = int(np.ceil(2 * (length - side) / side)) + 1

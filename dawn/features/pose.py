@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# The rigid head: vertices that speech and blinks move least. Columns are the vertex on the person's right or on the
-# midline, its mirror vertex, and x (towards image right), y (up), z (towards the camera) of the former. Measured by us:
-# mean of Face Mesh over 15 real videos and 5 photographs after a generalised Procrustes fit, made symmetric, turned
-# until forehead (10) and chin (152) lie on one vertical, scaled until they are 1 apart, centred on the mean vertex.
+# Rigid head: the vertices that speech and blinks move least. Columns are the vertex on the person's right or on the
+# midline, its mirror vertex, and x (towards image right), y (up), z (towards the camera) of the former. Measured here:
+# mean of Face Mesh over 15 real videos and 5 photographs after a generalised Procrustes fit, symmetrised, rotated so
+# that forehead (10) and chin (152) lie on one vertical, scaled so that they are 1 apart, centred on the mean vertex.
 _HEAD = np.array(
     [
         (10, 10, 0.0, 0.3164, 0.0490),
@@ -48,15 +48,17 @@ RIGID_HEAD = np.concatenate([_HEAD[:, 2:], _PAIRS[:, 2:] * [-1, 1, 1]])  # (48, 
 
 
 def head_pose(mesh: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Mesh (..., 478, 3) in pixels of a frame of `width` x `height` to pose (..., 6).
+    """Mesh (..., 478, 3) in pixels of a frame of `width` x `height` to pose (..., 6): yaw, pitch, roll, scale, tx, ty.
 
     Yaw, pitch and roll in degrees are those of the published extractor: with R the rotation of the head in axes x to
     image right, y up, z to the camera, yaw = asin(R20), pitch = atan2(R21, R22), roll = atan2(R10, R00). So yaw is
     positive for a face turned to image left, pitch for one that looks down, roll for one tilted anticlockwise in the
-    image. Mirroring the image flips the signs of yaw and roll. Scale is the height of the head from the top of the
-    forehead to the chin, of the mean head seen frontally, in frame heights; tx and ty are the place of the centre of
-    the rigid head, near the bridge of the nose, in frame widths and heights from the top left corner. (The published
-    scale and place are in units of its face model and of pixels; only their change over time is used.)
+    image. Mirroring the image flips the signs of yaw and roll. Scale is the height of the frontal mean head, from the
+    top of the forehead to the chin, in frame heights; tx and ty are the centre of the rigid head, near the bridge of
+    the nose, in frame widths and heights from the top left corner. (The published scale and position are in units of
+    its face model and of pixels; only their change over time is used.)
+
+    All frames are fitted at once; scikit-image's fit of one frame differs in the last bit of the scale.
     """
     points = mesh[..., RIGID_VERTICES, :].astype(np.float64) * [1, -1, -1]
     centre = points.mean(axis=-2, keepdims=True)
@@ -69,5 +71,5 @@ def head_pose(mesh: NDArray[np.float32], width: int, height: int) -> NDArray[np.
     pitch = np.arctan2(rotation[..., 2, 1], rotation[..., 2, 2])
     roll = np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0])
     angles = np.degrees(np.stack([yaw, pitch, roll], axis=-1))
-    place = np.stack([scale / height, centre[..., 0, 0] / width, -centre[..., 0, 1] / height], axis=-1)
-    return np.concatenate([angles, place], axis=-1).astype(np.float32)
+    position = np.stack([scale / height, centre[..., 0, 0] / width, -centre[..., 0, 1] / height], axis=-1)
+    return np.concatenate([angles, position], axis=-1).astype(np.float32)

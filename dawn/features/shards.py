@@ -1,8 +1,8 @@
-"""Clips and features of a whole corpus, in shards: each clip rendered or cropped once, decoded once, rejects recorded.
+"""Clips and features of a whole corpus, in shards.
 
-A shard takes every n-th clip of the manifest. Its report lists the files it made with their hashes and the clips it
-rejected. A shard that was killed goes on where it was; where clips were added to a corpus, only these are made. A clip
-that crashes its reader, or keeps it for too long, is a reject like any other.
+A shard is every n-th clip of the manifest. Its report lists the files that it wrote, with their hashes, and the clips
+that it rejected. An interrupted shard continues at the clip where it was; when clips are added to a corpus, only these
+are processed. A clip that crashes its decoder, or takes too long, is rejected like any other.
 """
 
 from __future__ import annotations
@@ -19,36 +19,89 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.corpora.manifest import Clip, Rejected, read_manifest
 from dawn.errors import InputError
-from dawn.features.disk_space import check_room, full_disk_told, needed
+from dawn.features.disk_space import bytes_needed, check_disk_space
 from dawn.features.journal import Journal
 from dawn.features.sources import CLIPS, FEATURES
-from dawn.features.worker import Failed, Make, Open, Worker
+from dawn.features.worker import ClipRejected, OpenWriter, Worker, WriteClip
 from dawn.fingerprint import code_fingerprint, fingerprint
-from dawn.media.files import sha256_file
+from dawn.media.files import disk_full_as_input_error, sha256_file
 from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
 
-_LEAST_SECONDS = 60  # for any clip, however short
+_BASE_SECONDS = 60  # time limit of any clip, to which prepare.patience adds for each frame
+
+Job = tuple[Clip, str]  # a clip, and the hash of the file that it is written from
 
 
 def make_clips(config: Config, paths: Paths, index: int) -> None:
     """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
-    every = read_manifest(paths.manifest)
-    items = [(clip, clip.sha256) for clip in _shard(every, config, index)]
-    cause = fingerprint(
-        [config.corpus.model_dump(exclude={"shards", "fetch"}), config.features.detect_side, code_fingerprint(*CLIPS)]
-    )
-    opener = functools.partial(_clip_maker, config, paths)
-    _each(config, _Stage("clips", paths, index, paths.clips, ".mp4", cause), items, opener)
+    clips = _shard(read_manifest(paths.manifest), config, index)
+    settings = config.corpus.model_dump(exclude={"shards", "fetch"})
+    key = fingerprint([settings, config.features.detect_side, code_fingerprint(*CLIPS)])
+    open_writer = functools.partial(_clip_writer, config, paths)
+    stage = Stage("clips", paths, index, paths.clips, ".mp4", key)
+    run_stage(config, stage, [(clip, clip.sha256) for clip in clips], open_writer)
 
 
 def make_features(config: Config, paths: Paths, index: int) -> None:
-    """Write ``features/<clip>.safetensors`` for the clips that shard `index` of :func:`make_clips` made."""
-    made = read_json(paths.shard("clips", index))["files"]
-    items = [(clip, made[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in made]
-    cause = fingerprint([config.features.model_dump(), config.corpus.fps, code_fingerprint(*FEATURES)])
-    opener = functools.partial(_feature_maker, config, paths)
-    _each(config, _Stage("features", paths, index, paths.features, ".safetensors", cause), items, opener)
+    """Write ``features/<clip>.safetensors`` for the clips that shard `index` of :func:`make_clips` wrote."""
+    files = read_json(paths.shard("clips", index))["files"]
+    jobs = [(clip, files[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in files]
+    key = fingerprint([config.features.model_dump(), config.corpus.fps, code_fingerprint(*FEATURES)])
+    open_writer = functools.partial(_feature_writer, config, paths)
+    run_stage(config, Stage("features", paths, index, paths.features, ".safetensors", key), jobs, open_writer)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of one shard."""
+
+    name: str  # clips or features
+    paths: Paths
+    index: int  # of the shard
+    folder: Path  # of the files that it writes
+    suffix: str  # of these files
+    fingerprint: str  # of settings and code
+
+    @property
+    def report(self) -> Path:
+        """What the shard wrote and rejected."""
+        return self.paths.shard(self.name, self.index)
+
+    def target(self, clip: str) -> Path:
+        """The file of a clip."""
+        return self.folder / f"{clip}{self.suffix}"
+
+
+def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWriter) -> None:
+    """Write the file of every clip whose file is missing or outdated, then the report of the shard.
+
+    Raises InputError or MissingWeights for faults that are not one clip's; the journal keeps what was done until then.
+    """
+    others = stage.report.parent.glob(f"{stage.name}-*.journal")
+    journal = Journal(stage.report.with_suffix(".journal"), stage.fingerprint, stage.target, others)
+    recorded = {clip.clip: journal.outcome(clip.clip, source) for clip, source in jobs}
+    outcomes = {name: outcome for name, outcome in recorded.items() if outcome is not None}
+    pending = [(clip, source) for clip, source in jobs if clip.clip not in outcomes]
+    _delete_partial_files(stage, jobs)
+    needed = bytes_needed(config, sum(clip.frames for clip, _ in pending), len(pending), stage.name)
+    check_disk_space(config, stage.folder, needed, f"{stage.name} of shard {stage.index}")
+    with disk_full_as_input_error(stage.folder), Worker(open_writer) as worker:
+        for clip, source in _progress(pending, stage.name, len(jobs)):
+            check_disk_space(config, stage.folder, bytes_needed(config, clip.frames, 1, stage.name), clip.clip)
+            out = stage.target(clip.clip)
+            try:
+                worker.write(clip, out, _BASE_SECONDS + config.prepare.patience * clip.frames)
+                outcomes[clip.clip] = {"sha256": sha256_file(out)}
+            except ClipRejected as error:
+                outcomes[clip.clip] = {"reason": str(error)}
+            journal.add(clip.clip, source, outcomes[clip.clip])
+    _delete_partial_files(stage, jobs)
+    ordered = [(clip.clip, outcomes[clip.clip]) for clip, _ in jobs]
+    rejected = [Rejected(name, stage.name, row["reason"]) for name, row in ordered if "reason" in row]
+    files = {name: row["sha256"] for name, row in ordered if "sha256" in row}
+    write_json(stage.report, {"files": files, "rejected": [asdict(row) for row in rejected]})
+    journal.finish((clip.clip, source, outcomes[clip.clip]) for clip, source in jobs)
 
 
 def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
@@ -57,97 +110,51 @@ def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
     return clips[index :: config.corpus.shards]
 
 
-# What these need is loaded by the process that makes clips, not by the one that survives it.
+# The imports of these two are loaded by the worker process alone, not by the parent that survives it.
 @contextlib.contextmanager
-def _clip_maker(config: Config, paths: Paths) -> Iterator[Make]:
+def _clip_writer(config: Config, paths: Paths) -> Iterator[WriteClip]:
     from dawn.corpora.prepare import write_clip
     from dawn.corpora.registry import kind_of
     from dawn.features.landmarks import FaceMesh
-    from dawn.features.portrait import Finder
+    from dawn.features.portrait import ConfirmedBoxes
 
     root = kind_of(config.corpus).source_root(config.corpus, paths.corpus)
     if not root.is_dir():
         raise InputError(f"{root}: the folder of the videos is gone; mount it, or prepare the corpus again")
     with FaceMesh(config.features.detect_side, static=True) as mesh:
 
-        def make(clip: Clip, out: Path) -> None:
-            finder = Finder(mesh)
-            write_clip(config.corpus, clip, paths.corpus, out, finder)
-            if finder.doubtful:
+        def write(clip: Clip, out: Path) -> None:
+            find_box = ConfirmedBoxes(mesh)
+            write_clip(config.corpus, clip, paths.corpus, out, find_box)
+            if find_box.unconfirmed:
                 out.unlink()
                 raise InputError(
-                    f"{clip.source}: landmarks were found, but a second detector sees no face; show a person"
+                    f"{clip.source}: landmarks were found, but a second detector finds no face; show a person"
                 )
 
-        yield make
+        yield write
 
 
 @contextlib.contextmanager
-def _feature_maker(config: Config, paths: Paths) -> Iterator[Make]:
+def _feature_writer(config: Config, paths: Paths) -> Iterator[WriteClip]:
     from dawn.features.extract import extract
     from dawn.features.speech import encode
 
-    encode(np.zeros(16000, np.float32), 25, config.features.speech)  # no clip's fault when it cannot be used
+    encode(np.zeros(16000, np.float32), 25, config.features.speech)  # an unusable encoder rejects no clip
     yield lambda clip, out: extract(paths.clips / f"{clip.clip}.mp4", config.features, config.corpus.fps).save(out)
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """One stage of one shard."""
-
-    name: str
-    paths: Paths
-    index: int
-    folder: Path  # of what it makes
-    suffix: str
-    cause: str  # digest of settings and code
-
-    @property
-    def report(self) -> Path:
-        return self.paths.shard(self.name, self.index)
-
-    def target(self, clip: str) -> Path:
-        return self.folder / f"{clip}{self.suffix}"
-
-
-def _each(config: Config, stage: _Stage, items: list[tuple[Clip, str]], opener: Open) -> None:
-    """Make the file of every clip that has none yet; `items` are clips and the digests of what they are made from."""
-    beside = stage.report.parent.glob(f"{stage.name}-*.journal")
-    journal = Journal(stage.report.with_suffix(".journal"), stage.cause, stage.target, beside)
-    outcomes = {clip.clip: made for clip, source in items if (made := journal.known(clip.clip, source)) is not None}
-    left = [(clip, source) for clip, source in items if clip.clip not in outcomes]
-    _clear(stage, items)
-    wanted = needed(config, sum(clip.frames for clip, _ in left), len(left), stage.name)
-    check_room(config, stage.folder, wanted, f"{stage.name} of shard {stage.index}")
-    with full_disk_told(stage.folder), Worker(opener) as worker:
-        for clip, source in _progress(left, stage.name, len(items)):
-            check_room(config, stage.folder, needed(config, clip.frames, 1, stage.name), clip.clip)
-            out = stage.target(clip.clip)
-            try:
-                worker.make(clip, out, _LEAST_SECONDS + config.prepare.patience * clip.frames)
-                outcomes[clip.clip] = {"sha256": sha256_file(out)}
-            except Failed as error:
-                outcomes[clip.clip] = {"reason": str(error)}
-            journal.add(clip.clip, source, outcomes[clip.clip])
-    _clear(stage, items)
-    every = [(clip.clip, outcomes[clip.clip]) for clip, _ in items]
-    rejected = [Rejected(name, stage.name, row["reason"]) for name, row in every if "reason" in row]
-    files = {name: row["sha256"] for name, row in every if "sha256" in row}
-    write_json(stage.report, {"files": files, "rejected": [asdict(row) for row in rejected]})
-    journal.settle((clip.clip, source, outcomes[clip.clip]) for clip, source in items)
-
-
-def _clear(stage: _Stage, items: list[tuple[Clip, str]]) -> None:
-    """Remove what processes that were killed had begun."""
-    ours = {clip.clip for clip, _ in items}
+def _delete_partial_files(stage: Stage, jobs: list[Job]) -> None:
+    """Delete temporary files that killed processes left for these clips."""
+    names = {clip.clip for clip, _ in jobs}
     for path in stage.folder.glob(f".*{stage.suffix}"):
-        if path.name[1:].removesuffix(stage.suffix).rpartition(".")[0] in ours:
+        if path.name[1:].removesuffix(stage.suffix).rpartition(".")[0] in names:
             path.unlink(missing_ok=True)
 
 
-def _progress(left: list[tuple[Clip, str]], stage: str, total: int) -> Iterator[tuple[Clip, str]]:
-    bar = tqdm(total=total, initial=total - len(left), desc=stage, unit="clip", mininterval=2, dynamic_ncols=True)
+def _progress(pending: list[Job], stage: str, total: int) -> Iterator[Job]:
+    bar = tqdm(total=total, initial=total - len(pending), desc=stage, unit="clip", mininterval=2, dynamic_ncols=True)
     with bar:
-        for item in left:
-            yield item
+        for job in pending:
+            yield job
             bar.update()

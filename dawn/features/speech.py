@@ -1,7 +1,7 @@
-"""One vector of speech features for each video frame (paper 3.3).
+"""Speech features, one vector per video frame (paper 3.3).
 
-``logmel`` needs no weights. Any transformers encoder of waveforms (HuBERT, wav2vec 2.0, WavLM) is taken by its hub
-name, once downloaded (the paper's also by ``dawn weights``), or by a local folder.
+``logmel`` needs no weights. Any transformers encoder of waveforms (HuBERT, wav2vec 2.0, WavLM) is loaded by its hub
+name, once downloaded (the paper's also by ``dawn weights``), or from a local folder.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from dawn.errors import InputError
 from dawn.weights import MissingWeights, folder
 
 RATE = 16000  # Hz
-FRAME = 640  # samples in a video frame at 25 fps
+FRAME = 640  # samples per video frame at 25 fps
 _HOP, _WINDOW, _FFT = 160, 400, 512  # 10 ms, 25 ms
-_RANGE = 1e-6  # -60 dB of the loudest band of the clip: what is quieter is silence
-_SILENCE = 1e-10  # power of a band, -100 dB of a full-scale tone: the least that is ever told from silence
-_MIN_STD = 0.5  # nepers; keeps a clip of even loudness, or of none, from being blown up
-_BLOCK = 4096  # hops transformed at once, bounds memory
+_RANGE = 1e-6  # -60 dB of the loudest band of the clip: quieter bands count as silence
+_SILENCE = 1e-10  # power of a band, -100 dB of a full-scale tone: lowest floor of the logarithm
+_MIN_STD = 0.5  # nepers; keeps normalisation from amplifying a clip of constant loudness or of silence
+_BLOCK = 4096  # hops per Fourier transform, which bounds memory
 
 
 def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
     """Speech (T,) at 16 kHz to float32 (frames, cfg.dim), row k for the time k / 25 to (k + 1) / 25 s.
 
-    Sound shorter than the frames is continued with silence; sound beyond the frame after the last is left out. Raises
-    InputError when the encoder cannot be used or gives another width than cfg.dim.
+    Shorter sound is padded with silence; sound beyond the frame after the last is left out. Raises InputError when the
+    encoder cannot be used or gives another width than cfg.dim.
     """
     if frames < 1:
-        raise InputError(f"speech features of {frames} frames asked for; give at least one")
+        raise InputError(f"speech features of {frames} frames requested; give at least one")
     audio = np.asarray(audio, np.float32)[: frames * FRAME + FRAME - 1]
     audio = np.pad(audio, (0, max(0, frames * FRAME - len(audio))))
     if cfg.encoder == "logmel":
@@ -45,18 +45,18 @@ def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.f
 
 def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
     """Log mel energies, cfg.context hops of 10 ms around the middle of each frame, normalised over the clip."""
-    # Hop j is centred at first + 160 j; the hops of frame k lie evenly about its middle, 640 k + 320.
+    # Hop j is centred at first + 160 j; the hops of frame k are symmetric about its middle, 640 k + 320.
     first = FRAME // 2 - _HOP * (cfg.context - 1) // 2
     step = FRAME // _HOP
     hops = step * (frames - 1) + cfg.context
     lead = max(0, _WINDOW // 2 - first)
-    # The clip is mirrored at its ends: silence there would be the quietest moment of every clip.
+    # The clip is mirrored at its ends: padding with silence would add the quietest moment of every clip there.
     audio = np.pad(audio, (lead, _WINDOW + _HOP * cfg.context), mode="symmetric")
     start = first + lead - _WINDOW // 2
     windows = np.lib.stride_tricks.sliding_window_view(audio, _WINDOW)[start::_HOP][:hops]
     taper = np.hanning(_WINDOW + 1)[:-1]
     bank = librosa.filters.mel(sr=RATE, n_fft=_FFT, n_mels=cfg.mels, fmin=50, fmax=RATE / 2)
-    bank = bank / np.maximum(bank.sum(1, keepdims=True), 1e-12)  # mean power of a band, in any number of bands
+    bank = bank / np.maximum(bank.sum(1, keepdims=True), 1e-12)  # mean power of a band, whatever the number of bands
     full_scale = (taper.sum() / 2) ** 2
     bands = np.concatenate(
         [
@@ -71,18 +71,18 @@ def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.
 
 
 def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
-    """Last hidden state of a transformers encoder, brought to one row a frame.
+    """Last hidden state of a transformers encoder, resampled to one row per frame.
 
-    As published for HuBERT: the processor sees the whole clip; the network sees chunks of cfg.chunk_seconds, each with
-    as many samples more as its convolutions need to give whole strides (80), then the remainder if it gives a row at
-    all; the rows are put together, cut or filled with zeros to what one pass would give, and interpolated linearly over
-    their index to `frames` points from the first to the last row.
+    As published for HuBERT: the processor normalises the whole clip; the network encodes chunks of cfg.chunk_seconds,
+    each extended by the samples that its convolutions need for whole strides (80), then the remainder if that gives a
+    row at all; the rows are concatenated, cut or zero-padded to the number that a single pass would give, and
+    interpolated linearly over their index to `frames` points from the first to the last row.
     """
-    import torch  # preparation without it starts sooner
+    import torch  # without it, preparation starts faster
 
     processor, model = _load(cfg.encoder)
     stride = math.prod(model.config.conv_stride)
-    reach = 1  # samples that one row sees
+    reach = 1  # receptive field of one row, samples
     for kernel, step in zip(reversed(model.config.conv_kernel), reversed(model.config.conv_stride), strict=True):
         reach = (reach - 1) * step + kernel
     values = processor(audio, sampling_rate=RATE, return_tensors="pt").input_values[0]
@@ -108,7 +108,7 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np
 
 @functools.lru_cache(maxsize=1)
 def _load(name: str) -> tuple[Any, Any]:
-    """Processor and network, from this machine only: a run never depends on what a server serves today."""
+    """Processor and network, from this machine only, so that a run does not depend on the state of a server."""
     import torch
     from transformers import AutoFeatureExtractor, AutoModel
 

@@ -1,4 +1,4 @@
-"""The features of one clip, as kept on disk: one .safetensors a clip."""
+"""Features of one clip and their file format: one ``.safetensors`` file per clip."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from dawn.errors import InputError
-from dawn.media.files import atomic_path
+from dawn.media.tensor_files import load_arrays, save_arrays
 
 _SHAPES: dict[str, tuple[int | None, ...]] = {
     "landmarks": (68, 2),
@@ -28,7 +27,7 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
 
 @dataclass(frozen=True)
 class Features:
-    """One row for each of the N frames; float32 unless said otherwise."""
+    """One row for each of the N frames of a clip."""
 
     landmarks: NDArray[np.float32]  # (N, 68, 2) pixels of the clip
     pose: NDArray[np.float32]  # (N, 6) yaw, pitch, roll in degrees, scale, tx, ty (see dawn.features.pose)
@@ -43,14 +42,11 @@ class Features:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all. The same features give the same bytes."""
-        arrays = {}
-        for name in _SHAPES:
-            kind = np.bool_ if name == "found" else np.float32
-            arrays[name] = np.ascontiguousarray(getattr(self, name), dtype=kind)
-        # A single key: safetensors writes several in an order that changes from run to run.
-        about = json.dumps({"extractor": self.extractor, "encoder": self.encoder, "fps": self.fps}, sort_keys=True)
-        with atomic_path(path) as aside:
-            aside.write_bytes(save(arrays, metadata={"features": about}))  # a full disk is an OSError, as elsewhere
+        arrays = {
+            name: np.asarray(getattr(self, name), dtype=np.bool_ if name == "found" else np.float32) for name in _SHAPES
+        }
+        description = {"extractor": self.extractor, "encoder": self.encoder, "fps": self.fps}
+        save_arrays(path, arrays, "features", json.dumps(description, sort_keys=True))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Features:
@@ -59,29 +55,28 @@ class Features:
         if not path.is_file():
             raise InputError(f"{path}: no such file; extract the features first (dawn features)")
         try:
-            with safe_open(path, framework="numpy") as stored:
-                about = json.loads((stored.metadata() or {}).get("features", "null"))
-                arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, OSError, ValueError):
+            arrays, description = load_arrays(path, "features")
+        except (OSError, ValueError):
             raise InputError(f"{path}: not a features file, or damaged; delete it and extract again") from None
-        if not isinstance(about, dict) or set(about) != {"extractor", "encoder", "fps"}:
-            raise InputError(f"{path}: does not say how it was made; delete it and extract again")
+        if not isinstance(description, dict) or set(description) != {"extractor", "encoder", "fps"}:
+            raise InputError(f"{path}: does not state how it was extracted; delete it and extract again")
         _check(arrays, path)
-        return cls(**{name: arrays[name] for name in _SHAPES}, **about)
+        values: dict[str, Any] = {name: arrays[name] for name in _SHAPES}
+        return cls(**values, **description)
 
 
-def _check(arrays: dict[str, NDArray[np.generic]], path: Path) -> None:
+def _check(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     frames = arrays["found"].shape[0] if "found" in arrays and arrays["found"].ndim == 1 else 0
     for name, shape in _SHAPES.items():
         if name not in arrays:
             raise InputError(f"{path}: holds no {name!r}; delete it and extract again")
-        array, kind = arrays[name], np.bool_ if name == "found" else np.float32
-        fits = array.ndim == 1 + len(shape) and array.shape[0] == frames > 0 and array.dtype == kind
-        if not fits or any(want not in (None, size) for want, size in zip(shape, array.shape[1:], strict=True)):
-            wanted = ", ".join(str(size or "C") for size in (frames or "N", *shape))
+        array, dtype = arrays[name], np.bool_ if name == "found" else np.float32
+        fits = array.ndim == 1 + len(shape) and array.shape[0] == frames > 0 and array.dtype == dtype
+        if not fits or any(size not in (None, got) for size, got in zip(shape, array.shape[1:], strict=True)):
+            expected = ", ".join(str(size or "C") for size in (frames or "N", *shape))
             raise InputError(
-                f"{path}: {name!r} is {array.dtype} {array.shape}, wanted {np.dtype(kind)} ({wanted}); "
+                f"{path}: {name!r} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} ({expected}); "
                 "delete it and extract again"
             )
-        if kind is np.float32 and not np.isfinite(array.astype(np.float32)).all():
+        if dtype is np.float32 and not np.isfinite(array).all():
             raise InputError(f"{path}: {name!r} holds values that are not finite; delete it and extract again")

@@ -1,7 +1,7 @@
 """Pose and landmarks by the paper's tool, the network of 3DDFA_V2 (Guo et al. 2020; the tool of paper 3.3).
 
-A MobileNet of half width sees the head in a crop of 120 x 120 pixels and gives 62 numbers of a face model, of which the
-first 12 are the camera, and 68 landmarks from a second head.
+A MobileNet of half width maps a crop of the head, 120 x 120 pixels, to 62 parameters of a face model, of which the
+first 12 are the camera, and, by a second output layer, to 68 landmarks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dawn.features.boxes import face_box
 from dawn.weights import verified
 
 VERSION = "3ddfa_v2-mb05"
-WEIGHTS, STATISTICS = "3ddfa_v2/mb05_120x120", "3ddfa_v2/param_mean_std"  # in config/weights.yaml
+WEIGHTS, STATISTICS = "3ddfa_v2/mb05_120x120", "3ddfa_v2/param_mean_std"  # entries of config/weights.yaml
 SIDE = 120  # pixels
 # Name, channels in and out, stride of the depthwise separable blocks: MobileNet (Howard et al. 2017) at width 0.5.
 _BLOCKS = (
@@ -36,11 +36,11 @@ _BLOCKS = (
     ("dw5_6", 256, 512, 2),
     ("dw6", 512, 512, 1),
 )
-_MAX_SINE = 0.998  # of yaw: beyond it, roll and pitch turn about one axis (published)
+_MAX_SINE = 0.998  # of yaw: beyond it, roll and pitch rotate about the same axis (published)
 
 
 class Separable(nn.Module):
-    """A convolution of each channel, then one across channels; names are those of the published weights."""
+    """A depthwise convolution, then a pointwise one; names are those of the published weights."""
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class Separable(nn.Module):
 class Regressor(nn.Module):
     """Crops (n, 3, 120, 120), BGR, (value - 127.5) / 128, to parameters (n, 62) and landmarks (n, 2, 68).
 
-    Parameters are standardised: 12 of the camera, 40 of shape, 10 of expression. Landmarks are in half crops from its
-    centre, x to the right, y down.
+    Parameters are standardised: 12 of the camera, 40 of shape, 10 of expression. Landmarks are in half crop sides from
+    the centre of the crop, x to the right, y down.
     """
 
     def __init__(self) -> None:
@@ -79,11 +79,11 @@ class Regressor(nn.Module):
 
 
 class Tddfa:
-    """The published network with its statistics. Raises MissingWeights when they are absent or others."""
+    """The published network with its statistics. Raises MissingWeights when a file is absent or has another hash."""
 
     def __init__(self) -> None:
         network = verified(WEIGHTS, pinned=True).path
-        statistics = _statistics(verified(STATISTICS, pinned=True).path)
+        statistics = read_statistics(verified(STATISTICS, pinned=True).path)
         self._mean, self._std = statistics["mean"], statistics["std"]
         state = torch.load(network, map_location="cpu", weights_only=True)["state_dict"]
         self._net = Regressor().eval()
@@ -92,12 +92,12 @@ class Tddfa:
     def measure(
         self, frame: NDArray[np.uint8], landmarks: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Landmarks (68, 2), pixels, and :func:`camera_pose` (6,) of a face of an RGB frame (H, W, 3).
+        """Landmarks (68, 2), pixels, and :func:`camera_pose` (6,) of a face in an RGB frame (H, W, 3).
 
-        Rough landmarks say where the face is.
+        `landmarks` (68, 2), which may be rough, locate the face.
         """
         left, top, side = head_square(landmarks)
-        crop = _cut(frame, left, top, side)[..., ::-1].astype(np.float32)
+        crop = head_crop(frame, left, top, side)[..., ::-1].astype(np.float32)
         pixels = torch.from_numpy((crop - 127.5) / 128).permute(2, 0, 1)[None]
         with torch.inference_mode():
             parameters, points = self._net(pixels)
@@ -108,14 +108,14 @@ class Tddfa:
 
 @functools.lru_cache(maxsize=1)
 def load() -> Tddfa:
-    """The network, read once a process."""
+    """The network, loaded once per process."""
     return Tddfa()
 
 
 def head_square(landmarks: NDArray[np.float32]) -> tuple[int, int, int]:
-    """Left, top and side, pixels, of the crop that 3DDFA_V2 takes around landmarks (68, 2) of the frame before.
+    """Left, top and side, pixels, of the crop that 3DDFA_V2 takes around landmarks (68, 2) of the previous frame.
 
-    Its half side is the diagonal of half the square around them; it may reach beyond the frame.
+    Its half side is the half diagonal of the square around them; it may extend beyond the frame.
     """
     x0, y0, x1, y1 = face_box(landmarks).tolist()
     half = max(x1 - x0, y1 - y0) / 2 * 2**0.5
@@ -123,10 +123,10 @@ def head_square(landmarks: NDArray[np.float32]) -> tuple[int, int, int]:
 
 
 def camera_pose(camera: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Camera (3, 4), which takes the face model to pixels of the crop with y up, to the paper's pose (6,).
+    """Camera (3, 4), which maps the face model to pixels of the crop with y up, to the paper's pose (6,).
 
-    Yaw, pitch, roll in degrees, scale (crop pixels a unit of the face model, about 5e-4), tx, ty in pixels of the crop
-    from its low left corner: as published, of which dawn.features.pose has the signs.
+    Yaw, pitch, roll in degrees, scale (crop pixels per unit of the face model, about 5e-4), tx, ty in pixels of the
+    crop from its bottom left corner, as published; the signs are those of :mod:`dawn.features.pose`.
     """
     first, second = camera[0, :3].astype(np.float64), camera[1, :3].astype(np.float64)
     lengths = np.linalg.norm(first), np.linalg.norm(second)
@@ -143,8 +143,8 @@ def camera_pose(camera: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.array([*angles, sum(lengths) / 2, camera[0, 3], camera[1, 3]], np.float32)
 
 
-def _cut(frame: NDArray[np.uint8], left: int, top: int, side: int) -> NDArray[np.uint8]:
-    """The square of the frame, black beyond it, as (120, 120, 3)."""
+def head_crop(frame: NDArray[np.uint8], left: int, top: int, side: int) -> NDArray[np.uint8]:
+    """The square of a frame (H, W, 3), black outside the frame, resized to (120, 120, 3)."""
     height, width = frame.shape[:2]
     square = np.zeros((side, side, 3), np.uint8)
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
@@ -154,7 +154,7 @@ def _cut(frame: NDArray[np.uint8], left: int, top: int, side: int) -> NDArray[np
 
 
 class _Arrays(pickle.Unpickler):
-    """Reads arrays and plain values; anything else that a pickle could build is refused."""
+    """Reads arrays and plain values, and refuses anything else that a pickle could construct."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
@@ -164,12 +164,12 @@ class _Arrays(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
-def _statistics(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Mean and deviation (62,) of the parameters. Raises InputError for a file that holds something else."""
+def read_statistics(path: Path) -> dict[str, NDArray[np.float32]]:
+    """ "mean" and "std" (62,) of the parameters. Raises InputError for a file that holds something else."""
     try:
         with open(path, "rb") as stream:
-            found = _Arrays(stream).load()
-        statistics = {name: np.asarray(found[name], np.float32) for name in ("mean", "std")}
+            content = _Arrays(stream).load()
+        statistics = {name: np.asarray(content[name], np.float32) for name in ("mean", "std")}
     except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no statistics of 3DDFA_V2 ({error}); use another copy") from None
     if any(value.shape != (62,) for value in statistics.values()):

@@ -1,7 +1,7 @@
-"""A process that makes the files of clips, one after the other, for another one that survives it.
+"""A process that writes the files of clips, one after the other, for a parent that survives its crashes.
 
-Decoders and detectors are native code: on some file of thousands they crash, or never return. That must cost the clip,
-not the shard.
+Decoders and detectors are native code: on some of thousands of files they crash or never return. That must reject the
+clip, not end the shard.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from types import TracebackType
 
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
-from dawn.features.disk_space import of_full_disk
+from dawn.media.files import is_disk_full
 from dawn.weights import MissingWeights
 
-Make = Callable[[Clip, Path], None]
-Open = Callable[[], AbstractContextManager[Make]]  # what is loaded once; must pickle
+WriteClip = Callable[[Clip, Path], None]
+OpenWriter = Callable[[], AbstractContextManager[WriteClip]]  # loads libraries and networks once; must pickle
 
-_TRIES = 2  # a process may also be ended for want of memory, once
+_TRIES = 2  # a process may also have been killed once for lack of memory
 _START = 300  # seconds to load libraries and networks from a slow disk
-_LOST = (errno.EIO, errno.ESTALE)  # the disk of the videos, not one of them
+_DISK_LOST = (errno.EIO, errno.ESTALE)  # faults of the disk, not of one video
 
 
-class Failed(InputError):
-    """This clip cannot be made; the message is the reason."""
+class ClipRejected(InputError):
+    """A clip that cannot be written; the message is the reason."""
 
 
 class Worker:
-    """Runs ``open()`` and the function it gives in a process of its own, which is started anew where it ended."""
+    """Runs ``open_writer()`` and the function it gives in a process of its own, which is restarted when it ends."""
 
-    def __init__(self, opener: Open) -> None:
-        self._open = opener
+    def __init__(self, open_writer: OpenWriter) -> None:
+        self._open_writer = open_writer
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def make(self, clip: Clip, out: Path, seconds: float) -> None:
-        """Make `out` of `clip` within `seconds`.
+    def write(self, clip: Clip, out: Path, seconds: float) -> None:
+        """Write `out` of `clip` within `seconds`.
 
-        Raises Failed for what is the clip's fault, crashing or hanging its process included, and InputError or
-        MissingWeights for what is not.
+        Raises ClipRejected for faults of the clip, a crash or hang of the process included, and InputError or
+        MissingWeights for all others.
         """
         reason = ""
         for _ in range(_TRIES):
@@ -57,20 +57,22 @@ class Worker:
                 pipe.send((clip, out))
                 if not pipe.poll(seconds):
                     self.close()
-                    raise Failed(
+                    raise ClipRejected(
                         f"{clip.source}: not done after {seconds:.0f} s; convert the video anew, or allow more with "
                         "prepare.patience"
                     )
                 kind, text = pipe.recv()
             except (EOFError, OSError):
-                reason = self._end()
+                reason = self._exit_reason()
                 continue
             if kind == "done":
                 return
-            raise {"clip": Failed, "weights": MissingWeights, "all": InputError}[kind](text)
+            raise {"clip": ClipRejected, "weights": MissingWeights, "all": InputError}[kind](text)
         if reason == "SIGKILL":
-            raise Failed(f"{clip.source}: what reads it was killed {_TRIES} times, as when memory runs out; cut it")
-        raise Failed(f"{clip.source}: crashed what reads it {_TRIES} times ({reason}); convert the video anew")
+            raise ClipRejected(
+                f"{clip.source}: its process was killed {_TRIES} times, as when memory runs out; cut the video"
+            )
+        raise ClipRejected(f"{clip.source}: its process crashed {_TRIES} times ({reason}); convert the video anew")
 
     def close(self) -> None:
         """End the process."""
@@ -90,22 +92,22 @@ class Worker:
 
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._open), daemon=True)
+        self._pipe, child_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_end, self._open_writer), daemon=True)
         self._process.start()
-        theirs.close()
+        child_end.close()
         try:
             ready = self._pipe.poll(_START)
             kind, text = self._pipe.recv() if ready else ("all", f"not ready after {_START} s")
         except EOFError:
-            kind, text = "all", self._end()
+            kind, text = "all", self._exit_reason()
         if kind != "ready":
             self.close()
             raise MissingWeights(text) if kind == "weights" else InputError(f"preparation cannot start: {text}")
         return self._pipe
 
-    def _end(self) -> str:
-        """How the process ended."""
+    def _exit_reason(self) -> str:
+        """Name of the signal that ended the process, or its exit code."""
         assert self._process is not None
         self._process.join(5)
         code = self._process.exitcode
@@ -113,39 +115,39 @@ class Worker:
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
 
-def _serve(pipe: Connection, opener: Open) -> None:
+def _serve(pipe: Connection, open_writer: OpenWriter) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends both
     try:
-        with opener() as make:
+        with open_writer() as write:
             pipe.send(("ready", ""))
             while True:
-                pipe.send(_outcome(make, *pipe.recv()))
+                pipe.send(_outcome(write, *pipe.recv()))
     except EOFError:
         return
     except Exception as error:  # opening failed
         pipe.send(("weights" if isinstance(error, MissingWeights) else "all", str(error)))
 
 
-def _outcome(make: Make, clip: Clip, out: Path) -> tuple[str, str]:
+def _outcome(write: WriteClip, clip: Clip, out: Path) -> tuple[str, str]:
     try:
-        make(clip, out)
+        write(clip, out)
     except MissingWeights as error:
         return "weights", str(error)
     except InputError as error:
         return "clip", str(error)
     except Exception as error:
-        if of_full_disk(error):
+        if is_disk_full(error):
             return "all", f"{out}: the disk is full; make room and start again"
-        if getattr(error, "errno", None) in _LOST or isinstance(error, MemoryError):
-            return "all", f"{clip.source}: {type(error).__name__}: {error}; start again when the machine is well"
+        if getattr(error, "errno", None) in _DISK_LOST or isinstance(error, MemoryError):
+            return "all", f"{clip.source}: {type(error).__name__}: {error}; start again once the machine has recovered"
         logging.getLogger(__name__).warning("%s\n%s", clip.source, traceback.format_exc())
         return "clip", f"{clip.source}: {type(error).__name__}: {error}; the log has more"
     return "done", ""
 
 
 def _end_with_parent() -> None:
-    """Nothing is made for a parent that was killed: its successor makes it."""
+    """End when the parent is killed: the next run of the parent writes the clip."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

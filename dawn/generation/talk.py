@@ -42,7 +42,7 @@ def load_source(path: Path, config: Config) -> Source:
     side = config.corpus.resolution
     with Extractor(config.features, static=True) as extractor:
         image = crop_portrait(read_image(path), side, mesh=extractor.mesh, name=str(path))
-        face = extractor.see(image)
+        face = extractor.detect(image)
     if face is None:
         raise InputError(f"{path}: the face is lost at {side} x {side} pixels; use a clearer portrait")
     return Source(

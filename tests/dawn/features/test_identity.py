@@ -1,4 +1,4 @@
-"""People of a folder without names, told by their faces."""
+"""Identities of a folder of videos, by clustering of their faces."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from dawn.cli import main
 from dawn.config import parse
 from dawn.corpora.manifest import read_manifest, read_rejected
 from dawn.features import identity
-from dawn.features.identity import people
+from dawn.features.identity import cluster_embeddings
 from dawn.media.video import iter_frames
 from dawn.media.video_writer import write_video
 
 
-def test_people_are_numbered_as_they_appear() -> None:
+def test_people_are_numbered_in_order_of_appearance() -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(3, 128))
     order = [2, 0, 2, 1, 0, 0, 1]
     rows = centres[order] + 0.001 * rng.normal(size=(len(order), 128))
-    assert people(rows, 0.5) == [0, 1, 0, 2, 1, 1, 2]
-    assert people(rows[:1], 0.5) == [0] and people(rows[:0], 0.5) == []
+    assert cluster_embeddings(rows, 0.5) == [0, 1, 0, 2, 1, 1, 2]
+    assert cluster_embeddings(rows[:1], 0.5) == [0] and cluster_embeddings(rows[:0], 0.5) == []
 
 
-def test_a_folder_of_strangers_is_split_by_people(
+def test_a_folder_without_names_is_split_by_clustered_people(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two pieces of each of three people's videos, two videos of a fourth, one of two people, and one of nobody."""
+    """Two parts of the videos of three people, two videos of a fourth, one of two people, and one without a face."""
     monkeypatch.chdir(tmp_path)
     tone = 0.3 * np.sin(np.arange(30 * 640) / 9).astype(np.float32)
     clips = real / "clips"
-    pieces = {f"{name[:4]}-{k}": (name, 30 * k) for name in ("obama_450_20s.mp4", "grid_lwbsza.mpg") for k in (0, 1)}
-    pieces |= {f"face-{k}": ("retalking_face5.mp4", 30 * k) for k in (0, 1)}
-    pieces |= {"id2-a": ("grid_id2_vcd_swwp2s.mpg", 0), "id2-b": ("grid_pwij3p.mpg", 0)}
-    for name, (source, start) in pieces.items():
+    parts = {f"{name[:4]}-{k}": (name, 30 * k) for name in ("obama_450_20s.mp4", "grid_lwbsza.mpg") for k in (0, 1)}
+    parts |= {f"face-{k}": ("retalking_face5.mp4", 30 * k) for k in (0, 1)}
+    parts |= {"id2-a": ("grid_id2_vcd_swwp2s.mpg", 0), "id2-b": ("grid_pwij3p.mpg", 0)}
+    for name, (source, start) in parts.items():
         frames = list(islice(iter_frames(clips / source, 25), start, start + 30))
         write_video(tmp_path / "raw" / f"{name}.mp4", frames, audio=tone)
     mixed = [*islice(iter_frames(clips / "obama_450_20s.mp4", 25), 60)]
@@ -48,28 +48,29 @@ def test_a_folder_of_strangers_is_split_by_people(
     (tmp_path / "raw" / "torn.mp4").write_bytes(whole[:600] + bytes(2000) + whole[2600:])
     write_video(tmp_path / "raw" / "wall.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 30, audio=tone)
     folder = {"root": str(tmp_path / "raw"), "people": "faces", "test_fraction": 0.25}
-    config = parse({"name": "mine", "corpus": {"name": "mine", "kind": "folder", "resolution": 64, "folder": folder}})
+    config = parse(
+        {"name": "people", "corpus": {"name": "people", "kind": "folder", "resolution": 64, "folder": folder}}
+    )
     (tmp_path / "config.yaml").write_text(config.dump())
     assert main(["corpus", "--config", "config.yaml"]) == 0
-    found = {clip.clip: clip for clip in read_manifest(tmp_path / "data/mine/clips.csv")}
-    together: dict[str, set[str]] = {}
-    for name, clip in found.items():
-        together.setdefault(clip.identity, set()).add(name)
-    assert sorted(map(sorted, together.values())) == [
+    clips_by_name = {clip.clip: clip for clip in read_manifest(tmp_path / "data/people/clips.csv")}
+    names_of: dict[str, set[str]] = {}
+    for name, clip in clips_by_name.items():
+        names_of.setdefault(clip.identity, set()).add(name)
+    assert sorted(map(sorted, names_of.values())) == [
         ["face-0", "face-1"],
         ["grid-0", "grid-1"],
         ["id2-a", "id2-b"],
         ["obam-0", "obam-1", "obam-then-face"],
     ]
-    assert {clip.split for clip in found.values()} == {"train", "test"}
-    assert all(len({found[name].split for name in names}) == 1 for names in together.values())
-    reasons = {row.clip: row.reason for row in read_rejected(tmp_path / "data/mine/rejected.corpus.csv")}
+    assert {clip.split for clip in clips_by_name.values()} == {"train", "test"}
+    assert all(len({clips_by_name[name].split for name in names}) == 1 for names in names_of.values())
+    reasons = {row.clip: row.reason for row in read_rejected(tmp_path / "data/people/rejected.corpus.csv")}
     assert set(reasons) == {"torn", "wall"} and "holds no frames" in reasons["torn"]
     assert reasons["wall"].startswith("no face in its first seconds")
 
-    looked = []
-    embedded = identity._embedded
-    monkeypatch.setattr(identity, "_embedded", lambda video, *more: looked.append(video.stem) or embedded(video, *more))
-    before = (tmp_path / "data/mine/clips.csv").read_bytes()
+    decoded = []
+    monkeypatch.setattr(identity, "iter_frames", lambda video: decoded.append(video.stem) or iter_frames(video))
+    before = (tmp_path / "data/people/clips.csv").read_bytes()
     assert main(["corpus", "--config", "config.yaml"]) == 0
-    assert looked == ["wall"] and (tmp_path / "data/mine/clips.csv").read_bytes() == before
+    assert decoded == ["wall"] and (tmp_path / "data/people/clips.csv").read_bytes() == before

@@ -1,4 +1,4 @@
-"""Preparation of real clips: what is taken, what is not and why, through kills, crashes and a full disk."""
+"""Preparation of real clips: which are accepted, which rejected and why, through kills, crashes and a full disk."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.corpora.prepare import prepare
 from dawn.errors import InputError
 from dawn.features.dataset import gather
-from dawn.features.disk_space import check_corpus, needed
-from dawn.features.shards import _each, _Stage, make_clips, make_features
-from dawn.features.worker import Make
+from dawn.features.disk_space import bytes_needed, check_corpus_space
+from dawn.features.shards import Stage, make_clips, make_features, run_stage
+from dawn.features.worker import WriteClip
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
@@ -49,9 +49,9 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def few(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three real clips that can be used and one that nobody can."""
-    root = tmp_path_factory.mktemp("few")
+def videos(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three usable real clips, and one without a face."""
+    root = tmp_path_factory.mktemp("videos")
     for name in ("grid_bbaf2n", "grid_lbax4n", "grid_pwij3p"):
         shutil.copy(real / "clips" / f"{name}.mpg", root)
     sound = read_audio(root / "grid_bbaf2n.mpg")[:32000]
@@ -60,10 +60,10 @@ def few(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder `data` of these clips, made in one go."""
-    data = tmp_path_factory.mktemp("undisturbed") / "data"
-    config = _config(few)
+def prepared(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder `data` of these clips, prepared without interruption."""
+    data = tmp_path_factory.mktemp("prepared") / "data"
+    config = _config(videos)
     paths = Paths.of(config, data=data)
     prepare(config.corpus, paths.corpus)
     for step in (make_clips, make_features):
@@ -78,7 +78,7 @@ def _killed(command: list[str], folder: Path, when: Path) -> None:
     def lines() -> int:
         return when.read_text().count("\n") if when.exists() else 0
 
-    before = max(lines(), 1)  # a line for the cause
+    before = max(lines(), 1)  # the header
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
     while process.poll() is None and lines() <= before:
         time.sleep(0.02)
@@ -86,12 +86,12 @@ def _killed(command: list[str], folder: Path, when: Path) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
-def test_killed_three_times_it_ends_with_the_same_bytes(few: Path, undisturbed: Path, tmp_path: Path) -> None:
-    config = _config(few)
+def test_preparation_killed_three_times_gives_the_same_bytes(videos: Path, prepared: Path, tmp_path: Path) -> None:
+    config = _config(videos)
     (tmp_path / "config.yaml").write_text(config.dump())
     dawn = [sys.executable, "-m", "dawn.cli"]
     paths = Paths.of(config, data=tmp_path / "data")
-    shutil.copytree(undisturbed / "real", paths.corpus, ignore=shutil.ignore_patterns("64", "rejected.csv"))
+    shutil.copytree(prepared / "real", paths.corpus, ignore=shutil.ignore_patterns("64", "rejected.csv"))
     shard = ["--config", "config.yaml", "--shard", "0"]
     for step, kills in (("clips", 2), ("features", 1)):
         for _ in range(kills):
@@ -100,32 +100,34 @@ def test_killed_three_times_it_ends_with_the_same_bytes(few: Path, undisturbed: 
         if step == "clips":
             first = min(paths.clips.glob("*.mp4"), key=lambda path: path.stat().st_mtime_ns)
             written = first.stat().st_mtime_ns
-            (paths.clips / ".grid_lbax4n.1.mp4").write_bytes(b"begun")
+            (paths.clips / ".grid_lbax4n.1.mp4").write_bytes(b"partial")
         done = subprocess.run([*dawn, step, *shard], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    assert first.stat().st_mtime_ns == written  # nothing is made twice
+    assert first.stat().st_mtime_ns == written  # nothing is written twice
     gather(config, paths)
-    assert _digests(tmp_path / "data") == _digests(undisturbed)
+    assert _digests(tmp_path / "data") == _digests(prepared)
     assert [row.clip for row in read_rejected(paths.rejected)] == ["wall"]
 
 
 @contextlib.contextmanager
-def fragile(folder: Path) -> Iterator[Make]:
-    def make(clip: Clip, out: Path) -> None:
+def fragile(folder: Path) -> Iterator[WriteClip]:
+    def write(clip: Clip, out: Path) -> None:
         if clip.clip == "grid_lbax4n":
             os.kill(os.getpid(), signal.SIGABRT)
         shutil.copy(folder / clip.source, out)
 
-    yield make
+    yield write
 
 
-def test_a_clip_that_crashes_its_reader_is_a_row_of_the_report(few: Path, undisturbed: Path, tmp_path: Path) -> None:
-    config = _config(few)
+def test_a_clip_that_crashes_its_process_is_rejected_in_the_report(
+    videos: Path, prepared: Path, tmp_path: Path
+) -> None:
+    config = _config(videos)
     paths = Paths.of(config, data=tmp_path)
-    items = [(clip, clip.sha256) for clip in read_manifest(undisturbed / "real" / "clips.csv")]
+    jobs = [(clip, clip.sha256) for clip in read_manifest(prepared / "real" / "clips.csv")]
     paths.clips.mkdir(parents=True)
-    stage = _Stage("clips", paths, 0, paths.clips, ".mp4", "settings")
-    _each(config, stage, items, functools.partial(fragile, few))
+    stage = Stage("clips", paths, 0, paths.clips, ".mp4", "settings")
+    run_stage(config, stage, jobs, functools.partial(fragile, videos))
     report = read_json(paths.shard("clips", 0))
     assert set(report["files"]) == {"grid_bbaf2n", "grid_pwij3p", "wall"}
     [row] = report["rejected"]
@@ -138,15 +140,15 @@ def test_a_clip_that_crashes_its_reader_is_a_row_of_the_report(few: Path, undist
     ]
 
 
-def test_one_more_video_is_all_that_is_made(few: Path, real: Path, tmp_path: Path) -> None:
-    """It comes first in the manifest, so that every other clip changes its shard."""
+def test_an_added_video_is_the_only_one_prepared(videos: Path, real: Path, tmp_path: Path) -> None:
+    """It is the first of the manifest, so that all other clips change their shard."""
     root = tmp_path / "raw"
-    shutil.copytree(few, root, ignore=shutil.ignore_patterns("wall.mp4"))
+    shutil.copytree(videos, root, ignore=shutil.ignore_patterns("wall.mp4"))
     config = _config(root)
     config = config.model_copy(update={"corpus": config.corpus.model_copy(update={"shards": 2})})
     paths = Paths.of(config, data=tmp_path / "data")
 
-    def prepared() -> dict[str, tuple[int, str]]:
+    def prepare_all() -> dict[str, tuple[int, str]]:
         prepare(config.corpus, paths.corpus)
         for step in (make_clips, make_features):
             for shard in (0, 1):
@@ -155,9 +157,9 @@ def test_one_more_video_is_all_that_is_made(few: Path, real: Path, tmp_path: Pat
         files = [*paths.clips.glob("*.mp4"), *paths.features.glob("*.safetensors")]
         return {path.name: (path.stat().st_mtime_ns, sha256_file(path)) for path in files}
 
-    before = prepared()
+    before = prepare_all()
     shutil.copy(real / "clips" / "grid_id2_vcd_swwp2s.mpg", root / "first.mpg")
-    after = prepared()
+    after = prepare_all()
     assert [clip.clip for clip in read_manifest(paths.dataset)] == [
         "first", "grid_bbaf2n", "grid_lbax4n", "grid_pwij3p",
     ]  # fmt: skip
@@ -165,52 +167,58 @@ def test_one_more_video_is_all_that_is_made(few: Path, real: Path, tmp_path: Pat
     assert {name: after[name] for name in before} == before
 
 
-def test_a_disk_without_room_is_refused_before_anything_is_made(
-    few: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_full_disk_is_an_input_error_before_anything_is_written(
+    videos: Path,
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("dawn.features.disk_space.shutil.disk_usage", lambda _: usage(10**9, 10**9 - 10**6, 10**6))
-    config = _config(few)
+    monkeypatch.setattr("dawn.media.files.shutil.disk_usage", lambda _: usage(10**9, 10**9 - 10**6, 10**6))
+    config = _config(videos)
     (tmp_path / "config.yaml").write_text(config.dump())
     monkeypatch.chdir(tmp_path)
     assert main(["corpus", "--config", "config.yaml"]) == 2
     assert not list(tmp_path.glob("data/**/*.csv"))
-    said = capsys.readouterr().err
-    assert "data/real/64: preparing 4 clips takes about" in said and "the disk has 1 MB" in said
+    message = capsys.readouterr().err
+    assert "data/real/64: preparing 4 clips needs" in message and "the disk has 1 MB free" in message
     for step in ("clips", "features"):
-        paths = Paths.of(config, data=undisturbed)
-        before = _digests(undisturbed)
-        with pytest.raises(InputError, match=f"{step} of shard 0 takes about"):
+        paths = Paths.of(config, data=prepared)
+        before = _digests(prepared)
+        with pytest.raises(InputError, match=f"{step} of shard 0 needs"):
             {"clips": make_clips, "features": make_features}[step](config, paths, 0)
-        assert _digests(undisturbed) == before
-    check_corpus(_config(few, check_disk=False), Paths.of(config), read_manifest(undisturbed / "real" / "clips.csv"))
+        assert _digests(prepared) == before
+    check_corpus_space(
+        _config(videos, check_disk=False), Paths.of(config), read_manifest(prepared / "real" / "clips.csv")
+    )
 
 
-def test_room_is_estimated_from_above_and_not_by_much(few: Path, undisturbed: Path) -> None:
-    config = _config(few)
-    paths = Paths.of(config, data=undisturbed)
+def test_disk_space_is_estimated_closely_from_above(videos: Path, prepared: Path) -> None:
+    config = _config(videos)
+    paths = Paths.of(config, data=prepared)
     clips = read_manifest(paths.dataset)
     frames = sum(clip.frames for clip in clips)
     for stage, folder, least in (("clips", paths.clips, 0.2), ("features", paths.features, 0.9)):
         names = {clip.clip for clip in clips}
         used = sum(path.stat().st_size for path in folder.iterdir() if path.stem in names)
-        assert least < used / needed(config, frames, len(clips), stage) <= 1
+        assert least < used / bytes_needed(config, frames, len(clips), stage) <= 1
 
 
-def test_every_real_clip_is_taken_or_refused_as_a_person_would(real: Path, tmp_path: Path) -> None:
-    """Everything in the folder of real clips (of the two long ones 3 s), and what goes wrong in the wild."""
+def test_real_clips_are_accepted_or_rejected_as_a_person_would(real: Path, tmp_path: Path) -> None:
+    """All real clips (3 s of the two long ones), and typical unusable files."""
     root = tmp_path / "raw"
     root.mkdir()
     for path in (real / "clips").iterdir():
         if path.stem in ("hdtf_WDA_TedLieu_256_60s", "obama_450_20s"):
-            _beginning(path, root / path.name, 3.0)
+            _cut_start(path, root / path.name, 3.0)
         else:
             shutil.copy(path, root)
     whole = (root / "retalking_face5.mp4").read_bytes()
     (root / "torn.mp4").write_bytes(whole[: len(whole) // 2])
     (root / "zero.mp4").write_bytes(b"")
     (root / "page.mp4").write_bytes(b"<html>Sign in to confirm your age</html>")
-    _beginning(real / "clips" / "obama_450_20s.mp4", root / "moment.mp4", 0.4)
+    _cut_start(real / "clips" / "obama_450_20s.mp4", root / "moment.mp4", 0.4)
     sound = read_audio(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.wav")[:32000]
     dog = cv2.cvtColor(cv2.imread(str(real / "portraits" / "negative_dog.jpg")), cv2.COLOR_BGR2RGB)
     landscape = np.repeat(np.linspace(0, 255, 128, dtype=np.uint8)[:, None, None], 128, 1).repeat(3, 2)
@@ -224,10 +232,10 @@ def test_every_real_clip_is_taken_or_refused_as_a_person_would(real: Path, tmp_p
         step(config, paths, 0)
     gather(config, paths)
     reasons = {row.clip: row.reason for row in read_rejected(paths.rejected)}
-    taken = {clip.clip for clip in read_manifest(paths.dataset)}
+    accepted = {clip.clip for clip in read_manifest(paths.dataset)}
     speaking = {path.stem for path in (real / "clips").glob("grid_*.mpg")}
     speaking |= {"hdtf_WDA_TedLieu_256_60s", "obama_450_20s", "retalking_face4", "retalking_face5"}
-    assert taken == speaking
+    assert accepted == speaking
     expected = {
         "hdtf_WDA_AmyKlobuchar_256": "has no sound",
         "hdtf_WDA_AOC_256_silent": "has no sound",
@@ -236,7 +244,7 @@ def test_every_real_clip_is_taken_or_refused_as_a_person_would(real: Path, tmp_p
         "zero": "the file is empty",
         "page": "not a video",
         "moment": "shorter than min_seconds",
-        "dog": "a second detector sees no face",
+        "dog": "a second detector finds no face",
         "landscape": "a face in 0 of",
     }
     assert set(reasons) == set(expected)
@@ -244,17 +252,19 @@ def test_every_real_clip_is_taken_or_refused_as_a_person_would(real: Path, tmp_p
         assert words in reasons[name], name
 
 
-def _beginning(source: Path, out: Path, seconds: float) -> None:
-    """The packets of the first seconds of a video, as they are."""
-    with av.open(str(source)) as have, av.open(str(out), "w") as want:
-        streams = {s.index: want.add_stream_from_template(s) for s in (have.streams.video[0], have.streams.audio[0])}
-        for packet in have.demux(*(have.streams[index] for index in streams)):
+def _cut_start(source: Path, out: Path, seconds: float) -> None:
+    """Copy the packets of the first seconds of a video."""
+    with av.open(str(source)) as container, av.open(str(out), "w") as sink:
+        streams = {
+            s.index: sink.add_stream_from_template(s) for s in (container.streams.video[0], container.streams.audio[0])
+        }
+        for packet in container.demux(*(container.streams[index] for index in streams)):
             if packet.dts is not None and packet.dts * packet.time_base < seconds:
                 packet.stream = streams[packet.stream.index]
-                want.mux(packet)
+                sink.mux(packet)
 
 
-def test_the_benchmark_prepares_in_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_benchmark_compares_both_ways_of_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparation, "_SECONDS", 0.8)
     table = preparation.compare(people=1, resolution=64, videos=None, processes=1)
     assert table.frames.tolist() == [20, 20] and (table.seconds > 0).all() and table.times_faster[0] == 1

@@ -44,10 +44,10 @@ def test_logmel_rows_are_centred_on_their_frame(context: int) -> None:
     cfg = Speech(context=context, mels=16, dim=16 * context)
     rows = encode(click(10 * 640 + 320, 20 * 640), 20, cfg).reshape(20, context, 16).mean(-1)
     assert rows[10].max() == rows.max() > 0 > rows[[7, 13]].max()
-    assert np.allclose(rows[10], rows[10, ::-1], atol=1e-4)  # the click in the middle is seen alike from both sides
+    assert np.allclose(rows[10], rows[10, ::-1], atol=1e-4)  # a click in the middle gives symmetric rows
 
 
-def test_logmel_does_not_depend_on_loudness_or_what_comes_after(speech: NDArray[np.float32]) -> None:
+def test_logmel_depends_neither_on_loudness_nor_on_later_sound(speech: NDArray[np.float32]) -> None:
     rows = encode(speech, 100, LOGMEL)
     assert np.abs(encode(0.5 * speech, 100, LOGMEL) - rows).max() < 1e-4
     assert np.array_equal(encode(speech[: 101 * 640 - 1], 100, LOGMEL), rows)
@@ -63,7 +63,7 @@ def test_logmel_of_silence_and_of_sound_that_is_too_short(speech: NDArray[np.flo
 
 
 def test_logmel_golden(speech: NDArray[np.float32]) -> None:
-    """To renew after a wanted change: print the same expressions."""
+    """To update after an intended change: print the same expressions."""
     rows = encode(speech, 275, LOGMEL)
     assert rows[100, ::64] == pytest.approx([-0.5264, 0.9532, 1.6699, 1.4412], abs=5e-3)
 
@@ -91,7 +91,7 @@ def tiny_hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def hidden(folder: Path, audio: NDArray[np.float32], pieces: list[slice]) -> NDArray[np.float32]:
-    """Rows of each piece of the normalised clip, put together."""
+    """Rows of each piece of the normalised clip, concatenated."""
     from transformers import HubertModel
 
     model = HubertModel.from_pretrained(folder).eval()

@@ -1,4 +1,4 @@
-"""3DDFA_V2's network behind the interface of the extractors, with the published weights."""
+"""3DDFA_V2's network through the interface of the extractors, with the published weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.dawn.extractors import _matched, _runs, compare
+from benchmarks.dawn.extractors import closed_runs, compare, matched_blinks
 from dawn.config import Config, load
 from dawn.config import Features as FeaturesConfig
 from dawn.corpora.manifest import Clip, write_manifest
@@ -29,7 +29,7 @@ from dawn.media.video import iter_frames, load_frames
 from dawn.media.video_writer import write_video
 from dawn.paths import Paths
 from dawn.weights import MissingWeights
-from tests.support.heads import turned_head
+from tests.support.heads import head_rotation
 
 MEDIAPIPE = FeaturesConfig()
 TDDFA = FeaturesConfig(pose="3ddfa", landmarks="3ddfa")
@@ -38,54 +38,54 @@ MIXED = FeaturesConfig(pose="3ddfa")
 
 @pytest.fixture
 def published(real: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The published weights, as a user's store holds them."""
+    """The published weights in the user's folder of weights."""
     monkeypatch.setenv("DAWN_WEIGHTS", str(real / "weights"))
     tddfa.load.cache_clear()
     return real / "weights"
 
 
-def test_every_published_number_has_its_place(published: Path) -> None:
+def test_published_weights_have_the_shapes_of_the_network(published: Path) -> None:
     state = torch.load(published / "3ddfa_v2" / "mb05_120x120.pth", map_location="cpu", weights_only=True)["state_dict"]
-    own = tddfa.Regressor().state_dict()
+    expected = tddfa.Regressor().state_dict()
     assert {key.removeprefix("module."): value.shape for key, value in state.items()} == {
-        key: value.shape for key, value in own.items()
+        key: value.shape for key, value in expected.items()
     }
-    assert sum(value.numel() for value in own.values()) == 931_137
+    assert sum(value.numel() for value in expected.values()) == 931_137
 
 
-def test_both_tools_see_the_same_head(published: Path, real: Path) -> None:
+def test_both_tools_agree_on_the_same_head(published: Path, real: Path) -> None:
     frames = list(itertools.islice(iter_frames(real / "clips" / "hdtf_WDA_TedLieu_256_60s.mp4", 25), 0, 600, 50))
     poses, points = {}, {}
     for cfg in (MEDIAPIPE, TDDFA):
         with Extractor(cfg, static=True) as extractor:
-            seen = [extractor.see(frame) for frame in frames]
-        poses[cfg.pose] = np.stack([one.pose for one in seen if one is not None])
-        points[cfg.pose] = np.stack([one.landmarks for one in seen if one is not None])
-    ours, theirs = poses["mediapipe"], poses["3ddfa"]
-    assert len(ours) == len(theirs) == len(frames)
+            faces = [face for frame in frames if (face := extractor.detect(frame)) is not None]
+        poses[cfg.pose] = np.stack([face.pose for face in faces])
+        points[cfg.pose] = np.stack([face.landmarks for face in faces])
+    mediapipe, published_tool = poses["mediapipe"], poses["3ddfa"]
+    assert len(mediapipe) == len(published_tool) == len(frames)
     for axis in range(3):
-        assert abs(np.mean(theirs[:, axis] - ours[:, axis])) < 4
-        assert np.corrcoef(ours[:, axis], theirs[:, axis])[0, 1] > 0.8
+        assert abs(np.mean(published_tool[:, axis] - mediapipe[:, axis])) < 4
+        assert np.corrcoef(mediapipe[:, axis], published_tool[:, axis])[0, 1] > 0.8
     # Units as published: 4.79e-4 and (56.5, 64.9) is the state that the published code falls back to.
-    assert np.all((theirs[:, 3] > 3.5e-4) & (theirs[:, 3] < 7e-4))
-    assert np.all(np.abs(theirs[:, 4:] - [60, 68]) < 12)
+    assert np.all((published_tool[:, 3] > 3.5e-4) & (published_tool[:, 3] < 7e-4))
+    assert np.all(np.abs(published_tool[:, 4:] - [60, 68]) < 12)
     eyes = np.linalg.norm(points["mediapipe"][:, 36] - points["mediapipe"][:, 45], axis=-1)
     apart = np.linalg.norm(points["3ddfa"] - points["mediapipe"], axis=-1).mean(1)
     assert np.all(apart < 0.12 * eyes)
 
 
-def test_mediapipe_behind_the_interface_is_what_it_was(real: Path) -> None:
+def test_the_interface_returns_what_mediapipe_does(real: Path) -> None:
     frames = load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:5]
     with FaceMesh(256) as mesh, Extractor(MEDIAPIPE) as extractor:
         for frame in frames:
-            face, seen = mesh.detect(frame), extractor.see(frame)
-            assert face is not None and seen is not None
-            assert np.array_equal(seen.landmarks, face.landmarks)
-            assert np.array_equal(seen.pose, head_pose(face.mesh, 256, 256))
+            face, observation = mesh.detect(frame), extractor.detect(frame)
+            assert face is not None and observation is not None
+            assert np.array_equal(observation.landmarks, face.landmarks)
+            assert np.array_equal(observation.pose, head_pose(face.mesh, 256, 256))
         assert extractor.version == VERSION
 
 
-def test_a_clip_says_which_tool_measured_it(published: Path, real: Path, tmp_path: Path) -> None:
+def test_a_track_names_its_tool(published: Path, real: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:6])
     track = track_face(tmp_path / "clip.mp4", TDDFA)
     assert track.extractor == tddfa.VERSION
@@ -95,12 +95,12 @@ def test_a_clip_says_which_tool_measured_it(published: Path, real: Path, tmp_pat
 
 def test_pose_of_one_tool_and_landmarks_of_the_other(published: Path, real: Path) -> None:
     frame = load_frames(real / "clips" / "mead_M030_front_neutral_level1_001_silent.mp4")[0]
-    seen = {}
+    observations = {}
     for cfg in (MEDIAPIPE, TDDFA, MIXED):
         with Extractor(cfg, static=True) as extractor:
-            seen[extractor.version] = extractor.see(frame)
-    mesh, tool, mixed = seen.values()
-    assert list(seen) == [VERSION, tddfa.VERSION, f"{VERSION}, pose {tddfa.VERSION}"]
+            observations[extractor.version] = extractor.detect(frame)
+    mesh, tool, mixed = observations.values()
+    assert list(observations) == [VERSION, tddfa.VERSION, f"{VERSION}, pose {tddfa.VERSION}"]
     assert mesh is not None and tool is not None and mixed is not None
     assert np.array_equal(mixed.pose, tool.pose) and np.array_equal(mixed.landmarks, mesh.landmarks)
 
@@ -115,7 +115,7 @@ def test_pose_of_one_tool_and_landmarks_of_the_other(published: Path, real: Path
     st.floats(0, 120),
 )
 def test_pose_of_a_known_camera(yaw: float, pitch: float, roll: float, scale: float, tx: float, ty: float) -> None:
-    camera = np.concatenate([scale * turned_head(yaw, pitch, roll), [[tx], [ty], [-66.7]]], axis=1).astype(np.float32)
+    camera = np.concatenate([scale * head_rotation(yaw, pitch, roll), [[tx], [ty], [-66.7]]], axis=1).astype(np.float32)
     assert np.allclose(tddfa.camera_pose(camera), [yaw, pitch, roll, scale, tx, ty], atol=0.01, rtol=1e-4)
 
 
@@ -123,7 +123,7 @@ def test_pose_of_a_known_camera(yaw: float, pitch: float, roll: float, scale: fl
 def test_pose_of_a_profile_has_no_roll(side: int) -> None:
     """At 90 degrees of yaw, roll and pitch turn about the same axis; as published, all of it is pitch."""
     camera = np.zeros((3, 4), np.float32)
-    camera[:, :3] = turned_head(90 * side, 20, 0)
+    camera[:, :3] = head_rotation(90 * side, 20, 0)
     assert np.allclose(tddfa.camera_pose(camera)[:3], [90 * side, 20, 0], atol=0.1)
 
 
@@ -131,19 +131,19 @@ def test_the_crop_reaches_beyond_the_frame() -> None:
     points = np.array([[0, 0], [40, 30]], np.float32)
     assert tddfa.head_square(points) == (-8, -13, 57)
     frame = np.full((50, 50, 3), 255, np.uint8)
-    cut = tddfa._cut(frame, -25, -25, 50)
+    cut = tddfa.head_crop(frame, -25, -25, 50)
     assert cut.shape == (120, 120, 3) and not cut[:55].any() and (cut[65:, 65:] == 255).all()
 
 
-def test_absent_weights_stop_the_shard_and_name_the_remedy(
+def test_missing_weights_stop_the_shard_and_name_the_remedy(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are no fault of any clip: none is rejected, and no report of the shard is left."""
+    """They are no fault of a clip: no clip is rejected, and the shard has no report."""
     monkeypatch.setenv("DAWN_WEIGHTS", str(tmp_path / "empty"))
     tddfa.load.cache_clear()
     config = Config(features=TDDFA)
     paths = Paths.of(config, tmp_path)
-    write_manifest(paths.manifest, [Clip("one", "who", "train", 50, 2.0, "x.mp4", "0" * 64)])
+    write_manifest(paths.manifest, [Clip("one", "ann", "train", 50, 2.0, "x.mp4", "0" * 64)])
     write_json(paths.shard("clips", 0), {"files": {"one": "0" * 64}, "rejected": []})
     shutil.copy(real / "clips" / "retalking_face5.mp4", paths.clips / "one.mp4")
     with pytest.raises(MissingWeights, match=r"dawn weights --for 3ddfa_v2/mb05_120x120 --fetch"):
@@ -156,11 +156,11 @@ def test_other_pickles_are_refused(tmp_path: Path) -> None:
     for content in ({"mean": Path("x")}, {"mean": np.zeros(3), "std": np.zeros(3)}, [1]):
         path.write_bytes(pickle.dumps(content))
         with pytest.raises(InputError, match="no statistics of 3DDFA_V2"):
-            tddfa._statistics(path)
+            tddfa.read_statistics(path)
 
 
 @pytest.mark.parametrize("name", ["hdtf128", "hdtf256", "crema128"])
-def test_the_papers_configurations_take_the_papers_tool_and_range(name: str) -> None:
+def test_the_papers_configurations_use_the_papers_tool_and_range(name: str) -> None:
     """Reference values: the published normalisation of yaw, pitch, roll, scale, tx, ty."""
     config = load(f"config/{name}.yaml")
     assert config.features.pose == "3ddfa" and config.features.landmarks == "mediapipe"
@@ -179,6 +179,6 @@ def test_the_benchmark_of_the_tools(published: Path) -> None:
 
 def test_blinks_are_matched_one_to_one() -> None:
     closed = np.isin(np.arange(40), [3, 4, 6, 15, 20, 21, 30, 31, 32])
-    runs = _runs(closed)
+    runs = closed_runs(closed)
     assert runs == [range(3, 7), range(20, 22), range(30, 33)]  # one open frame is bridged; a single closed one is none
-    assert _matched([range(5, 8), range(6, 9), range(23, 25)], runs) == (2, 3)
+    assert matched_blinks([range(5, 8), range(6, 9), range(23, 25)], runs) == (2, 3)

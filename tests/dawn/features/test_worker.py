@@ -1,4 +1,4 @@
-"""Code that crashes, hangs or fails costs the clip that it was busy with, and nothing else."""
+"""Code that crashes, hangs or fails rejects the clip that it was processing, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
 from dawn.features.journal import Journal
-from dawn.features.worker import Failed, Make, Worker
+from dawn.features.worker import ClipRejected, Worker, WriteClip
 from dawn.media.files import sha256_file
 from dawn.weights import MissingWeights
 
@@ -26,10 +26,10 @@ CLIP = Clip("fine", "ann", "train", 25, 1.0, "ann/fine.mp4", "0" * 64)
 
 
 @contextlib.contextmanager
-def misbehaving(folder: Path) -> Iterator[Make]:
-    """Does with each clip what its name says."""
+def misbehaving(folder: Path) -> Iterator[WriteClip]:
+    """Treats each clip as its name says."""
 
-    def make(clip: Clip, out: Path) -> None:
+    def write(clip: Clip, out: Path) -> None:
         if clip.clip == "crash" or (clip.clip == "crash-once" and not (folder / "crashed").exists()):
             (folder / "crashed").touch()
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -45,83 +45,84 @@ def misbehaving(folder: Path) -> Iterator[Make]:
             raise MissingWeights("3ddfa: absent")
         out.write_text(clip.clip)
 
-    yield make
+    yield write
 
 
 @contextlib.contextmanager
-def unloadable() -> Iterator[Make]:
+def unloadable() -> Iterator[WriteClip]:
     raise InputError("no such device")
     yield
 
 
-def _made(worker: Worker, name: str, folder: Path, seconds: float = 60) -> Path:
+def _write(worker: Worker, name: str, folder: Path, seconds: float = 60) -> Path:
     out = folder / f"{name}.out"
-    worker.make(replace(CLIP, clip=name, source=f"ann/{name}.mp4"), out, seconds)
+    worker.write(replace(CLIP, clip=name, source=f"ann/{name}.mp4"), out, seconds)
     return out
 
 
-def test_a_clip_that_crashes_hangs_or_fails_is_a_reject_and_the_next_one_is_made(tmp_path: Path) -> None:
+def test_a_clip_that_crashes_hangs_or_fails_is_rejected_and_the_next_is_written(tmp_path: Path) -> None:
     with Worker(functools.partial(misbehaving, tmp_path)) as worker:
-        assert _made(worker, "crash-once", tmp_path).read_text() == "crash-once"
+        assert _write(worker, "crash-once", tmp_path).read_text() == "crash-once"
         for name, seconds, reason in (
-            ("crash", 60, r"^ann/crash\.mp4: crashed what reads it 2 times \(SIGSEGV\)"),
+            ("crash", 60, r"^ann/crash\.mp4: its process crashed 2 times \(SIGSEGV\)"),
             ("hang", 0.5, r"^ann/hang\.mp4: not done after 0 s; .*prepare\.patience"),
             ("silent", 60, r"^ann/silent\.mp4: has no sound; give a video with speech$"),
             ("fault", 60, r"^ann/fault\.mp4: ZeroDivisionError: float division; the log has more$"),
         ):
-            with pytest.raises(Failed, match=reason):
-                _made(worker, name, tmp_path, seconds)
-        assert _made(worker, "fine", tmp_path).read_text() == "fine"
+            with pytest.raises(ClipRejected, match=reason):
+                _write(worker, name, tmp_path, seconds)
+        assert _write(worker, "fine", tmp_path).read_text() == "fine"
         with pytest.raises(InputError, match="the disk is full") as full:
-            _made(worker, "full", tmp_path)
+            _write(worker, "full", tmp_path)
         with pytest.raises(MissingWeights, match="3ddfa: absent") as weights:
-            _made(worker, "weights", tmp_path)
-        assert not isinstance(full.value, Failed) and not isinstance(weights.value, Failed)  # no fault of the clip
+            _write(worker, "weights", tmp_path)
+        assert not isinstance(full.value, ClipRejected)  # no fault of the clip
+        assert not isinstance(weights.value, ClipRejected)
     assert not multiprocessing.active_children()
 
 
-def test_what_cannot_be_loaded_rejects_no_clip(tmp_path: Path) -> None:
+def test_a_failure_to_load_rejects_no_clip(tmp_path: Path) -> None:
     with Worker(unloadable) as worker, pytest.raises(InputError, match="cannot start: no such device") as error:
-        _made(worker, "fine", tmp_path)
-    assert not isinstance(error.value, Failed)
+        _write(worker, "fine", tmp_path)
+    assert not isinstance(error.value, ClipRejected)
 
 
-def _journal(folder: Path, cause: str = "settings") -> Journal:
-    return Journal(folder / "clips-0.journal", cause, lambda clip: folder / clip)
+def _journal(folder: Path, fingerprint: str = "settings") -> Journal:
+    return Journal(folder / "clips-0.journal", fingerprint, lambda clip: folder / clip)
 
 
-def test_a_journal_believes_only_what_still_holds(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("made")
-    made = {"sha256": sha256_file(tmp_path / "a")}
+def test_a_journal_returns_only_valid_outcomes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("content")
+    outcome = {"sha256": sha256_file(tmp_path / "a")}
     journal = _journal(tmp_path)
-    journal.add("a", "source", made)
+    journal.add("a", "source", outcome)
     journal.add("b", "source", {"reason": "no sound"})
     with open(tmp_path / "clips-0.journal", "a") as stream:
         stream.write('{"clip": "c", "sou')  # killed while writing
     again = _journal(tmp_path)
-    assert again.known("a", "source") == made and again.known("b", "source") == {"reason": "no sound"}
-    assert again.known("c", "source") is None and again.known("a", "another source") is None
+    assert again.outcome("a", "source") == outcome and again.outcome("b", "source") == {"reason": "no sound"}
+    assert again.outcome("c", "source") is None and again.outcome("a", "changed source") is None
     again.add("c", "source", {"reason": "no face"})
-    assert _journal(tmp_path).known("c", "source") == {"reason": "no face"}
+    assert _journal(tmp_path).outcome("c", "source") == {"reason": "no face"}
     (tmp_path / "a").write_text("changed")
-    assert _journal(tmp_path).known("a", "source") is None
+    assert _journal(tmp_path).outcome("a", "source") is None
     other = _journal(tmp_path, "other settings")
-    assert other.known("b", "source") is None
-    assert _journal(tmp_path).known("b", "source") is not None  # nothing came of the other settings yet
+    assert other.outcome("b", "source") is None
+    assert _journal(tmp_path).outcome("b", "source") is not None  # no outcome with the other settings yet
     other.add("d", "source", {"reason": "no face"})
-    assert _journal(tmp_path).known("b", "source") is None
+    assert _journal(tmp_path).outcome("b", "source") is None
 
 
-def test_a_settled_journal_tells_the_next_run_what_was_made(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("made")
-    made = {"sha256": sha256_file(tmp_path / "a")}
+def test_a_finished_journal_keeps_files_and_drops_rejects(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("content")
+    outcome = {"sha256": sha256_file(tmp_path / "a")}
     journal = _journal(tmp_path)
-    journal.settle([("a", "source", made), ("b", "source", {"reason": "not done after 60 s"})])
+    journal.finish([("a", "source", outcome), ("b", "source", {"reason": "not done after 60 s"})])
     again = _journal(tmp_path)
-    assert again.known("a", "source") == made and again.known("b", "source") is None
-    own = tmp_path / "clips-1.journal"
-    beside = Journal(own, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
-    assert beside.known("a", "source") == made
-    journal.add("b", "source", {"reason": "no face"})  # another shard still works on it
-    beside = Journal(own, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
-    assert beside.known("b", "source") is None
+    assert again.outcome("a", "source") == outcome and again.outcome("b", "source") is None
+    path = tmp_path / "clips-1.journal"
+    second = Journal(path, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
+    assert second.outcome("a", "source") == outcome
+    journal.add("b", "source", {"reason": "no face"})  # the first shard still runs
+    second = Journal(path, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
+    assert second.outcome("b", "source") is None

@@ -1,0 +1,24 @@
+"""What several tests of features share: a detector of single frames, and a real speaker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dawn.features.landmarks import FaceMesh
+from dawn.media.video import load_frames
+
+
+@pytest.fixture(scope="module")
+def static(real: Path) -> FaceMesh:
+    """A detector whose frames are independent of each other."""
+    return FaceMesh(static=True)
+
+
+@pytest.fixture(scope="module")
+def speaker(real: Path) -> NDArray[np.uint8]:
+    """Two seconds of a real speaker, (50, 256, 256, 3)."""
+    return load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:50]

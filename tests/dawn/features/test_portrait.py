@@ -1,0 +1,54 @@
+"""Portraits of any kind, cropped as the clips are framed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dawn.errors import InputError
+from dawn.features.landmarks import FaceMesh
+from dawn.features.portrait import crop_portrait, find_box
+from dawn.media.image import read_image
+
+PORTRAITS = (
+    "anime_dawn_female2.jpeg",
+    "painting_monalisa_512.jpg",
+    "painting_pearl_earring.jpg",
+    "photo_bw_einstein.jpg",
+    "photo_dawn_female1.jpeg",
+    "photo_hdtf_RD_Radio51_256.png",
+    "photo_nasa_astronaut.png",
+    "photo_obama_official.jpg",
+    "render3d_boy.jpg",
+    "sculpture_hallo5.jpg",
+    "sketch_hallo4.jpg",
+)
+
+
+@pytest.mark.parametrize("name", PORTRAITS)
+def test_portraits_are_framed_as_clips(static: FaceMesh, real: Path, name: str) -> None:
+    crop = crop_portrait(read_image(real / "portraits" / name), 128, mesh=static, name=name)
+    assert crop.shape == (128, 128, 3) and crop.dtype == np.uint8
+    box = find_box(static, crop)
+    assert box is not None
+    x0, y0, x1, y1 = (value / 128 for value in box)
+    assert y1 - y0 == pytest.approx(0.58, abs=0.05)
+    assert (x0 + x1) / 2 == pytest.approx(0.5, abs=0.05) and (y0 + y1) / 2 == pytest.approx(0.56, abs=0.05)
+
+
+def test_a_dog_is_no_portrait(static: FaceMesh, real: Path) -> None:
+    with pytest.raises(InputError, match=r"no face found in dog\.jpg"):
+        crop_portrait(read_image(real / "portraits" / "negative_dog.jpg"), 128, mesh=static, name="dog.jpg")
+
+
+def test_faces_that_fill_the_image_or_are_small_in_it(static: FaceMesh, real: Path) -> None:
+    tight = read_image(real / "portraits" / "photo_obama_official.jpg")[180:430, 370:612]
+    assert crop_portrait(tight, 64, mesh=static).shape == (64, 64, 3)
+    scene = np.full((1500, 2000, 3), 120, np.uint8)
+    scene[650:1162, 1100:1612] = read_image(real / "portraits" / "photo_nasa_astronaut.png")
+    assert static.detect(scene) is None  # the face is too small in the whole image
+    crop = crop_portrait(scene, 128, mesh=static)
+    box = find_box(static, crop)
+    assert box is not None and (box[3] - box[1]) / 128 == pytest.approx(0.58, abs=0.05)
