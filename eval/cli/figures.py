@@ -98,9 +98,9 @@ def time_cost(
 ) -> None:
     """Generation time of each strategy (Figure 5)."""
     from dawn.media.json_files import read_json
-    from eval.figures.time_cost import time_cost as draw
+    from eval.figures.time_cost import draw_time_cost
 
-    draw(read_json(timing), out)
+    draw_time_cost(read_json(timing), out)
 
 
 @app.command(
@@ -123,6 +123,9 @@ def traces(
 
     settings = load(config)
     from eval.extract.clip_list import read_names
-    from eval.figures.traces import ablation
+    from eval.figures.traces import draw_traces
+    from eval.studies.motion_traces import write_traces
 
-    ablation(settings, read_names(clips), real, named_folders(videos), out)
+    names, folders = read_names(clips), {"gt": real, **named_folders(videos)}
+    write_traces(settings, names, folders, out.with_suffix(".csv"))
+    draw_traces(settings, names, list(folders), out.with_suffix(".csv"), real, out)

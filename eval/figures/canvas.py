@@ -1,17 +1,20 @@
-"""A figure addressed in inches from its upper left corner, so that pictures line up."""
+"""A figure whose parts are placed in inches from its upper left corner, so that frames align. Matplotlib is imported
+when a canvas is created."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dawn.media.files import atomic_path
 
-SIDE = 0.86  # of a picture, inches
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIDE = 0.86  # inches, of one video frame
 COLOURS = {
     "gt": "#4d4d4d",
     "dawn": "#0072b2",
@@ -22,12 +25,17 @@ COLOURS = {
 }
 
 
-class Sheet:
+class Canvas:
+    """A matplotlib figure of `width` x `height` inches."""
+
     def __init__(self, width: float, height: float) -> None:
+        from matplotlib.figure import Figure
+
         self.width, self.height = width, height
         self.figure = Figure(figsize=(width, height), dpi=200)
 
-    def picture(self, x: float, y: float, image: NDArray[np.uint8], pad: float = 0.015) -> None:
+    def image(self, x: float, y: float, image: NDArray[np.uint8], pad: float = 0.015) -> None:
+        """Draw an RGB image (H, W, 3) in a square of :data:`SIDE` inches with its upper left corner at (x, y)."""
         side = SIDE - 2 * pad
         corner = ((x + pad) / self.width, 1 - (y + pad + side) / self.height)
         axes = self.figure.add_axes((*corner, side / self.width, side / self.height))
@@ -35,13 +43,15 @@ class Sheet:
         axes.set_axis_off()
 
     def text(self, x: float, y: float, text: str, align: str = "center", size: float = 7) -> None:
+        """Write text, vertically centred at y; `align` is its horizontal alignment at x, `size` in points."""
         self.figure.text(x / self.width, 1 - y / self.height, text, ha=align, va="center", fontsize=size)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        """Axes whose upper left corner is at (x, y)."""
+        """Axes of `width` x `height` inches with their upper left corner at (x, y)."""
         box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
         return self.figure.add_axes(box)
 
     def save(self, out: Path) -> None:
+        """Write the figure atomically, in the format of the suffix of `out`."""
         with atomic_path(out) as aside:
             self.figure.savefig(aside)

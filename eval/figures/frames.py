@@ -1,4 +1,7 @@
-"""Pictures of frames over time: what was given, what truly happened, what was generated."""
+"""Figures of video frames over time: samples (Figure 2), styled portraits (Figure 3), reenactment (Figure 4).
+
+Every figure is written with a CSV file of the same name, which lists the frames or values that it shows.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dawn.baselines.methods import label_of
 from dawn.errors import InputError
-from dawn.media.csv_files import write_rows
+from dawn.media.csv_files import read_rows, write_rows
 from dawn.media.image import read_image
 from dawn.media.json_files import read_json
 from dawn.media.video import load_frames
 from eval.extract.clip_list import video_path
-from eval.extract.judges import FPS
-from eval.figures.canvas import SIDE, Sheet
-from eval.studies.reenactment import read_traces, told_names
+from eval.figures.canvas import SIDE, Canvas
 
+FPS = 25.0  # at which load_frames samples a video
 # Inches.
-_GAP = 0.16  # between clips, and beside the source
-_LEFT = 1.6  # room for the names of the rows
+_GAP = 0.16  # between clips, and right of the source frame
+_LEFT = 1.6  # width of the row labels
 _TOP = 0.32
-_FOOT = 0.25  # the caption
-_PLOT = 0.75  # height of traces
+_FOOT = 0.25  # height of a caption line
+_PLOT = 0.75  # height of the plots of traces
 _UNITS = {"yaw": "yaw (°)", "pitch": "pitch (°)", "roll": "roll (°)", "blink": "eye opening"}
 
 
@@ -38,123 +41,144 @@ def samples(
     moments: int = 8,
     caption: str = "",
 ) -> None:
-    """Draw `clips` clips spread over the list: the source frame, then `moments` frames of the true and other videos.
+    """Draw `clips` evenly spaced clips of `names`: the source frame, and `moments` frames of the true and other videos.
 
-    Beside it, as CSV, which frames are shown. `videos` maps a method to its folder. The picture's format follows the
-    suffix of `out`. Raises InputError when a video is missing.
+    videos: folder of each method. The image format follows the suffix of `out`. Raises InputError for a missing video.
     """
     if not names or not videos or clips < 1:
-        raise InputError("the sample picture needs at least one clip and one folder of generated videos")
+        raise InputError("the sample figure needs at least one clip and one folder of generated videos")
     folders = {"gt": real, **videos}
-    labels = {"gt": "True"}
-    chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(clips, len(names))).round().astype(int)]
-    shown: list[tuple[object, ...]] = []
-    sheet = Sheet(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(chosen) * (len(folders) * SIDE + _GAP) + _FOOT)
-    for i, name in enumerate(chosen):
+    shown_clips = _evenly_spaced(names, clips)
+    height = _TOP + len(shown_clips) * (len(folders) * SIDE + _GAP) + _FOOT
+    canvas = Canvas(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, height)
+    rows: list[tuple[object, ...]] = []
+    for i, name in enumerate(shown_clips):
         top = _TOP + i * (len(folders) * SIDE + _GAP)
-        rows = {method: load_frames(video_path(folder, name)) for method, folder in folders.items()}
-        last = min(len(frames) for frames in rows.values()) - 1
-        when = np.linspace(0, last, moments + 1).round().astype(int)[1:]
-        sheet.picture(_LEFT, top, rows["gt"][0])
-        sheet.text(_LEFT + SIDE / 2, top - 0.07, "source", size=6)
-        for k, (method, frames) in enumerate(rows.items()):
-            sheet.text(_LEFT - 0.07, top + (k + 0.5) * SIDE, labels.get(method, label_of(method)), align="right")
-            for j, t in enumerate(when):
-                sheet.picture(_LEFT + _GAP + (j + 1) * SIDE, top + k * SIDE, frames[t])
-                shown.append((name, method, int(t), f"{t / FPS:.2f}"))
-        for j, t in enumerate(when):
-            sheet.text(_LEFT + _GAP + (j + 1.5) * SIDE, top - 0.07, f"{t / FPS:.2f} s", size=6)
-    sheet.text(0.1, sheet.height - _FOOT / 2, f"{caption}{len(chosen)} of {len(names)} test clips.", align="left")
-    sheet.save(out)
-    write_rows(out.with_suffix(".csv"), ("clip", "method", "frame", "seconds"), shown)
+        frames_of = {method: load_frames(video_path(folder, name)) for method, folder in folders.items()}
+        indices = _moments(min(map(len, frames_of.values())), moments)
+        _draw_source(canvas, top, frames_of["gt"][0])
+        for k, (method, frames) in enumerate(frames_of.items()):
+            label = "True" if method == "gt" else label_of(method)
+            canvas.text(_LEFT - 0.07, top + (k + 0.5) * SIDE, label, align="right")
+            for j, t in enumerate(indices):
+                canvas.image(_LEFT + _GAP + (j + 1) * SIDE, top + k * SIDE, frames[t])
+                rows.append((name, method, t, f"{t / FPS:.2f}"))
+        _draw_times(canvas, top, indices)
+    canvas.text(
+        0.1, canvas.height - _FOOT / 2, f"{caption}{len(shown_clips)} of {len(names)} test clips.", align="left"
+    )
+    canvas.save(out)
+    write_rows(out.with_suffix(".csv"), ("clip", "method", "frame", "seconds"), rows)
 
 
 def styles(names: Sequence[str], videos: Path, plain: Path, out: Path, *, moments: int = 8) -> None:
-    """Draw what other styles of portrait become (paper Figure 3): a test clip as it is, then the first of each style.
+    """Draw the first clip of `names` unstyled, and the first clip of each portrait style (paper Figure 3).
 
-    `plain` and `videos` are the folders of the methods dawn and styled. Beside the picture, as CSV, what is shown.
+    plain, videos: folders of the methods ``dawn`` and ``styled``. Raises InputError for a missing video.
     """
-    told = {name: read_json(video_path(videos, name).with_suffix(".json")) for name in names}
-    first: dict[str, str] = {}
-    for name, about in told.items():
-        first.setdefault(about["style"], name)
-    lead = names[0]
-    frames = load_frames(video_path(plain, lead))
-    rows = [("as it is", lead, frames[0], frames)] + [
+    first_clips: dict[str, str] = {}
+    for name in names:
+        first_clips.setdefault(read_json(video_path(videos, name).with_suffix(".json"))["style"], name)
+    unstyled = load_frames(video_path(plain, names[0]))
+    portraits = [("unstyled", names[0], unstyled[0], unstyled)] + [
         (style, name, read_image(videos / f"{name}.png"), load_frames(video_path(videos, name)))
-        for style, name in first.items()
+        for style, name in first_clips.items()
     ]
-    sheet = Sheet(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(rows) * SIDE + 2 * _FOOT)
-    sheet.text(_LEFT + SIDE / 2, _TOP - 0.07, "source", size=6)
-    shown: list[tuple[object, ...]] = []
-    for i, (style, name, source, made) in enumerate(rows):
+    canvas = Canvas(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(portraits) * SIDE + 2 * _FOOT)
+    rows: list[tuple[object, ...]] = []
+    for i, (style, name, source, frames) in enumerate(portraits):
         top = _TOP + i * SIDE
-        when = np.linspace(0, len(made) - 1, moments + 1).round().astype(int)[1:]
-        sheet.text(_LEFT - 0.07, top + SIDE / 2, style.capitalize(), align="right")
-        sheet.picture(_LEFT, top, source)
-        for j, t in enumerate(when):
-            sheet.picture(_LEFT + _GAP + (j + 1) * SIDE, top, made[t])
-            shown.append((name, style, int(t), f"{t / FPS:.2f}"))
-            if i == 0:
-                sheet.text(_LEFT + _GAP + (j + 1.5) * SIDE, top - 0.07, f"{t / FPS:.2f} s", size=6)
-    side = len(frames[0])
-    sheet.text(
-        0.1,
-        sheet.height - _FOOT,
-        f"DAWN at {side} x {side} pixels, one test person a row, driven by their own speech. Styles are filters.",
-        align="left",
-    )
-    sheet.save(out)
-    write_rows(out.with_suffix(".csv"), ("clip", "style", "frame", "seconds"), shown)
+        indices = _moments(len(frames), moments)
+        canvas.text(_LEFT - 0.07, top + SIDE / 2, style.capitalize(), align="right")
+        canvas.image(_LEFT, top, source)
+        for j, t in enumerate(indices):
+            canvas.image(_LEFT + _GAP + (j + 1) * SIDE, top, frames[t])
+            rows.append((name, style, t, f"{t / FPS:.2f}"))
+        if i == 0:
+            canvas.text(_LEFT + SIDE / 2, top - 0.07, "source", size=6)
+            _draw_times(canvas, top, indices)
+    size = f"{len(unstyled[0])} x {len(unstyled[0])} pixels"
+    caption = f"DAWN at {size}, one test person per row, driven by their own speech. Styles are image filters."
+    canvas.text(0.1, canvas.height - _FOOT, caption, align="left")
+    canvas.save(out)
+    write_rows(out.with_suffix(".csv"), ("clip", "style", "frame", "seconds"), rows)
 
 
 def reenacted(
     report: Mapping[str, Any], traces: Path, real: Path, videos: Path, out: Path, *, clips: int = 3, moments: int = 8
 ) -> None:
-    """Draw reenactment (paper Figure 4): driver above, portrait that follows below, and what was told and followed.
+    """Draw reenactment (paper Figure 4): the driving video, the generated video, and commanded and measured motion.
 
-    `report` and `traces` (CSV) are those of ``eval/studies/reenactment.py``. The drawn traces are written as CSV, too.
+    report, traces: the JSON and CSV files of ``dawn-eval reenactment``. real, videos: folders of the true videos and of
+    the method ``reenact``. Raises InputError for a missing video.
     """
-    told = read_traces(traces)
+    signals_of = _read_traces(traces)
     names = list(report["clips"])
-    chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(clips, len(names))).round().astype(int)]
+    shown_clips = _evenly_spaced(names, clips)
     block = 2 * SIDE + 0.12 + _PLOT + 0.62
-    sheet = Sheet(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(chosen) * block + 2 * _FOOT)
+    canvas = Canvas(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(shown_clips) * block + 2 * _FOOT)
     rows: list[tuple[object, ...]] = []
-    for i, name in enumerate(chosen):
+    for i, name in enumerate(shown_clips):
         top, driver = _TOP + i * block, report["clips"][name]
-        driving, made = load_frames(video_path(real, driver)), load_frames(video_path(videos, name))
-        when = np.linspace(0, min(len(driving), len(made)) - 1, moments + 1).round().astype(int)[1:]
-        sheet.text(_LEFT - 0.07, top + SIDE / 2, f"Driver {driver}", align="right")
-        sheet.text(_LEFT - 0.07, top + 1.5 * SIDE, f"Portrait {name}", align="right")
-        sheet.picture(_LEFT, top + SIDE, load_frames(video_path(real, name))[0])
-        sheet.text(_LEFT + SIDE / 2, top + SIDE - 0.07, "source", size=6)
-        for j, t in enumerate(when):
+        driving, generated = load_frames(video_path(real, driver)), load_frames(video_path(videos, name))
+        indices = _moments(min(len(driving), len(generated)), moments)
+        canvas.text(_LEFT - 0.07, top + SIDE / 2, f"Driver {driver}", align="right")
+        canvas.text(_LEFT - 0.07, top + 1.5 * SIDE, f"Portrait {name}", align="right")
+        _draw_source(canvas, top + SIDE, load_frames(video_path(real, name))[0])
+        _draw_times(canvas, top, indices)
+        for j, t in enumerate(indices):
             x = _LEFT + _GAP + (j + 1) * SIDE
-            sheet.text(x + SIDE / 2, top - 0.07, f"{t / FPS:.2f} s", size=6)
-            sheet.picture(x, top, driving[t])
-            sheet.picture(x, top + SIDE, made[t])
-        pitch = (sheet.width - 0.5) / len(told_names())
-        for j, signal in enumerate(told_names()):
-            commanded, measured = told[name, signal]
-            axes = sheet.axes(0.5 + j * pitch, top + 2 * SIDE + 0.3, pitch - 0.45, _PLOT)
+            canvas.image(x, top, driving[t])
+            canvas.image(x, top + SIDE, generated[t])
+        pitch = (canvas.width - 0.5) / len(_UNITS)
+        for j, (signal, label) in enumerate(_UNITS.items()):
+            commanded, measured = signals_of[name, signal]
+            axes = canvas.axes(0.5 + j * pitch, top + 2 * SIDE + 0.3, pitch - 0.45, _PLOT)
             seconds = np.arange(len(commanded)) / FPS
-            axes.plot(seconds, commanded, color="#4d4d4d", lw=1.2, label="taken from the driver")
-            axes.plot(seconds, measured, color="#0072b2", lw=1, label="measured in the portrait")
+            axes.plot(seconds, commanded, color="#4d4d4d", lw=1.2, label="commanded by the driving video")
+            axes.plot(seconds, measured, color="#0072b2", lw=1, label="measured in the generated video")
             r = report[signal]["clips"][names.index(name)]
-            axes.set_title(f"{_UNITS[signal]}, r = {r:.2f}", fontsize=6, pad=2)
+            axes.set_title(f"{label}, r = {r:.2f}", fontsize=6, pad=2)
             axes.tick_params(labelsize=5, length=2, pad=1)
             axes.margins(x=0)
             rows += [(name, driver, t, signal, *pair) for t, pair in enumerate(zip(commanded, measured, strict=True))]
     handles = axes.get_legend_handles_labels()
-    sheet.figure.legend(*handles, loc="upper left", fontsize=6, frameon=False, ncols=2, borderaxespad=0.1)
-    found = "; ".join(
-        f"{s} {report[s]['value']:.2f} [{report[s]['interval'][0]:.2f}, {report[s]['interval'][1]:.2f}]"
-        for s in told_names()
+    canvas.figure.legend(*handles, loc="upper left", fontsize=6, frameon=False, ncols=2, borderaxespad=0.1)
+    medians = "; ".join(
+        f"{signal} {report[signal]['value']:.2f} "
+        f"[{report[signal]['interval'][0]:.2f}, {report[signal]['interval'][1]:.2f}]"
+        for signal in _UNITS
     )
-    sheet.text(
-        0.1, sheet.height - 0.32, f"Run {report['run']}: {len(chosen)} of {len(names)} test clips. ", align="left"
-    )
-    sheet.text(0.1, sheet.height - 0.15, f"Median correlation over clips [interval]: {found}.", align="left")
-    sheet.save(out)
+    caption = f"Run {report['run']}: {len(shown_clips)} of {len(names)} test clips. "
+    canvas.text(0.1, canvas.height - 0.32, caption, align="left")
+    canvas.text(0.1, canvas.height - 0.15, f"Median correlation over clips [interval]: {medians}.", align="left")
+    canvas.save(out)
     write_rows(out.with_suffix(".csv"), ("clip", "driver", "frame", "signal", "commanded", "measured"), rows)
+
+
+def _evenly_spaced(names: Sequence[str], count: int) -> list[str]:
+    indices = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
+    return [names[i] for i in indices]
+
+
+def _moments(frames: int, count: int) -> list[int]:
+    """Indices of `count` frames evenly spaced after the first of `frames`, the last included."""
+    return [int(t) for t in np.linspace(0, frames - 1, count + 1).round()[1:]]
+
+
+def _draw_source(canvas: Canvas, top: float, frame: NDArray[np.uint8]) -> None:
+    canvas.image(_LEFT, top, frame)
+    canvas.text(_LEFT + SIDE / 2, top - 0.07, "source", size=6)
+
+
+def _draw_times(canvas: Canvas, top: float, indices: Sequence[int]) -> None:
+    for j, t in enumerate(indices):
+        canvas.text(_LEFT + _GAP + (j + 1.5) * SIDE, top - 0.07, f"{t / FPS:.2f} s", size=6)
+
+
+def _read_traces(path: Path) -> dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """(clip, signal) -> commanded and measured values, both (T,), of the CSV file of ``dawn-eval reenactment``."""
+    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in read_rows(path):
+        pairs.setdefault((row["clip"], row["signal"]), []).append((float(row["commanded"]), float(row["measured"])))
+    return {key: (np.array(values)[:, 0], np.array(values)[:, 1]) for key, values in pairs.items()}

@@ -222,7 +222,7 @@ rule figure6:
         "../../environment.yml"
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
-        code=code_fingerprint("eval.figures.traces"),
+        code=code_fingerprint("eval.studies.motion_traces", "eval.figures.traces"),
         real=P.clips,
         videos=[
             f"dawn={P.videos('dawn')}",

@@ -11,7 +11,6 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.generation.motion import Source
 from dawn.generation.talk import carried
-from eval.figures.traces import loudness
 from eval.studies.reenactment import measure_reenactment, strangers
 
 
@@ -36,8 +35,3 @@ def test_videos_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 def test_the_baseline_is_a_video_of_another_driver() -> None:
     assert strangers(["x", "x", "y", "x"]) == [2, 2, 3, 2]
-
-
-def test_loudness_is_that_of_each_frame() -> None:
-    sound = np.concatenate([np.zeros(640), np.full(640, 0.5)]).astype(np.float32)
-    assert loudness(sound, 2) == pytest.approx([0, 0.5])
