@@ -89,6 +89,12 @@ class Printed:
         return 0.5 * 10.0 ** (int(exponent or 0) - decimals) * (1 + 1e-9)
 
 
+def metric_page(name: str) -> tuple[dict[str, Any], dict[str, list[Printed]]]:
+    """Example data and printed values of the metric page `name`."""
+    page = Page.read(f"reference/metrics/{name}.md")
+    return page.data(), page.values()
+
+
 def assert_printed(printed: list[Printed], numbers: Any, slack: float = 1.0) -> None:
     """`numbers` (one or several) round to what the page prints; `slack` times half a unit is allowed."""
     given = [float(number) for number in (numbers if hasattr(numbers, "__len__") else [numbers])]
