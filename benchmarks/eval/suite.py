@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dawn.errors import InputError
-from eval.extract.cache import Cache
-from eval.extract.features import Choices
 from eval.studies.evaluate import evaluate
 
 
@@ -48,8 +46,8 @@ def suite(real: Path, fakes: Sequence[Path], names: Sequence[str], syncnet: Path
 
 def _seconds(real: Path, fake: Path, names: Sequence[str], syncnet: Path | None, cache: Path) -> float:
     start = time.perf_counter()
-    report = evaluate(real, fake, names, Choices(syncnet=syncnet), Cache(cache))
-    if report["not_computed"]:
-        name, why = next(iter(report["not_computed"].items()))
+    report = evaluate(real, fake, names, syncnet=syncnet, cache=cache)
+    if report.data["not_computed"]:
+        name, why = next(iter(report.data["not_computed"].items()))
         raise InputError(f"{name}: cannot be timed: {why}")
     return time.perf_counter() - start

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dawn.errors import InputError
 from eval.cli.options import CacheFolder, Threads, cache_at, fraction, shard_of
 
-PRESETS = Path(__file__).parents[1] / "metrics" / "presets.yaml"
 _DIFFERENT = 1  # exit code of verify where something differs
 
 app = typer.Typer()
@@ -49,15 +48,15 @@ def measure(
     """Compute metrics of FAKE against REAL."""
     names = _selected(metrics, preset)
     part = None if shard is None else shard_of(shard)
-    from eval.extract.features import Choices
-    from eval.studies.evaluate import evaluate, table, write
+    from eval.studies.evaluate import evaluate
 
     report = evaluate(
         real,
         fake,
         names,
-        Choices(detect_side, syncnet),
-        cache_at(cache),
+        syncnet=syncnet,
+        detect_side=detect_side,
+        cache=cache,
         resamples=resamples,
         seed=seed,
         coverage=coverage,
@@ -67,9 +66,9 @@ def measure(
     if part is not None:
         print(f"shard {part[0] + 1} of {part[1]} is in the cache; run without --shard once all are")
         return
-    print(table(report))
+    print(report.table())
     if out is not None:
-        write(report, out)
+        report.save(out)
 
 
 @app.command("verify", epilog="Example: dawn-eval verify results/demo/table1.json")
@@ -89,8 +88,7 @@ def verify(
 
     import torch
 
-    from eval.extract.cache import Cache
-    from eval.studies.evaluate import load
+    from eval.studies.metric_report import Report
     from eval.studies.verify import verify as verify_report
     from eval.studies.verify import verify_table
 
@@ -98,11 +96,11 @@ def verify(
     run = run or report.parent
     names = [name for name in (metrics or "").split(",") if name]
     with tempfile.TemporaryDirectory(prefix="dawn-eval-") as empty:
-        features = Cache(Path(empty)) if fresh else cache_at(cache)
+        features = Path(empty) if fresh else cache_at(cache).folder
         if (run / "config.yaml").is_file():
             lines = verify_table(report, run, features, names)
         else:
-            lines = verify_report(load(report), features, names)
+            lines = verify_report(Report.load(report), features, names)
     print("\n".join(lines) if lines else f"{report}: the same")
     return _DIFFERENT if lines else 0
 
@@ -121,13 +119,13 @@ def compare(
 
     from eval.studies.compare import compare as compare_reports
     from eval.studies.compare import table, write
-    from eval.studies.evaluate import load
+    from eval.studies.metric_report import Report
 
     torch.set_num_threads(threads)
-    reports = load(first), load(second)
-    differences = compare_reports(*reports, cache_at(cache))
-    print(f"first: {reports[0]['fake']}\nsecond: {reports[1]['fake']}\n")
-    print(table(differences, reports[0]["made"]["coverage"]))
+    reports = Report.load(first), Report.load(second)
+    differences = compare_reports(*reports, cache_at(cache).folder)
+    print(f"first: {reports[0].data['fake']}\nsecond: {reports[1].data['fake']}\n")
+    print(table(differences, reports[0].data["made"]["coverage"]))
     if out is not None:
         write(differences, out)
 
@@ -148,7 +146,7 @@ def follow(
     from eval.studies.follow import table, write
 
     torch.set_num_threads(threads)
-    correlations = correlate(driver, videos, cache_at(cache))
+    correlations = correlate(driver, videos, cache_at(cache).folder)
     print(table(correlations))
     if out is not None:
         write(correlations, out)
@@ -177,14 +175,15 @@ def opinion(
 @app.command("list", epilog="Example: dawn-eval list")
 def list_metrics() -> None:
     """List metrics and presets, and which metrics this machine lacks weights for."""
-    from eval.extract.features import Choices
-    from eval.extract.reading import available
-    from eval.metrics.registry import METRICS
+    from eval.extract.spec import ExtractorOptions, resolve
+    from eval.metrics.registry import METRICS, presets
 
     print("Metrics:")
     for metric in METRICS.values():
-        _, missing = available((*metric.real, *metric.fake), Choices())
-        print(f"  {metric.name:22} {metric.title}: {metric.about}")
+        if metric.compute is None:
+            continue
+        _, missing = resolve(metric.specs, ExtractorOptions())
+        print(f"  {metric.name:22} {metric.title}: {metric.protocol}")
         for reason in dict.fromkeys(missing.values()):
             print(f"  {'':22} not here: {reason}")
     print("Presets:")
@@ -192,26 +191,14 @@ def list_metrics() -> None:
         print(f"  {name:22} {preset['about']} {', '.join(preset['metrics'])}")
 
 
-def presets() -> dict[str, Any]:
-    """Content of ``presets.yaml``: name -> about and metrics."""
-    import yaml
-
-    content: dict[str, Any] = yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
-    return content
-
-
 def _selected(metrics: str | None, preset: str | None) -> list[str]:
     """Names of the selected metrics, without repetition. Raises InputError for an unknown metric or preset."""
-    from eval.metrics.registry import metric
+    from eval.metrics.registry import computed, of_preset
 
     names: list[str] = []
     if preset is not None or metrics is None:
-        known = presets()
-        chosen = preset or "default"
-        if chosen not in known:
-            raise InputError(f"no preset is called {chosen!r}; there are {', '.join(known)}")
-        names += known[chosen]["metrics"]
+        names += of_preset(preset or "default")
     names += [name.strip() for name in (metrics or "").split(",") if name.strip()]
     if not names:
-        raise InputError("--metrics names none; 'dawn-eval --list' shows them")
-    return [metric(name).name for name in dict.fromkeys(names)]
+        raise InputError("--metrics names none; 'dawn-eval list' shows them")
+    return [metric.name for metric in computed(names)]

@@ -40,8 +40,8 @@ def samples(
     out: Picture,
 ) -> None:
     """True and generated frames over time (Figure 2)."""
-    from eval.extract.clip_list import read_names
     from eval.figures.frames import samples as draw
+    from eval.studies.clip_list import read_names
 
     draw(read_names(clips), real, named_folders(videos), out, clips=count, caption=caption)
 
@@ -80,8 +80,8 @@ def styles(
     out: Picture,
 ) -> None:
     """Talking portraits in other styles (Figure 3)."""
-    from eval.extract.clip_list import read_names
     from eval.figures.frames import styles as draw
+    from eval.studies.clip_list import read_names
 
     draw(read_names(clips), videos, plain, out)
 
@@ -122,8 +122,8 @@ def traces(
     from dawn.config import load
 
     settings = load(config)
-    from eval.extract.clip_list import read_names
     from eval.figures.traces import draw_traces
+    from eval.studies.clip_list import read_names
     from eval.studies.motion_traces import write_traces
 
     names, folders = read_names(clips), {"gt": real, **named_folders(videos)}

@@ -11,7 +11,7 @@ import typer
 from dawn.errors import InputError
 
 if TYPE_CHECKING:
-    from eval.extract.cache import Cache
+    from eval.extract.cache import FeatureCache
 
 DEFAULT_CONFIG = Path("config/demo.yaml")
 DEFAULT_SWEEPS = Path("config/sweeps")
@@ -44,11 +44,11 @@ Picture = Annotated[
 ]
 
 
-def cache_at(folder: Path | None) -> Cache:
+def cache_at(folder: Path | None) -> FeatureCache:
     """The feature cache in `folder`, else in the default folder."""
-    from eval.extract.cache import Cache, default_folder
+    from eval.extract.cache import FeatureCache, default_folder
 
-    return Cache(folder or default_folder())
+    return FeatureCache(folder or default_folder())
 
 
 def named_folders(items: Sequence[str]) -> dict[str, Path]:

@@ -144,9 +144,9 @@ def page(
     from dawn.config import load
 
     settings = load(config)
-    from eval.extract.clip_list import read_names
     from eval.report.page import write_page
     from eval.report.tables import read_figures
+    from eval.studies.clip_list import read_names
 
     cells = read_figures(table)
     write_page(settings, cells, read_names(clips), real, named_folders(videos), out, picture, more or [])

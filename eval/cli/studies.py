@@ -77,11 +77,9 @@ def score(
     from dawn.config import METRICS, load
 
     settings = load(config)
-    unknown = [name for name in metrics or () if name not in METRICS]
-    if unknown:
-        raise InputError(f"--metrics: no metric is called {unknown[0]!r}; there are {', '.join(METRICS)}")
-    from eval.extract.clip_list import read_names
-    from eval.studies.run_scores import TRUE, measure
+    from eval.studies.clip_list import read_names
+    from eval.studies.run_scores import measure
+    from eval.studies.run_settings import TRUE
 
     if fake is None and method != TRUE:
         raise InputError(f"--fake is missing: give the folder of the videos of {method!r}")
@@ -124,7 +122,7 @@ def quality(
 
     settings = load(config)
     from dawn.media.json_files import write_json
-    from eval.extract.clip_list import read_names
+    from eval.studies.clip_list import read_names
     from eval.studies.learned import quality as quality_of
 
     report = quality_of(
@@ -178,7 +176,7 @@ def reenactment(
     from dawn.config import load
 
     settings = load(config)
-    from eval.extract.clip_list import read_names
+    from eval.studies.clip_list import read_names
     from eval.studies.reenactment import measure_reenactment
 
     measure_reenactment(settings, read_names(clips), videos, out)
@@ -198,7 +196,7 @@ def perturb(
     out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")],
 ) -> None:
     """Write copies of videos with a perturbation of known strength."""
-    from eval.extract.clip_list import read_names
+    from eval.studies.clip_list import read_names
     from eval.studies.perturb import perturb_folder
 
     perturb_folder(perturbation, strength, videos, read_names(clips), out)
@@ -224,7 +222,7 @@ def sensitivity(
     from dawn.config import load
 
     settings = load(config)
-    from eval.extract.clip_list import read_names
+    from eval.studies.clip_list import read_names
     from eval.studies.sensitivity import draw, write_curves
     from eval.studies.sensitivity import sensitivity as measure_curves
 

@@ -1,8 +1,8 @@
-"""Features of videos, kept so that nothing is computed twice: one file for each video and part.
+"""Cache of features on disk: one safetensors file for each video and feature.
 
-A file is found by the hash of the video and the key of the part (:mod:`eval.extract.features`), so it is never out of
-date. It is written aside and renamed: two processes that compute the same write the same. Everything in it can be
-removed.
+A file is addressed by the SHA-256 of the video and the fingerprint of the feature (:mod:`eval.extract.spec`), so that
+it never has to be invalidated. It is written to a temporary name and renamed: two processes that compute the same
+feature write the same file. Everything in the folder can be deleted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
-
-Arrays = dict[str, NDArray[Any]]
+from eval.extract.spec import Arrays
 
 
 def default_folder() -> Path:
@@ -33,31 +31,29 @@ def default_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Cache:
-    """Arrays by hash of the video, name and key of the part, below `folder`."""
+class FeatureCache:
+    """Arrays by SHA-256 of the video, name and fingerprint of the feature, below `folder`."""
 
     folder: Path
 
-    def path(self, sha256: str, name: str, key: str) -> Path:
-        """Where the arrays lie."""
-        return self.folder / sha256[:2] / sha256 / f"{name.replace(':', '-')}-{key[:16]}.safetensors"
+    def path(self, sha256: str, name: str, fingerprint: str) -> Path:
+        """File of a video's feature; it need not exist."""
+        return self.folder / sha256[:2] / sha256 / f"{name.replace(':', '-')}-{fingerprint[:16]}.safetensors"
 
-    def get(self, sha256: str, name: str, key: str) -> Arrays | None:
-        """The arrays, or None when they are not there or damaged."""
+    def load(self, sha256: str, name: str, fingerprint: str) -> Arrays | None:
+        """The arrays, or None where the file is absent or damaged."""
         try:
-            return load_file(self.path(sha256, name, key))
+            return load_file(self.path(sha256, name, fingerprint))
         except (OSError, SafetensorError):
             return None
 
-    def has(self, sha256: str, name: str, key: str) -> bool:
-        """Whether they are there; they are not read."""
-        return self.path(sha256, name, key).is_file()
-
-    def put(self, sha256: str, name: str, key: str, arrays: Arrays, about: Mapping[str, Any]) -> None:
-        """Keep `arrays`, with what made them as metadata. Raises InputError when that cannot be written."""
-        made = {"made": json.dumps(about, sort_keys=True)}
+    def save(self, sha256: str, name: str, fingerprint: str, arrays: Arrays, settings: Mapping[str, Any]) -> None:
+        """Write `arrays`, with the feature's settings as metadata. Raises InputError when the file cannot be
+        written."""
+        metadata = {"settings": json.dumps(settings, sort_keys=True)}
+        contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
         try:
-            with atomic_path(self.path(sha256, name, key)) as aside:
-                save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, aside, metadata=made)
+            with atomic_path(self.path(sha256, name, fingerprint)) as aside:
+                save_file(contiguous, aside, metadata=metadata)
         except (OSError, SafetensorError) as error:
             raise InputError(f"{self.folder}: cannot be written ({error}); give another folder with --cache") from None

@@ -1,8 +1,8 @@
-"""The face track that the published lip-sync score is computed on: boxes joined over time, then a steady crop.
+"""Face tracks for the published lip-sync score: detections linked over time, then a smoothed crop.
 
-The crop decides the score more than anything else. The original keeps only tracks of more than 100 detections whose
-faces are larger than 100 pixels, which no short clip and no 128-pixel video has; :data:`SMALL` keeps those.
-Shots are not told apart: the boxes of two shots seldom overlap.
+The crop has more influence on the score than anything else. The original (syncnet_python) keeps only tracks of more
+than 100 detections whose faces are larger than 100 pixels, which no short clip and no 128-pixel video has;
+:data:`SMALL` keeps those. There is no shot detection: the boxes of two shots seldom overlap.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from dawn.errors import InputError
 
 OVERLAP = 0.5  # intersection over union of neighbouring boxes, exceeded
 GAP = 25  # frames to the next detection at most
-CROP_SCALE = 0.4  # the crop reaches this share of the box beyond it
-SMOOTHING = 13  # frames of the median filter on size and place
-GREY = 110  # outside the frame
+CROP_SCALE = 0.4  # margin of the crop, relative to the box
+SMOOTHING = 13  # frames, median filter of size and centre
+GREY = 110  # padding outside the frame
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What makes a track: more than `detections` of them, a mean side above `side` pixels, after enlarging frames
-    whose shorter side is below `enlarge` pixels."""
+class TrackRules:
+    """Which tracks are kept: more than `detections` detections and a mean side above `side` pixels, after frames whose
+    shorter side is below `enlarge` pixels were enlarged to it."""
 
     name: str
     detections: int
@@ -35,56 +35,57 @@ class Rules:
     enlarge: int
 
 
-PUBLISHED = Rules("published", 100, 100, 0)
-SMALL = Rules("small", 24, 100, 512)
+PUBLISHED = TrackRules("published", 100, 100, 0)
+SMALL = TrackRules("small", 24, 100, 512)
 
 
 @dataclass(frozen=True)
 class Track:
-    """One face from frame `first` on: boxes (n, 4) x0, y0, x1, y1 in pixels, gaps filled linearly."""
+    """One face from frame `first` on: boxes (n, 4) x0, y0, x1, y1 in pixels, gaps interpolated linearly."""
 
     first: int
     boxes: NDArray[np.float64]
 
     @property
     def last(self) -> int:
-        """Its last frame."""
+        """Index of the last frame."""
         return self.first + len(self.boxes) - 1
 
 
-def face_tracks(detections: Sequence[NDArray[np.floating]], rules: Rules = PUBLISHED) -> list[Track]:
-    """(K, 4) boxes of each frame in order -> tracks, in the order in which they begin.
+def face_tracks(detections: Sequence[NDArray[np.floating]], rules: TrackRules = PUBLISHED) -> list[Track]:
+    """(K, 4) boxes of each frame in order -> tracks, in the order of their first frames.
 
-    A track goes on with the first box of a frame that overlaps its last one enough; a box belongs to one track.
+    A track continues with the first box of the next frames that overlaps its last box by more than :data:`OVERLAP`;
+    each box belongs to one track.
     """
-    left = [[np.asarray(box, np.float64) for box in boxes] for boxes in detections]
+    remaining = [[np.asarray(box, np.float64) for box in boxes] for boxes in detections]
     tracks = []
-    while any(left):
+    while any(remaining):
         frames: list[int] = []
         boxes: list[NDArray[np.float64]] = []
-        for frame, found in enumerate(left):
+        for frame, candidates in enumerate(remaining):
             if boxes and frame - frames[-1] > GAP:
                 break
-            fits = [k for k, box in enumerate(found) if not boxes or _overlap(box, boxes[-1]) > OVERLAP]
-            if fits:
+            matches = [k for k, box in enumerate(candidates) if not boxes or _overlap(box, boxes[-1]) > OVERLAP]
+            if matches:
                 frames.append(frame)
-                boxes.append(found.pop(fits[0]))
+                boxes.append(candidates.pop(matches[0]))
         if len(boxes) > rules.detections:
-            every = np.arange(frames[0], frames[-1] + 1)
-            filled = np.stack([np.interp(every, frames, axis) for axis in np.stack(boxes, axis=1)], axis=1)
+            indices = np.arange(frames[0], frames[-1] + 1)
+            filled = np.stack([np.interp(indices, frames, axis) for axis in np.stack(boxes, axis=1)], axis=1)
             sides = (filled[:, 2:] - filled[:, :2]).mean(axis=0)
             if sides.max() > rules.side:
                 tracks.append(Track(frames[0], filled))
     return tracks
 
 
-def longest(tracks: Sequence[Track]) -> Track | None:
-    """The one that is measured: the track of most frames, the first of equals; None for none."""
+def longest_track(tracks: Sequence[Track]) -> Track | None:
+    """The track of most frames, the first of equals; None without a track."""
     return max(tracks, key=lambda track: len(track.boxes), default=None)
 
 
-def enlarged(frames: NDArray[np.uint8], rules: Rules) -> NDArray[np.uint8]:
-    """(N, H, W, 3) frames, their shorter side brought up to ``rules.enlarge`` pixels, bicubic."""
+def enlarge(frames: NDArray[np.uint8], rules: TrackRules) -> NDArray[np.uint8]:
+    """(N, H, W, 3) frames, resized (bicubic) to a shorter side of at least ``rules.enlarge`` pixels."""
     scale = rules.enlarge / min(frames.shape[1:3])
     if scale <= 1:
         return frames
@@ -93,10 +94,12 @@ def enlarged(frames: NDArray[np.uint8], rules: Rules) -> NDArray[np.uint8]:
 
 
 def crop_track(frames: NDArray[np.uint8], track: Track, side: int = 224) -> NDArray[np.uint8]:
-    """(N, H, W, 3) frames of the whole clip -> (n, side, side, 3): the square about the smoothed box, more below than
-    above, as the original cuts it. Raises InputError when the track is not of these frames."""
+    """(N, H, W, 3) frames of the whole clip -> (n, side, side, 3): the square about the smoothed box, with a margin
+    below and at both sides, as in the original. Raises InputError when the track has frames beyond the clip."""
     if track.first < 0 or track.last >= len(frames):
-        raise InputError(f"a track over frames {track.first} to {track.last} is not of a clip of {len(frames)}")
+        raise InputError(
+            f"a track over frames {track.first} to {track.last} does not fit a clip of {len(frames)} frames"
+        )
     size = (track.boxes[:, 2:] - track.boxes[:, :2]).max(axis=1) / 2
     middle = (track.boxes[:, :2] + track.boxes[:, 2:]) / 2
     half, x, y = (_smoothed(axis) for axis in (size, middle[:, 0], middle[:, 1]))
@@ -111,9 +114,9 @@ def crop_track(frames: NDArray[np.uint8], track: Track, side: int = 224) -> NDAr
     return np.stack(crops)
 
 
-def _smoothed(path: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The original's median filter, which takes zeros beyond the ends, where the track is long enough for it."""
-    return np.asarray(medfilt(path, SMOOTHING)) if len(path) >= SMOOTHING else path
+def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The original's median filter (zeros beyond both ends); shorter tracks stay as they are."""
+    return np.asarray(medfilt(values, SMOOTHING)) if len(values) >= SMOOTHING else values
 
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""What the landmark detector sees in a measured video; frames without a face are kept and counted."""
+"""Face mesh of every frame of a video: landmarks and head pose; frames without a face are interpolated and counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dawn.features.pose import head_pose
 
 
 class _CountingMesh:
-    """Stands before MediaPipe's mesh and remembers how many faces the last frame showed."""
+    """MediaPipe's mesh that also records the number of faces in the last frame."""
 
     def __init__(self, mesh: Any) -> None:
         self._mesh, self.faces, self.close = mesh, 0, mesh.close
@@ -24,7 +24,7 @@ class _CountingMesh:
 
 
 class _Mesh(FaceMesh):
-    """A detector that also tells how many faces there were."""
+    """A face mesh detector that reports the number of detected faces."""
 
     def __init__(self, side: int) -> None:
         super().__init__(side)
@@ -35,11 +35,12 @@ class _Mesh(FaceMesh):
         return int(self._mesh.faces)
 
 
-def see(frames: NDArray[np.uint8], detect_side: int) -> dict[str, NDArray[Any]]:
-    """(N, H, W, 3) frames in order -> what was seen of the largest face in each.
+def detect_faces(frames: NDArray[np.uint8], detect_side: int) -> dict[str, NDArray[Any]]:
+    """(N, H, W, 3) RGB frames in order -> the largest face of each frame.
 
-    landmarks (N, 68, 2) pixels and pose (N, 6), interpolated over frames without a face, zero when no frame has one;
-    found (N,) bool; faces (N,) how many there were.
+    landmarks (N, 68, 2) in pixels and pose (N, 6), yaw, pitch and roll in degrees first, both interpolated linearly
+    over frames without a face, zero when no frame has one; found (N,) bool; faces (N,) number of detected faces.
+    `detect_side`: frames with a shorter side are enlarged to it for detection.
     """
     count, height, width = frames.shape[:3]
     points = np.zeros((count, 68, 2), np.float32)

@@ -1,4 +1,4 @@
-"""The mouth crop that SyncNet sees: a square about the lower face, of one size, that follows the head smoothly."""
+"""Mouth crops for SyncNet: a square about the lower face, of constant size, that follows the head smoothly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.ndimage import median_filter
 from dawn.errors import InputError
 
 SCALE = 0.75  # side of the square relative to the distance of the outer eye corners: nostrils to chin
-SMOOTHING = 13  # frames of the median filter on its centre, as on the original's face tracks
+SMOOTHING = 13  # frames, median filter of its centre, as on the original's face tracks
 _MOUTH = slice(48, 68)
 _OUTER_EYE_CORNERS = (36, 45)
 
@@ -18,28 +18,29 @@ _OUTER_EYE_CORNERS = (36, 45)
 def mouth_crops(
     frames: NDArray[np.uint8], landmarks: NDArray[np.floating], found: NDArray[np.bool_], side: int, margin: float = 0.0
 ) -> NDArray[np.uint8]:
-    """(N, H, W, 3) frames and (N, 68, 2) landmarks -> (N, side, side, 3) crops; `margin` widens it by that share.
+    """(N, H, W, 3) frames and (N, 68, 2) landmarks -> (N, side, side, 3) crops.
 
-    Frames without a face take the square of their neighbours in time. Raises InputError when no frame has a face.
+    found: (N,) whether the frame has a face; the centre is interpolated over frames without one. margin: share by which
+    the square is widened. Raises InputError on shapes, and when no frame has a face.
     """
     if landmarks.shape != (len(frames), 68, 2) or found.shape != (len(frames),):
-        raise InputError(f"landmarks {landmarks.shape} do not belong to {len(frames)} frames")
+        raise InputError(f"landmarks {landmarks.shape} do not fit {len(frames)} frames")
     if not found.any():
-        raise InputError("no face in any frame, so there is no mouth to judge")
+        raise InputError("no face in any frame, so there is no mouth to crop")
     known = np.flatnonzero(found)
     points = landmarks[known].astype(np.float64)
     centre = points[:, _MOUTH].mean(axis=1)
     left, right = _OUTER_EYE_CORNERS
     width = float(np.median(np.linalg.norm(points[:, left] - points[:, right], axis=1))) * SCALE * (1 + margin)
-    every = np.arange(len(frames))
-    path = np.stack([np.interp(every, known, axis) for axis in centre.T], axis=1)
-    path = median_filter(path, size=(SMOOTHING, 1), mode="nearest")
-    return np.stack([_square(frame, middle, width, side) for frame, middle in zip(frames, path, strict=True)])
+    indices = np.arange(len(frames))
+    centres = np.stack([np.interp(indices, known, axis) for axis in centre.T], axis=1)
+    centres = median_filter(centres, size=(SMOOTHING, 1), mode="nearest")
+    return np.stack([_square(frame, middle, width, side) for frame, middle in zip(frames, centres, strict=True)])
 
 
 def _square(frame: NDArray[np.uint8], centre: NDArray[np.float64], width: float, side: int) -> NDArray[np.uint8]:
-    """The square of `width` pixels about `centre`, resampled at sub-pixel places; edge pixels repeat outside."""
-    size = max(side, round(width))  # warping does not average, so a large square is cut first and shrunk then
+    """The square of `width` pixels about `centre`, sampled at sub-pixel positions; edge pixels repeat outside."""
+    size = max(side, round(width))  # warping does not average, so a large square is cropped first, then reduced
     step = width / size
     corner = centre - width / 2 + (step - 1) / 2
     matrix = np.asarray([[step, 0, corner[0]], [0, step, corner[1]]])

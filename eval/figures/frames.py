@@ -18,8 +18,8 @@ from dawn.media.csv_files import read_rows, write_rows
 from dawn.media.image import read_image
 from dawn.media.json_files import read_json
 from dawn.media.video import load_frames
-from eval.extract.clip_list import video_path
 from eval.figures.canvas import SIDE, Canvas
+from eval.studies.clip_list import video_path
 
 FPS = 25.0  # at which load_frames samples a video
 # Inches.

@@ -13,9 +13,9 @@ from dawn.baselines.methods import label_of
 from dawn.config import Config
 from dawn.media.audio import read_audio
 from dawn.media.csv_files import read_rows
-from eval.extract.clip_list import video_path
 from eval.figures.canvas import COLOURS, Canvas
 from eval.stats.bootstrap import Estimate, draws, mean
+from eval.studies.clip_list import video_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

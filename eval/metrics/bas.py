@@ -1,37 +1,50 @@
-"""Beat alignment score of head motion and speech: Bailando's form (Siyao et al. 2022), FACT's, and one in seconds.
+r"""Beat alignment score, BAS: do beats of head motion fall on beats of the audio?
 
-Mean over the sound's beats of ``exp(-d^2 / (2 sigma^2))``, d the way to the nearest beat of the motion; motion beats
-are local minima of the smoothed speed. The paper does not say what moves or how it is smoothed: here the head's
-rotation in degrees, with Bailando's constants, which at 25 fps put independent sound and motion near 0.25. Smoothing
-and sigma decide the number, so each choice has a name (:data:`FORMS`), and the score is reported beside its null, the
-same motion against the beats of other clips.
+.. math:: BAS = mean_b \exp(-\min_k (k - b)^2 / (2 \sigma^2))
+
+b: beats of the audio (librosa's beat tracker on percussive onsets, 16 kHz); k: beats of the motion, the local minima of
+the smoothed speed :math:`|x_{t+1} - x_t|`, x being the head's yaw, pitch and roll in degrees at 25 fps. From 0 to 1.
+The paper states neither what moves nor how it is smoothed, and smoothing and :math:`\sigma` decide the value, so each
+form is a metric of its own:
+
+===============  =================================  ==================================================================
+``bas``          Bailando (Siyao et al. 2022)       mean over audio beats, sigma 3 frames, Gaussian smoothing 5 frames
+``bas_mint``     FACT (Li et al. 2021)              mean over motion beats, sigma 3, no smoothing, minima of order 10
+``bas_seconds``  Bailando's constants at 60 fps     mean over audio beats, sigma 0.05 s, smoothing 1/12 s
+===============  =================================  ==================================================================
+
+At 25 fps independent motion and audio score about 0.25 with Bailando's constants, so the chance level (``null``) is
+always reported: the same motion with the beats of every other clip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import librosa
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import argrelmin
 
 from dawn.errors import InputError
+from eval.extract.catalogue import AUDIO_BEATS, FACE_MESH, VIDEO
+from eval.extract.rates import FPS
+from eval.extract.spec import Features
+from eval.metrics.clip_set import NO_AUDIO, NO_FACE, ClipSet, mean_over_clips
+from eval.metrics.registry import DOWN, Metric
 
-NAME = "head-rotation-sigma3-smooth5"
+NAME = "head-rotation-sigma3-smooth5"  # of Bailando's form on head rotation, in tables
 SIGMA = 3.0  # frames
 SMOOTHING = 5.0  # frames
 
 
 @dataclass(frozen=True)
 class Form:
-    """One way of scoring: the beats that are averaged over, and what a beat of the motion is.
+    """One definition of the score.
 
-    `sigma` and `smoothing` (a Gaussian's, 0 for none) are in frames or seconds, as `unit` says. A beat is slower than
-    `order` frames on either side; with `padded` the speed begins with a 0 for the first frame, as FACT's does.
+    over: whether audio or motion beats are averaged over. sigma, smoothing (standard deviation of a Gaussian, 0 for
+    none): in frames or seconds, as `unit` states. order: a motion beat is slower than this many frames on either side.
+    padded: the speed begins with a 0 for the first frame, as in FACT's code.
     """
 
     name: str
@@ -42,11 +55,11 @@ class Form:
     order: int = 1
     padded: bool = False
 
-    def beats(self, motion: ArrayLike, fps: float = 25.0) -> NDArray[np.int64]:
+    def beats(self, motion: ArrayLike, fps: float = FPS) -> NDArray[np.int64]:
         """Motion as :func:`motion_beats` takes it -> its beats in frames."""
         return motion_beats(motion, self._frames(self.smoothing, fps), self.order, self.padded)
 
-    def score(self, motion_beats: ArrayLike, audio_beats: ArrayLike, fps: float = 25.0) -> float:
+    def score(self, motion_beats: ArrayLike, audio_beats: ArrayLike, fps: float = FPS) -> float:
         """Beats in frames -> score in [0, 1]; without beats, as :func:`bas`."""
         align = bas if self.over == "sound" else fact_alignment
         return align(motion_beats, audio_beats, self._frames(self.sigma, fps))
@@ -58,31 +71,10 @@ class Form:
 BAILANDO = Form("bailando", "sound", SIGMA, SMOOTHING)
 MINT = Form("mint", "motion", SIGMA, 0.0, order=10, padded=True)
 SECONDS = Form("seconds", "sound", 0.05, 5 / 60, unit="seconds")  # Bailando's constants at the 60 fps of its data
-FORMS = {form.name: form for form in (BAILANDO, MINT, SECONDS)}
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """Scores of clips, (clips,), and beside each what its motion scores with the sound of the others."""
-
-    form: str
-    scores: NDArray[np.float64]
-    nulls: NDArray[np.float64]
-
-
-def aligned(
-    motions: Sequence[ArrayLike], sounds: Sequence[ArrayLike], form: Form = BAILANDO, fps: float = 25.0
-) -> Aligned:
-    """Each clip's motion (as :func:`motion_beats` takes it) and sound beats in frames -> :class:`Aligned`."""
-    if len(motions) != len(sounds):
-        raise InputError(f"beats of {len(motions)} motions and {len(sounds)} sounds cannot be aligned")
-    beats = [form.beats(motion, fps) for motion in motions]
-    scores = [form.score(motion, sound, fps) for motion, sound in zip(beats, sounds, strict=True)]
-    return Aligned(form.name, np.asarray(scores, np.float64), null(beats, sounds, form, fps))
 
 
 def bas(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -> float:
-    """Beats in frames -> score in [0, 1]; 0 when nothing in the motion is a beat, NaN when nothing in the sound is."""
+    """Beats in frames -> score in [0, 1]; 0 without motion beats, NaN without audio beats."""
     motion, audio = np.asarray(motion_beats, np.float64), np.asarray(audio_beats, np.float64)
     if not len(audio):
         return float("nan")
@@ -93,9 +85,9 @@ def bas(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -
 
 
 def fact_alignment(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -> float:
-    """Beats in frames -> score in [0, 1], averaged over the motion's beats instead, as FACT does (Li et al. 2021).
+    """Beats in frames -> score in [0, 1], averaged over the motion beats, as FACT does (Li et al. 2021).
 
-    It rewards few beats at the right place, where :func:`bas` rewards many. Without beats, as :func:`bas`.
+    It rewards few, well placed beats, where :func:`bas` rewards many. Without beats, as :func:`bas`.
     """
     if not np.size(audio_beats):
         return float("nan")
@@ -105,12 +97,15 @@ def fact_alignment(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float
 def motion_beats(
     pose: ArrayLike, smoothing: float = SMOOTHING, order: int = 1, padded: bool = False
 ) -> NDArray[np.int64]:
-    """Frames where the motion is slowest, of a pose or of points that move.
+    """Frames at local minima of the speed of a pose or of points.
 
-    A pose is (N, >= 3), its first three columns angles in degrees; points are (N, K, C) and their speed is the mean of
-    theirs. Smoothing is a Gaussian's sigma in frames; the rest as :class:`Form` says. Frames without a value (NaN) are
-    filled linearly; what is nowhere found, or never moves, has no beats.
+    pose: (N, >= 3), its first three columns angles in degrees; or points (N, K, C), whose speeds are averaged.
+    smoothing: standard deviation of a Gaussian in frames; order, padded: as in :class:`Form`. Frames with NaN are
+    interpolated linearly; fewer than 3 finite frames, or no motion at all, give no beats.
     """
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import argrelmin
+
     points = np.asarray(pose, np.float64)
     if points.ndim not in (2, 3) or points.shape[1] < (3 if points.ndim == 2 else 1):
         raise InputError(f"motion beats need (N, >= 3) poses or (N, K, C) points, got {points.shape}")
@@ -129,42 +124,68 @@ def motion_beats(
     return beats
 
 
-def audio_beats(
-    audio: NDArray[np.float32],
-    sample_rate: int = 16000,
-    fps: float = 25.0,
-    of: Literal["percussive", "whole"] = "percussive",
-) -> NDArray[np.float64]:
-    """(T,) sound -> beats in frames, by librosa's beat tracker.
-
-    It hears the onsets of the percussive part, as Bailando has it, or with ``whole`` what it takes by default.
-    """
-    if not len(audio) or not np.any(audio):
-        return np.empty(0)
-    onsets = None
-    if of == "percussive":
-        onsets = librosa.onset.onset_strength(y=librosa.effects.percussive(audio), sr=sample_rate)
-    _, times = librosa.beat.beat_track(y=audio, onset_envelope=onsets, sr=sample_rate, units="time")
-    return np.asarray(times, np.float64) * fps
-
-
-def audio_onsets(audio: NDArray[np.float32], sample_rate: int = 16000, fps: float = 25.0) -> NDArray[np.float64]:
-    """(T,) sound -> its onsets in frames, for scores that take every onset for a beat: speech has no steady beat."""
-    if not len(audio) or not np.any(audio):
-        return np.empty(0)
-    return np.asarray(librosa.onset.onset_detect(y=audio, sr=sample_rate, units="time"), np.float64) * fps
-
-
 def null(
     motion: Sequence[ArrayLike], audio: Sequence[ArrayLike], form: Form = BAILANDO, fps: float = 25.0
 ) -> NDArray[np.float64]:
-    """Beats of clips in frames -> (clips,): the mean score of each clip's motion with the sound of every other clip.
+    """Beats of each clip in frames -> (clips,): mean score of a clip's motion with the audio of every other clip.
 
     NaN for a single clip.
     """
     scores = np.full(len(motion), np.nan)
     for i, beats in enumerate(motion):
-        others = np.asarray([form.score(beats, sound, fps) for j, sound in enumerate(audio) if j != i])
+        others = np.asarray([form.score(beats, others_audio, fps) for j, others_audio in enumerate(audio) if j != i])
         if np.isfinite(others).any():
             scores[i] = np.nanmean(others)
     return scores
+
+
+def _of_clip(form: Form) -> Callable[[Features], tuple[float, str]]:
+    def of_clip(features: Features) -> tuple[float, str]:
+        mesh, audio = features[FACE_MESH.name], features[AUDIO_BEATS.name]["audio_beats"]
+        if not features[VIDEO.name]["samples"].item():
+            return np.nan, NO_AUDIO
+        if not mesh["found"].any():
+            return np.nan, NO_FACE
+        if not len(audio):
+            return np.nan, "no beat in the sound"
+        return form.score(form.beats(mesh["pose"], FPS), audio, FPS), ""
+
+    return of_clip
+
+
+def _null(form: Form) -> Callable[[ClipSet], list[float]]:
+    def chance(clips: ClipSet) -> list[float]:
+        videos = [video for video in clips.fake if not isinstance(video, str)]
+        motion = [form.beats(video[FACE_MESH.name]["pose"], FPS) for video in videos]
+        values = iter(null(motion, [video[AUDIO_BEATS.name]["audio_beats"] for video in videos], form, FPS).tolist())
+        return [np.nan if isinstance(video, str) else next(values) for video in clips.fake]
+
+    return chance
+
+
+def _parameters() -> dict[str, Any]:
+    return {"bas": {"sigma": SIGMA, "smoothing": SMOOTHING, "motion": "yaw, pitch, roll in degrees"}}
+
+
+def _bas(name: str, form: Form, order: int) -> Metric:
+    main = form is BAILANDO
+    about = f"mean over beats of the {form.over}, sigma {form.sigma:g} {form.unit}, head rotation"
+    return Metric(
+        name=name,
+        title="BAS" if main else f"BAS ({form.name})",
+        better="near",
+        note="alignment of head-motion beats with sound beats",
+        protocol=f"{form.name}: {about}; null: with the sound of other videos",
+        digits=3,
+        backbone=NAME if main else f"head-rotation-{form.name}",
+        order=order,
+        real=(FACE_MESH, AUDIO_BEATS),
+        fake=(FACE_MESH, AUDIO_BEATS),
+        compute=mean_over_clips(_of_clip(form), _null(form)),
+        per_clip=True,
+        parameters=_parameters if main else dict,
+        follows={"shuffle": DOWN, "delay": DOWN} if main else {},
+    )
+
+
+METRICS = (_bas("bas", BAILANDO, 100), _bas("bas_mint", MINT, 101), _bas("bas_seconds", SECONDS, 102))

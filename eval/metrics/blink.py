@@ -1,20 +1,39 @@
-"""Blinks a second, counted on the eye aspect ratio (Soukupova and Cech 2016).
+r"""Blinks a second, counted on the eye aspect ratio, EAR (Soukupova and Cech 2016).
 
-The paper names no detector and its true videos blink 0.75 times a second on HDTF, so detector and threshold decide the
-number. Here an eye is closed below a share of the clip's own median: faces differ more in their ratio than the fixed
-thresholds in use (0.2 to 0.35) allow. Each way of counting has a name (:data:`COUNTERS`).
+.. math:: Blink/s = blinks / (frames / 25)
+
+A blink is a run of at least 2 frames in which the EAR, mean of both eyes, is below a threshold; runs at most one open
+frame apart are one. The EAR is height over width of an eye: :math:`|p_{43} - p_{47}| / |p_{45} - p_{42}|` of the 68
+landmarks (one pair of lid points, as in the authors' code), or :math:`(|p_2 - p_6| + |p_3 - p_5|) / (2 |p_1 - p_4|)`
+over an eye's six points. Detector and threshold decide the value (the paper names neither; its real videos blink 0.75
+times a second on HDTF), so each way of counting is a metric of its own:
+
+========================  ==============  =============================================================
+``blink``                 one lid pair    threshold 0.7 times the clip's median EAR
+``blink_ear6_median0.7``  two lid pairs   threshold 0.7 times the clip's median EAR
+``blink_ear6_0.20``       two lid pairs   threshold 0.20, gaps not merged, an open end not counted
+``blink_ear6_0.25``       two lid pairs   threshold 0.25, gaps not merged, an open end not counted
+========================  ==============  =============================================================
+
+The first threshold is relative because faces differ more in their EAR than the fixed thresholds in use (0.2 to 0.35).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
+from eval.extract.catalogue import FACE_MESH
+from eval.extract.rates import FPS
+from eval.extract.spec import Features
+from eval.metrics.clip_set import NO_FACE, mean_over_clips
+from eval.metrics.registry import DOWN, Metric
 
 NAME = "ear-median0.7-2frames"
 
@@ -22,8 +41,8 @@ NAME = "ear-median0.7-2frames"
 def lid_pair_means(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Landmarks (..., 68, 2) -> (..., 2) left and right eye aspect ratio over both pairs of lid points.
 
-    ``(|p2 - p6| + |p3 - p5|) / (2 |p1 - p4|)`` of the six points of an eye, as Soukupova and Cech define it; the ratio
-    that the networks are driven by takes one pair. An eye without width gives 0.
+    ``(|p2 - p6| + |p3 - p5|) / (2 |p1 - p4|)`` of the six points of an eye, as Soukupova and Cech define it; the
+    networks are conditioned on the ratio over one pair. An eye of zero width gives 0.
     """
     eyes = np.stack([landmarks[..., 42:48, :], landmarks[..., 36:42, :]], axis=-3)
     gap = np.linalg.norm(eyes[..., [1, 2], :] - eyes[..., [5, 4], :], axis=-1).sum(axis=-1)
@@ -39,7 +58,7 @@ DETECTORS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
 
 @dataclass(frozen=True)
 class Counter:
-    """A way of counting: the signal, a key of :data:`DETECTORS`, and what :func:`blink_count` takes."""
+    """One way of counting: the signal, a key of :data:`DETECTORS`, and the arguments of :func:`blink_count`."""
 
     name: str
     detector: str
@@ -49,7 +68,7 @@ class Counter:
     tail: bool = True
     relative: float = 0.7
 
-    def rate(self, landmarks: NDArray[np.float32], fps: float = 25.0) -> float:
+    def rate(self, landmarks: NDArray[np.float32], fps: float = FPS) -> float:
         """(N, 68, 2) landmarks -> blinks a second; NaN when no frame has finite ones."""
         return blink_rate(DETECTORS[self.detector](landmarks), fps, self)
 
@@ -66,7 +85,7 @@ COUNTERS = {
 }
 
 
-def blink_rate(eyes: ArrayLike, fps: float = 25.0, counter: Counter = ADAPTIVE) -> float:
+def blink_rate(eyes: ArrayLike, fps: float = FPS, counter: Counter = ADAPTIVE) -> float:
     """(N, 2) eye aspect ratios, left and right -> blinks a second; NaN when no frame has a finite ratio."""
     array = np.asarray(eyes, np.float64)
     if array.ndim != 2 or array.shape[1] != 2 or not len(array):
@@ -94,11 +113,11 @@ def blink_count(
     merge_gap: int = 1,
     tail: bool = True,
 ) -> int:
-    """Runs of closed frames in (N,) ratios.
+    """Number of runs of closed frames in (N,) ratios.
 
-    Closed is below `threshold`, or below `relative` times the median. Runs no more than `merge_gap` open frames apart
-    are one; runs shorter than `min_frames` do not count; a run that lasts to the end does, unless `tail` is
-    false, as in the common counter. NaN counts as open.
+    Closed: below `threshold`, or, if that is None, below `relative` times the median. Runs at most `merge_gap` open
+    frames apart are one; runs shorter than `min_frames` do not count; a run that lasts to the end counts, unless `tail`
+    is False, as in the commonly copied counter. NaN is open.
     """
     values = np.asarray(ratio, np.float64)
     limit = relative * np.nanmedian(values) if threshold is None else threshold
@@ -109,3 +128,40 @@ def blink_count(
     if not tail and closed[-1] == len(values) - 1:
         runs.pop()
     return sum(int(len(run) >= min_frames) for run in runs)
+
+
+def _of_clip(counter: Counter) -> Callable[[Features], tuple[float, str]]:
+    def of_clip(features: Features) -> tuple[float, str]:
+        mesh = features[FACE_MESH.name]
+        return (counter.rate(mesh["landmarks"], FPS), "") if mesh["found"].any() else (np.nan, NO_FACE)
+
+    return of_clip
+
+
+def _parameters() -> dict[str, Any]:
+    return {"blink": {"detector": NAME}}
+
+
+def _blink(counter: Counter, order: int) -> Metric:
+    main = counter is ADAPTIVE
+    way = counter.name.removesuffix("-2frames")
+    return Metric(
+        name="blink" if main else f"blink_{way.replace('-', '_')}",
+        title="Blink/s" if main else f"Blink/s ({way})",
+        better="near",
+        note="blinks a second",
+        protocol=counter.name,
+        digits=2,
+        backbone=counter.name,
+        column="blink_per_s" if main else "",
+        order=order,
+        real=(FACE_MESH,),
+        fake=(FACE_MESH,),
+        compute=mean_over_clips(_of_clip(counter)),
+        per_clip=True,
+        parameters=_parameters if main else dict,
+        follows={"freeze": DOWN} if main else {},
+    )
+
+
+METRICS = tuple(_blink(counter, order) for order, counter in enumerate(COUNTERS.values(), 110))

@@ -1,15 +1,44 @@
-"""Fréchet distance of single frames on EfficientNet features: what FID is on Inception features."""
+"""Fréchet distance of frames on EfficientNet features: FID's formula with a network that is in the environment.
+
+The distance of :mod:`eval.metrics.fid` on the 1280 pooled features of EfficientNet-lite0 (ImageNet), frames resized to
+224 x 224 (bilinear, antialiased), (x - 127) / 128; every 5th frame of each video, ddof 1. No unit; 0 for equal sets.
+Values are on another scale than FID and not comparable with it; orders of methods are.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
-from eval.backbones.efficientnet import EfficientNetLite0
+from eval.extract.catalogue import frame_embeddings
+from eval.metrics.clip_set import frechet_distance
+from eval.metrics.registry import UP, Metric
 
+NETWORK = "efficientnet-lite0-1280"
 EVERY = 5  # frames; neighbours differ little, and each frame costs 25 ms
+FIFTH_FRAMES = frame_embeddings(NETWORK, EVERY, "fifth")
 
 
-def frame_features(frames: NDArray[np.uint8], net: EfficientNetLite0, every: int = EVERY) -> NDArray[np.float32]:
-    """(N, H, W, 3) frames -> (ceil(N / every), 1280) features of every `every`-th frame."""
-    return net(frames[::every])
+def _parameters() -> dict[str, Any]:
+    from eval.backbones.efficientnet import SIDE
+
+    return {"fd_efficientnet": {"every": EVERY, "ddof": 1, "side": SIDE}}
+
+
+METRICS = (
+    Metric(
+        name="fd_efficientnet",
+        title="FD (EfficientNet)",
+        tex=r"FD\textsubscript{EfficientNet}",
+        better="down",
+        note="Fréchet distance of frames on EfficientNet-lite0 features, in place of FID, whose network is not bundled",
+        protocol=f"every {EVERY}th frame, ddof 1",
+        digits=2,
+        backbone=NETWORK,
+        order=20,
+        real=(FIFTH_FRAMES,),
+        fake=(FIFTH_FRAMES,),
+        compute=frechet_distance(FIFTH_FRAMES, FIFTH_FRAMES),
+        parameters=_parameters,
+        follows={"blur": UP, "reencode": UP, "dim": UP},
+    ),
+)

@@ -1,100 +1,78 @@
-"""Fréchet video distance: Fréchet distance of I3D logits over windows of 16 or 32 frames (Unterthiner et al. 2018).
+r"""Fréchet video distance, FVD (Unterthiner et al. 2018), over windows of 16 and of 32 frames.
 
-All windows of a clip that do not overlap are used; a rest shorter than a window is left out. The paper states neither
-stride nor count; the count moves the number more than anything else, so it is reported. How other suites take windows,
-and what they divide the covariance by, has a name (:data:`PROTOCOLS`).
+.. math:: FVD = |\mu_1 - \mu_2|^2 + tr(S_1) + tr(S_2) - 2 tr((S_1 S_2)^{1/2})
+
+:math:`\mu, S`: mean and covariance of the 400 logits (before the softmax) of I3D trained on Kinetics-400, one row for
+each window of consecutive frames at 25 fps. No unit; 0 for equal sets. The paper states neither stride nor number of
+windows; the number moves the value more than anything else and is recorded beside it. Published implementations differ
+in windows, resizing and the covariance's denominator, so each is a metric of its own (xx = 16 or 32):
+
+===========================  ==========================================  =========================================  ====
+``fvdxx``                    all windows that do not overlap             short side to 224 bilinear, centre crop    ddof
+1 ``fvd_stylegan_v_xx``        one: random in a real, first in a fake      squashed to 224 x 224 bilinear
+ddof 0 ``fvd_common_metrics_xx``    the first of each video                     short side to 224 bilinear, centre crop
+ddof 1 ===========================  ==========================================
+=========================================  ====
+
+All scale pixels as 2 x / 255 - 1. The last two use StyleGAN-V's TorchScript file of the network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
-
-from dawn.errors import InputError
-from eval.backbones.i3d import MIN_FRAMES
-from eval.stats.frechet import frechet
+from eval.extract.catalogue import window_embeddings
+from eval.extract.sampling import window_samplings
+from eval.metrics.clip_set import frechet_distance
+from eval.metrics.registry import UP, Metric
 
 WINDOWS = (16, 32)
-Side = Literal["real", "fake"]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What a published FVD is of: its windows, the network's card (:mod:`eval.backbones.cards`), which names the
-    resizing, and the covariance's `ddof`.
-
-    `windows` are ``all`` of them, `stride` frames apart; the ``first`` of a clip; or ``random``, the first of a
-    generated clip and one anywhere in a true one.
-    """
-
-    name: str
-    card: str
-    window: int
-    windows: Literal["all", "first", "random"]
-    stride: int
-    ddof: int
-
-    def starts(self, frames: int, side: Side, rng: np.random.Generator) -> list[int]:
-        """First frames of the windows of a clip of `frames`, none where it is too short."""
-        last = frames - self.window
-        if last < 0:
-            return []
-        if self.windows == "all":
-            return list(range(0, last + 1, self.stride))
-        return [int(rng.integers(last + 1))] if self.windows == "random" and side == "real" else [0]
-
-    def part(self, side: Side) -> str:
-        """The part of a video (:mod:`eval.extract.features`) that holds these windows' features."""
-        return f"{self.card}:{self.name}" + (f"-{side}" if self.windows == "random" else "")
-
-    def distance(self, real: ArrayLike, fake: ArrayLike) -> float:
-        """(N, 400) and (M, 400) features, N and M >= 2 -> FVD. Raises InputError on shapes."""
-        return frechet(real, fake, self.ddof)
-
-
-PROTOCOLS = {
-    protocol.name: protocol
-    for window in WINDOWS
-    for protocol in (
-        Protocol(f"windows{window}", "i3d-kinetics400-logits", window, "all", window, 1),
-        Protocol(f"stylegan-v{window}", "i3d-stylegan-v", window, "random", window, 0),
-        Protocol(f"common-metrics{window}", "i3d-common-metrics", window, "first", window, 1),
-    )
+NETWORK = "i3d-kinetics400-logits"
+# Implementation -> prefix of the metric's name, network card, ddof, windows in words.
+IMPLEMENTATIONS = {
+    "windows": ("fvd", NETWORK, 1, "all windows that do not overlap"),
+    "stylegan-v": (
+        "fvd_stylegan_v_",
+        "i3d-stylegan-v",
+        0,
+        "one window a video: anywhere in a true one, the first of a generated one",
+    ),
+    "common-metrics": ("fvd_common_metrics_", "i3d-common-metrics", 1, "the first window of each video"),
 }
 
 
-def protocol_of(shown: str) -> tuple[Protocol, Side]:
-    """The protocol and the side that :meth:`Protocol.part` names after its colon."""
-    for side in ("real", "fake"):
-        if shown.endswith(f"-{side}"):
-            return PROTOCOLS[shown.removesuffix(f"-{side}")], side
-    return PROTOCOLS[shown], "fake"
+def _parameters() -> dict[str, Any]:
+    from eval.backbones.i3d import SIDE
+
+    return {"fvd": {"windows": list(WINDOWS), "stride": "the window", "ddof": 1, "side": SIDE}}
 
 
-def window_features(
-    frames: NDArray[np.uint8], net: Callable[[torch.Tensor], torch.Tensor], window: int
-) -> NDArray[np.float32]:
-    """(N, H, W, 3) frames -> (N // window, 400) features, one row a window; those that do not overlap."""
-    return features_at(frames, net, range(0, len(frames) - window + 1, window), window)
+def _fvd(implementation: str, window: int, order: int) -> Metric:
+    prefix, network, ddof, windows = IMPLEMENTATIONS[implementation]
+    sampling = window_samplings(window)[implementation]
+    real, fake = window_embeddings(network, sampling, "real"), window_embeddings(network, sampling, "fake")
+    main = implementation == "windows"
+    suffix = "" if main else f" ({implementation})"
+    return Metric(
+        name=f"{prefix}{window}",
+        title=f"FVD{window}{suffix}",
+        tex=rf"FVD\textsubscript{{{window}}}{suffix}",
+        better="down",
+        note=f"Fréchet distance of {window}-frame windows on I3D logits",
+        protocol=f"I3D logits; {windows}; ddof {ddof}",
+        digits=1,
+        backbone=network,
+        order=order,
+        real=(real,),
+        fake=(fake,),
+        compute=frechet_distance(real, fake, ddof),
+        parameters=_parameters if main else dict,
+        follows={"blur": UP, "reencode": UP, "freeze": UP, "shuffle": UP} if main and window == 16 else {},
+    )
 
 
-def features_at(
-    frames: NDArray[np.uint8], net: Callable[[torch.Tensor], torch.Tensor], starts: Sequence[int], window: int
-) -> NDArray[np.float32]:
-    """(N, H, W, 3) frames -> (len(starts), 400) features of the windows that begin there.
-
-    Raises InputError for windows too short for I3D or beyond the clip.
-    """
-    if window < MIN_FRAMES:
-        raise InputError(f"windows of {window} frames are too short; I3D needs {MIN_FRAMES}")
-    if not len(starts):
-        return np.empty((0, 400), np.float32)
-    if min(starts) < 0 or max(starts) + window > len(frames):
-        raise InputError(f"windows of {window} frames from {min(starts)} to {max(starts)} are not in {len(frames)}")
-    clips = (torch.from_numpy(np.ascontiguousarray(frames[start : start + window])) for start in starts)
-    return np.concatenate([net(clip[None]).numpy() for clip in clips])  # one at a time: memory, and a fixed result
+METRICS = tuple(
+    _fvd(implementation, window, 30 + 3 * place + rank)
+    for place, window in enumerate(WINDOWS)
+    for rank, implementation in enumerate(IMPLEMENTATIONS)
+)

@@ -1,71 +1,57 @@
-"""Lip-sync error: distance (LSE_D) and confidence (LSE_C) of SyncNet embeddings (Chung and Zisserman 2016).
+r"""Lip-sync error: distance LSE_D, confidence LSE_C and offset of SyncNet embeddings (Chung and Zisserman 2016).
 
-Video window t is compared with sound windows t - 15 ... t + 15; distances are averaged over the clip for each shift.
-LSE_D is the smallest of the 31 means, LSE_C their median minus it. Sound outside the clip counts as the zero vector, as
-in the original, which lowers LSE_C of short clips (about a twentieth at 125 windows, a fifth at 25).
+SyncNet embeds each window of 5 frames of the mouth, :math:`v_t`, and its 0.2 s of audio, :math:`a_t` (13 MFCC x 20 hops
+of 10 ms); t runs over the clip's windows at 25 fps. For each shift s of the audio from -15 to 15 frames
 
-What is cut out for the network decides the score: ``tracked`` is the original's face track, ``whole_frame`` Wav2Lip's
-evaluation of videos that are faces already. The original compresses its crops as video and JPEG images in between;
-here they stay as decoded.
+.. math:: m(s) = mean_t \| v_t - a_{t+s} + 10^{-6} \|_2, \quad LSE_D = min_s m(s), \quad LSE_C = median_s m(s) - min_s
+m(s)
+
+and the offset is minus the shift s at the minimum, in frames: below 0 the audio is late. Audio outside the clip is the
+zero vector, as in the original, which lowers LSE_C of short clips (by about 5 % at 125 windows, 20 % at 25). The score
+of a set is the mean over videos. Unit: the embedding's; not comparable between networks.
+
+======================================  ================================================  ===========================
+``lse_d``, ``lse_c``, ``offset``                        published SyncNet                 longest S3FD face track, 224
+``lse_d_whole``, ``lse_c_whole``, ``offset_whole``      published SyncNet                 whole frames, 224 (Wav2Lip)
+``lse_d_own``, ``lse_c_own``, ``offset_own``            SyncNet trained on the corpus     mouth crops
+======================================  ================================================  ===========================
+
+``lse_d_unshifted_own`` is m(0): unlike LSE_D it rises when the audio is delayed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
-import cv2
 import numpy as np
-import python_speech_features
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dawn.errors import InputError
-from eval.backbones.syncnet import SyncNet
-from eval.extract.face_tracks import SMALL, Rules, crop_track, enlarged, face_tracks, longest
+from eval.extract.catalogue import TRAINED_LIP_SYNC, TRAINED_SYNCNET, VIDEO, published_lip_sync
+from eval.extract.spec import Arrays, Features, FeatureSpec
+from eval.metrics.clip_set import NO_AUDIO, NO_FACE, TOO_SHORT, ClipSet, MetricResult, mean_over_clips
+from eval.metrics.registry import DOWN, UP, Metric
 
-VSHIFT = 15
-VIDEO_WINDOW = 5  # frames
-AUDIO_WINDOW = 20  # MFCC hops of 10 ms
-HOPS = 4  # MFCC hops a frame at 25 fps
-SAMPLES = 640  # sound samples a frame at 16 kHz and 25 fps
-_PIXELS = 1 << 21  # of crops embedded at once, bounds memory
+VSHIFT = 15  # frames, largest shift of the audio
 _EPSILON = 1e-6  # the original's pairwise distance adds it to each difference
 
 
 @dataclass(frozen=True)
 class Sync:
-    """Distance, confidence, and the shift of the sound in frames at which it fits best."""
+    """LSE_D, LSE_C and the offset in frames (below 0: the audio is late)."""
 
     lse_d: float
     lse_c: float
     offset: int
 
 
-@dataclass(frozen=True)
-class Crops:
-    """What SyncNet sees of a clip: frames (n, side, side, 3) uint8 RGB from frame `first` on, of `of` in all."""
-
-    frames: NDArray[np.uint8]
-    first: int
-    of: int
-    mode: str
-
-    @property
-    def coverage(self) -> float:
-        """Share of the clip's frames that are judged."""
-        return len(self.frames) / self.of if self.of else 0.0
-
-    def sound(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The clip's sound (T,) at 16 kHz -> that of these frames."""
-        return audio[self.first * SAMPLES : (self.first + len(self.frames)) * SAMPLES]
-
-
 def sync(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: bool = True) -> Sync:
-    """(T, D) embeddings of video and sound windows -> :class:`Sync`. Raises InputError on shapes.
+    """(T, D) embeddings of video and audio windows -> :class:`Sync`. Raises InputError on shapes.
 
-    Without `padded`, windows whose shifted sound lies outside the clip are left out of that shift's mean: the variant
-    that does not punish short clips. It is not what is published.
+    With ``padded=False``, windows whose shifted audio lies outside the clip are left out of that shift's mean: a
+    variant without the penalty on short clips, which is not the published score.
     """
     curve = distances(video, audio, vshift, padded)
     best = int(curve.argmin())
@@ -73,7 +59,7 @@ def sync(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: bool 
 
 
 def distances(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: bool = True) -> NDArray[np.float64]:
-    """(T, D) embeddings -> (2 vshift + 1,) mean distance at each shift of the sound, from -vshift to vshift."""
+    """(T, D) embeddings -> (2 vshift + 1,): mean distance m(s) at each shift s of the audio from -vshift to vshift."""
     v, a = np.asarray(video, np.float64), np.asarray(audio, np.float64)
     if v.ndim != 2 or v.shape != a.shape or len(v) < (1 if padded else vshift + 1):
         raise InputError(f"lip sync needs equal embeddings (T, D) of more windows, got {v.shape} and {a.shape}")
@@ -86,67 +72,134 @@ def distances(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: 
     return np.asarray(curve)
 
 
-def whole_frame(frames: NDArray[np.uint8], side: int = 224) -> Crops:
-    """(N, H, W, 3) frames that are faces already: each squeezed to the square, bilinear and not antialiased."""
-    crops = [np.asarray(cv2.resize(frame, (side, side)), np.uint8) for frame in frames]
-    return Crops(np.stack(crops) if crops else np.empty((0, side, side, 3), np.uint8), 0, len(frames), "whole_frame")
+Quantity = Literal["lse_d", "lse_c", "offset", "unshifted"]
 
 
-def tracked(
-    frames: NDArray[np.uint8],
-    detect: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
-    rules: Rules = SMALL,
-    side: int = 224,
-) -> Crops:
-    """(N, H, W, 3) frames and a detector of boxes (K, 4) in a frame -> the crop about the longest face track.
-
-    No track makes empty crops with coverage 0, never another mode.
-    """
-    large = enlarged(frames, rules)
-    track = longest(face_tracks([detect(frame) for frame in large], rules))
-    mode = f"tracked, {rules.name}"
-    if track is None:
-        return Crops(np.empty((0, side, side, 3), np.uint8), 0, len(frames), mode)
-    return Crops(crop_track(large, track, side), track.first, len(frames), mode)
+def _of_clip(spec: FeatureSpec, quantity: Quantity, features: Features) -> tuple[float, str]:
+    arrays = features[spec.name]
+    if not features[VIDEO.name]["samples"].item():
+        return np.nan, NO_AUDIO
+    if not arrays["coverage"].item():
+        return np.nan, NO_FACE
+    if not len(arrays["lips"]):
+        return np.nan, TOO_SHORT
+    if quantity == "unshifted":
+        return float(distances(arrays["lips"], arrays["sound"])[VSHIFT]), ""
+    return float(getattr(sync(arrays["lips"], arrays["sound"]), quantity)), ""
 
 
-@torch.inference_mode()
-def embeddings(
-    net: SyncNet, crops: NDArray[np.uint8], audio: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(n, side, side, 3) RGB crops at 25 fps and their sound (T,) at 16 kHz -> embeddings of lips and sound, (W, D)
-    each, W as :func:`window_count` says; none where the clip is too short."""
-    count = window_count(len(crops), len(audio))
-    if not count:
-        empty = np.empty((0, net.size), np.float32)
-        return empty, empty
-    used = crops[: count + VIDEO_WINDOW - 1]
-    video = torch.from_numpy(np.ascontiguousarray(used[..., ::-1] if net.bgr else used)).permute(3, 0, 1, 2)[None]
-    step = max(VIDEO_WINDOW, _PIXELS // (net.side * net.side))
-    lips = [
-        net.embed_lips(video[:, :, start : start + step + VIDEO_WINDOW - 1].float())[0]
-        for start in range(0, count, step)
-    ]
-    sound = net.embed_sound(torch.from_numpy(audio_windows(mfcc(audio), count)))
-    return torch.cat(lips).numpy(), sound.numpy()
+def _lip_sync(spec: FeatureSpec, quantity: Quantity) -> Callable[[ClipSet], MetricResult]:
+    """Metric function of one quantity, with the mean share of frames that have a crop; with the distance of the trained
+    SyncNet the offset of each clip."""
+    mean = mean_over_clips(lambda features: _of_clip(spec, quantity, features))
+
+    def compute(clips: ClipSet) -> MetricResult:
+        result = mean(clips)
+        videos = [video[spec.name] for video in clips.fake if not isinstance(video, str)]
+        if videos:
+            result.details["coverage"] = float(np.mean([video["coverage"].item() for video in videos]))
+        if spec is TRAINED_LIP_SYNC and quantity == "lse_d":
+            offsets = [None if isinstance(video, str) else _offset(video[spec.name]) for video in clips.fake]
+            result.columns["offset"] = offsets
+        return result
+
+    return compute
 
 
-def mfcc(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(T,) sound in [-1, 1] at 16 kHz -> (hops, 13) coefficients, 100 hops a second, on the 16-bit scale."""
-    samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
-    coefficients: NDArray[np.float32] = python_speech_features.mfcc(samples, 16000).astype(np.float32)
-    return coefficients
+def _offset(arrays: Arrays) -> int | None:
+    return sync(arrays["lips"], arrays["sound"]).offset if len(arrays["lips"]) else None
 
 
-def window_count(frames: int, samples: int) -> int:
-    """Windows of a clip of `frames` frames and `samples` sound samples; the original leaves the last one out."""
-    return max(0, min(frames, samples // SAMPLES) - VIDEO_WINDOW)
+def _parameters() -> dict[str, Any]:
+    from eval.extract.mouth_crop import SCALE, SMOOTHING
+
+    return {"lse": {"vshift": VSHIFT, "crop": "tracked mouth", "crop_scale": SCALE, "crop_smoothing": SMOOTHING}}
 
 
-def audio_windows(coefficients: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """(hops, 13) -> (count, 13, 20): the window of frame t starts at hop 4 t; the end is repeated if too short."""
-    need = HOPS * (count - 1) + AUDIO_WINDOW
-    if len(coefficients) < need:
-        coefficients = np.pad(coefficients, ((0, need - len(coefficients)), (0, 0)), mode="edge")
-    starts = HOPS * np.arange(count)[:, None] + np.arange(AUDIO_WINDOW)
-    return np.ascontiguousarray(coefficients[starts].transpose(0, 2, 1))
+# Suffix of the names -> feature, backbone, protocol in words.
+_MODES = {
+    "": (published_lip_sync("tracked"), "syncnet-v2", "published SyncNet on the longest face track"),
+    "_whole": (
+        published_lip_sync("whole_frame"),
+        "syncnet-v2",
+        "published SyncNet on whole frames, as Wav2Lip's evaluation",
+    ),
+    "_own": (TRAINED_LIP_SYNC, TRAINED_SYNCNET, "SyncNet given with --syncnet, on mouth crops"),
+}
+
+
+def _metric(
+    name: str,
+    suffix: str,
+    quantity: Quantity,
+    title: str,
+    better: Literal["up", "down", "near"],
+    order: int,
+    *,
+    tex: str = "",
+    note: str,
+    protocol: str = "31 shifts",
+    follows: dict[str, int] | None = None,
+) -> Metric:
+    spec, backbone, mode = _MODES[suffix]
+    return Metric(
+        name=f"{name}{suffix}",
+        title=title,
+        tex=tex,
+        better=better,
+        note=note,
+        protocol=f"{mode}; {protocol}",
+        digits=2,
+        backbone=backbone,
+        order=order,
+        real=(spec,),
+        fake=(spec,),
+        compute=_lip_sync(spec, quantity),
+        per_clip=True,
+        clip_columns=("offset",) if (suffix, quantity) == ("_own", "lse_d") else (),
+        parameters=_parameters if suffix == "_own" else dict,
+        follows=follows or {},
+    )
+
+
+_OFFSET = "shift of the sound that fits best, below 0: late"
+METRICS = (
+    _metric(
+        "lse_c", "", "lse_c", "LSE_C", "up", 50,
+        tex=r"LSE\textsubscript{C}", note="lip-sync confidence of the original SyncNet",
+    ),
+    _metric(
+        "lse_d", "", "lse_d", "LSE_D", "down", 51,
+        tex=r"LSE\textsubscript{D}", note="lip-sync distance of the original SyncNet",
+    ),
+    _metric("offset", "", "offset", "Offset (frames)", "near", 52, note=_OFFSET, protocol=_OFFSET),
+    _metric(
+        "lse_c", "_whole", "lse_c", "LSE_C (whole frame)", "up", 53,
+        tex=r"LSE\textsubscript{C,whole}", note="lip-sync confidence of the original SyncNet on whole frames",
+    ),
+    _metric(
+        "lse_d", "_whole", "lse_d", "LSE_D (whole frame)", "down", 54,
+        tex=r"LSE\textsubscript{D,whole}", note="lip-sync distance of the original SyncNet on whole frames",
+    ),
+    _metric("offset", "_whole", "offset", "Offset (whole frame)", "near", 55, note=_OFFSET, protocol=_OFFSET),
+    _metric(
+        "lse_c", "_own", "lse_c", "LSE_C (own SyncNet)", "up", 56,
+        tex=r"LSE\textsubscript{C,own}",
+        note="lip-sync confidence of a SyncNet trained on this corpus' training split, in nats",
+        follows={"freeze": DOWN, "shuffle": DOWN, "pitch": DOWN},
+    ),
+    _metric(
+        "lse_d", "_own", "lse_d", "LSE_D (own SyncNet)", "down", 57,
+        tex=r"LSE\textsubscript{D,own}", note="lip-sync distance of the same network; its unit is that network's own",
+        follows={"pitch": UP},
+    ),
+    _metric(
+        "offset", "_own", "offset", "Offset (own SyncNet)", "near", 58,
+        note=_OFFSET, protocol=_OFFSET, follows={"delay": DOWN},
+    ),
+    _metric(
+        "lse_d_unshifted", "_own", "unshifted", "LSE at offset 0 (own SyncNet)", "down", 59,
+        note="lip-sync distance at offset 0 of the same network", protocol="mean distance without a shift",
+        follows={"delay": UP},
+    ),
+)  # fmt: skip

@@ -1,7 +1,8 @@
-"""Mean opinion scores of a user study (paper, Table 6), with intervals for other raters and other videos.
+"""Mean opinion scores of a user study (paper, Table 6): mean of ratings from 1 to 5 for each method and question.
 
-Scores of one rater are alike, and so are those of one video: an interval that took every score for itself would be far
-too narrow. Raters and videos are therefore both resampled, each with all its scores.
+The confidence interval is a bootstrap clustered by rater and by video: raters and videos are both resampled, each with
+all its scores, because scores of one rater, and of one video, are correlated. Scores are not computed from videos:
+``dawn-eval opinion`` and Table 6 read them from a CSV file of ratings.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
+from eval.metrics.registry import Metric
 from eval.stats import bootstrap
 
 LOWEST, HIGHEST = 1.0, 5.0
@@ -25,7 +27,7 @@ _COLUMNS = ("rater", "video", "method", "question", "score")
 
 @dataclass(frozen=True)
 class Rating:
-    """What one rater gave one method's video for one question, from 1 (bad) to 5 (excellent)."""
+    """Score of one rater for one method's video and one question, from 1 (bad) to 5 (excellent)."""
 
     rater: str
     video: str
@@ -36,9 +38,9 @@ class Rating:
 
 @dataclass(frozen=True)
 class Opinion:
-    """Mean score of one method for one question, its interval, and what is behind it.
+    """Mean score of one method for one question with its interval, and numbers of scores, raters and videos.
 
-    The interval is NaN for a single rater or video: nothing can be said about others.
+    The interval is NaN for a single rater or video, which says nothing about others.
     """
 
     method: str
@@ -54,7 +56,7 @@ class Opinion:
 def read_ratings(path: Path) -> list[Rating]:
     """Ratings of a CSV file with the columns rater, video, method, question, score.
 
-    Raises InputError with the line for a missing or empty cell, a score outside 1 to 5, or a second score for the same.
+    Raises InputError with the line for a missing or empty cell, a score outside 1 to 5, or a duplicate.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
@@ -66,7 +68,7 @@ def read_ratings(path: Path) -> list[Rating]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from None
     if not ratings:
-        raise InputError(f"{path}: holds no ratings")
+        raise InputError(f"{path}: contains no ratings")
     (what, times), *_ = Counter((r.rater, r.video, r.method, r.question) for r in ratings).most_common(1)
     if times > 1:
         raise InputError(f"{path}: {times} scores of {' / '.join(what)}; keep one")
@@ -76,7 +78,10 @@ def read_ratings(path: Path) -> list[Rating]:
 def opinions(
     ratings: Sequence[Rating], *, resamples: int = 2000, seed: int = 0, coverage: float = 0.95
 ) -> list[Opinion]:
-    """Every method and question in order of appearance; each resample draws the same raters and videos for all."""
+    """One :class:`Opinion` for each method and question, in order of appearance; all share the same resamples.
+
+    Raises InputError without ratings.
+    """
     raters = {name: k for k, name in enumerate(dict.fromkeys(r.rater for r in ratings))}
     videos = {name: k for k, name in enumerate(dict.fromkeys(r.video for r in ratings))}
     if not ratings:
@@ -85,20 +90,20 @@ def opinions(
     drawn_videos = bootstrap.draws(len(videos), resamples, seed + 1)
     found = []
     for method, question in dict.fromkeys((r.method, r.question) for r in ratings):
-        own = [r for r in ratings if (r.method, r.question) == (method, question)]
-        scores = np.asarray([r.score for r in own])
-        by, of = np.asarray([raters[r.rater] for r in own]), np.asarray([videos[r.video] for r in own])
-        weights = drawn_raters[:, by] * drawn_videos[:, of]
+        selected = [r for r in ratings if (r.method, r.question) == (method, question)]
+        scores = np.asarray([r.score for r in selected])
+        rater, video = np.asarray([(raters[r.rater], videos[r.video]) for r in selected]).T
+        weights = drawn_raters[:, rater] * drawn_videos[:, video]
         total = weights.sum(axis=1)
-        spread = (weights @ scores)[total > 0] / total[total > 0]
-        counts = len(set(by.tolist())), len(set(of.tolist()))
-        low, high = bootstrap.interval(spread, coverage) if min(counts) > 1 else (math.nan, math.nan)
-        found.append(Opinion(method, question, float(scores.mean()), low, high, len(own), *counts))
+        resampled = (weights @ scores)[total > 0] / total[total > 0]
+        counts = len(set(rater.tolist())), len(set(video.tolist()))
+        low, high = bootstrap.interval(resampled, coverage) if min(counts) > 1 else (math.nan, math.nan)
+        found.append(Opinion(method, question, float(scores.mean()), low, high, len(selected), *counts))
     return found
 
 
 def write_opinions(path: Path, found: Sequence[Opinion]) -> None:
-    """One row a method and question; an empty cell for an interval that is not known."""
+    """Write one row for each method and question; undefined intervals are empty cells."""
     cells = (["" if isinstance(v, float) and math.isnan(v) else v for v in astuple(one)] for one in found)
     write_rows(path, [field.name for field in fields(Opinion)], cells)
 
@@ -113,5 +118,17 @@ def _rating(row: dict[str, str | None], where: str) -> Rating:
     except ValueError:
         score = math.nan
     if not LOWEST <= score <= HIGHEST:
-        raise InputError(f"{where}: score {row['score']!r} is no number from {LOWEST:g} to {HIGHEST:g}")
+        raise InputError(f"{where}: score {row['score']!r} is not a number from {LOWEST:g} to {HIGHEST:g}")
     return Rating(**cells, score=score)
+
+
+def _question(name: str, title: str, note: str, order: int) -> Metric:
+    return Metric(name=name, title=title, better="up", note=note, digits=2, backbone="people", order=order)
+
+
+METRICS = (
+    _question("l_sync", "L-Sync", "lips and sound, from 1 to 5", 160),
+    _question("o_nat", "O-Nat", "overall naturalness, from 1 to 5", 161),
+    _question("m_viv", "M-Viv", "vividness of head motion, from 1 to 5", 162),
+    _question("v_qual", "V-Qual", "quality of the picture, from 1 to 5", 163),
+)

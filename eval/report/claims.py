@@ -7,35 +7,30 @@ from those of the two rows, which is wider than it need be.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dawn.baselines.methods import label_of
 from dawn.comparisons import Experiments
 from dawn.config import Config
 from dawn.media.files import atomic_path
 from dawn.media.json_files import write_json
-from dawn.methods import videos_folder
 from dawn.variants import Row
-from eval.extract.cache import Cache
-from eval.extract.clip_list import video_path
-from eval.extract.judges import Judges
-from eval.extract.judges import Measured as Seen
-from eval.metrics.columns import BY_KEY
+from eval.metrics.degradation import LENGTHS
+from eval.metrics.registry import get_metric
 from eval.report.consistency import Measured, judge_of, read_together
 from eval.report.paper_tables import seconds
-from eval.stats import aggregate as pooling
 from eval.stats import bootstrap
-from eval.stats.bootstrap import Array
-from eval.studies.run_scores import DEGRADATION, degraded
+from eval.studies.resampled import ResampledScore, resampled_score
+
+if TYPE_CHECKING:
+    from eval.extract.cache import FeatureCache
 
 MARGIN = 0.2  # "stable": within a fifth
-_ARRAYS = {"fvd16": "fvd16", "fvd32": "fvd32", "fd_efficientnet": "frames"}
-_DEGRADATION = tuple(DEGRADATION)
+_DEGRADATION = tuple(f"dr{length}_efficientnet" for length in LENGTHS)
 _PICTURE = ("fd_efficientnet", "fvd16", "fvd32")
 _SYNC = ("lse_c_own", "lse_d_own")
 VERDICTS = ("supported", "contradicted", "cannot tell")
@@ -68,15 +63,6 @@ class Tested:
     high: float
     verdict: str
     why: str = ""
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """A metric, its values over resamples of the clips, and for degradation the distances of first and last frames."""
-
-    value: float
-    spread: Array
-    ends: tuple[float, float] | None = None
 
 
 def claims_of(experiments: Experiments) -> list[Claim]:
@@ -126,7 +112,7 @@ def claims_of(experiments: Experiments) -> list[Claim]:
     return claims
 
 
-def write_claims(experiments: Experiments, rivals: Sequence[str], out: Path, cache: Cache) -> list[Tested]:
+def write_claims(experiments: Experiments, rivals: Sequence[str], out: Path, cache: FeatureCache) -> list[Tested]:
     """Write ``<out>.md`` and ``<out>.json``; `rivals` are measured baselines. Raises InputError as tables do."""
     base = experiments.runs.base
     tests: list[Tested] = []
@@ -142,7 +128,7 @@ def write_claims(experiments: Experiments, rivals: Sequence[str], out: Path, cac
     return tests
 
 
-def _tests(experiments: Experiments, rows: Sequence[Row], claim: Claim, cache: Cache) -> list[Tested]:
+def _tests(experiments: Experiments, rows: Sequence[Row], claim: Claim, cache: FeatureCache) -> list[Tested]:
     pair = [rows[claim.better], rows[claim.worse]]
     measured = [Measured(experiments.runs.configs[row.run], row.method) for row in pair]
     scores = read_together(measured)
@@ -159,7 +145,7 @@ def _test(
     pair: Sequence[Measured],
     scores: Sequence[Mapping[str, Any]],
     metric: str,
-    cache: Cache,
+    cache: FeatureCache,
 ) -> Tested:
     """The difference of a pair in one metric, above 0 as the claim says, with its interval and verdict."""
 
@@ -180,59 +166,33 @@ def _test(
         return result(b["value"] - a["value"], low, high, "from the intervals of both")
     if scores[0]["provenance"]["clips"] != scores[1]["provenance"]["clips"]:
         return result(math.nan, math.nan, math.nan, "not the same clips")
-    samples = [_samples(row, metric, judge_of(experiments.runs, row.config), cache) for row in pair]
+    samples = [
+        resampled_score(row.config, row.paths, row.method, metric, judge_of(experiments.runs, row.config), cache)
+        for row in pair
+    ]
     if any(sample is None for sample in samples):
         return result(math.nan, math.nan, math.nan, "not measured, or clips too short")
     first, second = (sample for sample in samples if sample is not None)
-    sign = 1 if BY_KEY[metric].better == "up" else -1
+    sign = 1 if get_metric(metric).better == "up" else -1
     relative = claim.stable and metric not in _DEGRADATION
     scale = abs(second.value) if relative else 1.0
-    low, high = bootstrap.interval(sign * (first.spread - second.spread) / scale, pair[0].config.evaluate.interval)
+    low, high = bootstrap.interval(
+        sign * (first.resampled - second.resampled) / scale, pair[0].config.evaluate.interval
+    )
     why = "relative" if relative else _distances(first, second, lengths=pair[0].method == pair[1].method)
     return result(sign * (first.value - second.value) / scale, low, high, why)
 
 
-def _distances(first: _Sample, second: _Sample, *, lengths: bool) -> str:
+def _distances(first: ResampledScore, second: ResampledScore, *, lengths: bool) -> str:
     """Where two rates of degradation come from, in words; of two `lengths`, what part of one loss the other is."""
-    if first.ends is None or second.ends is None:
+    if "start" not in first.entry or "start" not in second.entry:
         return ""
-    words = "; ".join(f"distance {start:.3g} to {end:.3g}" for start, end in (first.ends, second.ends))
-    lost = [end - start for start, end in (first.ends, second.ends)]
+    ends = [(score.entry["start"], score.entry["end"]) for score in (first, second)]
+    words = "; ".join(f"distance {start:.3g} to {end:.3g}" for start, end in ends)
+    lost = [end - start for start, end in ends]
     if lengths and min(lost) > 0:
         words += f"; the first has {100 * lost[0] / lost[1]:.0f} % of the second's loss"
     return words
-
-
-def _samples(row: Measured, metric: str, judge: Path, cache: Cache) -> _Sample | None:
-    """A metric and its values over resamples of the clips, which are the same for rows of the same clips."""
-    folder = row.paths.scores(row.method)
-    with open(folder / "clips.csv", encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    settings = row.config.evaluate
-    counts = bootstrap.draws(len(rows), settings.bootstrap, settings.seed)
-    if metric not in _ARRAYS and metric not in _DEGRADATION:
-        values = [float(one[metric]) if one[metric] else math.nan for one in rows]
-        average = pooling.mean(values, counts, settings.interval)
-        return _Sample(average.entry["value"], average.spread) if average else None
-    names = [one["clip"] for one in rows]
-    sides = (row.paths.clips, videos_folder(row.paths, row.method))
-    true, made = (_seen(row.config, judge, side, names, cache, metric) for side in sides)
-    if metric in _DEGRADATION:
-        found = degraded(row.config, DEGRADATION[metric], true, made)
-        if found is None or found.entry["n"] < len(rows):
-            return None
-        entry = found.entry
-        return _Sample(entry["value"], found.spread, (entry["start"], entry["end"]))
-    real, fake = ([one.arrays[_ARRAYS[metric]] for one in side] for side in (true, made))
-    if min(sum(map(len, real)), sum(map(len, fake))) < 2:
-        return None
-    return _Sample(*bootstrap.resampled(real, fake, counts, metric))
-
-
-def _seen(config: Config, syncnet: Path, folder: Path, names: Sequence[str], cache: Cache, metric: str) -> list[Seen]:
-    """What the judges saw in videos: measured before, so from the cache."""
-    judges = Judges(config, syncnet, cache, [metric])
-    return [judges(video_path(folder, name)) for name in names]
 
 
 def _plain(test: Tested) -> dict[str, Any]:
@@ -260,7 +220,7 @@ def _markdown(base: Config, tests: Sequence[Tested], rivals: Sequence[str]) -> s
         lines += ["| Metric | Difference | Verdict | |", "| --- | ---: | --- | --- |"]
         for test in own:
             number = "-" if math.isnan(test.low) else f"{test.difference:+.3g} [{test.low:+.3g}, {test.high:+.3g}]"
-            lines.append(f"| {BY_KEY[test.metric].label} | {number} | {test.verdict} | {test.why} |")
+            lines.append(f"| {get_metric(test.metric).title} | {number} | {test.verdict} | {test.why} |")
         lines.append("")
     if not rivals:
         lines += [

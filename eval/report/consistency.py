@@ -15,7 +15,7 @@ from dawn.media.json_files import read_json
 from dawn.methods import videos_folder
 from dawn.paths import Paths
 from dawn.variants import RunSet
-from eval.studies.run_scores import TRUE, settings_digest
+from eval.studies.run_settings import TRUE, settings_digest
 
 _ALL = ("code", "parameters", "seed")  # the same in every row of any table
 _SAME_JUDGES = (*_ALL, "weights")

@@ -19,10 +19,9 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.media.json_files import read_json
-from eval.extract.clip_list import video_path
-from eval.metrics.columns import COLUMNS
 from eval.report.claims import verdicts
-from eval.report.tables import ARROWS, Figure, blocks, cell, notes, ranking, read_figures, whose
+from eval.report.tables import ARROWS, Figure, blocks, cell, columns_of, notes, ranking, read_figures, whose
+from eval.studies.clip_list import video_path
 
 READS = ("page.html.j2",)
 _MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg"}
@@ -87,19 +86,19 @@ def _section(path: Path) -> dict[str, Any]:
 
 def _table(figures: Sequence[Figure]) -> dict[str, Any]:
     """Columns and rows of a table of scores."""
-    columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
+    columns = columns_of(figures)
     rows = []
     for (source, dataset), methods in blocks(figures).items():
         ranks = {} if source == "difference" else ranking(methods, columns)
         for index, (method, row) in enumerate(methods.items()):
             cells = []
             for column in columns:
-                value, bracket, interval = cell(row.get(column.key), column).partition(" [")
-                rank = ranks.get((method, column.key))
+                value, bracket, interval = cell(row.get(column.column), column).partition(" [")
+                rank = ranks.get((method, column.column))
                 cells.append({"value": value, "interval": f"[{interval}" if bracket else "", "rank": rank})
             style = "main" if (source, method) == ("ours", "dawn") else "first" if index == 0 else ""
             rows.append({"data": whose(source, dataset), "method": label_of(method), "style": style, "cells": cells})
-    heads = [{"title": f"{column.label}{ARROWS[column.better]}", "note": column.note} for column in columns]
+    heads = [{"title": f"{column.title}{ARROWS[column.better]}", "note": column.note} for column in columns]
     return {"columns": heads, "rows": rows}
 
 

@@ -12,11 +12,10 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.json_files import read_json
 from dawn.variants import Row
-from eval.metrics.columns import COLUMNS
 from eval.metrics.degradation import LENGTHS
 from eval.metrics.opinion import opinions, read_ratings
 from eval.report.consistency import Measured, read_together
-from eval.report.tables import Figure, figures_of, notes, paper_rows, write_figures
+from eval.report.tables import Figure, columns_of, figures_of, notes, paper_rows, write_figures
 
 # What stands for a column of the paper whose network is not bundled.
 _STAND_INS = {"fid": "fd_efficientnet", "lse_c": "lse_c_own", "lse_d": "lse_d_own", "csim": "csim_dlib"} | {
@@ -42,7 +41,7 @@ def write_comparison(experiments: Experiments, table: str, out: Path) -> list[Fi
     wanted = [key for name in shown for key in dict.fromkeys((name, _STAND_INS.get(name, name)))]
     ours = _rated(base, wanted) if table == "table6" else _ours(experiments, rows, wanted)
     figures = [*ours, *papers, *_differences(rows, ours, papers)]
-    columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
+    columns = columns_of(figures)
     remarks = notes(base, figures, f"Table {table.removeprefix('table')}")
     if table in _REMARKS:
         remarks.insert(0, _REMARKS[table])

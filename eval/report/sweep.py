@@ -13,9 +13,8 @@ from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
 from dawn.media.json_files import write_json
 from dawn.variants import Row, RunSet
-from eval.metrics.columns import COLUMNS
 from eval.report.consistency import Measured, read_together
-from eval.report.tables import NUMBERS, Figure, figures_of, notes, write_figures, written
+from eval.report.tables import NUMBERS, Figure, columns_of, figures_of, notes, write_figures, written
 
 _WIDTH, _HEIGHT = 2.6, 2.1  # of one metric, inches
 
@@ -32,7 +31,7 @@ def write_sweep(runs: RunSet, rows: Sequence[Row], out: Path) -> list[Figure]:
         for row, config, scores in zip(rows, configs, every, strict=True)
         for figure in figures_of(scores, row.name, config.evaluate.metrics)
     ]
-    columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
+    columns = columns_of(figures)
     measured = ", ".join(dict.fromkeys(label_of(row.method) for row in rows))
     write_figures(figures, columns, [f"Measured: {measured}.", *notes(runs.base, figures)], out)
     _write_csv(rows, figures, out.with_suffix(".csv"))
@@ -61,7 +60,7 @@ def _write_csv(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> No
 
 def _plot(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:
     """One panel a metric, the rows in their order, with intervals."""
-    columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
+    columns = columns_of(figures)
     across = min(4, len(columns))
     down = -(-len(columns) // across)
     picture = Picture(figsize=(across * _WIDTH, down * _HEIGHT), layout="constrained")
@@ -70,14 +69,14 @@ def _plot(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:
         axes = picture.add_subplot(down, across, index + 1)
         for place, row in enumerate(rows):
             for figure in figures:
-                if (figure.method, figure.metric) == (row.name, column.key):
+                if (figure.method, figure.metric) == (row.name, column.column):
                     axes.plot(place, figure.value, "o", color="tab:blue", markersize=4)
                     if figure.low is not None and figure.high is not None:
                         axes.vlines(place, figure.low, figure.high, color="tab:blue", linewidth=1)
         axes.set_xticks(range(len(rows)), [row.name for row in rows], fontsize=7, rotation=30 if len(rows) > 4 else 0)
         axes.set_xlim(-0.5, len(rows) - 0.5)
         axes.tick_params(axis="y", labelsize=7)
-        axes.set_title(column.label + {"up": " ↑", "down": " ↓"}.get(column.better, ""), fontsize=8)
+        axes.set_title(column.title + {"up": " ↑", "down": " ↓"}.get(column.better, ""), fontsize=8)
         axes.grid(axis="y", alpha=0.3)
     picture.supxlabel(", ".join(keys), fontsize=8)
     with atomic_path(path) as aside:

@@ -21,8 +21,8 @@ from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
 from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
-from eval.metrics.columns import COLUMNS, Column
-from eval.studies.run_scores import settings_digest
+from eval.metrics.registry import METRICS, Metric
+from eval.studies.run_settings import settings_digest
 
 READS = ("paper.csv", "../../config/baselines/*.yaml")  # the second: names, ranks and remarks of baselines
 _PAPER = Path(__file__).with_name(READS[0])
@@ -55,12 +55,18 @@ def write_tables(config: Config, scores: Mapping[str, Path], out: Path) -> list[
     together.
     """
     figures = _ours(config, scores) + _papers(config)
-    columns = [column for column in COLUMNS if any(figure.metric == column.key for figure in figures)]
+    columns = columns_of(figures)
     write_figures(figures, columns, notes(config, figures), out)
     return figures
 
 
-def write_figures(figures: Sequence[Figure], columns: Sequence[Column], remarks: Sequence[str], out: Path) -> None:
+def columns_of(figures: Sequence[Figure]) -> list[Metric]:
+    """The metrics that figures are of, in the order of columns."""
+    shown = {figure.metric for figure in figures}
+    return [metric for metric in METRICS.values() if metric.column in shown]
+
+
+def write_figures(figures: Sequence[Figure], columns: Sequence[Metric], remarks: Sequence[str], out: Path) -> None:
     """The four files of a table."""
     _write_csv(out.with_suffix(".csv"), figures)
     _write_text(out.with_suffix(".md"), _markdown(figures, columns, remarks))
@@ -155,7 +161,7 @@ def blocks(figures: Sequence[Figure]) -> dict[tuple[str, str], dict[str, dict[st
     return blocks
 
 
-def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Column]) -> dict[tuple[str, str], int]:
+def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Metric]) -> dict[tuple[str, str], int]:
     """(method, metric) -> 1 for the best, 2 for the second best of the ranked rows of one data set.
 
     Rows that are only there to be read by, and baselines that the paper does not rank, get no rank and take none away.
@@ -165,11 +171,11 @@ def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Column])
     ranks: dict[tuple[str, str], int] = {}
     for column in columns:
         values = {
-            method: row[column.key].value
+            method: row[column.column].value
             for method, row in rows.items()
-            if _ranked(method) and column.key in row and math.isfinite(row[column.key].value)
+            if _ranked(method) and column.column in row and math.isfinite(row[column.column].value)
         }
-        true = rows.get("gt", {}).get(column.key)
+        true = rows.get("gt", {}).get(column.column)
         if column.better == "up":
             values = {method: -value for method, value in values.items()}
         elif column.better == "near":
@@ -181,13 +187,13 @@ def ranking(rows: Mapping[str, Mapping[str, Figure]], columns: Sequence[Column])
         for method, value in values.items():
             rank = 1 + sum(other < value for other in values.values())
             if rank <= 2:
-                ranks[method, column.key] = rank
+                ranks[method, column.column] = rank
     return ranks
 
 
-def _markdown(figures: Sequence[Figure], columns: Sequence[Column], remarks: Sequence[str]) -> str:
+def _markdown(figures: Sequence[Figure], columns: Sequence[Metric], remarks: Sequence[str]) -> str:
     lines = [
-        "| Data | Method | " + " | ".join(f"{column.label}{ARROWS[column.better]}" for column in columns) + " |",
+        "| Data | Method | " + " | ".join(f"{column.title}{ARROWS[column.better]}" for column in columns) + " |",
         "| --- | --- |" + " ---: |" * len(columns),
     ]
     for (source, dataset), methods in blocks(figures).items():
@@ -195,7 +201,10 @@ def _markdown(figures: Sequence[Figure], columns: Sequence[Column], remarks: Seq
         for method, row in methods.items():
             cells = [
                 _marked(
-                    cell(row.get(column.key), column), ranks.get((method, column.key)), ("**", "**"), ("<u>", "</u>")
+                    cell(row.get(column.column), column),
+                    ranks.get((method, column.column)),
+                    ("**", "**"),
+                    ("<u>", "</u>"),
                 )
                 for column in columns
             ]
@@ -222,18 +231,18 @@ def notes(config: Config, figures: Sequence[Figure], table: str = "Table 1") -> 
             f"Rows marked (paper) are the paper's {table}: other videos and, where the column differs, another "
             "network. They are not comparable with our rows except in their order."
         )
-    for column in COLUMNS:
-        if any(figure.metric == column.key for figure in ours):
-            lines.append(f"{column.label}: {column.note} ({column.backbone}).")
-    for column in COLUMNS:
-        few = [figure for figure in ours if figure.metric == column.key and figure.bias is not None]
+    for column in METRICS.values():
+        if any(figure.metric == column.column for figure in ours):
+            lines.append(f"{column.title}: {column.note} ({column.backbone}).")
+    for column in METRICS.values():
+        few = [figure for figure in ours if figure.metric == column.column and figure.bias is not None]
         if few:
             shares = ", ".join(
                 f"{label_of(one.method)} {one.bias:.{column.digits}f} of {one.value:.{column.digits}f}" for one in few
             )
             counts = " or ".join(map(str, sorted({one.samples for one in few if one.samples})))
-            lines.append(f"{column.label}: expected from the number of samples alone ({counts}): {shares}.")
-    if any(ranking(rows, COLUMNS) for rows in blocks(figures).values()):
+            lines.append(f"{column.title}: expected from the number of samples alone ({counts}): {shares}.")
+    if any(ranking(rows, columns_of(figures)) for rows in blocks(figures).values()):
         lines.append("Bold: the best of the rows of a data set; underlined: the second best.")
     shown = {figure.method for figure in figures}
     lines += [
@@ -261,7 +270,7 @@ def had_of_listed(config: Config) -> list[str]:
     ]
 
 
-def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
+def _latex(figures: Sequence[Figure], columns: Sequence[Metric]) -> str:
     heads = " & ".join(f"{column.tex}{_TEX_ARROWS[column.better]}" for column in columns)
     lines = [
         r"\begin{tabular}{ll" + "r" * len(columns) + "}",
@@ -272,7 +281,9 @@ def _latex(figures: Sequence[Figure], columns: Sequence[Column]) -> str:
         lines.append(r"\midrule")
         ranks = {} if source == "difference" else ranking(methods, columns)
         for method, row in methods.items():
-            cells = [_tex_cell(row.get(column.key), column, ranks.get((method, column.key))) for column in columns]
+            cells = [
+                _tex_cell(row.get(column.column), column, ranks.get((method, column.column))) for column in columns
+            ]
             lines.append(" & ".join([_escape(whose(source, dataset)), _escape(label_of(method)), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
@@ -286,7 +297,7 @@ def _ranked(method: str) -> bool:
     return (known is None or known.ranked) and not method.startswith(label_of("gt"))
 
 
-def cell(figure: Figure | None, column: Column) -> str:
+def cell(figure: Figure | None, column: Metric) -> str:
     """``1.23 [1.00, 1.50]``, the value alone where there is no interval, a dash for none."""
     if figure is None:
         return "-"
@@ -305,7 +316,7 @@ def _marked(text: str, rank: int | None, best: tuple[str, str], second: tuple[st
     return before + value + after + bracket + interval
 
 
-def _tex_cell(figure: Figure | None, column: Column, rank: int | None) -> str:
+def _tex_cell(figure: Figure | None, column: Metric, rank: int | None) -> str:
     if figure is None:
         return "--"
     text = _marked(cell(figure, column), rank, (r"\textbf{", "}"), (r"\underline{", "}"))

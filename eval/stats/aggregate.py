@@ -1,7 +1,4 @@
-"""From clips to one number: its value, its interval over clips, how many there were, and what to beware of.
-
-Used for the tables of a run and for any two folders of videos alike, so that a number is computed in one way only.
-"""
+"""Aggregate per-clip values or features into one score with bootstrap confidence interval, counts and bias warning."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.metrics.degradation import Degradation
 from eval.stats import bootstrap
 from eval.stats.bias import expected_bias
 from eval.stats.bootstrap import Array, Estimate
@@ -21,89 +17,92 @@ from eval.stats.kid import kid
 
 Entry = dict[str, Any]
 Rows = Sequence[NDArray[Any]]  # of each clip (n_i, D), n_i may be 0
-MANY = 50  # resamples where a single distance takes seconds: more samples than dimensions
+COSTLY_RESAMPLES = 50  # where a single distance takes seconds: more samples than dimensions
 
 
 @dataclass(frozen=True)
-class Pooled:
-    """What is written down of a number, and the same number of each resample of the clips; NaN where it has none."""
+class Aggregate:
+    """A score as it is recorded, and its value in each resample of the clips, (resamples,), NaN where undefined."""
 
     entry: Entry
-    spread: Array
+    resampled: Array
 
 
 def entry(estimate: Estimate) -> Entry:
-    """value, low, high (None where unknown), and n, the clips behind them."""
-    return _finite({"value": estimate.value, "low": estimate.low, "high": estimate.high}) | {"n": estimate.n}
+    """value, low, high (None where undefined) and n, the number of clips."""
+    return finite({"value": estimate.value, "low": estimate.low, "high": estimate.high}) | {"n": estimate.n}
 
 
-def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Pooled | None:
-    """Of one value a clip, NaN for none; None when no clip has one."""
+def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Aggregate | None:
+    """Mean of one value a clip, NaN for none; None when no clip has a value."""
     estimate = bootstrap.mean(values, counts, coverage)
-    return Pooled(entry(estimate), bootstrap.resampled_means(values, counts)) if estimate.n else None
+    return Aggregate(entry(estimate), bootstrap.resampled_means(values, counts)) if estimate.n else None
 
 
-def affordable(counts: NDArray[np.int64], real: Rows, fake: Rows) -> NDArray[np.int64]:
-    """The resamples that a Fréchet distance of these rows can be given: the first :data:`MANY` where rows are many."""
+def affordable(
+    counts: NDArray[np.int64], real: Rows, fake: Rows, costly_resamples: int | None = COSTLY_RESAMPLES
+) -> NDArray[np.int64]:
+    """The resamples for a Fréchet distance of these rows: the first `costly_resamples` where rows outnumber dimensions
+    on both sides, else all; None: always all."""
     size = next(rows.shape[1] for rows in fake if len(rows))
-    return counts[:MANY] if min(sum(map(len, real)), sum(map(len, fake))) > size else counts
+    costly = min(sum(map(len, real)), sum(map(len, fake))) > size
+    return counts[:costly_resamples] if costly else counts
 
 
 def distance(
-    real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float, label: str, ddof: int = 1
-) -> Pooled | None:
-    """A Fréchet distance, with the counts of :func:`_sizes`, `resamples`, the `bias` expected from few samples, and a
-    `warning`, empty where there is none. None when a side has fewer than two rows.
+    real: Rows,
+    fake: Rows,
+    counts: NDArray[np.int64],
+    coverage: float,
+    label: str,
+    ddof: int = 1,
+    costly_resamples: int | None = COSTLY_RESAMPLES,
+) -> Aggregate | None:
+    """Fréchet distance between pooled rows, with ``samples`` and ``samples_real`` (rows), ``n`` and ``n_real`` (clips),
+    ``resamples``, the ``bias`` expected from the number of samples, and a ``warning``, empty where there is none.
+
+    None when a side has fewer than two rows.
     """
     if not enough(real, fake):
         return None
-    counts = affordable(counts, real, fake)
-    value, spread = bootstrap.resampled(real, fake, counts, label, ddof)
-    made = entry(bootstrap.of_distance(value, spread, coverage, len(fake))) | _sizes(real, fake)
-    made["resamples"] = len(counts)
+    counts = affordable(counts, real, fake, costly_resamples)
+    value, resampled = bootstrap.resampled(real, fake, counts, label, ddof)
+    recorded = entry(bootstrap.of_distance(value, resampled, coverage, len(fake))) | _sizes(real, fake)
+    recorded["resamples"] = len(counts)
     if not any(len(a) and len(b) for a, b in zip(real, fake, strict=True)):
-        return Pooled(made | {"bias": None, "warning": "no pairs of videos, so no bias is known"}, spread)
-    biased = expected_bias(real, fake, ddof=ddof)
-    return Pooled(made | _finite({"bias": biased.bias}) | {"warning": biased.warning}, spread)
+        return Aggregate(recorded | {"bias": None, "warning": "no pairs of videos, so no bias is known"}, resampled)
+    expected = expected_bias(real, fake, ddof=ddof)
+    return Aggregate(recorded | finite({"bias": expected.bias}) | {"warning": expected.warning}, resampled)
 
 
-def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float) -> Pooled | None:
-    """The unbiased KID of all rows; None as :func:`distance`. Clips are resampled with all their rows."""
+def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float) -> Aggregate | None:
+    """Unbiased KID of all rows; None when a side has fewer than two. Clips are resampled with all their rows."""
     if not enough(real, fake):
         return None
-    (aa, own_a, n), (bb, own_b, m), (ab, _, _) = _kernels(real, real), _kernels(fake, fake), _kernels(real, fake)
+    (aa, self_a, n), (bb, self_b, m), (ab, _, _) = _kernels(real, real), _kernels(fake, fake), _kernels(real, fake)
 
     def value(w: NDArray[Any]) -> float:
-        # A clip drawn twice meets itself; pairs of a row with itself stay out, as in the whole.
-        rows_a, rows_b, twice = w @ n, w @ m, w * w
-        left = (w @ aa @ w - twice @ own_a) / (rows_a**2 - twice @ n)
-        right = (w @ bb @ w - twice @ own_b) / (rows_b**2 - twice @ m)
+        # A clip drawn twice is paired with its copy; pairs of a row with itself are excluded, as in the whole set.
+        rows_a, rows_b, squared = w @ n, w @ m, w * w
+        left = (w @ aa @ w - squared @ self_a) / (rows_a**2 - squared @ n)
+        right = (w @ bb @ w - squared @ self_b) / (rows_b**2 - squared @ m)
         return float(left + right - 2 * (w @ ab @ w) / (rows_a * rows_b))
 
     defined = [(w * w) @ n < (w @ n) ** 2 and (w * w) @ m < (w @ m) ** 2 for w in counts]
-    drawn = zip(counts.astype(np.float64), defined, strict=True)
-    spread = np.asarray([value(w) if known else np.nan for w, known in drawn])
-    low, high = bootstrap.interval(spread, coverage)
+    draws = zip(counts.astype(np.float64), defined, strict=True)
+    resampled = np.asarray([value(w) if known else np.nan for w, known in draws])
+    low, high = bootstrap.interval(resampled, coverage)
     whole = kid(*(np.concatenate([rows for rows in side if len(rows)]) for side in (real, fake)))
-    return Pooled(entry(Estimate(whole, low, high, len(fake))) | _sizes(real, fake), spread)
-
-
-def worsening(rated: Degradation) -> Pooled | None:
-    """A degradation rate; None when no clip is long enough, or only the beginning is perfect."""
-    if not rated.clips or not math.isfinite(rated.value):
-        return None
-    made = entry(Estimate(rated.value, rated.low, rated.high, rated.clips))
-    about = {"start": rated.start, "end": rated.end, "reference": rated.reference}
-    return Pooled(made | about | {"short": rated.short, "overlapping": rated.overlapping}, rated.spread)
+    return Aggregate(entry(Estimate(whole, low, high, len(fake))) | _sizes(real, fake), resampled)
 
 
 def enough(real: Rows, fake: Rows) -> bool:
-    """Whether both sides have the two rows that a distance needs."""
+    """True if both sides have at least two rows."""
     return min(sum(map(len, real)), sum(map(len, fake))) >= 2
 
 
 def _sizes(real: Rows, fake: Rows) -> Entry:
-    """`samples` and `samples_real`, the rows of both sides; `n` and `n_real`, the clips that have any."""
+    """``samples`` and ``samples_real``, the rows of both sides; ``n`` and ``n_real``, the clips with any."""
     sides = (("", fake), ("_real", real))
     return {
         f"{what}{side}": count
@@ -113,16 +112,20 @@ def _sizes(real: Rows, fake: Rows) -> Entry:
 
 
 def _kernels(first: Rows, second: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """KID's kernel summed over the pairs of rows of each two clips; over each row with itself; rows of each clip."""
+    """KID's kernel summed over all pairs of rows of two clips, for each two clips; summed over the pairs of a row with
+    itself, for each clip; number of rows of each clip."""
     width = next(rows.shape[1] for rows in second if len(rows))
     sums = np.zeros((len(first), len(second)))
     for i, a in enumerate(first):
         for j, b in enumerate(second):
             if len(a) and len(b):
                 sums[i, j] = ((a.astype(np.float64) @ b.astype(np.float64).T / width + 1) ** 3).sum()
-    own = [float((((a.astype(np.float64) ** 2).sum(axis=1) / width + 1) ** 3).sum()) if len(a) else 0.0 for a in first]
-    return sums, np.asarray(own), np.asarray([len(a) for a in first], np.float64)
+    selves = [
+        float((((a.astype(np.float64) ** 2).sum(axis=1) / width + 1) ** 3).sum()) if len(a) else 0.0 for a in first
+    ]
+    return sums, np.asarray(selves), np.asarray([len(a) for a in first], np.float64)
 
 
-def _finite(numbers: Mapping[str, float]) -> Entry:
+def finite(numbers: Mapping[str, float]) -> Entry:
+    """The numbers, None for those that are not finite: JSON has no NaN."""
     return {key: value if math.isfinite(value) else None for key, value in numbers.items()}

@@ -25,6 +25,7 @@ from dawn.media.json_files import read_json, write_json
 from dawn.media.video import iter_frames
 from dawn.paths import Paths
 from eval.backbones import syncnet
+from eval.extract.lip_windows import lip_embeddings
 from eval.extract.mouth_crop import mouth_crops
 from eval.metrics import lse
 from eval.metrics.blink import blink_rate
@@ -135,7 +136,7 @@ def _offsets(paths: Paths, clips: Sequence[Clip], judge: Path) -> list[int]:
         frames = np.stack(list(islice(iter_frames(video), _LISTENED)))
         count = len(frames)
         crops = mouth_crops(frames, features.landmarks[:count], features.found[:count], net.side)
-        lips, sound = lse.embeddings(net, crops, read_audio(video)[: count * FRAME])
+        lips, sound = lip_embeddings(net, crops, read_audio(video)[: count * FRAME])
         if len(lips):
             found.append(lse.sync(lips, sound).offset)
     return found

@@ -1,4 +1,4 @@
-"""Does a portrait move as the video that drives it (paper A.4.1)? Pose, blinks and mouth of both, frame by frame."""
+"""Correlation of a portrait's motion with its driving video (paper A.4.1): pose, blinks and mouth, frame by frame."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.media.csv_files import write_rows
-from eval.extract.cache import Arrays, Cache
-from eval.extract.features import Choices
-from eval.extract.reading import available, read
-from eval.studies.evaluate import aligned
+from eval.extract.cache import FeatureCache
+from eval.extract.catalogue import FACE_MESH
+from eval.extract.features import FeatureExtractors
+from eval.extract.spec import Arrays, ExtractorOptions
 from eval.studies.learned import correlation, mouth_opening
+from eval.studies.metric_report import aligned
 
-# (N,) of what the mesh saw; degrees, and ratios of lengths within the face.
+# Face mesh -> (N,) signal: degrees, and ratios of lengths within the face.
 _SIGNALS: Mapping[str, Callable[[Arrays], NDArray[np.floating]]] = {
     "yaw": lambda mesh: mesh["pose"][:, 0],
     "pitch": lambda mesh: mesh["pose"][:, 1],
@@ -30,7 +31,7 @@ _SIGNALS: Mapping[str, Callable[[Arrays], NDArray[np.floating]]] = {
 
 @dataclass(frozen=True)
 class Followed:
-    """Pearson's r of each signal over the `frames` that both videos have and show a face in."""
+    """Pearson's r of each signal, over the `frames` in which both videos show a face."""
 
     video: str
     frames: int
@@ -41,40 +42,42 @@ class Followed:
     mouth: float
 
 
-def follow(driver: Path, videos: Sequence[Path], cache: Cache) -> list[Followed]:
-    """Each of `videos`, resampled to 25 fps, against its driver from the first frame on.
+def follow(driver: Path, videos: Sequence[Path], cache: Path) -> list[Followed]:
+    """Each of `videos` against its driving video from the first frame on, both resampled to 25 fps.
 
-    Raises InputError for a video that cannot be read or shares fewer than 3 frames with a face with its driver.
+    cache: folder of extracted features. Raises InputError for a video that cannot be decoded, and for one that has
+    fewer than 3 frames in which it and the driving video show a face.
     """
-    reading = read([driver, *videos], available(["mesh"], Choices())[0], cache, label="faces")
-    for path, why in reading.unreadable.items():
-        raise InputError(f"{path}: {why}")
-    told = reading.videos[driver].parts["mesh"]
-    found = []
+    extractors = FeatureExtractors([FACE_MESH], ExtractorOptions(), FeatureCache(cache))
+    extraction = extractors.extract([driver, *videos], "faces")
+    for path, reason in (*extraction.unreadable.items(), *((driver, why) for why in extractors.missing.values())):
+        raise InputError(f"{path}: {reason}")
+    driving = extraction.videos[driver].features[FACE_MESH.name]
+    followed = []
     for video in videos:
-        seen = reading.videos[video].parts["mesh"]
-        count = min(len(told["found"]), len(seen["found"]))
-        both = told["found"][:count] & seen["found"][:count]
+        mesh = extraction.videos[video].features[FACE_MESH.name]
+        count = min(len(driving["found"]), len(mesh["found"]))
+        both = driving["found"][:count] & mesh["found"][:count]
         if both.sum() < 3:
             raise InputError(f"{video}: a face in {both.sum()} of the frames where {driver} has one; 3 are needed")
-        r = {name: correlation(of(told)[:count][both], of(seen)[:count][both]) for name, of in _SIGNALS.items()}
-        found.append(Followed(str(video), int(both.sum()), **r))
-    return found
+        r = {name: correlation(of(driving)[:count][both], of(mesh)[:count][both]) for name, of in _SIGNALS.items()}
+        followed.append(Followed(str(video), int(both.sum()), **r))
+    return followed
 
 
-def median(found: Sequence[Followed]) -> Followed:
-    """Of each signal over videos; the frames of all together."""
-    each = {name: float(np.median([getattr(one, name) for one in found])) for name in _SIGNALS}
-    return Followed("median", sum(one.frames for one in found), **each)
+def median(followed: Sequence[Followed]) -> Followed:
+    """Median of each signal over videos; `frames` is their sum."""
+    medians = {name: float(np.median([getattr(one, name) for one in followed])) for name in _SIGNALS}
+    return Followed("median", sum(one.frames for one in followed), **medians)
 
 
-def write(found: Sequence[Followed], path: Path) -> None:
-    """One video a row."""
-    write_rows(path, [one.name for one in fields(Followed)], (astuple(one) for one in found))
+def write(followed: Sequence[Followed], path: Path) -> None:
+    """Write the correlations as CSV, one video a row."""
+    write_rows(path, [field.name for field in fields(Followed)], map(astuple, followed))
 
 
-def table(found: Sequence[Followed]) -> str:
-    """The correlations for a terminal."""
-    shown = [*found, median(found)] if len(found) > 1 else found
+def table(followed: Sequence[Followed]) -> str:
+    """The correlations as text, one video a line, and the median of several."""
+    shown = [*followed, median(followed)] if len(followed) > 1 else followed
     numbers = [(one.video, str(one.frames), *(f"{getattr(one, name):.3f}" for name in _SIGNALS)) for one in shown]
     return "\n".join(aligned([("video", "frames", *_SIGNALS), *numbers]))

@@ -1,8 +1,9 @@
-"""Did the networks learn? Each line: a measurement on people never trained on, its baseline, the level to reach.
+"""Training checks of a run: each measurement on held-out people, with a baseline and the level that is required.
 
-Correlations are Pearson's, within each clip, between what was commanded (or what the true clip shows) and what the
-detector measures in the generated video; the median over clips is judged. Their baseline is the same median with the
-videos permuted among the clips: what a model that ignores its conditions would reach.
+Correlations are Pearson's, within each clip, between the conditions of a generated video (or the real clip's motion)
+and the motion detected in it; the median over clips is compared with the required level. The baseline is the same
+median
+with the videos permuted among the clips: what a model that ignores its conditions would reach.
 """
 
 from __future__ import annotations
@@ -18,27 +19,27 @@ from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.features.extract import extract
+from dawn.features.extract import FaceTrack, NoFaceError, track_face
 from dawn.features.store import Features
 from dawn.media.json_files import read_json
 
 Signal = NDArray[Any]
 
-PSNR_MARGIN = 6.0  # dB above copying the source
+PSNR_MARGIN = 6.0  # dB above copying the source frame
 LEVELS = {"yaw": 0.8, "pitch": 0.8, "blink": 0.6, "mouth": 0.6}
 INNER_LIPS = ((61, 67), (62, 66), (63, 65))  # upper and lower points, 68-landmark numbering
 OUTER_EYE_CORNERS = (36, 45)
 
 
 def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean inner lip distance over the distance of the outer eye corners: landmarks (n, 68, 2) to (n,)."""
+    """Landmarks (n, 68, 2) -> (n,): mean distance of the inner lips, relative to that of the outer eye corners."""
     gaps = [np.linalg.norm(landmarks[:, a] - landmarks[:, b], axis=-1) for a, b in INNER_LIPS]
     left, right = OUTER_EYE_CORNERS
     return np.mean(gaps, axis=0) / np.linalg.norm(landmarks[:, left] - landmarks[:, right], axis=-1)
 
 
 def correlation(a: Signal, b: Signal) -> float:
-    """Pearson's r over the frames that both have; 0 where either is constant, since nothing is followed then."""
+    """Pearson's r over the common frames; 0 where either signal is constant."""
     n = min(len(a), len(b))
     a, b = np.asarray(a[:n], np.float64), np.asarray(b[:n], np.float64)
     a, b = a - a.mean(), b - b.mean()
@@ -49,48 +50,58 @@ def correlation(a: Signal, b: Signal) -> float:
 def quality(
     config: Config, clips: Sequence[str], *, truth: Path, commanded: Path, reconstruction: Path, scores: dict[str, Path]
 ) -> dict[str, Any]:
-    """The report of one run.
+    """The training checks of one run, as they are written to ``quality.json``.
 
-    truth: folder of the true clips' features; commanded: folder of the videos made with the true clips' speech, pose
-    and blink, with their sidecars; reconstruction: JSON of the flow generator's PSNR; scores: ``scores.json`` of the
-    methods dawn, other_speech and still.
+    truth: folder of the real clips' features. commanded: folder of the videos generated with the real clips' speech,
+    pose and blink, with their sidecars. reconstruction: JSON file with the flow generator's PSNR. scores:
+    ``scores.json`` of the methods dawn, other_speech and still. A video without a face has correlation 0. Raises
+    InputError for a missing or unreadable video or file, and for absent weights.
     """
-    wanted = [load_file(commanded / f"{clip}.safetensors") for clip in clips]
-    true = [Features.load(truth / f"{clip}.safetensors") for clip in clips]
-    seen = [
-        seen_in(commanded / f"{clip}.mp4", config) for clip in tqdm(clips, desc="quality", unit="clip", mininterval=2)
+    conditions = [load_file(commanded / f"{clip}.safetensors") for clip in clips]
+    real = [Features.load(truth / f"{clip}.safetensors") for clip in clips]
+    tracks = [
+        detected_motion(commanded / f"{clip}.mp4", config)
+        for clip in tqdm(clips, desc="quality", unit="clip", mininterval=2)
     ]
     signals: dict[str, tuple[list[Signal], list[Signal]]] = {
-        "yaw": ([w["pose"][:, 0] for w in wanted], [_of(s, lambda f: f.pose[:, 0]) for s in seen]),
-        "pitch": ([w["pose"][:, 1] for w in wanted], [_of(s, lambda f: f.pose[:, 1]) for s in seen]),
-        "blink": ([w["blink"].mean(1) for w in wanted], [_of(s, lambda f: f.blink.mean(1)) for s in seen]),
+        "yaw": ([c["pose"][:, 0] for c in conditions], [_signal(t, lambda f: f.pose[:, 0]) for t in tracks]),
+        "pitch": ([c["pose"][:, 1] for c in conditions], [_signal(t, lambda f: f.pose[:, 1]) for t in tracks]),
+        "blink": ([c["blink"].mean(1) for c in conditions], [_signal(t, lambda f: f.blink.mean(1)) for t in tracks]),
         "mouth": (
-            [mouth_opening(t.landmarks) for t in true],
-            [_of(s, lambda f: mouth_opening(f.landmarks)) for s in seen],
+            [mouth_opening(features.landmarks) for features in real],
+            [_signal(t, lambda f: mouth_opening(f.landmarks)) for t in tracks],
         ),
     }
-    report: dict[str, Any] = {"clips": len(clips), "lfg_psnr_db": _psnr(reconstruction)}
-    for name, (given, got) in signals.items():
-        report[f"{name}_correlation"] = followed(given, got, LEVELS[name])
+    report: dict[str, Any] = {"clips": len(clips), "lfg_psnr_db": psnr_check(reconstruction)}
+    for name, (expected, detected) in signals.items():
+        report[f"{name}_correlation"] = correlation_check(expected, detected, LEVELS[name])
     for name, metric, control in (("lip_sync", "lse_d_own", "other_speech"), ("motion", "fvd16", "still")):
-        report[name] = _apart(metric, read_json(scores["dawn"]), control, read_json(scores[control]))
-    report["passed"] = all(line["passed"] for line in report.values() if isinstance(line, dict))
+        report[name] = separation_check(metric, read_json(scores["dawn"]), control, read_json(scores[control]))
+    report["passed"] = all(check["passed"] for check in report.values() if isinstance(check, dict))
     return report
 
 
-def seen_in(video: Path, config: Config) -> Features | None:
-    """Features of a generated video; None where too few frames show a face: nothing was followed then."""
+def detected_motion(video: Path, config: Config) -> FaceTrack | None:
+    """Face track of a generated video; None where too few of its frames show a face.
+
+    Raises InputError for a missing or unreadable video, and for absent weights.
+    """
     try:
-        return extract(video, config.features, config.corpus.fps)
-    except InputError:
+        return track_face(video, config.features, config.corpus.fps)
+    except NoFaceError:
         return None
 
 
-def _of(features: Features | None, signal: Callable[[Features], Signal]) -> Signal:
-    return np.zeros(1) if features is None else signal(features)
+def _signal(track: FaceTrack | None, signal: Callable[[FaceTrack], Signal]) -> Signal:
+    """A signal of a video; constant, so that its correlation is 0, where there is no face."""
+    return np.zeros(1) if track is None else signal(track)
 
 
-def _psnr(path: Path) -> dict[str, Any]:
+def psnr_check(path: Path) -> dict[str, Any]:
+    """The flow generator's PSNR must exceed that of copying the source frame by :data:`PSNR_MARGIN`.
+
+    path: JSON file with the keys ``lfg`` and ``copy``, in dB.
+    """
     row = read_json(path)
     return {
         "value": row["lfg"],
@@ -101,34 +112,41 @@ def _psnr(path: Path) -> dict[str, Any]:
     }
 
 
-def followed(
-    given: list[Signal], got: list[Signal], level: float, others: Sequence[int] | None = None
+def correlation_check(
+    expected: list[Signal], detected: list[Signal], level: float, permutation: Sequence[int] | None = None
 ) -> dict[str, Any]:
-    """The line of one signal; `others` says with whose video each clip is compared for the baseline, else the next."""
-    each = [correlation(a, b) for a, b in zip(given, got, strict=True)]
-    shifted = [got[k] for k in others] if others is not None else got[1:] + got[:1]
+    """The median correlation of one signal over clips must reach `level`.
+
+    permutation: for each clip the index of the video that the baseline compares it with; default: the next clip's.
+    """
+    correlations = [correlation(a, b) for a, b in zip(expected, detected, strict=True)]
+    permuted = [detected[k] for k in permutation] if permutation is not None else detected[1:] + detected[:1]
     return {
-        "value": float(np.median(each)),
-        "baseline": float(np.median([correlation(a, b) for a, b in zip(given, shifted, strict=True)])),
+        "value": float(np.median(correlations)),
+        "baseline": float(np.median([correlation(a, b) for a, b in zip(expected, permuted, strict=True)])),
         "baseline_is": "videos permuted among the clips",
         "required": level,
-        "passed": float(np.median(each)) >= level,
-        "clips": [round(r, 4) for r in each],
+        "passed": float(np.median(correlations)) >= level,
+        "clips": [round(r, 4) for r in correlations],
     }
 
 
-def _apart(metric: str, ours: dict[str, Any], control: str, other: dict[str, Any]) -> dict[str, Any]:
+def separation_check(metric: str, generated: dict[str, Any], control: str, reference: dict[str, Any]) -> dict[str, Any]:
+    """A metric (lower is better) of DAWN's videos must lie below that of a control, with intervals that do not overlap.
+
+    generated, reference: contents of ``scores.json``. Raises InputError where one of them lacks the metric.
+    """
     try:
-        mine, theirs = ours["metrics"][metric], other["metrics"][metric]
+        score, baseline = generated["metrics"][metric], reference["metrics"][metric]
     except KeyError:
         raise InputError(f"{metric} was not measured for dawn and {control}; add it to evaluate.metrics") from None
     return {
         "metric": metric,
-        "value": mine["value"],
-        "interval": [mine["low"], mine["high"]],
-        "baseline": theirs["value"],
-        "baseline_interval": [theirs["low"], theirs["high"]],
+        "value": score["value"],
+        "interval": [score["low"], score["high"]],
+        "baseline": baseline["value"],
+        "baseline_interval": [baseline["low"], baseline["high"]],
         "baseline_is": control,
         "required": "lower than the baseline, intervals apart",
-        "passed": mine["high"] < theirs["low"],
+        "passed": score["high"] < baseline["low"],
     }

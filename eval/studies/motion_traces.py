@@ -10,8 +10,8 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
-from eval.extract.clip_list import video_path
-from eval.studies.learned import seen_in
+from eval.studies.clip_list import video_path
+from eval.studies.learned import detected_motion
 
 COLUMNS = ("clip", "method", "frame", "signal", "value")
 
@@ -31,7 +31,7 @@ def write_traces(config: Config, names: Sequence[str], folders: Mapping[str, Pat
 
 def _rows(config: Config, names: Sequence[str], method: str, folder: Path) -> Iterator[tuple[object, ...]]:
     for name in tqdm(names, desc=f"traces of {method}", unit="clip", mininterval=2):
-        motion = seen_in(video_path(folder, name), config)
+        motion = detected_motion(video_path(folder, name), config)
         if motion is not None:
             signals = {"yaw": motion.pose[:, 0], "pitch": motion.pose[:, 1], "roll": motion.pose[:, 2]}
             for signal, values in (signals | {"blink": motion.blink.astype(float).mean(1)}).items():

@@ -1,9 +1,8 @@
-"""Does a portrait move as its driver does? Commanded and measured pose and blink, frame by frame (paper A.4.1)."""
+"""Reenactment (paper A.4.1): correlation of commanded and detected pose and blink, frame by frame."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,73 +16,66 @@ from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from dawn.media.json_files import read_json, write_json
 from eval.stats.bootstrap import draws, interval
-from eval.studies.learned import followed, seen_in
+from eval.studies.learned import correlation_check, detected_motion
 
 REQUIRED = 0.8  # median over clips
-SIGNALS = {"yaw": 0, "pitch": 1, "roll": 2}  # degrees; and blink, the mean of both eyes' aspect ratios
+SIGNALS = {"yaw": 0, "pitch": 1, "roll": 2}  # columns of the pose, degrees
 COLUMNS = ("clip", "driver", "frame", "signal", "commanded", "measured")
 
 Traces = dict[str, NDArray[np.float64]]  # signal -> (n,)
 
 
 def measure_reenactment(config: Config, clips: Sequence[str], videos: Path, out: Path) -> None:
-    """Write `out` (JSON: correlations) and, beside it, the traces as CSV.
+    """Write `out` (JSON: correlations) and the traces as CSV of the same name.
 
-    videos: folder of the method ``reenact`` with its sidecars. Raises InputError where these are missing.
+    videos: folder of the method ``reenact`` with its sidecars. A video without a face has correlation 0. Raises
+    InputError for a missing or unreadable video or sidecar, and for absent weights.
     """
     commanded, measured, drivers = [], [], []
     for clip in tqdm(clips, desc="reenactment", unit="clip", mininterval=2):
         sidecar = videos / f"{clip}.json"
         if not sidecar.is_file():
-            raise InputError(f"{sidecar}: missing; make the videos with 'dawn videos reenact'")
+            raise InputError(f"{sidecar}: missing; generate the videos with 'dawn videos reenact'")
         drivers.append(str(read_json(sidecar)["driver"]))
-        told = load_file(videos / f"{clip}.safetensors")
-        commanded.append(_traces(told["pose"], told["blink"]))
-        seen = seen_in(videos / f"{clip}.mp4", config)
-        measured.append(
-            {name: np.zeros(1) for name in told_names()} if seen is None else _traces(seen.pose, seen.blink)
-        )
-    others = strangers(drivers)
+        conditions = load_file(videos / f"{clip}.safetensors")
+        commanded.append(_traces(conditions["pose"], conditions["blink"]))
+        track = detected_motion(videos / f"{clip}.mp4", config)
+        absent = {name: np.zeros(1) for name in signal_names()}
+        measured.append(absent if track is None else _traces(track.pose, track.blink))
+    permutation = cross_identity_pairs(drivers)
     report: dict[str, Any] = {"run": config.name, "clips": dict(zip(clips, drivers, strict=True))}
-    for name in told_names():
-        line = followed([c[name] for c in commanded], [m[name] for m in measured], REQUIRED, others)
-        report[name] = line | {"interval": _interval(line["clips"], config)}
-    report["passed"] = all(report[name]["passed"] for name in told_names())
+    for name in signal_names():
+        check = correlation_check([c[name] for c in commanded], [m[name] for m in measured], REQUIRED, permutation)
+        report[name] = check | {"interval": _interval(check["clips"], config)}
+    report["passed"] = all(report[name]["passed"] for name in signal_names())
     rows = [
         (clip, driver, t, name, c[name][t], m[name][t])
         for clip, driver, c, m in zip(clips, drivers, commanded, measured, strict=True)
-        for name in told_names()
+        for name in signal_names()
         for t in range(min(len(c[name]), len(m[name])))
     ]
     write_rows(out.with_suffix(".csv"), COLUMNS, ((*row[:4], f"{row[4]:.4f}", f"{row[5]:.4f}") for row in rows))
     write_json(out, report)
 
 
-def strangers(drivers: Sequence[str]) -> list[int]:
-    """For each clip the next that another driver drives: a clip with the same driver follows the same motion."""
+def cross_identity_pairs(drivers: Sequence[str]) -> list[int]:
+    """For each clip the index of the next clip with another driver (its own index if there is none): clips of one
+    driver
+    have the same motion."""
     order = range(len(drivers))
     return [next((k for k in (*order[i + 1 :], *order[:i]) if drivers[k] != drivers[i]), i) for i in order]
 
 
-def told_names() -> tuple[str, ...]:
-    """The signals that are taken from a driver."""
+def signal_names() -> tuple[str, ...]:
+    """The signals that a portrait takes from its driver: angles in degrees, and blink, the mean of both eyes' EAR."""
     return (*SIGNALS, "blink")
 
 
-def read_traces(path: Path) -> Mapping[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """(clip, signal) -> commanded and measured, both (n,), of a CSV that `measure_reenactment` wrote."""
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with open(path, encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            found.setdefault((row["clip"], row["signal"]), []).append((float(row["commanded"]), float(row["measured"])))
-    return {key: (np.array(pairs)[:, 0], np.array(pairs)[:, 1]) for key, pairs in found.items()}
-
-
-def _interval(each: Sequence[float], config: Config) -> list[float]:
-    """Percentile interval of the median, clips resampled."""
+def _interval(correlations: Sequence[float], config: Config) -> list[float]:
+    """Percentile interval of the median over resampled clips."""
     settings = config.evaluate
-    counts = draws(len(each), settings.bootstrap, settings.seed)
-    medians = [np.median(np.repeat(each, row)) for row in counts]
+    counts = draws(len(correlations), settings.bootstrap, settings.seed)
+    medians = [np.median(np.repeat(correlations, row)) for row in counts]
     return list(interval(medians, settings.interval))
 
 

@@ -1,13 +1,13 @@
-"""Measures a folder of generated videos against the folder of true ones.
+"""Scores of one method of a run: a folder of generated videos against the folder of the real ones.
 
-Writes into one folder: ``clips.csv`` (one row a clip) and ``scores.json`` (pooled, with interval, count, backbone and
-provenance). What was seen in each video, true ones too, comes from the cache of features or goes there.
+Writes ``clips.csv`` (one row a clip) and ``scores.json`` (scores with interval, count, backbone and provenance).
+Features of the videos, real ones included, come from the feature cache or are computed and added to it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +15,24 @@ import numpy as np
 from tqdm import tqdm
 
 from dawn.config import METRICS, Config
+from dawn.errors import InputError
 from dawn.fingerprint import code_fingerprint, fingerprint
+from dawn.media.audio import read_audio
 from dawn.media.csv_files import write_rows
 from dawn.media.files import sha256_file
 from dawn.media.json_files import write_json
 from dawn.provenance import commit
-from eval.extract.cache import Cache
-from eval.extract.clip_list import video_path
-from eval.extract.features import versions
-from eval.extract.judges import FPS, Judges, Measured, parameters
-from eval.metrics import bas, fd_efficientnet, lse
-from eval.metrics.blink import blink_rate
-from eval.metrics.columns import BY_KEY
-from eval.metrics.csim import csim
-from eval.metrics.degradation import LENGTHS, degradation
-from eval.stats import aggregate as pooling
+from eval.extract.cache import FeatureCache
+from eval.extract.catalogue import AUDIO_BEATS, FACE_MESH, VIDEO
+from eval.extract.features import FeatureExtractors, VideoFeatures
+from eval.extract.spec import ExtractorOptions, FeatureSpec, resolve, versions
+from eval.metrics.clip_set import ClipSet, MetricResult
+from eval.metrics.registry import Metric, computed
 from eval.stats import bootstrap
+from eval.studies.clip_list import video_path
+from eval.studies.run_settings import TRUE, settings_digest
 
-TRUE = "gt"
-DEGRADATION = {f"dr{length}_efficientnet": length for length in LENGTHS}
-Row = dict[str, Any]
+_ALWAYS = (VIDEO, FACE_MESH, AUDIO_BEATS)  # extracted whichever metrics are measured
 
 
 def measure(
@@ -46,136 +44,183 @@ def measure(
     syncnet: Path,
     method: str,
     out: Path,
-    cache: Cache,
+    cache: FeatureCache,
     metrics: Sequence[str] = METRICS,
 ) -> dict[str, Any]:
-    """Measure ``<fake>/<name>.mp4`` against ``<real>/<name>.mp4`` and return what ``scores.json`` holds.
+    """Measure ``<fake>/<name>.mp4`` against ``<real>/<name>.mp4``; returns the content of ``scores.json``.
 
-    Metrics other than `metrics` are not measured. The method ``gt`` measures the true videos themselves. Raises
-    InputError for a missing or broken video.
+    metrics: those to measure, by name or column. Weights and parameters are recorded for all metrics of the run, so
+    that rows of which fewer metrics were measured fit into one table. For the method ``gt``, the real videos
+    themselves, distances between sets are left out. Raises InputError for a missing or unreadable video, for absent
+    weights and for an unknown metric.
     """
     videos = [video_path(real if method == TRUE else fake, name) for name in names]
     files = {name: sha256_file(path) for name, path in zip(names, videos, strict=True)}
-    judges = Judges(config, syncnet, cache, metrics)
+    requested = computed(metrics)
+    measured = sorted(computed((*METRICS, *config.evaluate.metrics, *metrics)), key=lambda metric: metric.order)
+    extractors = RunExtractors(config, syncnet, cache, requested, measured)
     provenance = {
         "settings": settings_digest(config),
         "clips": fingerprint(list(names)),
         "measured": fingerprint(files),
         "real": fingerprint({name: sha256_file(video_path(real, name)) for name in names}),
-        "weights": judges.weights(),
+        "weights": extractors.weights,
         "versions": versions(),
-        "parameters": parameters(),
+        "parameters": {key: value for metric in measured for key, value in metric.parameters().items()},
         "seed": config.evaluate.seed,
         "resamples": config.evaluate.bootstrap,
         "coverage": config.evaluate.interval,
         "code": code_fingerprint(__name__),
         "commit": commit(),
     }
-    measured = _seen(judges, videos, f"measure {method}")
-    true = measured if method == TRUE else _seen(judges, [video_path(real, name) for name in names], "measure gt")
-    rows = [_row(name, files[name], a, b) for name, a, b in zip(names, true, measured, strict=True)]
-    chance = bas.null(
-        [bas.motion_beats(one.features.pose) for one in measured], [one.arrays["audio_beats"] for one in measured]
-    )
-    for row, value in zip(rows, chance, strict=True):
-        row["bas_null"] = float(value) if math.isfinite(row["bas"]) else math.nan
-    _write_rows(out / "clips.csv", rows)
+    generated = extractors.extract(videos, f"measure {method}")
+    truth = generated
+    if method != TRUE:
+        truth = extractors.extract([video_path(real, name) for name in names], f"measure {TRUE}")
+    results = _results(config, method, requested, measured, truth, generated)
+    rows = _clip_rows(files, generated, measured, results)
+    write_rows(out / "clips.csv", list(rows[0]), ([_cell(value) for value in row.values()] for row in rows))
+    without_face = [result.details.get("frames_without_face", 0) for result in results.values()]
     scores = {
         "method": method,
         "dataset": config.corpus.name,
         "clips": len(names),
-        "metrics": _pooled(config, method, metrics, rows, true, measured),
+        "metrics": _scores(requested, results),
         "faces_found": float(np.mean([row["found"] for row in rows])),
-        "faces_not_compared": sum(row["csim_failed"] or 0 for row in rows),
+        "faces_not_compared": sum(without_face),
         "provenance": provenance,
     }
     write_json(out / "scores.json", scores)
     return scores
 
 
-def _seen(judges: Judges, videos: Sequence[Path], label: str) -> list[Measured]:
-    return [judges(path) for path in tqdm(videos, desc=label, unit="clip", mininterval=2)]
+class RunExtractors:
+    """Feature extractors of a run's evaluation, for the features of the `requested` metrics.
+
+    weights: SHA-256 of the weight files of all `measured` metrics, by name. Raises InputError for weights that are
+    absent, and for a SyncNet whose size is not the configured one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        syncnet_weights: Path,
+        cache: FeatureCache,
+        requested: Sequence[Metric],
+        measured: Sequence[Metric] = (),
+    ) -> None:
+        import torch
+
+        torch.set_num_threads(config.evaluate.threads)
+        _check_syncnet(config, syncnet_weights)
+        options = ExtractorOptions(config.features.detect_side, syncnet_weights)
+        resolved, missing = resolve([*_ALWAYS, *_specs([*requested, *measured])], options)
+        if missing:
+            raise InputError("; ".join(missing.values()))
+        self.weights: dict[str, str] = {
+            name: sha256
+            for feature in resolved.values()
+            for name, sha256 in feature.settings.get("weights", {}).items()
+        }
+        self._extractors = FeatureExtractors([*_ALWAYS, *_specs(requested)], options, cache)
+
+    def extract(self, videos: Sequence[Path], label: str = "") -> list[VideoFeatures]:
+        """Features of each video. Raises InputError for one that cannot be decoded or has no audio track."""
+        features = []
+        for video in tqdm(videos, desc=label, unit="clip", mininterval=2, disable=not label):
+            extraction = self._extractors.extract([video])
+            if extraction.unreadable or self._extractors.missing:
+                reasons = [f"{path}: {reason}" for path, reason in extraction.unreadable.items()]
+                raise InputError("; ".join([*reasons, *self._extractors.missing.values()]))
+            features.append(extraction.videos[video])
+            if not features[-1].features[VIDEO.name]["samples"].item():
+                read_audio(video)  # raises with the reason: every clip of a corpus has an audio track
+        return features
 
 
-def settings_digest(config: Config) -> str:
-    """Digest of every setting that moves a measured number; which columns are shown, and speed, are none."""
-    tree = config.model_dump(mode="json")
-    for key in ("threads", "metrics", "paper_dataset"):
-        tree["evaluate"].pop(key)
-    tree["corpus"].pop("shards")
-    return fingerprint({key: tree[key] for key in ("corpus", "features", "evaluate")})
+def _check_syncnet(config: Config, weights: Path) -> None:
+    from eval.backbones import syncnet
+
+    net, expected = syncnet.load(weights), config.evaluate.syncnet
+    if (net.side, net.width) != (expected.side, expected.width):
+        raise InputError(
+            f"{weights}: a SyncNet of side {net.side} and width {net.width}; evaluate.syncnet is of side "
+            f"{expected.side} and width {expected.width}"
+        )
 
 
-def _row(name: str, sha256: str, true: Measured, made: Measured) -> Row:
-    """Everything that is measured on one clip alone."""
-    pair = csim(true.arrays["faces"], made.arrays["faces"]) if "faces" in made.arrays else None
-    seen = bool(made.features.found.any())
-    synced = lse.sync(made.arrays["lips"], made.arrays["sound"]) if len(made.arrays.get("lips", ())) else None
-    return {
-        "clip": name,
-        "frames": len(made.features.found),
-        "found": float(made.features.found.mean()),
-        "lse_c_own": synced.lse_c if synced else math.nan,
-        "lse_d_own": synced.lse_d if synced else math.nan,
-        "offset": synced.offset if synced else "",
-        "csim_dlib": pair.csim if pair else math.nan,
-        "csim_failed": pair.failed if pair else "",
-        "bas": bas.bas(bas.motion_beats(made.features.pose), made.arrays["audio_beats"]) if seen else math.nan,
-        "blink_per_s": blink_rate(made.features.blink, FPS) if seen else math.nan,
-        "sha256": sha256,
-    }
+def _specs(metrics: Sequence[Metric]) -> list[FeatureSpec]:
+    return [spec for metric in metrics for spec in metric.specs]
 
 
-def _pooled(
+def _results(
     config: Config,
     method: str,
-    metrics: Sequence[str],
-    rows: Sequence[Row],
-    true: Sequence[Measured],
-    made: Sequence[Measured],
-) -> dict[str, Any]:
-    """Metric -> value, interval, clips, backbone; a distance between true videos and themselves is left out."""
-    counts = bootstrap.draws(len(rows), config.evaluate.bootstrap, config.evaluate.seed)
-    coverage = config.evaluate.interval
-    pooled: dict[str, Any] = {}
-    asked = [*(key for key in METRICS if key in metrics), *(["bas_null"] if "bas" in metrics else [])]
-    for key in asked:
-        if key in ("fvd16", "fvd32", "fd_efficientnet"):
-            array = "frames" if key == "fd_efficientnet" else key
-            real, fake = ([one.arrays[array] for one in side] for side in (true, made))
-            found = None if method == TRUE else pooling.distance(real, fake, counts, coverage, label=key)
-        elif key in DEGRADATION:
-            found = None if method == TRUE else degraded(config, DEGRADATION[key], true, made)
-        else:
-            found = pooling.mean([row[key] for row in rows], counts, coverage)
-        if found is not None:
-            pooled[key] = found.entry | {"backbone": BY_KEY["bas" if key == "bas_null" else key].backbone}
-    return pooled
-
-
-def degraded(config: Config, length: int, true: Sequence[Measured], made: Sequence[Measured]) -> pooling.Pooled | None:
-    """Degradation rate over the first and last `length` frames, of every fifth of which there are features; None when
-    no clip is long enough."""
-    real, fake = ([one.arrays["frames"] for one in side] for side in (true, made))
-    longer = any(len(b) > len(a) for a, b in zip(real, fake, strict=True))
-    found = degradation(
-        real,
-        fake,
-        length // fd_efficientnet.EVERY,
-        reference="all" if longer else "matched",
-        resamples=config.evaluate.bootstrap,
-        seed=config.evaluate.seed,
-        coverage=config.evaluate.interval,
+    requested: Sequence[Metric],
+    measured: Sequence[Metric],
+    truth: Sequence[VideoFeatures],
+    generated: Sequence[VideoFeatures],
+) -> dict[str, MetricResult]:
+    """Results by name: of the requested metrics, and of every per-clip metric whose features were extracted."""
+    clips = ClipSet(
+        [video.features for video in truth],
+        [video.features for video in generated],
+        bootstrap.draws(len(generated), config.evaluate.bootstrap, config.evaluate.seed),
+        config.evaluate.interval,
+        config.evaluate.seed,
+        rate_limit=None,
     )
-    return pooling.worsening(found)
+    extracted = {spec.name for spec in (*_ALWAYS, *_specs(requested))}
+    results = {}
+    for metric in measured:
+        free = metric.per_clip and all(spec.name in extracted for spec in metric.specs)
+        between_sets = metric in requested and not metric.per_clip and method != TRUE
+        if metric.compute is not None and (free or between_sets):
+            results[metric.name] = metric.compute(clips)
+    return results
 
 
-def _write_rows(path: Path, rows: Sequence[Row]) -> None:
-    write_rows(path, list(rows[0]), ([_cell(value) for value in row.values()] for row in rows))
+def _clip_rows(
+    files: Mapping[str, str],
+    generated: Sequence[VideoFeatures],
+    measured: Sequence[Metric],
+    results: Mapping[str, MetricResult],
+) -> list[dict[str, Any]]:
+    """One row for each clip; per-clip metrics that were not computed have empty cells."""
+    per_clip = [metric for metric in measured if metric.per_clip]
+    rows = []
+    for k, ((name, sha256), video) in enumerate(zip(files.items(), generated, strict=True)):
+        found = video.features[FACE_MESH.name]["found"]
+        row: dict[str, Any] = {"clip": name, "frames": len(found), "found": float(found.mean())}
+        for metric in per_clip:
+            result = results.get(metric.name)
+            row[metric.column] = math.nan if result is None else result.clips[k]
+            for column in metric.clip_columns:
+                row[column] = None if result is None else result.columns[column][k]
+        row["sha256"] = sha256
+        for metric in per_clip:
+            result = results.get(metric.name)
+            if result is not None and result.null_clips:
+                row[f"{metric.column}_null"] = result.null_clips[k]
+        rows.append(row)
+    return rows
+
+
+def _scores(requested: Sequence[Metric], results: Mapping[str, MetricResult]) -> dict[str, Any]:
+    """Column -> value, interval, clips and backbone, and for metrics with a chance level the same of that."""
+    scores: dict[str, Any] = {}
+    for metric in requested:
+        result = results.get(metric.name)
+        if result is None:
+            continue
+        for key, found in ((metric.column, result.aggregate), (f"{metric.column}_null", result.null)):
+            if found is not None:
+                scores[key] = found.entry | {"backbone": metric.backbone}
+    return scores
 
 
 def _cell(value: Any) -> Any:
-    """Figures to nine digits, an empty cell for none."""
+    """A cell of a CSV file: nine digits of a float, empty for NaN and None."""
     if isinstance(value, float):
         return f"{value:.9g}" if math.isfinite(value) else ""
-    return value
+    return "" if value is None else value

@@ -31,8 +31,8 @@ from dawn.media.files import atomic_path
 from dawn.media.video import load_frames
 from dawn.seeds import numpy_generator, set_global_seed
 from eval.backbones.syncnet import SyncNet
+from eval.extract.lip_windows import VIDEO_WINDOW, audio_windows, mfcc, window_count
 from eval.extract.mouth_crop import mouth_crops
-from eval.metrics.lse import VIDEO_WINDOW, audio_windows, mfcc, window_count
 
 MARGIN = 0.2  # stored crops are wider than the network's input by this fraction, for random shifts
 PER_CLIP = 16  # windows of each clip in a step: one positive and 15 negatives for each window

@@ -1,4 +1,4 @@
-"""Is a report still true: the same numbers again, or exactly what differs."""
+"""Verification of a report: compute it again and list what differs."""
 
 from __future__ import annotations
 
@@ -13,57 +13,55 @@ from dawn.config import load
 from dawn.media.json_files import read_json
 from dawn.methods import videos_folder
 from dawn.paths import Paths
-from eval.extract.cache import Cache
-from eval.extract.clip_list import read_names
-from eval.extract.features import Choices
-from eval.studies.evaluate import Report, evaluate
-from eval.studies.run_scores import TRUE, measure
+from eval.extract.cache import FeatureCache
+from eval.metrics.registry import computed
+from eval.studies.clip_list import read_names
+from eval.studies.evaluate import evaluate
+from eval.studies.metric_report import Report
+from eval.studies.run_scores import measure
+from eval.studies.run_settings import TRUE
 
-ROUNDING = 1e-6  # relative; another number of threads may move the last digits
-_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # of an entry: said otherwise, or follow from it
-
-
-def choices_of(report: Report) -> Choices:
-    """What the parts of a report were asked for."""
-    made = report["made"]
-    return Choices(made["detect_side"], None if made["syncnet"] is None else Path(made["syncnet"]))
+ROUNDING = 1e-6  # relative; another number of threads may change the last digits
+_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # of a metric: compared elsewhere, or derived
 
 
-def verify(report: Report, cache: Cache, only: Sequence[str] = ()) -> list[str]:
-    """Lines that say what differs, causes before numbers; none when everything is the same.
+def verify(report: Report, cache: Path, only: Sequence[str] = ()) -> list[str]:
+    """One line for each difference, causes before values; none if a second computation gives the same.
 
-    `only` are the metrics that are computed again; default: all that the report has. Videos are those whose paths the
-    report holds. Raises InputError when they are not there any more.
+    cache: folder of extracted features. only: metrics to compute again; default: all of the report. Videos are those
+    at the paths in the report. Raises InputError when the folders are gone.
     """
-    made = report["made"]
-    again = evaluate(
-        Path(report["real"]),
-        Path(report["fake"]),
+    before, made = report.data, report.data["made"]
+    after = evaluate(
+        before["real"],
+        before["fake"],
         list(only) or made["metrics"],
-        choices_of(report),
-        cache,
+        syncnet=made["syncnet"],
+        detect_side=made["detect_side"],
+        cache=cache,
         resamples=made["resamples"],
         seed=made["seed"],
         coverage=made["coverage"],
-    )
-    lines = list(_videos(report, again))
-    now = again["made"]
+    ).data
+    lines = list(_videos(before, after))
+    now = after["made"]
     for key, what in (("versions", "version of"), ("weights", "weights"), ("decoder", "decoder")):
         shared = made[key].keys() & now[key].keys() if only else made[key].keys() | now[key].keys()
         for name in sorted(shared):
             lines += _differs(f"{what} {name}", made[key].get(name), now[key].get(name))
     lines += _differs("code that measures", made["code"], now["code"])
-    for name in again["made"]["metrics"]:
-        lines += _metric(name, report, again)
+    for name in now["metrics"]:
+        lines += _metric(name, before, after)
     return lines
 
 
-def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ()) -> list[str]:
+def verify_table(table: Path, run: Path, cache: Path, only: Sequence[str] = ()) -> list[str]:
     """The same for Table 1 of a run: each row is measured again from the run's videos, with the run's settings.
 
-    `run` is the run's folder below the project's root, which is where this works. Raises InputError for a table of
-    another run, and as measuring does.
+    table: ``table1.json``. run: folder of the run, in the results folder of the project that is the working directory.
+    only: metrics to compare, by name or column. Raises InputError as :func:`eval.studies.run_scores.measure` does.
     """
+    columns = {metric.column for metric in computed(only)}
     written = read_json(table)
     config = load(run / "config.yaml")
     paths = Paths.of(config, results=run.parent)
@@ -81,7 +79,7 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
                 syncnet=run / "syncnet.safetensors",
                 method=method,
                 out=Path(folder),
-                cache=cache,
+                cache=FeatureCache(cache),
             )
             after_videos = _hashes(Path(folder))
         before, after = scores["provenance"], again["provenance"]
@@ -92,7 +90,7 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
         for key in ("versions", "weights"):
             for name in sorted(before[key].keys() | after[key].keys()):
                 lines += _differs(f"{method}: {key} {name}", before[key].get(name), after[key].get(name))
-        for metric in (metric for metric in row if not only or metric in only):
+        for metric in (metric for metric in row if not columns or metric in columns):
             new = again["metrics"].get(metric, {}).get("value")
             if not _close(row[metric], new):
                 lines.append(f"{method}: {metric} {_shown(row[metric])} in the table, {_shown(new)} now")
@@ -100,25 +98,25 @@ def verify_table(table: Path, run: Path, cache: Cache, only: Sequence[str] = ())
 
 
 def _hashes(scores: Path) -> dict[str, str]:
-    """The hash of every measured video, by clip."""
+    """SHA-256 of every measured video, by clip."""
     with open(scores / "clips.csv", encoding="utf-8", newline="") as stream:
         return {row["clip"]: row["sha256"] for row in csv.DictReader(stream)}
 
 
-def _videos(before: Report, after: Report) -> Iterator[str]:
+def _videos(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     now = {row["clip"]: row for row in after["clips"]}
     for row in before["clips"]:
         for side in ("real", "fake"):
-            path, there = row[side], now.get(row["clip"], {})
-            if path is not None and there.get(side) != path:
+            path, current = row[side], now.get(row["clip"], {})
+            if path is not None and current.get(side) != path:
                 yield f"video {path}: gone"
-            elif path is not None and there[f"{side}_sha256"] != row[f"{side}_sha256"]:
+            elif path is not None and current[f"{side}_sha256"] != row[f"{side}_sha256"]:
                 yield f"video {path}: changed since the report"
     known = {row["clip"] for row in before["clips"]}
     yield from (f"video {clip}: new since the report" for clip in now if clip not in known)
 
 
-def _metric(name: str, before: Report, after: Report) -> Iterator[str]:
+def _metric(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     if name in before["not_computed"] and name in after["not_computed"]:
         return
     for report, when in ((before, "in the report"), (after, "now")):
@@ -126,7 +124,7 @@ def _metric(name: str, before: Report, after: Report) -> Iterator[str]:
             yield f"{name}: not computed {when}: {report['not_computed'][name]}"
             return
         if name not in report["metrics"]:
-            yield f"{name}: not asked for {when}"
+            yield f"{name}: not requested {when}"
             return
     old, new = before["metrics"][name], after["metrics"][name]
     for key in (key for key in dict.fromkeys((*old, *new)) if key not in _WORDS):

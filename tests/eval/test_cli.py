@@ -116,6 +116,6 @@ def test_an_interrupted_command_ends_with_130(
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eval.cli.evaluation.presets", interrupt)
+    monkeypatch.setattr("eval.metrics.registry.presets", interrupt)
     assert main(["real", "fake"]) == 130
     assert capsys.readouterr().err.startswith("dawn-eval: interrupted")

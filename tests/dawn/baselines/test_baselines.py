@@ -30,9 +30,9 @@ from dawn.media.json_files import read_json, write_json
 from dawn.media.video import load_frames, probe
 from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from eval.metrics.columns import COLUMNS
+from eval.metrics.registry import METRICS
 from eval.report.tables import blocks, ranking, read_figures, write_tables
-from eval.studies.run_scores import settings_digest
+from eval.studies.run_settings import settings_digest
 from tests.support.clips import features_of
 from tests.support.repository import copy_repository
 
@@ -479,11 +479,11 @@ def test_the_papers_rows_are_ranked_as_the_paper_ranks_them(tmp_path: Path) -> N
     by_block = blocks(write_tables(CONFIG, scores, tmp_path / "t"))
     second = {
         ("crema", method, metric)
-        for (method, metric), rank in ranking(by_block["paper", "crema"], COLUMNS).items()
+        for (method, metric), rank in ranking(by_block["paper", "crema"], list(METRICS.values())).items()
         if rank == 2
     } | {
         ("hdtf", method, metric)
-        for (method, metric), rank in ranking(by_block["paper", "hdtf"], COLUMNS).items()
+        for (method, metric), rank in ranking(by_block["paper", "hdtf"], list(METRICS.values())).items()
         if rank == 2
     }
     printed = {

@@ -18,7 +18,7 @@ from dawn.media.video import load_frames
 from eval.backbones import dlib_face, i3d, syncnet
 from eval.backbones.efficientnet import EfficientNetLite0
 from eval.extract.mouth_crop import mouth_crops
-from eval.metrics.fvd import window_features
+from eval.extract.windows import window_features
 from eval.stats.frechet import frechet
 
 
@@ -82,16 +82,16 @@ def test_checkpoints_cannot_run_code(tmp_path: Path) -> None:
 
 def test_real_videos_are_near_each_other_and_far_from_noise(real: Path, video_net: i3d.I3D) -> None:
     clips = [_square(load_frames(real / "clips" / name)[:32], 96) for name in ("grid_bbaf2n.mpg", "grid_lwbsza.mpg")]
-    features = np.stack([window_features(clip, video_net, 16) for clip in clips])
+    features = np.stack([window_features(clip, video_net, (0, 16), 16) for clip in clips])
     noise = np.random.default_rng(0).integers(0, 256, (32, 96, 96, 3), dtype=np.uint8)
-    far = frechet(features[:, 0], window_features(noise, video_net, 16))
+    far = frechet(features[:, 0], window_features(noise, video_net, (0, 16), 16))
     assert 5 * frechet(features[:, 0], features[:, 1]) < far
 
 
 def test_short_clips_have_no_windows(video_net: i3d.I3D) -> None:
-    assert window_features(np.zeros((15, 8, 8, 3), np.uint8), video_net, 16).shape == (0, 400)
+    assert window_features(np.zeros((15, 8, 8, 3), np.uint8), video_net, (), 16).shape == (0, 400)
     with pytest.raises(InputError):
-        window_features(np.zeros((15, 8, 8, 3), np.uint8), video_net, 4)
+        window_features(np.zeros((15, 8, 8, 3), np.uint8), video_net, (0,), 4)
 
 
 # ----------------------------------------------------------------------------------------------- EfficientNet, dlib

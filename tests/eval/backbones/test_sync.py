@@ -18,6 +18,7 @@ from dawn.media.video import load_frames
 from dawn.weights import MissingWeights
 from eval.backbones import syncnet
 from eval.extract import face_tracks as tracks
+from eval.extract import lip_windows
 from eval.metrics import lse
 
 PADDING = (25, 50, 75, 125, 250, 1000)
@@ -72,7 +73,9 @@ def test_score_is_that_of_the_original_code(original: nn.Module, published: Path
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (12, 224, 224, 3), dtype=np.uint8)
     samples = (rng.normal(size=12 * 640) * 2000).astype(np.int16)
-    video, sound = lse.embeddings(syncnet.load_published(published), crops, (samples / 32768).astype(np.float32))
+    video, sound = lip_windows.lip_embeddings(
+        syncnet.load_published(published), crops, (samples / 32768).astype(np.float32)
+    )
     assert video.shape == sound.shape == (7, 1024)
     got = lse.sync(video, sound)
     bgr = torch.from_numpy(np.ascontiguousarray(crops[..., ::-1])).permute(3, 0, 1, 2)[None].float()
@@ -149,10 +152,10 @@ def test_two_faces_are_two_tracks_and_the_longer_is_judged() -> None:
     ]
     found = tracks.face_tracks(both, tracks.SMALL)
     assert sorted(len(track.boxes) for track in found) == [40, 60]
-    chosen = tracks.longest(found)
+    chosen = tracks.longest_track(found)
     assert chosen is not None
     assert (chosen.first, len(chosen.boxes)) == (0, 60)
-    assert tracks.longest([]) is None
+    assert tracks.longest_track([]) is None
 
 
 def test_crops_follow_the_face_and_are_grey_outside() -> None:
@@ -176,10 +179,10 @@ def test_crops_follow_the_face_and_are_grey_outside() -> None:
 # --------------------------------------------------------------------------------------------------------------- modes
 def test_whole_frames_are_squeezed() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 100, 80, 3), dtype=np.uint8)
-    crops = lse.whole_frame(frames)
+    crops = lip_windows.whole_frame(frames)
     assert crops.frames.shape == (3, 224, 224, 3)
     assert (crops.coverage, crops.first, crops.mode) == (1.0, 0, "whole_frame")
-    assert lse.whole_frame(frames[:0]).coverage == 0
+    assert lip_windows.whole_frame(frames[:0]).coverage == 0
 
 
 def test_tracked_mode_reports_what_it_left_out() -> None:
@@ -190,16 +193,16 @@ def test_tracked_mode_reports_what_it_left_out() -> None:
         assert frame.shape == (512, 512, 3)  # small videos are enlarged before anything looks at them
         return np.array([[100, 100, 300, 300]]) if next(calls) >= 20 else np.empty((0, 4))
 
-    crops = lse.tracked(frames, detect)
+    crops = lip_windows.tracked(frames, detect)
     assert (crops.first, len(crops.frames), crops.mode) == (20, 40, "tracked, small")
     assert crops.coverage == pytest.approx(2 / 3)
     audio = np.arange(60 * 640, dtype=np.float32)
-    assert crops.sound(audio)[0] == 20 * 640
-    assert len(crops.sound(audio)) == 40 * 640
-    nothing = lse.tracked(frames, lambda frame: np.empty((0, 4)))
+    assert crops.audio(audio)[0] == 20 * 640
+    assert len(crops.audio(audio)) == 40 * 640
+    nothing = lip_windows.tracked(frames, lambda frame: np.empty((0, 4)))
     assert (len(nothing.frames), nothing.coverage) == (0, 0.0)
     net = syncnet.SyncNet(48, 0.1).eval()
-    assert [part.shape for part in lse.embeddings(net, nothing.frames, audio[:0])] == [(0, net.size)] * 2
+    assert [part.shape for part in lip_windows.lip_embeddings(net, nothing.frames, audio[:0])] == [(0, net.size)] * 2
 
 
 def test_long_clips_are_embedded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,14 +211,16 @@ def test_long_clips_are_embedded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> N
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (40, 48, 48, 3), dtype=np.uint8)
     audio = rng.normal(size=40 * 640).astype(np.float32) / 10
-    whole = lse.embeddings(net, crops, audio)
-    monkeypatch.setattr(lse, "_PIXELS", 48 * 48 * 7)
-    parts = lse.embeddings(net, crops, audio)
+    whole = lip_windows.lip_embeddings(net, crops, audio)
+    monkeypatch.setattr(lip_windows, "PIXELS_PER_PASS", 48 * 48 * 7)
+    parts = lip_windows.lip_embeddings(net, crops, audio)
     assert parts[0].shape == (35, net.size)
     assert parts[0] == pytest.approx(whole[0], abs=1e-4)
     assert (parts[1] == whole[1]).all()
     net.bgr = True
-    assert lse.embeddings(net, np.ascontiguousarray(crops[..., ::-1]), audio)[0] == pytest.approx(parts[0], abs=1e-4)
+    assert lip_windows.lip_embeddings(net, np.ascontiguousarray(crops[..., ::-1]), audio)[0] == pytest.approx(
+        parts[0], abs=1e-4
+    )
 
 
 def test_a_real_clip_is_tracked(real: Path, published: Path) -> None:
@@ -230,7 +235,7 @@ def test_a_real_clip_is_tracked(real: Path, published: Path) -> None:
             face = mesh.detect(frame)
             return np.empty((0, 4)) if face is None else face_box(face.landmarks)[None]
 
-        crops = lse.tracked(frames, detect)
+        crops = lip_windows.tracked(frames, detect)
     assert crops.coverage == 1
     assert crops.frames.shape == (30, 224, 224, 3)
     assert crops.frames.std() > 10

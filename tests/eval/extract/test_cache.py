@@ -1,4 +1,5 @@
-"""Features are computed once for each video and part, whatever the batch; what cannot be had is told."""
+"""Features are computed once for each video and specification, whatever the batch size; absent ones state the
+reason."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from dawn.media.video_writer import write_video
-from eval.extract import reading
-from eval.extract.cache import Arrays, Cache
-from eval.extract.features import Choices, Part, Seen
-from eval.extract.reading import available, read
-from eval.extract.video import Footage, footage
+from eval.extract import features as extraction
+from eval.extract.cache import FeatureCache
+from eval.extract.catalogue import AUDIO_BEATS, frame_embeddings
+from eval.extract.features import FeatureExtractors
+from eval.extract.spec import Arrays, ExtractorOptions, Features, FeatureSpec
+from eval.extract.video import DecodedVideo, decode_video
 
 
 @pytest.fixture
@@ -24,62 +26,66 @@ def video(tmp_path: Path) -> Path:
 
 
 class _Counted:
-    """A part that counts how often it is computed."""
+    """A feature that counts how often it is computed."""
 
     def __init__(self, setting: int = 0) -> None:
         self.calls = 0
-        self.part = Part("mean", {"setting": setting}, lambda: self._run)
+        self.spec = FeatureSpec("mean", lambda _: {"setting": setting}, lambda _: self._run)
 
-    def _run(self, film: Footage, _: Seen) -> Arrays:
+    def _run(self, video: DecodedVideo, _: Features) -> Arrays:
         self.calls += 1
-        mean: NDArray[np.float64] = film.frames.mean(axis=(1, 2))
+        mean: NDArray[np.float64] = video.frames.mean(axis=(1, 2))
         return {"rows": mean}
+
+    def extractors(self, cache: FeatureCache) -> FeatureExtractors:
+        return FeatureExtractors([self.spec], ExtractorOptions(), cache)
 
 
 def test_frames_follow_the_rule_and_leave_nothing(video: Path) -> None:
-    with footage(video) as film:
-        assert film.frames.shape == (10, 32, 48, 3)
-        assert film.stored.fps == pytest.approx(50)
-        assert film.frames[:, 16, 24, 0] == pytest.approx(np.arange(10) * 10, abs=3)
-        assert len(film.audio) == pytest.approx(6400, abs=1024)
+    with decode_video(video) as decoded:
+        assert decoded.frames.shape == (10, 32, 48, 3)
+        assert decoded.fps == pytest.approx(50)
+        assert decoded.frames[:, 16, 24, 0] == pytest.approx(np.arange(10) * 10, abs=3)
+        assert len(decoded.audio) == pytest.approx(6400, abs=1024)
 
 
-def test_a_part_is_computed_once_for_each_content_and_setting(
+def test_a_feature_is_computed_once_for_each_content_and_setting(
     video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache, counted = Cache(tmp_path / "cache"), _Counted()
-    first = read([video], {"mean": counted.part}, cache)
+    cache, counted = FeatureCache(tmp_path / "cache"), _Counted()
+    first = counted.extractors(cache).extract([video])
     copy = tmp_path / "renamed.mp4"
     copy.write_bytes(video.read_bytes())
-    monkeypatch.setattr(reading, "footage", None)  # nothing is decoded again
-    again = read([copy, video], {"mean": counted.part}, cache)
+    monkeypatch.setattr(extraction, "decode_video", None)  # nothing is decoded again
+    again = counted.extractors(cache).extract([copy, video])
     assert counted.calls == 1
-    assert (again.videos[copy].parts["mean"]["rows"] == first.videos[video].parts["mean"]["rows"]).all()
+    assert (again.videos[copy].features["mean"]["rows"] == first.videos[video].features["mean"]["rows"]).all()
     assert again.videos[copy].sha256 == first.videos[video].sha256
     monkeypatch.undo()
     other = _Counted(setting=1)
-    read([video], {"mean": other.part}, cache)
+    other.extractors(cache).extract([video])
     assert other.calls == 1
 
 
-def test_a_damaged_file_of_the_cache_is_made_again(video: Path, tmp_path: Path) -> None:
-    cache, counted = Cache(tmp_path / "cache"), _Counted()
-    read([video], {"mean": counted.part}, cache)
-    (file,) = (tmp_path / "cache").rglob("*.safetensors")
+def test_a_damaged_file_of_the_cache_is_computed_again(video: Path, tmp_path: Path) -> None:
+    cache, counted = FeatureCache(tmp_path / "cache"), _Counted()
+    counted.extractors(cache).extract([video])
+    (file,) = (tmp_path / "cache").rglob("mean*.safetensors")
     file.write_bytes(b"cut")
-    assert len(read([video], {"mean": counted.part}, cache).videos[video].parts["mean"]["rows"]) == 10
+    assert len(counted.extractors(cache).extract([video]).videos[video].features["mean"]["rows"]) == 10
     assert counted.calls == 2
-    assert not [path for path in (tmp_path / "cache").rglob(".*") if path.is_file()]  # nothing half-written is left
+    assert not [path for path in (tmp_path / "cache").rglob(".*") if path.is_file()]  # no partial file is left
 
 
 def test_batches_change_nothing_beyond_rounding(video: Path, tmp_path: Path) -> None:
-    name = "efficientnet-lite0-1280:fifth"
-    rows = []
+    spec = frame_embeddings("efficientnet-lite0-1280", 5, "fifth")
+    rows, fingerprints = [], []
     for batch in (1, 16):
-        found, missing = available([name], Choices(batch=batch))
-        assert not missing
-        rows.append(read([video], found, Cache(tmp_path / str(batch))).videos[video].parts[name]["rows"])
-    assert found[name].key == available([name], Choices())[0][name].key
+        extractors = FeatureExtractors([spec], ExtractorOptions(batch=batch), FeatureCache(tmp_path / str(batch)))
+        assert not extractors.missing
+        fingerprints.append(extractors.resolved[spec.name].fingerprint)
+        rows.append(extractors.extract([video]).videos[video].features[spec.name]["rows"])
+    assert fingerprints[0] == fingerprints[1]
     assert rows[0] == pytest.approx(rows[1], abs=1e-5)
 
 
@@ -90,8 +96,9 @@ def test_absent_weights_and_unreadable_videos_stop_nothing(
         monkeypatch.setenv(name, str(tmp_path / "empty"))
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    found, missing = available(["inception-fid:frames", "beats"], Choices())
-    result = read([video, broken], found, Cache(tmp_path / "cache"))
-    assert "not on this machine" in missing["inception-fid:frames"]
-    assert set(result.videos[video].parts) == {"footage", "beats"}
+    specs = [frame_embeddings("inception-fid"), AUDIO_BEATS]
+    extractors = FeatureExtractors(specs, ExtractorOptions(), FeatureCache(tmp_path / "cache"))
+    result = extractors.extract([video, broken])
+    assert "not on this machine" in extractors.missing["inception-fid:frames"]
+    assert set(result.videos[video].features) == {"video", "beats"}
     assert list(result.unreadable) == [broken]

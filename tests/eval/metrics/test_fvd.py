@@ -1,4 +1,4 @@
-"""Windows of the named ways to FVD, and that the names lead to networks that exist."""
+"""Windows of each FVD implementation, and that its networks exist."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 
 from dawn.errors import InputError
 from eval.backbones.cards import CARDS
-from eval.metrics.fvd import PROTOCOLS, features_at, window_features
-from eval.stats.frechet import frechet
+from eval.extract.sampling import window_samplings
+from eval.extract.windows import window_features
+from eval.metrics.fvd import IMPLEMENTATIONS, WINDOWS
 
 
 def _net(clips: torch.Tensor) -> torch.Tensor:
@@ -21,33 +22,29 @@ def _frames(count: int) -> np.ndarray:
     return np.tile(np.arange(count, dtype=np.uint8)[:, None, None, None], (1, 4, 4, 3))
 
 
-def test_every_protocol_names_a_network() -> None:
-    assert {protocol.card for protocol in PROTOCOLS.values()} <= set(CARDS)
+def test_every_implementation_names_a_network() -> None:
+    assert {network for _, network, _, _ in IMPLEMENTATIONS.values()} <= set(CARDS)
 
 
-def test_windows_of_each_protocol() -> None:
+def test_windows_of_each_implementation() -> None:
     rng = np.random.default_rng(0)
-    assert PROTOCOLS["windows16"].starts(50, "fake", rng) == [0, 16, 32]
-    assert PROTOCOLS["common-metrics16"].starts(50, "real", rng) == [0]
-    some = PROTOCOLS["stylegan-v16"]
-    assert {start for _ in range(500) for start in some.starts(20, "real", rng)} == set(range(5))
-    assert some.starts(20, "fake", rng) == [0]
-    for protocol in PROTOCOLS.values():
-        assert protocol.starts(protocol.window - 1, "real", rng) == []
-        assert protocol.starts(protocol.window, "real", rng) == [0]
+    samplings = window_samplings(16)
+    assert samplings["windows"].starts(50, "fake", rng) == [0, 16, 32]
+    assert samplings["common-metrics"].starts(50, "real", rng) == [0]
+    random = samplings["stylegan-v"]
+    assert {start for _ in range(500) for start in random.starts(20, "real", rng)} == set(range(5))
+    assert random.starts(20, "fake", rng) == [0]
+    assert set(samplings) == set(IMPLEMENTATIONS)
+    for sampling in (sampling for window in WINDOWS for sampling in window_samplings(window).values()):
+        assert sampling.starts(sampling.window - 1, "real", rng) == []
+        assert sampling.starts(sampling.window, "real", rng) == [0]
 
 
-def test_features_are_of_the_windows_that_were_asked_for() -> None:
-    assert features_at(_frames(40), _net, [3, 20], 16).tolist() == [[3, 18], [20, 35]]
-    assert window_features(_frames(40), _net, 16).tolist() == [[0, 15], [16, 31]]
+def test_features_are_those_of_the_windows_at_the_given_starts() -> None:
+    assert window_features(_frames(40), _net, [3, 20], 16).tolist() == [[3, 18], [20, 35]]
+    starts = window_samplings(16)["windows"].starts(40, "real", np.random.default_rng(0))
+    assert window_features(_frames(40), _net, starts, 16).tolist() == [[0, 15], [16, 31]]
     with pytest.raises(InputError, match="not in 40"):
-        features_at(_frames(40), _net, [30], 16)
+        window_features(_frames(40), _net, [30], 16)
     with pytest.raises(InputError, match="too short"):
-        features_at(_frames(40), _net, [0], 8)
-
-
-def test_protocols_divide_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(6, 3)), rng.normal(size=(5, 3))
-    assert PROTOCOLS["stylegan-v16"].distance(a, b) == frechet(a, b, 0)
-    assert PROTOCOLS["windows32"].distance(a, b) == frechet(a, b, 1)
+        window_features(_frames(40), _net, [0], 8)

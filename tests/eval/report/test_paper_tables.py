@@ -7,7 +7,6 @@ import html
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,14 @@ from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
 from eval.cli import main
-from eval.extract.cache import Cache
+from eval.extract.cache import FeatureCache
+from eval.extract.features import VideoFeatures
+from eval.metrics.registry import get_metric
 from eval.report.claims import VERDICTS, overall, write_claims
 from eval.report.page import write_page
 from eval.report.paper_tables import write_comparison
 from eval.report.sweep import write_sweep
-from eval.studies.run_scores import settings_digest
+from eval.studies.run_settings import settings_digest
 from tests.support.repository import REPOSITORY
 
 CLIPS = tuple(f"c{k}" for k in range(12))
@@ -246,13 +247,22 @@ def test_claims_follow_the_numbers(experiments: Experiments, monkeypatch: pytest
                 lines.append(f"{name},{0.9 + 0.01 * k},{5 - shift + 0.1 * k},{8 + shift + 0.1 * k}")
             (paths.scores(row.method) / "clips.csv").write_text("\n".join(lines) + "\n")
 
-    def from_cache(_: Config, __: Path, folder: Path, names: list[str], ___: Cache, ____: str) -> list[SimpleNamespace]:
-        return [
-            SimpleNamespace(arrays=dict.fromkeys(("fvd16", "fvd32", "frames"), seen[folder][name])) for name in names
-        ]
+    class Extractors:
+        """In place of networks and cache: the features above."""
 
-    monkeypatch.setattr("eval.report.claims._seen", from_cache)
-    tests = write_claims(experiments, [], Path("results/claims"), Cache(Path("cache")))
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def extract(self, videos: list[Path]) -> list[VideoFeatures]:
+            specs = [get_metric(key).fake[0].name for key in ("fvd16", "fvd32", "fd_efficientnet")]
+            return [
+                VideoFeatures("", {name: {"rows": seen[video.parent][video.stem]} for name in specs})
+                for video in videos
+            ]
+
+    monkeypatch.setattr("eval.studies.run_scores.RunExtractors", Extractors)
+    monkeypatch.setattr("eval.studies.resampled.video_path", lambda folder, name: folder / f"{name}.mp4")
+    tests = write_claims(experiments, [], Path("results/claims"), FeatureCache(Path("cache")))
     found = {(test.says, test.metric): test.verdict for test in tests}
     assert found["Two stages beat stage 2 alone", "fvd16"] == "supported"
     assert found["Two stages beat stage 1 alone, but for single frames", "lse_d_own"] == "supported"

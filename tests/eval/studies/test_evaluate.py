@@ -14,12 +14,10 @@ from dawn.errors import InputError
 from dawn.media.video_writer import write_video
 from eval.backbones import efficientnet
 from eval.cli import main
-from eval.cli.evaluation import presets
-from eval.extract.cache import Cache
-from eval.extract.features import Choices
-from eval.extract.folders import pairs_of
-from eval.metrics.registry import METRICS, Videos
-from eval.stats import aggregate as pooling
+from eval.extract.video_pairs import pairs_of
+from eval.metrics.clip_set import ClipSet
+from eval.metrics.registry import METRICS, presets
+from eval.stats import aggregate
 from eval.stats.bootstrap import draws
 from eval.stats.frechet import frechet
 from eval.stats.kid import kid
@@ -140,8 +138,8 @@ def test_fresh_features_are_compared_with_those_of_the_cache(
 
 def test_a_folder_compared_with_itself(folders: tuple[Path, Path], cache: Path) -> None:
     names = ["fd_efficientnet", "dr25_efficientnet", "blink", "bas"]
-    report = evaluate(folders[0], folders[0], names, Choices(), Cache(cache), resamples=20)
-    found = report["metrics"]
+    report = evaluate(folders[0], folders[0], names, cache=cache, resamples=20)
+    found = report.data["metrics"]
     assert found["fd_efficientnet"]["value"] == pytest.approx(0, abs=1e-6)
     assert found["dr25_efficientnet"]["value"] == 0
     for name in ("blink", "bas"):
@@ -159,7 +157,7 @@ def test_methods_are_compared_on_the_same_clips(
     capsys.readouterr()
     out = tmp_path / "differences.csv"
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out), *shared]) == 0
-    assert "bas: not compared, in the second report: not asked for" in capsys.readouterr().out
+    assert "bas: not compared, in the second report: not requested" in capsys.readouterr().out
     with open(out, encoding="utf-8", newline="") as stream:
         rows = {row["metric"]: row for row in csv.DictReader(stream)}
     assert float(rows["fd_efficientnet"]["first"]) == pytest.approx(0, abs=1e-6)
@@ -194,11 +192,10 @@ def test_a_video_that_moves_as_its_driver_follows_it(
 
 
 def test_shares_fill_the_cache_and_hold_no_numbers(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
-    for index, seen in enumerate((2, 3)):  # of four videos one cannot be read
-        report = evaluate(folders[0], folders[0], ["blink"], Choices(), cache, shard=(index, 2))
-        assert report["metrics"] == {}
-        assert len({path.parent for path in tmp_path.rglob("mesh*")}) == seen
+    for index, videos in enumerate((2, 3)):  # of four videos one cannot be read
+        report = evaluate(folders[0], folders[0], ["blink"], cache=tmp_path, shard=(index, 2))
+        assert report.data["metrics"] == {}
+        assert len({path.parent for path in tmp_path.rglob("mesh*")}) == videos
 
 
 def test_pairs_have_the_same_name(tmp_path: Path) -> None:
@@ -222,7 +219,7 @@ def test_pairs_have_the_same_name(tmp_path: Path) -> None:
         (["{here}", "{here}", "--metrics", "fad"], "no metric is called 'fad'"),
         (["{here}", "{here}", "--preset", "best"], "no preset is called 'best'"),
         (["{here}/nowhere", "{here}"], "no such folder"),
-        (["{here}", "{here}"], "holds no video"),
+        (["{here}", "{here}"], "contains no video"),
         (["verify", "{here}/none.json"], "none.json"),
     ],
 )
@@ -258,12 +255,13 @@ def test_each_protocol_divides_as_it_says() -> None:
     features = [[rng.normal(shift, 1, (1, 400)).astype(np.float32) for _ in range(9)] for shift in (0, 1)]
     counts = draws(9, 5, 0)
     for name, ddof in (("fvd_stylegan_v_16", 0), ("fvd_common_metrics_16", 1), ("fvd16", 1)):
-        one = METRICS[name]
+        metric = METRICS[name]
         real, fake = (
-            [{part[0]: {"rows": rows}} for rows in side]
-            for part, side in zip((one.real, one.fake), features, strict=True)
+            [{specs[0].name: {"rows": rows}} for rows in side]
+            for specs, side in zip((metric.real, metric.fake), features, strict=True)
         )
-        found = one.run(Videos(real, fake, counts, 0.95, 0)).pooled
+        assert metric.compute is not None
+        found = metric.compute(ClipSet(real, fake, counts, 0.95, 0)).aggregate
         assert found is not None
         sides = [np.concatenate(side) for side in features]
         assert found.entry["value"] == pytest.approx(frechet(*sides, ddof)), name
@@ -272,11 +270,11 @@ def test_each_protocol_divides_as_it_says() -> None:
 def test_kid_of_clips_is_that_of_their_rows() -> None:
     rng = np.random.default_rng(0)
     real, fake = ([rng.normal(shift, 1, (n, 6)) for n in (5, 0, 9)] for shift in (0.0, 0.4))
-    found = pooling.kernel_distance(real, fake, draws(3, 50, 0), 0.95)
+    found = aggregate.kernel_distance(real, fake, draws(3, 50, 0), 0.95)
     assert found is not None
     assert found.entry["value"] == pytest.approx(kid(np.concatenate(real), np.concatenate(fake)))
     assert (found.entry["n"], found.entry["n_real"]) == (2, 2)
     # Drawn once each, the resampled value is the value.
-    once = pooling.kernel_distance(real, fake, np.ones((1, 3), np.int64), 0.95)
+    once = aggregate.kernel_distance(real, fake, np.ones((1, 3), np.int64), 0.95)
     assert once is not None
     assert once.entry["low"] == pytest.approx(once.entry["value"]) == pytest.approx(once.entry["high"])

@@ -7,9 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.json_files import write_json
-from eval.studies.learned import _apart, _psnr, correlation, followed, mouth_opening
+from dawn.media.video import load_frames
+from dawn.media.video_writer import write_video
+from dawn.weights import MissingWeights
+from eval.studies.learned import (
+    correlation,
+    correlation_check,
+    detected_motion,
+    mouth_opening,
+    psnr_check,
+    separation_check,
+)
 
 
 def test_correlation_of_known_signals() -> None:
@@ -30,23 +41,53 @@ def test_mouth_opening_does_not_depend_on_size_or_place() -> None:
 def test_following_is_told_from_moving_alike() -> None:
     rng = np.random.default_rng(0)
     given = [rng.standard_normal(60) for _ in range(9)]
-    report = followed(given, [g + 0.3 * rng.standard_normal(60) for g in given], 0.8)
+    report = correlation_check(given, [g + 0.3 * rng.standard_normal(60) for g in given], 0.8)
     assert report["passed"]
     assert abs(report["baseline"]) < 0.2
-    assert not followed(given, given[1:] + given[:1], 0.8)["passed"]
+    assert not correlation_check(given, given[1:] + given[:1], 0.8)["passed"]
 
 
-def test_intervals_must_be_apart() -> None:
+def test_intervals_must_beseparation_check() -> None:
     def scores(low: float, value: float, high: float) -> dict[str, object]:
         return {"metrics": {"fvd16": {"value": value, "low": low, "high": high}}}
 
-    assert _apart("fvd16", scores(1, 2, 3), "still", scores(4, 5, 6))["passed"]
-    assert not _apart("fvd16", scores(1, 2, 4.5), "still", scores(4, 5, 6))["passed"]
+    assert separation_check("fvd16", scores(1, 2, 3), "still", scores(4, 5, 6))["passed"]
+    assert not separation_check("fvd16", scores(1, 2, 4.5), "still", scores(4, 5, 6))["passed"]
     with pytest.raises(InputError, match="lse_d_own was not measured"):
-        _apart("lse_d_own", scores(1, 2, 3), "still", scores(4, 5, 6))
+        separation_check("lse_d_own", scores(1, 2, 3), "still", scores(4, 5, 6))
 
 
 def test_psnr_must_exceed_the_copy_by_the_margin(tmp_path: Path) -> None:
     for made, passed in ((26.1, True), (25.9, False)):
         write_json(tmp_path / "r.json", {"lfg": made, "copy": 20.0})
-        assert _psnr(tmp_path / "r.json")["passed"] is passed
+        assert psnr_check(tmp_path / "r.json")["passed"] is passed
+
+
+def test_only_a_video_without_a_face_counts_as_not_following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absent weights and missing or damaged videos stop the report with their reason."""
+    write_video(tmp_path / "blank.mp4", [np.full((64, 64, 3), 90, np.uint8)] * 5)  # neither a face nor audio
+    assert detected_motion(tmp_path / "blank.mp4", Config()) is None
+    (tmp_path / "damaged.mp4").write_bytes(b"no video")
+    for name in ("damaged", "missing"):
+        with pytest.raises(InputError, match=f"{name}.mp4"):
+            detected_motion(tmp_path / f"{name}.mp4", Config())
+
+    def absent(*_: object) -> None:
+        raise MissingWeights("weights are not on this machine")
+
+    monkeypatch.setattr("dawn.features.extract.Extractor", absent)
+    with pytest.raises(MissingWeights, match="not on this machine"):
+        detected_motion(tmp_path / "blank.mp4", Config())
+
+
+def test_motion_is_detected_without_the_speech_encoder(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(*_: object) -> None:
+        raise AssertionError("the speech encoder runs")
+
+    monkeypatch.setattr("dawn.features.extract.encode", encode)
+    frames = load_frames(real / "clips" / "grid_bbaf2n.mpg")[:5]
+    write_video(tmp_path / "a.mp4", frames)
+    track = detected_motion(tmp_path / "a.mp4", Config())
+    assert track is not None and track.found.all() and track.pose.shape == (5, 6)

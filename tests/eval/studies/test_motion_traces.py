@@ -21,7 +21,9 @@ def test_videos_without_a_face_have_no_rows(tmp_path: Path, monkeypatch: pytest.
         (tmp_path / method / "a.mp4").touch()
     pose, blink = np.tile(np.arange(6, dtype=np.float32), (3, 1)), np.full((3, 2), 0.25, np.float32)
     motion = features_of(3, pose=pose, blink=blink)
-    monkeypatch.setattr(motion_traces, "seen_in", lambda video, _: motion if video.parent.name == "gt" else None)
+    monkeypatch.setattr(
+        motion_traces, "detected_motion", lambda video, _: motion if video.parent.name == "gt" else None
+    )
     folders = {method: tmp_path / method for method in ("gt", "dawn")}
     write_traces(Config(), ["a"], folders, tmp_path / "traces.csv")
     rows = read_rows(tmp_path / "traces.csv")

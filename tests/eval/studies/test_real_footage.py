@@ -16,16 +16,16 @@ from dawn.media.video_writer import write_video
 from eval.backbones import inception, syncnet
 from eval.backbones.efficientnet import EfficientNetLite0
 from eval.backbones.syncnet import SyncNet
-from eval.extract.cache import Cache
-from eval.extract.faces import see
-from eval.extract.features import Choices
+from eval.extract.faces import detect_faces
+from eval.extract.lip_windows import lip_embeddings
 from eval.extract.mouth_crop import mouth_crops
-from eval.extract.video import footage
-from eval.metrics import csim, fd_efficientnet, lse
+from eval.extract.rates import SAMPLES_PER_FRAME
+from eval.extract.video import DecodedVideo, decode_video
+from eval.metrics import csim, lse
 from eval.metrics.degradation import degradation
-from eval.metrics.fid import fid
+from eval.stats.frechet import frechet
 from eval.studies.evaluate import evaluate
-from eval.studies.perturb import PERTURBATIONS, Clip
+from eval.studies.perturb import PERTURBATIONS, read_clip
 from tests.support.repository import REPOSITORY
 
 GRID = ("grid_lbax4n", "grid_lrwp9a")
@@ -46,14 +46,13 @@ OUTCOMES = {
 # ------------------------------------------------------------------------------------------------------------ identity
 def test_a_folder_against_itself_is_perfect(real: Path, tmp_path: Path) -> None:
     for name in GRID:
-        clip = Clip.read(real / "clips" / f"{name}.mpg")
-        write_video(tmp_path / f"real/{name}.mp4", clip.frames[:32], audio=clip.audio[: 32 * lse.SAMPLES])
+        clip = read_clip(real / "clips" / f"{name}.mpg")
+        write_video(tmp_path / f"real/{name}.mp4", clip.frames[:32], audio=clip.audio[: 32 * SAMPLES_PER_FRAME])
     torch.manual_seed(0)
     SyncNet(48, 0.25).save(tmp_path / "sync.safetensors")
     names = ["fd_efficientnet", "fvd16", "fvd32", "csim_dlib", "blink", "dr25_efficientnet", "offset_own"]
-    choices = Choices(syncnet=tmp_path / "sync.safetensors")
-    folder = tmp_path / "real"
-    report = evaluate(folder, folder, names, choices, Cache(tmp_path / "cache"), resamples=10)
+    folder, weights = tmp_path / "real", tmp_path / "sync.safetensors"
+    report = evaluate(folder, folder, names, syncnet=weights, cache=tmp_path / "cache", resamples=10).data
     assert not report["not_computed"]
     values = {key: entry["value"] for key, entry in report["metrics"].items()}
     for key in ("fvd16", "fvd32", "fd_efficientnet"):
@@ -79,17 +78,17 @@ def test_fid_of_real_frames_with_themselves_is_0(real: Path, tmp_path: Path) -> 
     )
     (tmp_path / "pt_inception.pth").unlink()
     frames = load_frames(real / "clips" / "grid_lbax4n.mpg")[::15]
-    still = Clip(frames, np.empty(0, np.float32))
+    still = DecodedVideo(frames, np.empty(0, np.float32))
     features, dark = network(frames), network(PERTURBATIONS["dim"](still, 50, still).frames)
     scale = float(features.astype(np.float64).var(axis=0).sum())
-    assert fid(features, features) == pytest.approx(0, abs=1e-9 * scale)
-    assert fid(features, dark) > 0.01 * scale
+    assert frechet(features, features) == pytest.approx(0, abs=1e-9 * scale)
+    assert frechet(features, dark) > 0.01 * scale
 
 
 def test_degradation_of_real_frames_is_defined(real: Path) -> None:
     net = EfficientNetLite0()
     read = [load_frames(real / "clips" / f"{name}.mpg")[:26] for name in GRID]
-    true = [fd_efficientnet.frame_features(frames, net, every=1) for frames in read]
+    true = [net(frames) for frames in read]
     same = degradation(true, true, 25, resamples=5)
     assert (same.value, same.clips, same.short, same.overlapping) == (0, 2, 0, 2)
     worse = [rows + np.linspace(0, 0.2, len(rows), dtype=np.float32)[:, None] for rows in true]
@@ -105,11 +104,13 @@ def test_every_real_clip_has_a_defined_outcome(real: Path) -> None:
     assert [path.stem for path in videos] == sorted(OUTCOMES)
     for path in videos:
         count, heard = OUTCOMES[path.stem]
-        with footage(path) as film:
-            assert len(film.frames) == count, path
-            heard_samples = len(film.audio)
-            seen = see(np.array(film.frames[:3]), 256)
-        assert abs(heard_samples - count * lse.SAMPLES) <= 3 * lse.SAMPLES if heard else not heard_samples, path
+        with decode_video(path) as decoded:
+            assert len(decoded.frames) == count, path
+            heard_samples = len(decoded.audio)
+            seen = detect_faces(np.array(decoded.frames[:3]), 256)
+        assert (
+            abs(heard_samples - count * SAMPLES_PER_FRAME) <= 3 * SAMPLES_PER_FRAME if heard else not heard_samples
+        ), path
         assert seen["found"].all() and (seen["faces"] == 1).all(), path
 
 
@@ -119,7 +120,7 @@ def test_the_larger_of_two_faces_is_measured_and_both_are_counted(real: Path) ->
     for k, frame in enumerate(right):
         shrunk = cv2.resize(frame, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
         small[k, : shrunk.shape[0], : shrunk.shape[1]] = shrunk
-    seen = see(np.concatenate([left, small], axis=2), 256)
+    seen = detect_faces(np.concatenate([left, small], axis=2), 256)
     assert seen["found"].all()
     assert (seen["landmarks"].mean(axis=1)[:, 0] < left.shape[2]).all()
     assert seen["faces"].max() == 2
@@ -128,7 +129,7 @@ def test_the_larger_of_two_faces_is_measured_and_both_are_counted(real: Path) ->
 def test_frames_without_a_face_are_no_numbers_and_the_rest_counts(real: Path) -> None:
     frames = load_frames(real / "clips" / f"{GRID[0]}.mpg")[:12]
     frames[5:8] = 90
-    seen = see(frames, 256)
+    seen = detect_faces(frames, 256)
     assert np.flatnonzero(~seen["found"]).tolist() == [5, 6, 7]
     faces = np.where(seen["found"][:, None], 1.0, np.nan)
     pair = csim.csim(faces, faces)
@@ -152,8 +153,8 @@ def test_the_demos_judge_finds_offsets_of_real_sound(
     real: Path, trained: SyncNet, name: str, frames: int, low: int, high: int
 ) -> None:
     """Trained on rendered people only. Negative: the sound is late; failures: docs/explanation/evaluation.md."""
-    clip = Clip.read(real / "clips" / name)
-    picture, sound = clip.frames[:frames], clip.audio[: frames * lse.SAMPLES]
-    seen = see(picture, 256)
+    clip = read_clip(real / "clips" / name)
+    picture, sound = clip.frames[:frames], clip.audio[: frames * SAMPLES_PER_FRAME]
+    seen = detect_faces(picture, 256)
     mouths = mouth_crops(picture, seen["landmarks"], seen["found"], trained.side)
-    assert low <= lse.sync(*lse.embeddings(trained, mouths, sound)).offset <= high
+    assert low <= lse.sync(*lip_embeddings(trained, mouths, sound)).offset <= high

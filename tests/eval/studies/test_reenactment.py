@@ -11,7 +11,7 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.generation.motion import Source
 from dawn.generation.talk import carried
-from eval.studies.reenactment import measure_reenactment, strangers
+from eval.studies.reenactment import cross_identity_pairs, measure_reenactment
 
 
 def test_angles_are_the_drivers_and_place_and_eyes_start_as_the_portraits() -> None:
@@ -29,9 +29,9 @@ def test_angles_are_the_drivers_and_place_and_eyes_start_as_the_portraits() -> N
 
 
 def test_videos_that_are_not_there_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.json: missing; make the videos with 'dawn videos reenact'"):
+    with pytest.raises(InputError, match=r"a\.json: missing; generate the videos with 'dawn videos reenact'"):
         measure_reenactment(Config(), ["a"], tmp_path, tmp_path / "out.json")
 
 
 def test_the_baseline_is_a_video_of_another_driver() -> None:
-    assert strangers(["x", "x", "y", "x"]) == [2, 2, 3, 2]
+    assert cross_identity_pairs(["x", "x", "y", "x"]) == [2, 2, 3, 2]

@@ -1,4 +1,4 @@
-"""From folders of videos to scores, table, picture and page; and that figures of different causes never meet."""
+"""From folders of videos to scores, table, figure and page; and that scores of different provenance are never mixed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ from dawn.media.video_writer import write_video
 from dawn.paths import Paths
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
-from eval.extract.cache import Cache
-from eval.extract.clip_list import read_names
-from eval.extract.judges import Judges, Measured
+from eval.extract.cache import FeatureCache
+from eval.extract.catalogue import TRAINED_LIP_SYNC
+from eval.extract.features import VideoFeatures
+from eval.metrics.clip_set import ClipSet
+from eval.metrics.registry import Metric, computed, get_metric
 from eval.report.tables import notes, read_figures, write_tables
-from eval.studies import run_scores as measuring
-from eval.studies.run_scores import measure, settings_digest
-from tests.support.clips import features_of
+from eval.stats.bootstrap import draws
+from eval.studies import run_scores
+from eval.studies.clip_list import read_names
+from eval.studies.run_scores import RunExtractors, measure
+from eval.studies.run_settings import settings_digest
 
 NAMES = ["anna_0", "anna_1", "ben_0"]
 CONFIG = settings.parse(
@@ -37,34 +41,53 @@ CONFIG = settings.parse(
 )
 
 
-class FakeJudges:
-    """Stands for the networks: small arrays that follow from a video's pixels."""
+def spec_of(metric: str) -> str:
+    """Name of the feature that a metric is computed from."""
+    return get_metric(metric).fake[0].name
 
-    def __init__(self, config: Config, weights: Path, cache: Cache, metrics: Sequence[str] = METRICS) -> None:
-        self._sha = weights.read_text()
 
-    def __call__(self, video: Path) -> Measured:
+class FakeExtractors:
+    """In place of the networks: small arrays that follow from a video's pixels."""
+
+    def __init__(
+        self,
+        config: Config,
+        weights: Path,
+        cache: FeatureCache,
+        requested: Sequence[Metric],
+        measured: Sequence[Metric] = (),
+    ) -> None:
+        self.weights = {"net": weights.read_text()}
+
+    def extract(self, videos: Sequence[Path], label: str = "") -> list[VideoFeatures]:
+        return [VideoFeatures("", self._features(video)) for video in videos]
+
+    def _features(self, video: Path) -> dict[str, dict[str, np.ndarray]]:
         frames = load_frames(video)
         rng = np.random.default_rng(int(frames.astype(np.int64).sum()))
         n, t = len(frames), np.arange(len(frames))
         points = np.tile(rng.uniform(5, 25, (68, 2)), (n, 1, 1)).astype(np.float32)
+        for corners, lids in (((42, 45), (43, 47)), ((36, 39), (37, 41))):  # eyes 10 pixels wide
+            points[:, corners[0]], points[:, corners[1]] = (0, 0), (10, 0)
+            points[:, lids[0]], points[:, lids[1]] = 0, 0
+            points[:, lids[0], 1] = np.where(t % 15 < 2, 0.5, 3)
         pose = np.stack([np.sin(t / 3 + k) for k in range(6)], axis=1).astype(np.float32)
-        blink = np.where((t % 15 < 2)[:, None], 0.05, 0.3).repeat(2, 1).astype(np.float32)
-        features = features_of(n, landmarks=points, pose=pose, blink=blink)
         level = frames.mean(axis=(1, 2))
-        arrays = {
-            "fvd16": np.stack([level[i : i + 16].std(0) for i in range(0, n - 15, 16)]),
-            "fvd32": np.empty((0, 3)),
-            "frames": level[::5],
-            "faces": level[::5] + 1,
-            "lips": rng.normal(size=(n - 5, 4)),
-            "sound": rng.normal(size=(n - 5, 4)),
-            "audio_beats": np.asarray([4.0, 12.0]),
+        found = np.ones(n, np.bool_)
+        return {
+            "video": {"samples": np.asarray(n * 640)},
+            "mesh": {"landmarks": points, "pose": pose, "found": found, "faces": found.astype(np.int64)},
+            "beats": {"audio_beats": np.asarray([4.0, 12.0])},
+            spec_of("fvd16"): {"rows": np.stack([level[i : i + 16].std(0) for i in range(0, n - 15, 16)])},
+            spec_of("fvd32"): {"rows": np.empty((0, 3))},
+            spec_of("fd_efficientnet"): {"rows": level[::5]},
+            spec_of("csim_dlib"): {"rows": level[::5] + 1},
+            spec_of("lse_d_own"): {
+                "lips": rng.normal(size=(n - 5, 4)),
+                "sound": rng.normal(size=(n - 5, 4)),
+                "coverage": np.asarray(1.0),
+            },
         }
-        return Measured(features, arrays)
-
-    def weights(self) -> dict[str, str]:
-        return {"net": self._sha}
 
 
 def _write(folder: Path, name: str, seed: int, noise: int = 0) -> None:
@@ -87,11 +110,15 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "Judges", FakeJudges)
+    monkeypatch.setattr(run_scores, "RunExtractors", FakeExtractors)
 
 
 def _run(videos: Path, out: Path, method: str, **changes: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"names": NAMES, "syncnet": videos / "sync", "cache": Cache(out.parent / "cache")} | changes
+    given: dict[str, Any] = {
+        "names": NAMES,
+        "syncnet": videos / "sync",
+        "cache": FeatureCache(out.parent / "cache"),
+    } | changes
     config = given.pop("config", CONFIG)
     fake = videos / ("real" if method == "gt" else method)
     return measure(config, real=videos / "real", fake=fake, method=method, out=out, **given)
@@ -237,7 +264,7 @@ def test_a_table_is_verified_or_the_changed_video_is_named(
     shutil.copy(videos / "clips.csv", paths.run / "test.csv")
     shutil.copy(videos / "sync", paths.run / "syncnet.safetensors")
     (paths.run / "config.yaml").write_text(CONFIG.dump())
-    judge, cache = paths.run / "syncnet.safetensors", Cache(tmp_path)
+    judge, cache = paths.run / "syncnet.safetensors", FeatureCache(tmp_path)
     for method, made in (("gt", paths.clips), ("dawn", paths.videos("dawn"))):
         given = {"real": paths.clips, "fake": made, "method": method, "out": paths.scores(method)}
         measure(CONFIG, names=NAMES, syncnet=judge, cache=cache, **given)
@@ -310,7 +337,7 @@ def test_names_come_from_manifests_and_lists(tmp_path: Path) -> None:
     assert read_names(listed) == ["a", "b"]
     listed.write_text("frames,clip\n3,a\n4,b\n")
     assert read_names(listed) == ["a", "b"]
-    for text, said in (("", "no clips"), ("a\na\n", "twice"), ("x,y\n1,2\n", "no column")):
+    for text, said in (("", "no clip names"), ("a\na\n", "twice"), ("x,y\n1,2\n", "no column")):
         listed.write_text(text)
         with pytest.raises(InputError, match=said):
             read_names(listed)
@@ -325,31 +352,33 @@ def test_real_networks_measure_a_real_clip(real: Path, tmp_path: Path) -> None:
     tone = 0.3 * np.sin(np.arange(12800) / 9).astype(np.float32)
     write_video(tmp_path / "a.mp4", small, audio=tone)
     write_video(tmp_path / "empty.mp4", [np.full((64, 64, 3), 90, np.uint8)] * 20, audio=tone)
-    judges = Judges(CONFIG, tmp_path / "sync.safetensors", Cache(tmp_path / "cache"))
-    seen, nothing = judges(tmp_path / "a.mp4"), judges(tmp_path / "empty.mp4")
-    assert seen.features.found.all()
-    assert {key: value.shape for key, value in seen.arrays.items() if key != "audio_beats"} == {
-        "fvd16": (1, 400),
-        "fvd32": (0, 400),
-        "frames": (4, 1280),
-        "faces": (4, 128),
-        "lips": (15, 256),
-        "sound": (15, 256),
-    }
-    assert all(np.isfinite(value).all() for value in seen.arrays.values())
-    assert not nothing.features.found.any()
-    assert np.isnan(nothing.arrays["faces"]).all()
-    assert len(nothing.arrays["lips"]) == 0
-    row = measuring._row("a", "0" * 64, seen, nothing)
-    assert np.isnan([row["lse_c_own"], row["csim_dlib"], row["blink_per_s"], row["bas"]]).all()
-    assert row["csim_failed"] == 4
+    weights, metrics = tmp_path / "sync.safetensors", computed(METRICS)
+    extractors = RunExtractors(CONFIG, weights, FeatureCache(tmp_path / "cache"), metrics)
+    face, blank = (video.features for video in extractors.extract([tmp_path / "a.mp4", tmp_path / "empty.mp4"]))
+    assert face["mesh"]["found"].all()
+    shapes = {key: face[spec_of(key)]["rows"].shape for key in ("fvd16", "fvd32", "fd_efficientnet", "csim_dlib")}
+    assert shapes == {"fvd16": (1, 400), "fvd32": (0, 400), "fd_efficientnet": (4, 1280), "csim_dlib": (4, 128)}
+    lip_sync = face[TRAINED_LIP_SYNC.name]
+    assert lip_sync["lips"].shape == lip_sync["sound"].shape == (15, 256)
+    assert all(np.isfinite(array).all() for arrays in face.values() for array in arrays.values())
+    assert not blank["mesh"]["found"].any()
+    assert np.isnan(blank[spec_of("csim_dlib")]["rows"]).all()
+    assert len(blank[TRAINED_LIP_SYNC.name]["lips"]) == 0
+    clips = ClipSet([face], [blank], draws(1, 5, 0), 0.95, 0)
+    results = {metric.name: metric.compute(clips) for metric in metrics if metric.per_clip and metric.compute}
+    assert set(results) == {"lse_c_own", "lse_d_own", "csim_dlib", "bas", "blink"}
+    assert all(np.isnan(result.clips).all() for result in results.values())
+    assert results["csim_dlib"].columns == {"csim_failed": [4]}
 
-    weights = tmp_path / "sync.safetensors"
-    few = Judges(CONFIG, weights, Cache(tmp_path / "other"), ["dr25_efficientnet", "bas"])
-    video = few(tmp_path / "a.mp4")
-    assert set(video.arrays) == {"frames", "audio_beats"} and video.features.found.all()
-    np.testing.assert_array_equal(video.arrays["frames"], seen.arrays["frames"])
-    assert few.weights() == judges.weights()  # so that rows of which more was asked may stand beside
+    few = RunExtractors(
+        CONFIG, weights, FeatureCache(tmp_path / "other"), computed(["dr25_efficientnet", "bas"]), metrics
+    )
+    (video,) = few.extract([tmp_path / "a.mp4"])
+    assert set(video.features) == {"video", "mesh", "beats", spec_of("fd_efficientnet")}
+    np.testing.assert_array_equal(
+        video.features[spec_of("fd_efficientnet")]["rows"], face[spec_of("fd_efficientnet")]["rows"]
+    )
+    assert few.weights == extractors.weights  # so that rows with fewer metrics fit into the same table
     wrong = settings.parse({"evaluate": {"syncnet": {"side": 64, "train": {"steps": 1}}}})
     with pytest.raises(InputError, match="side 48"):
-        Judges(wrong, tmp_path / "sync.safetensors", Cache(tmp_path / "cache"))
+        RunExtractors(wrong, weights, FeatureCache(tmp_path / "cache"), metrics)

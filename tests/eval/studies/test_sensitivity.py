@@ -1,4 +1,4 @@
-"""Damage of known strength: what it does to a clip, and that the metric it is meant for follows, on real footage."""
+"""Perturbations of known strength: what they do to a clip, and that the metrics follow them, on real footage."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from dawn.media.video import load_frames, probe
 from dawn.media.video_writer import write_video
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
+from eval.extract.catalogue import TRAINED_LIP_SYNC
+from eval.extract.spec import ExtractorOptions
+from eval.extract.video import DecodedVideo
+from eval.metrics.clip_set import ClipSet
+from eval.metrics.registry import METRICS
 from eval.stats import bootstrap
 from eval.stats.bootstrap import Estimate
-from eval.studies.perturb import PERTURBATIONS, Clip, perturb_folder
-from eval.studies.sensitivity import EXPECTED, METRICS, Bench, Curve, draw, estimate, of_clip, write_curves
+from eval.studies.perturb import PERTURBATIONS, perturb_folder, read_clip
+from eval.studies.sensitivity import Curve, PerturbationBench, draw, estimate, following, write_curves
 
 LONG = 33  # frames of a real clip: two windows of 16, and one left over
 
 
-def _drawn(seed: int, frames: int = 20) -> Clip:
+def _drawn(seed: int, frames: int = 20) -> DecodedVideo:
     rng = np.random.default_rng(seed)
     smooth = np.linspace(30, 220, 32)[None, :, None, None] + rng.uniform(-20, 20, (frames, 1, 32, 3))
-    return Clip(np.clip(smooth, 0, 255).astype(np.uint8), rng.normal(0, 0.1, frames * 640).astype(np.float32))
+    return DecodedVideo(np.clip(smooth, 0, 255).astype(np.uint8), rng.normal(0, 0.1, frames * 640).astype(np.float32))
 
 
-# ------------------------------------------------------------------------------------------------------------ damage
+# ----------------------------------------------------------------------------------------------------- perturbations
 @pytest.mark.parametrize("name", PERTURBATIONS)
 def test_strength_0_changes_nothing_and_lengths_stay(name: str) -> None:
     one, clip, other = PERTURBATIONS[name], _drawn(0), _drawn(1, 13)
@@ -41,7 +46,7 @@ def test_strength_0_changes_nothing_and_lengths_stay(name: str) -> None:
     assert hurt.frames.dtype == np.uint8
     assert hurt.audio.shape == clip.audio.shape
     touched = (not np.array_equal(hurt.frames, clip.frames), not np.array_equal(hurt.audio, clip.audio))
-    assert touched == (one.part == "picture", one.part == "sound")
+    assert touched == (one.stream == "frames", one.stream == "audio")
     assert np.array_equal(one(clip, one.strengths[-1], other).frames, hurt.frames)
     for wrong in (-1, one.strengths[-1] + 1, math.nan):
         with pytest.raises(InputError, match=name):
@@ -64,7 +69,7 @@ def test_each_damage_is_what_it_says() -> None:
     assert not late[: 3 * 640].any()
     assert np.array_equal(late[3 * 640 :], clip.audio[: -3 * 640])
     assert PERTURBATIONS["dim"](clip, 40, other).frames == pytest.approx(clip.frames * 0.6, abs=0.5001)
-    tone = Clip(clip.frames, np.sin(2 * np.pi * 400 * np.arange(16000) / 16000).astype(np.float32))
+    tone = DecodedVideo(clip.frames, np.sin(2 * np.pi * 400 * np.arange(16000) / 16000).astype(np.float32))
     octave = np.abs(np.fft.rfft(PERTURBATIONS["pitch"](tone, 12, other).audio[2000:14000]))
     assert np.argmax(octave) * 16000 / 12000 == pytest.approx(800, abs=3)
 
@@ -72,7 +77,7 @@ def test_each_damage_is_what_it_says() -> None:
 def test_blur_is_relative_to_the_frame() -> None:
     edge = np.zeros((1, 200, 200, 3), np.uint8)
     edge[:, :, 100:] = 255
-    blurred = PERTURBATIONS["blur"](Clip(edge, np.empty(0, np.float32)), 2, _drawn(0)).frames[0, 100, :, 0]
+    blurred = PERTURBATIONS["blur"](DecodedVideo(edge, np.empty(0, np.float32)), 2, _drawn(0)).frames[0, 100, :, 0]
     # A Gaussian of sigma 4 px: an edge passes 16 % and 84 % one sigma to either side.
     assert np.interp(255 * 0.1587, blurred, np.arange(200)) == pytest.approx(99.5 - 4, abs=0.3)
 
@@ -96,7 +101,9 @@ def test_folders_are_damaged_whole(tmp_path: Path, capsys: pytest.CaptureFixture
 # ------------------------------------------------------------------------------------------------------------ verdicts
 def test_a_curve_that_does_not_follow_says_so(tmp_path: Path) -> None:
     def curve(*values: float, direction: int = 1) -> Curve:
-        return Curve(PERTURBATIONS["blur"], "fvd16", direction, tuple(Estimate(v, v - 1, v + 1, 3) for v in values))
+        return Curve(
+            PERTURBATIONS["blur"], METRICS["fvd16"], direction, tuple(Estimate(v, v - 1, v + 1, 3) for v in values)
+        )
 
     cases = {
         "monotone": [curve(0, 1, 2, 2, 5), curve(1, 0.5, 0.5, 0.2, 0, direction=-1)],
@@ -119,25 +126,27 @@ def test_a_curve_that_does_not_follow_says_so(tmp_path: Path) -> None:
 
 
 def test_every_perturbation_has_a_metric_that_should_move() -> None:
-    assert set(EXPECTED) == set(PERTURBATIONS)
-    assert {metric for expected in EXPECTED.values() for metric in expected} <= set(METRICS)
+    assert all(following(name) for name in PERTURBATIONS)
+    assert {name for metric in METRICS.values() for name in metric.follows} <= set(PERTURBATIONS)
 
 
 # ---------------------------------------------------------------------------------------------------------- real clips
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The real networks; the SyncNet is a random one, with which only shifts of the sound mean anything."""
+def bench(tmp_path_factory: pytest.TempPathFactory) -> PerturbationBench:
+    """The real networks; the SyncNet is a random one, with which only shifts of the audio mean anything."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("sync") / "sync.safetensors"
     SyncNet(48, 0.25).save(path)
-    return Bench(256, path)
+    return PerturbationBench(ExtractorOptions(256, path))
 
 
 @pytest.fixture(scope="module")
-def clips(real: Path) -> list[Clip]:
+def clips(real: Path) -> list[DecodedVideo]:
     """The beginnings of two real people."""
-    read = [Clip.read(real / "clips" / f"{name}.mpg") for name in ("grid_lbax4n", "grid_lrwp9a")]
-    return [Clip(np.ascontiguousarray(clip.frames[:LONG, :, 36:324]), clip.audio[: LONG * 640]) for clip in read]
+    read = [read_clip(real / "clips" / f"{name}.mpg") for name in ("grid_lbax4n", "grid_lrwp9a")]
+    return [
+        DecodedVideo(np.ascontiguousarray(clip.frames[:LONG, :, 36:324]), clip.audio[: LONG * 640]) for clip in read
+    ]
 
 
 @pytest.mark.parametrize(
@@ -151,45 +160,49 @@ def clips(real: Path) -> list[Clip]:
         ("shuffle", "fvd16", (0, 2, 16)),
     ],
 )
-def test_metrics_follow_damage_of_the_picture(
-    bench: Bench, clips: list[Clip], name: str, metric: str, strengths: tuple[float, ...]
+def test_metrics_follow_perturbations_of_the_frames(
+    bench: PerturbationBench, clips: list[DecodedVideo], name: str, metric: str, strengths: tuple[float, ...]
 ) -> None:
-    wanted = set(METRICS[metric][1])
-    true = [bench.picture(clip.frames, wanted) for clip in clips]
+    perturbation, measured = PERTURBATIONS[name], METRICS[metric]
+    real = [bench.perturbed_features(clip, perturbation, {}, [measured]) for clip in clips]
     counts = bootstrap.draws(len(clips), 2, 0)
     values = []
     for strength in strengths:
-        hurt = [PERTURBATIONS[name](clip, strength, clips[1 - k]) for k, clip in enumerate(clips)]
-        made = [bench.picture(clip.frames, wanted) if strength else true[k] for k, clip in enumerate(hurt)]
-        values.append(estimate(metric, true, made, counts, 0.95).value)
+        perturbed = [perturbation(clip, strength, clips[1 - k]) for k, clip in enumerate(clips)]
+        fake = [
+            bench.perturbed_features(clip, perturbation, real[k], [measured]) if strength else real[k]
+            for k, clip in enumerate(perturbed)
+        ]
+        values.append(estimate(measured, ClipSet(real, fake, counts, 0.95, 0)).value)
     assert values[0] == pytest.approx(1 if metric == "csim_dlib" else 0, abs=1e-6)
-    steps = np.diff(values) * EXPECTED[name][metric]
+    steps = np.diff(values) * measured.follows[name]
     assert (steps > 0).all(), values
 
 
-def test_sync_follows_damage_of_the_sound(bench: Bench, clips: list[Clip]) -> None:
-    """Lips that fit their sound exactly: the delay is found to the frame, and a changed pitch tears them apart."""
+def test_sync_follows_perturbations_of_the_audio(bench: PerturbationBench, clips: list[DecodedVideo]) -> None:
+    """Lips that fit their audio exactly: the delay is found to the frame, and a changed pitch separates them."""
     clip = clips[0]
-    lips = bench.sound(clip.audio, {"sound"})["sound"]
-    assert len(lips) == LONG - 5
+    features = bench.perturbed_features(clip, PERTURBATIONS["delay"], {}, [METRICS["offset_own"]])
+    name = TRAINED_LIP_SYNC.name
+    fitting = features[name]["sound"]
+    assert len(fitting) == LONG - 5
 
-    def measured(name: str, strength: float, metric: str) -> float:
-        hurt = PERTURBATIONS[name](clip, strength, clips[1])
-        return of_clip(metric, {}, {"lips": lips} | bench.sound(hurt.audio, {"sound"}))
+    def measured(perturbation: str, strength: float, metric: str) -> float:
+        changed = PERTURBATIONS[perturbation](clip, strength, clips[1])
+        own = bench.perturbed_features(changed, PERTURBATIONS[perturbation], features, [METRICS[metric]])
+        fake = {**own, name: own[name] | {"lips": fitting}}
+        return estimate(METRICS[metric], ClipSet([features], [fake], bootstrap.draws(1, 2, 0), 0.95, 0)).value
 
-    assert [measured("delay", n, "offset") for n in (0, 2, 5)] == [0, -2, -5]
-    for name, strengths, metric in [
-        ("delay", (0, 1, 2), "lse_d_unshifted"),
-        ("pitch", (0, 3), "lse_d_unshifted"),
-    ]:
-        assert (np.diff([measured(name, n, metric) for n in strengths]) > 0).all()
+    assert [measured("delay", n, "offset_own") for n in (0, 2, 5)] == [0, -2, -5]
+    for perturbation, strengths in [("delay", (0, 1, 2)), ("pitch", (0, 3))]:
+        assert (np.diff([measured(perturbation, n, "lse_d_unshifted_own") for n in strengths]) > 0).all()
 
 
-def test_what_cannot_be_measured_has_no_value(bench: Bench) -> None:
-    """No face, no sound, and shorter than a window."""
-    blank = np.full((12, 64, 64, 3), 90, np.uint8)
-    every = {array for _, arrays in METRICS.values() for array in arrays}
-    made = bench.picture(blank, every) | bench.sound(np.empty(0, np.float32), every)
-    assert len(made["fvd16"]) == 0
-    for metric in set(METRICS) - {"fvd16", "fd_efficientnet"}:
-        assert math.isnan(of_clip(metric, made, made)), metric
+def test_what_cannot_be_measured_has_no_value(bench: PerturbationBench) -> None:
+    """No face, no audio, and shorter than a window."""
+    blank = DecodedVideo(np.full((12, 64, 64, 3), 90, np.uint8), np.empty(0, np.float32))
+    features = bench.features(blank)
+    clips = ClipSet([features], [features], bootstrap.draws(1, 2, 0), 0.95, 0)
+    assert len(features[METRICS["fvd16"].fake[0].name]["rows"]) == 0
+    for metric in (metric for metric in METRICS.values() if metric.follows and metric.name != "fd_efficientnet"):
+        assert math.isnan(estimate(metric, clips).value), metric.name

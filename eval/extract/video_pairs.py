@@ -1,4 +1,4 @@
-"""Which videos are compared: two folders, or two files; pairs have the same name."""
+"""Pairs of real and generated videos: two folders, or two files; videos of one name form a pair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUFFIXES = frozenset({".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", "
 
 @dataclass(frozen=True)
 class Pair:
-    """The true and the generated video of one name; None on the side that has none."""
+    """The real and the generated video of one name; None where a side lacks it."""
 
     name: str
     real: Path | None
@@ -20,9 +20,9 @@ class Pair:
 
 
 def pairs_of(real: Path, fake: Path) -> list[Pair]:
-    """All videos of both sides by name: the path below the folder without its suffix, in order.
+    """All videos of both sides, sorted by name: the path relative to the folder, without suffix.
 
-    Raises InputError for a folder that is absent or holds no video, two videos of one name, or no name in common.
+    Raises InputError for a folder that is absent or contains no video, two videos of one name, or no common name.
     """
     if real.is_file() and fake.is_file():
         return [Pair(fake.stem, real, fake)]
@@ -31,7 +31,7 @@ def pairs_of(real: Path, fake: Path) -> list[Pair]:
     pairs = [Pair(name, sides[0].get(name), sides[1].get(name)) for name in names]
     if not any(pair.real and pair.fake for pair in pairs):
         raise InputError(
-            f"{real} and {fake}: no video has the same name in both ({names[0]!r} is in one); name them alike"
+            f"{real} and {fake}: no video has the same name in both ({names[0]!r} is in one only); rename them"
         )
     return pairs
 
@@ -47,5 +47,5 @@ def _videos(folder: Path) -> dict[str, Path]:
                 raise InputError(f"{found[name]} and {path}: two videos of one name; keep one")
             found[name] = path
     if not found:
-        raise InputError(f"{folder}: holds no video ({', '.join(sorted(SUFFIXES))})")
+        raise InputError(f"{folder}: contains no video ({', '.join(sorted(SUFFIXES))})")
     return found

@@ -1,4 +1,4 @@
-"""Which clips are measured: a manifest, or any table or list of names."""
+"""Lists of clips: a manifest, any CSV file with a column ``clip``, or one name a line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dawn.errors import InputError
 
 
 def read_names(path: Path) -> list[str]:
-    """Clip names from a CSV file's column `clip`, or one a line. Raises InputError for none, or one given twice."""
+    """Clip names of a CSV file's column ``clip``, or one a line. Raises InputError for an empty list or a duplicate."""
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -26,10 +26,10 @@ def read_names(path: Path) -> list[str]:
     else:
         names = [line.strip() for line in lines]
     if not names:
-        raise InputError(f"{path}: names no clips")
+        raise InputError(f"{path}: contains no clip names")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"{path}: clip {twice!r} stands there twice")
+        raise InputError(f"{path}: clip {twice!r} is listed twice")
     return names
 
 
@@ -37,5 +37,5 @@ def video_path(folder: Path, name: str) -> Path:
     """``<folder>/<name>.mp4``, or InputError when it is missing."""
     path = folder / f"{name}.mp4"
     if not path.is_file():
-        raise InputError(f"{path}: missing; every clip of the list needs a video there")
+        raise InputError(f"{path}: missing; every listed clip needs a video in this folder")
     return path

@@ -1,0 +1,250 @@
+"""The feature specifications in use: face mesh, audio beats, and embeddings of frames, faces, windows and lips.
+
+Names are ``video``, ``mesh`` and ``beats``, or the card of a network (:mod:`eval.backbones.cards`) and its input, such
+as ``inception-fid:frames``. Networks and media libraries are imported when a specification is resolved or loaded.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.extract.rates import FPS
+from eval.extract.sampling import Side, WindowSampling
+from eval.extract.spec import Arrays, Extractor, ExtractorOptions, Features, FeatureSpec
+
+if TYPE_CHECKING:
+    from eval.backbones.syncnet import SyncNet
+    from eval.extract.lip_windows import LipCrops
+    from eval.extract.video import DecodedVideo
+
+TRAINED_SYNCNET = "syncnet-own"  # trained by this repository on the corpus of a run
+
+
+# ---------------------------------------------------------------------------------------------- video, face mesh, beats
+def _video_settings(_: ExtractorOptions) -> dict[str, Any]:
+    from eval.extract.video import RULE
+
+    return {"rule": RULE}
+
+
+def _load_video(_: ExtractorOptions) -> Extractor:
+    def run(video: DecodedVideo, _: Features) -> Arrays:
+        height, width = video.frames.shape[1:3]
+        return {
+            "frames": np.asarray(len(video.frames)),
+            "size": np.asarray([height, width]),
+            "fps": np.asarray(video.fps),
+            "samples": np.asarray(len(video.audio)),
+        }
+
+    return run
+
+
+def _mesh_settings(options: ExtractorOptions) -> dict[str, Any]:
+    from dawn.features.landmarks import VERSION
+    from dawn.weights import verified
+
+    return {"network": VERSION, "side": options.detect_side, "weights": {"face-mesh": verified("face-mesh").sha256}}
+
+
+def _load_mesh(options: ExtractorOptions) -> Extractor:
+    from eval.extract.faces import detect_faces
+
+    return lambda video, _: detect_faces(video.frames, options.detect_side)
+
+
+def _load_beats(_: ExtractorOptions) -> Extractor:
+    from eval.extract.audio_beats import audio_beats
+
+    return lambda video, _: {"audio_beats": audio_beats(video.audio, fps=FPS)}
+
+
+# frames () and size (2,) at 25 fps, fps () of the file, samples () of the audio, 0 without a usable track
+VIDEO = FeatureSpec("video", _video_settings, _load_video, reads=("frames", "audio"))
+# landmarks (N, 68, 2), pose (N, 6), found (N,), faces (N,); see eval.extract.faces.detect_faces
+FACE_MESH = FeatureSpec("mesh", _mesh_settings, _load_mesh)
+# audio_beats (B,) in frames
+AUDIO_BEATS = FeatureSpec(
+    "beats",
+    lambda _: {"beats": "librosa beat_track on percussive onsets, 16 kHz"},
+    _load_beats,
+    reads=("audio",),
+)
+
+
+# ----------------------------------------------------------------------------------------- embeddings of frames, faces
+def frame_embeddings(network: str, every: int = 1, label: str = "frames") -> FeatureSpec:
+    """rows (ceil(N / every), D): embeddings of every `every`-th whole frame, NaN where the network finds no face."""
+    return FeatureSpec(
+        f"{network}:{label}",
+        lambda _: _network_settings(network) | {"every": every},
+        partial(_load_frames, network, every),
+    )
+
+
+def face_embeddings(network: str, every: int = 1, label: str = "faces") -> FeatureSpec:
+    """rows (ceil(N / every), D): embeddings of the face in every `every`-th frame, NaN where the mesh found none."""
+    return FeatureSpec(
+        f"{network}:{label}",
+        lambda _: _network_settings(network) | {"every": every},
+        partial(_load_faces, network, every),
+        requires=(FACE_MESH,),
+    )
+
+
+def _network_settings(network: str) -> dict[str, Any]:
+    from eval.backbones.cards import card
+
+    found = card(network)
+    weights = {name: file.sha256 for name, file in found.files().items()}
+    return {"network": found.name, "preprocessing": found.preprocessing, "weights": weights}
+
+
+def _load_network(network: str) -> Any:
+    from eval.backbones.cards import load
+
+    return load(network)
+
+
+def _load_frames(network: str, every: int, options: ExtractorOptions) -> Extractor:
+    net: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = _load_network(network)
+    batch = options.batch
+
+    def run(video: DecodedVideo, _: Features) -> Arrays:
+        frames = video.frames[::every]
+        return {"rows": np.concatenate([net(np.array(frames[i : i + batch])) for i in range(0, len(frames), batch)])}
+
+    return run
+
+
+def _load_faces(network: str, every: int, options: ExtractorOptions) -> Extractor:
+    net: Callable[..., NDArray[np.float32]] = _load_network(network)
+    batch = options.batch
+
+    def run(video: DecodedVideo, features: Features) -> Arrays:
+        mesh = features[FACE_MESH.name]
+        frames = video.frames[::every]
+        points = np.where(mesh["found"][::every, None, None], mesh["landmarks"][::every], np.nan)
+        batches = range(0, len(frames), batch)
+        return {"rows": np.concatenate([net(np.array(frames[i : i + batch]), points[i : i + batch]) for i in batches])}
+
+    return run
+
+
+# ------------------------------------------------------------------------------------------------ embeddings of windows
+def window_embeddings(network: str, sampling: WindowSampling, side: Side = "fake") -> FeatureSpec:
+    """rows (W, D): embeddings of windows of frames. `side` matters for random sampling, which differs between sides."""
+    suffix = f"-{side}" if sampling.windows == "random" else ""
+    about = {"window": sampling.window, "windows": sampling.windows, "stride": sampling.stride}
+    about_side = side if sampling.windows == "random" else "fake"
+    return FeatureSpec(
+        f"{network}:{sampling.name}{suffix}",
+        lambda _: _network_settings(network) | about | {"side": about_side},
+        partial(_load_windows, network, sampling, side),
+    )
+
+
+def _load_windows(network: str, sampling: WindowSampling, side: Side, _: ExtractorOptions) -> Extractor:
+    from eval.extract.windows import window_features
+
+    net = _load_network(network)
+
+    def run(video: DecodedVideo, _: Features) -> Arrays:
+        # The random window is drawn from the video's own content, so that it is the same in every call.
+        rng = np.random.default_rng(zlib.crc32(video.frames[0].tobytes()))
+        starts = sampling.starts(len(video.frames), side, rng)
+        return {"rows": window_features(video.frames, net, starts, sampling.window)}
+
+    return run
+
+
+# --------------------------------------------------------------------------------------------------------- lips, audio
+# Each gives lips (W, D) and sound (W, D), embeddings of the windows of mouth and audio, and coverage (), the share of
+# frames with a crop.
+def published_lip_sync(crop: str) -> FeatureSpec:
+    """Embeddings of the published SyncNet on ``tracked`` (longest face track of S3FD) or ``whole_frame`` crops."""
+    return FeatureSpec(
+        f"syncnet-v2:{crop}",
+        lambda _: _published_settings(crop),
+        partial(_load_published, crop),
+        reads=("frames", "audio"),
+    )
+
+
+def _published_settings(crop: str) -> dict[str, Any]:
+    from dawn.weights import verified
+    from eval.extract.face_tracks import SMALL
+
+    settings = _network_settings("syncnet-v2")
+    if crop == "whole_frame":
+        return settings | {"crop": "whole frame to 224"}
+    weights = settings["weights"] | {"s3fd": verified("s3fd").sha256}
+    return settings | {"crop": f"longest face track, rules {SMALL}", "weights": weights}
+
+
+def _load_published(crop: str, _: ExtractorOptions) -> Extractor:
+    from eval.extract import lip_windows
+
+    net = _load_network("syncnet-v2")
+    if crop == "whole_frame":
+        return lambda video, _: _embedded(net, lip_windows.whole_frame(video.frames), video)
+    from eval.backbones.s3fd import S3FD
+
+    detect = S3FD()
+    return lambda video, _: _embedded(net, lip_windows.tracked(video.frames, detect), video)
+
+
+def _embedded(net: SyncNet, crops: LipCrops, video: DecodedVideo) -> Arrays:
+    from eval.extract.lip_windows import lip_embeddings
+
+    lips, sound = lip_embeddings(net, crops.frames, crops.audio(video.audio))
+    return {"lips": lips, "sound": sound, "coverage": np.asarray(crops.coverage)}
+
+
+def _trained_settings(options: ExtractorOptions) -> dict[str, Any]:
+    from dawn.errors import InputError
+    from dawn.media.files import sha256_file
+    from dawn.weights import MissingWeights
+    from eval.extract.mouth_crop import SCALE, SMOOTHING
+
+    path = options.syncnet
+    if path is None:
+        raise MissingWeights("needs a SyncNet trained on the corpus; give its weights with --syncnet")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; train one with 'dawn-eval fit-syncnet'")
+    return {
+        "network": TRAINED_SYNCNET,
+        "crop": f"tracked mouth of {SCALE} eye distances, smoothed over {SMOOTHING} frames",
+        "weights": {TRAINED_SYNCNET: sha256_file(path)},
+    }
+
+
+def _load_trained(options: ExtractorOptions) -> Extractor:
+    from eval.backbones import syncnet
+    from eval.extract.lip_windows import lip_embeddings
+    from eval.extract.mouth_crop import mouth_crops
+
+    assert options.syncnet is not None  # resolved before
+    net = syncnet.load(options.syncnet)
+
+    def run(video: DecodedVideo, features: Features) -> Arrays:
+        mesh = features[FACE_MESH.name]
+        if mesh["found"].any():
+            crops = mouth_crops(video.frames, mesh["landmarks"], mesh["found"], net.side)
+        else:
+            crops = np.empty((0, net.side, net.side, 3), np.uint8)
+        lips, sound = lip_embeddings(net, crops, video.audio)
+        return {"lips": lips, "sound": sound, "coverage": np.asarray(float(mesh["found"].any()))}
+
+    return run
+
+
+TRAINED_LIP_SYNC = FeatureSpec(
+    f"{TRAINED_SYNCNET}:mouth", _trained_settings, _load_trained, requires=(FACE_MESH,), reads=("frames", "audio")
+)

@@ -1,0 +1,32 @@
+"""Features of windows of consecutive frames by a video network such as I3D."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dawn.errors import InputError
+from eval.backbones.i3d import MIN_FRAMES
+
+_DIMENSION = 400
+
+
+def window_features(
+    frames: NDArray[np.uint8], net: Callable[[torch.Tensor], torch.Tensor], starts: Sequence[int], window: int
+) -> NDArray[np.float32]:
+    """(N, H, W, 3) RGB frames -> (len(starts), 400) features of the windows that begin at `starts`.
+
+    net: (1, window, H, W, 3) uint8 -> (1, 400). Raises InputError for windows that I3D cannot take (fewer than 9
+    frames) or that reach beyond the video.
+    """
+    if window < MIN_FRAMES:
+        raise InputError(f"windows of {window} frames are too short; I3D needs {MIN_FRAMES}")
+    if not len(starts):
+        return np.empty((0, _DIMENSION), np.float32)
+    if min(starts) < 0 or max(starts) + window > len(frames):
+        raise InputError(f"windows of {window} frames from {min(starts)} to {max(starts)} are not in {len(frames)}")
+    clips = (torch.from_numpy(np.ascontiguousarray(frames[start : start + window])) for start in starts)
+    return np.concatenate([net(clip[None]).numpy() for clip in clips])  # one at a time: memory, and a fixed result
