@@ -12,8 +12,8 @@ from dawn.config import Schedule, SyncnetModel
 from dawn.errors import InputError
 from dawn.media.video_writer import write_video
 from eval.backbones import syncnet
+from eval.extract.lip_windows import HOPS_PER_FRAME, VIDEO_WINDOW, audio_windows
 from eval.metrics import lse
-from eval.metrics.lse import HOPS, VIDEO_WINDOW, audio_windows
 from eval.studies import train_syncnet
 from eval.studies.train_syncnet import PER_CLIP, Recording, contrast, fit, train
 from tests.support.clips import features_of
@@ -26,8 +26,8 @@ def _recording(seed: int, frames: int = 40) -> Recording:
     side = 23
     rows = np.abs(np.arange(side) - side // 2)[None, :, None] < (8 * loud)[:, None, None]
     mouths = np.where(rows, 40, 180).repeat(side, axis=2)[..., None].repeat(3, axis=3).astype(np.uint8)
-    hops = np.zeros((HOPS * frames, 13), np.float32)
-    hops[:, 0] = np.repeat(loud, HOPS) * 20
+    hops = np.zeros((HOPS_PER_FRAME * frames, 13), np.float32)
+    hops[:, 0] = np.repeat(loud, HOPS_PER_FRAME) * 20
     return Recording(mouths, audio_windows(hops, frames - VIDEO_WINDOW))
 
 
