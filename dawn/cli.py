@@ -144,19 +144,19 @@ def _setup(options: argparse.Namespace) -> tuple[Config, Paths]:
 def _weights(options: argparse.Namespace) -> None:
     from dawn import weights
 
-    names = weights.chosen(options.purposes)
+    names = weights.entries_for(options.purposes)
     absent = weights.provide(names, options.mirror, options.fetch)
     wrong = []
     for name in names:
         entry, status = weights.registry()[name], weights.status_of(name)
         size = f"{entry.size / 1e6:.0f} MB" if entry.size else "size unknown"
         print(f"{status.state:10}  {name}: {entry.what} ({size}; {entry.terms})")
-        if status.found is not None:
-            print(f"{'':12}{status.found.path}")
+        if status.local is not None:
+            print(f"{'':12}{status.local.path}")
         elif entry.package is None:
             print(f"{'':12}{entry.url}")
-        if status.state == "wrong hash" and status.found is not None:
-            wrong.append(f"{status.found.path} has sha256 {status.found.sha256}, expected {status.expected}")
+        if status.state == "wrong hash" and status.local is not None:
+            wrong.append(f"{status.local.path} has sha256 {status.local.sha256}, expected {status.expected}")
     print(f"{'store':10}  {weights.store()}")
     if wrong:
         raise InputError(f"wrong weights: {'; '.join(wrong)}")

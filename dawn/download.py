@@ -1,14 +1,12 @@
-"""Files from the net that survive bad connections: one address into one file, going on where it broke off.
+"""Downloads over unreliable connections: one URL into one file, resumed where the connection broke.
 
-What came is kept beside its target as ``.part`` until a caller has accepted it, so that no byte is fetched twice, not
-even by a process that was killed.
+A partial file stays as ``.part`` until a caller has accepted the whole, so that no byte is transferred twice, not even
+after a kill.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,36 +14,42 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dawn.errors import InputError
+from dawn.media.files import require_space
 
-PAUSE = 1.0  # seconds before the second try in a row without a new byte, doubled each time
+PAUSE = 1.0  # seconds before the second try in a row without a new byte, doubled for each further one
 TRIES = 5  # in a row without a new byte
 _BLOCK = 1 << 20  # bytes
-_LONGEST_PAUSE = 120  # seconds, whatever a server asks for
-_TIMEOUT = (15, 60)  # seconds to connect, and between two pieces
+_LONGEST_PAUSE = 120  # seconds, even if a server asks for more
+_TIMEOUT = (15, 60)  # seconds to connect, and between two blocks
 
 
 class Unavailable(InputError):
-    """A server that does not answer, or breaks off again and again: a later call may go on."""
+    """A server that does not answer, or repeatedly breaks connections: a later call may succeed."""
 
 
 class Refused(InputError):
-    """The server says that there is no such file, or not for us: status 400 to 499."""
+    """The server has no such file, or denies it: status 400 to 499."""
 
 
 class Wrong(InputError):
-    """What came is not the file that was wanted."""
+    """The file that came is not the expected one."""
 
 
 @contextlib.contextmanager
-def locked(place: Path, what: str) -> Iterator[None]:
-    """One process at a time brings files into folder `place`, which is made; raises InputError for the others."""
-    place.mkdir(parents=True, exist_ok=True)
-    with open(place / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{place}: another process is fetching {what}; wait for it") from None
+def locked(folder: Path, purpose: str) -> Iterator[None]:
+    """Create `folder` and lock it for this process; raises InputError where another process holds the lock."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{folder}: another process is fetching {purpose}; wait for it") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def fetch(
@@ -58,12 +62,13 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     by_hand: str = "fetch it by other means",
 ) -> None:
-    """`url` into `part`, which `accept` then takes away, or refuses by raising :class:`Wrong`.
+    """Download `url` to `part`, which `accept` then moves away, or refuses by raising :class:`Wrong`.
 
-    A `part` that was there before and turns out wrong may have been the beginning of another file: it is then fetched
-    anew, once. Raises Unavailable, Refused and Wrong; after the last of them `part` is gone. `by_hand` ends messages.
+    A `part` of an earlier call that turns out wrong may have been the start of another file: the download is then
+    repeated once from its beginning. Raises Unavailable, Refused and Wrong; after the last of them `part` is deleted.
+    `by_hand` ends messages.
     """
-    for again in (False, True):
+    for last_try in (False, True):
         resumed = part.exists()
         try:
             download(url, part, size, label, headers, by_hand)
@@ -71,11 +76,11 @@ def fetch(
             return
         except Wrong:
             part.unlink(missing_ok=True)
-            if again or not resumed:
+            if last_try or not resumed:
                 raise
         finally:
             if not part.exists():
-                _validator(part).unlink(missing_ok=True)
+                _version_file(part).unlink(missing_ok=True)
 
 
 def download(
@@ -86,35 +91,35 @@ def download(
     headers: Mapping[str, str] | None = None,
     by_hand: str = "fetch it by other means",
 ) -> None:
-    """`url` into `part`, going on where `part` ends if the server can; returns when it is whole.
+    """Download `url` to `part`, from the end of `part` on if the server supports ranges; returns once it is whole.
 
-    Connections that break are taken up again, five times in a row without progress; 429 and 503 are waited out as long
-    as the server asks for, at most two minutes. An empty `label` shows no progress.
+    Broken connections are resumed, up to five times in a row without progress. After status 429 or 503 the pause that
+    the server asks for is kept, up to two minutes. An empty `label` disables the progress bar.
     """
     import requests
     from tqdm import tqdm
     from urllib3.exceptions import HTTPError
 
-    if size is not None and shutil.disk_usage(part.parent).free < size - (part.stat().st_size if part.exists() else 0):
-        raise InputError(f"{part.parent}: {label} takes {size / 1e6:.0f} MB, and the disk has less; make room")
+    if size is not None:
+        require_space(part.parent, size - _size(part), label or url)
     failed = 0
     with (
         session(headers) as web,
         tqdm(total=size, desc=label, unit="B", unit_scale=True, mininterval=1, disable=not label) as bar,
     ):
         while True:
-            have = part.stat().st_size if part.exists() else 0
+            have = _size(part)
             try:
-                whole = _piece(web, url, part, have, size, bar, by_hand)
+                whole = _request(web, url, part, have, size, bar, by_hand)
             except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
                 whole, reason = False, str(error)
             except requests.RequestException as error:
                 raise Refused(f"{url}: {error}; {by_hand}") from None
             else:
-                reason = f"it ends after {part.stat().st_size} bytes" if part.exists() else "it gives nothing"
+                reason = f"it ends after {part.stat().st_size} bytes" if part.exists() else "it sends nothing"
             if whole:
                 return
-            failed = 0 if part.exists() and part.stat().st_size > have else failed + 1
+            failed = 0 if _size(part) > have else failed + 1
             if failed >= TRIES:
                 raise Unavailable(f"{url}: gave up after {TRIES} tries ({reason}); call again to continue")
             if failed:
@@ -122,7 +127,7 @@ def download(
 
 
 def session(headers: Mapping[str, str] | None = None) -> Any:
-    """A `requests.Session` that waits for busy servers (429, 5xx) and sends `headers`."""
+    """A `requests.Session` that retries busy servers (429, 5xx) and sends `headers`."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
@@ -137,57 +142,65 @@ def session(headers: Mapping[str, str] | None = None) -> Any:
         retry_after_max=_LONGEST_PAUSE,
         raise_on_status=False,
     )
-    made = requests.Session()
-    made.headers.update(headers or {})
-    made.mount("https://", HTTPAdapter(max_retries=retry))
-    made.mount("http://", HTTPAdapter(max_retries=retry))
-    return made
+    web = requests.Session()
+    web.headers.update(headers or {})
+    web.mount("https://", HTTPAdapter(max_retries=retry))
+    web.mount("http://", HTTPAdapter(max_retries=retry))
+    return web
 
 
-def _validator(part: Path) -> Path:
-    """What the server called the version of which `part` is the beginning."""
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _version_file(part: Path) -> Path:
+    """File of the ETag of the version that `part` is the start of."""
     return part.with_name(f"{part.name}.version")
 
 
-def _piece(web: Any, url: str, part: Path, have: int, size: int | None, bar: Any, by_hand: str) -> bool:
-    """One request; whether the file is whole after it."""
+def _request(web: Any, url: str, part: Path, have: int, size: int | None, bar: Any, by_hand: str) -> bool:
+    """Send one request and append its body to `part`, or replace `part` by it; True if the file is whole."""
     headers = {"Accept-Encoding": "identity"}
-    version = _validator(part)
+    version = _version_file(part)
     if have:
         headers["Range"] = f"bytes={have}-"
         if version.exists():
             headers["If-Range"] = version.read_text(encoding="utf-8")
-    with web.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-        if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
-            raise InputError(f"{url}: leads to {answer.url}, which is not encrypted; refused")
-        if answer.status_code == 416:  # nothing behind what we have: whole, or of another file
-            if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
+    with web.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        if urlsplit(url).scheme == "https" and urlsplit(response.url).scheme != "https":
+            raise InputError(f"{url}: leads to {response.url}, which is not encrypted; refused")
+        if response.status_code == 416:  # nothing after the partial file: it is whole, or of another file
+            if response.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
                 return True
             part.unlink()
             return False
-        if answer.status_code >= 400:
-            hint = "" if have == 0 else " (what came before is kept)"
-            kind = Unavailable if answer.status_code == 429 or answer.status_code >= 500 else Refused
-            raise kind(f"{url}: the server answers {answer.status_code} {answer.reason}{hint}; try later, or {by_hand}")
-        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        start = have if goes_on else 0
-        if etag := answer.headers.get("ETag"):
+        if response.status_code >= 400:
+            hint = "" if have == 0 else " (the part that came before is kept)"
+            busy = response.status_code == 429 or response.status_code >= 500
+            fault = Unavailable if busy else Refused
+            raise fault(
+                f"{url}: the server answers {response.status_code} {response.reason}{hint}; try later, or {by_hand}"
+            )
+        content_range = response.headers.get("Content-Range", "")
+        resumes = response.status_code == 206 and content_range.startswith(f"bytes {have}-")
+        start = have if resumes else 0
+        if etag := response.headers.get("ETag"):
             if not etag.startswith("W/"):
                 version.write_text(etag, encoding="utf-8")
-        elif not goes_on:
+        elif not resumes:
             version.unlink(missing_ok=True)
-        length = answer.headers.get("Content-Length")
+        length = response.headers.get("Content-Length")
         total = start + int(length) if length is not None else size
         bar.reset(total=total)
         bar.update(start)
-        with open(part, "ab" if goes_on else "wb") as sink:
-            while block := answer.raw.read1(_BLOCK):  # read() would lose what came before a break
+        with open(part, "ab" if resumes else "wb") as sink:
+            while block := response.raw.read1(_BLOCK):  # read() would lose the bytes before a broken connection
                 sink.write(block)
                 bar.update(len(block))
                 if size is not None and sink.tell() > size:
                     break
-    got = part.stat().st_size
-    if size is not None and got > size:
+    written = part.stat().st_size
+    if size is not None and written > size:
         part.unlink()
-        raise Wrong(f"{url}: longer than the {size} bytes that it should have; refused")
-    return got == total if total is not None else True
+        raise Wrong(f"{url}: longer than the expected {size} bytes; refused")
+    return written == total if total is not None else True

@@ -1,14 +1,13 @@
-"""Weights of networks: which files exist, where each lies on this machine, whether it is the right one, how to get it.
+"""Weights files of other people's networks: which there are, where each is on this machine, and how to obtain it.
 
-``config/weights.yaml`` names them. A file is looked for in the user's store (``DAWN_WEIGHTS``, else ``dawn/weights`` in
-the cache folder), then where the library that usually fetches it keeps it, or inside the package that carries it.
-Nothing here touches a network unless :func:`provide` is told to.
+``config/weights.yaml`` lists them. A file is searched in the user's store (``DAWN_WEIGHTS``, else ``dawn/weights`` in
+the cache folder), then in the folder of the library that usually downloads it, or inside the package that contains it.
+Nothing here uses a network, except :func:`provide` with `fetch`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import importlib.metadata
 import json
@@ -26,19 +25,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from dawn import download
 from dawn.errors import InputError
-from dawn.media.files import atomic_path, sha256_file
+from dawn.media.files import atomic_path, is_disk_full, sha256_file, user_cache
 
 REGISTRY = Path(__file__).resolve().parent.parent / "config" / "weights.yaml"
-_RECORD = "recorded.json"  # hashes of files whose publisher states none, as they were when they first came
+_RECORD = "recorded.json"  # hashes at first arrival of files whose publisher states none
 _BLOCK = 1 << 20  # bytes
 
 
 class MissingWeights(InputError):
-    """Weights that are not on this machine, or not usable. The message is the reason, fit to stand in a report."""
+    """Weights that are not on this machine, or not usable. The message is the reason, in one line."""
 
 
 class Entry(BaseModel):
-    """One file of weights, as ``config/weights.yaml`` describes it."""
+    """One weights file, as ``config/weights.yaml`` describes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,13 +54,13 @@ class Entry(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _named_after_its_address(cls, values: Any) -> Any:
+    def _named_after_url(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("url") and not values.get("file"):
             values = values | {"file": _last_part(str(values["url"]))}
         return values
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Entry:
+    def _single_origin(self) -> Entry:
         if (self.url is None) == (self.package is None):
             raise ValueError("needs either url or package")
         if not self.file or PurePosixPath(self.file).is_absolute() or ".." in PurePosixPath(self.file).parts:
@@ -70,8 +69,8 @@ class Entry(BaseModel):
 
 
 @dataclass(frozen=True)
-class Found:
-    """A file on this machine and the hash that it has."""
+class LocalWeights:
+    """A weights file on this machine, and its hash."""
 
     path: Path
     sha256: str
@@ -79,10 +78,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Status:
-    """What ``dawn weights`` shows of one entry. `found` is None when it is absent."""
+    """State of one entry; `local` is None when it is absent."""
 
     state: Literal["present", "recorded", "unverified", "absent", "wrong hash"]
-    found: Found | None
+    local: LocalWeights | None
     expected: str | None
 
 
@@ -97,38 +96,40 @@ def registry(path: Path = REGISTRY) -> dict[str, Entry]:
 
 
 def store() -> Path:
-    """The user's folder of weights; it need not exist."""
+    """The user's folder of weights files; it need not exist."""
     if chosen := os.environ.get("DAWN_WEIGHTS"):
         return Path(chosen).expanduser()
-    return _cache() / "dawn" / "weights"
+    return user_cache() / "dawn" / "weights"
 
 
 def locate(name: str) -> Path:
-    """Where the file of entry `name` lies; its hash is not looked at. Raises MissingWeights when it is absent."""
+    """Path of the file of entry `name`; its hash is not checked. Raises MissingWeights when it is absent."""
     path = _find(_entry(name))
     if path is None:
         raise MissingWeights(f"weights {name} are not on this machine: {_remedy(name)}")
     return path
 
 
-def verified(name: str, pinned: bool = False) -> Found:
-    """The file of entry `name`, whose hash is the pinned one, or the one recorded when it first came.
+def verified(name: str, pinned: bool = False) -> LocalWeights:
+    """The file of entry `name`, whose hash is the pinned one, or the one recorded when it first arrived.
 
-    With `pinned`, a recorded hash is not enough: for formats that can hold code. Raises MissingWeights when the file is
-    absent, has another hash, or when nothing is known that it could be compared with.
+    With `pinned`, a recorded hash is not enough: for formats that can contain code. Raises MissingWeights when the file
+    is absent or has another hash.
     """
     path = locate(name)
     entry, status = _entry(name), status_of(name)
-    found = status.found or Found(path, "")
+    local = status.local or LocalWeights(path, "")
     if status.state == "wrong hash":
-        raise MissingWeights(f"weights {name} are refused: {_mismatch(path, status.expected, found.sha256)}")
+        raise MissingWeights(f"weights {name} are refused: {_mismatch(path, status.expected, local.sha256)}")
     if entry.sha256 is None and pinned:
-        raise MissingWeights(f"weights {name} are refused: no hash is pinned for {path}, and such a file can hold code")
-    return found
+        raise MissingWeights(
+            f"weights {name} are refused: no hash is pinned for {path}, and such a file can contain code"
+        )
+    return local
 
 
 def folder(name: str) -> Path | None:
-    """The store's folder of a network of several files (``hubert-large-ls960-ft``), or None if one is absent."""
+    """The store's folder of a network of several files (``hubert-large-ls960-ft``), or None if a file is absent."""
     entries = [entry for entry in registry().values() if entry.file.startswith(f"{name}/") and entry.url]
     whole = bool(entries) and all((store() / entry.file).is_file() for entry in entries)
     return store() / name if whole else None
@@ -142,36 +143,38 @@ def status_of(name: str) -> Status:
     expected = entry.sha256 or recorded
     if path is None:
         return Status("absent", None, expected)
-    found = Found(path, _hash(path))
+    local = LocalWeights(path, _hash(path))
     if expected is None:
-        return Status("unverified", found, None)
-    if found.sha256 != expected:
-        return Status("wrong hash", found, expected)
-    return Status("present" if entry.sha256 else "recorded", found, expected)
+        return Status("unverified", local, None)
+    if local.sha256 != expected:
+        return Status("wrong hash", local, expected)
+    return Status("present" if entry.sha256 else "recorded", local, expected)
 
 
-def chosen(purposes: Sequence[str]) -> list[str]:
-    """Names of the entries for any of `purposes`, which may be entries themselves; all for none.
+def entries_for(purposes: Sequence[str]) -> list[str]:
+    """Names of the entries for any of `purposes`, which may be names of entries; of all entries without a purpose.
 
-    Raises InputError for a purpose that nothing has.
+    Raises InputError for an unknown purpose.
     """
     entries = registry()
     known = {purpose for entry in entries.values() for purpose in entry.purposes} | set(entries)
     for purpose in purposes:
         if purpose not in known:
-            raise InputError(f"no weights are for {purpose!r}; known: {', '.join(sorted(known - set(entries)))}")
-    wanted = set(purposes)
-    return [name for name, entry in entries.items() if not wanted or wanted & {name, *entry.purposes}]
+            raise InputError(
+                f"no weights have the purpose {purpose!r}; known: {', '.join(sorted(known - set(entries)))}"
+            )
+    selected = set(purposes)
+    return [name for name, entry in entries.items() if not selected or selected & {name, *entry.purposes}]
 
 
 def provide(names: Sequence[str], mirror: Path | None = None, fetch: bool = False) -> list[str]:
-    """Bring what is absent into the store: from `mirror`, then, with `fetch`, from the publishers.
+    """Copy absent files into the store: from the folder `mirror`, then, with `fetch`, from the publishers.
 
-    Returns the names of what is still absent. A file that has the wrong hash is never put into the store. Raises
-    InputError when that happens, when an address does not answer, and when the store cannot be written.
+    Returns the names of those still absent. Raises InputError for a file with a wrong hash, which is not stored, for a
+    URL that does not answer, and when the store cannot be written.
     """
     if mirror is not None and not mirror.is_dir():
-        raise InputError(f"{mirror}: no such folder; give the folder that holds the files of weights")
+        raise InputError(f"{mirror}: no such folder; give the folder that holds the weights files")
     absent = [name for name in names if _find(_entry(name)) is None and _entry(name).url]
     if not absent or not (mirror or fetch):
         return [name for name in names if _find(_entry(name)) is None]
@@ -185,12 +188,12 @@ def provide(names: Sequence[str], mirror: Path | None = None, fetch: bool = Fals
     except download.Wrong as error:
         raise MissingWeights(str(error)) from None
     except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        reason = "the disk is full" if is_disk_full(error) else error.strerror or str(error)
         raise InputError(f"{store()}: cannot be written ({reason}); set DAWN_WEIGHTS to another folder") from None
     return [name for name in names if _find(_entry(name)) is None]
 
 
-# -------------------------------------------------------------------------------------------------------------- looking
+# ------------------------------------------------------------------------------------------------------------- search
 def _entry(name: str) -> Entry:
     try:
         return registry()[name]
@@ -201,16 +204,16 @@ def _entry(name: str) -> Entry:
 def _find(entry: Entry) -> Path | None:
     if entry.package is not None:
         try:
-            place = Path(str(importlib.metadata.distribution(entry.package).locate_file(entry.file)))
+            packaged = Path(str(importlib.metadata.distribution(entry.package).locate_file(entry.file)))
         except importlib.metadata.PackageNotFoundError:
             return None
-        return place if place.is_file() else None
-    own = store() / entry.file
-    if own.is_file():
-        return own
+        return packaged if packaged.is_file() else None
+    stored = store() / entry.file
+    if stored.is_file():
+        return stored
     for pattern in entry.also:
-        place = Path(pattern.format(**_library_folders()))
-        matches = sorted(place.parents[len(place.parts) - 2].glob(str(place.relative_to(place.anchor))))
+        path = Path(pattern.format(**_library_folders()))
+        matches = sorted(path.parents[len(path.parts) - 2].glob(str(path.relative_to(path.anchor))))
         if matches:
             return matches[-1]
     return None
@@ -223,18 +226,14 @@ def _remedy(name: str) -> str:
     return f"`dawn weights --for {name} --fetch` ({entry.terms}), or put {Path(entry.file).name} into {store()}"
 
 
-def _mismatch(origin: Path | str, expected: str | None, got: str) -> str:
-    return f"{origin} has sha256 {got}, expected {expected}; use another copy"
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
+def _mismatch(origin: Path | str, expected: str | None, sha256: str) -> str:
+    return f"{origin} has sha256 {sha256}, expected {expected}; use another copy"
 
 
 def _library_folders() -> dict[str, str]:
-    """Where the libraries that fetch weights themselves keep them."""
-    torch_home = os.environ.get("TORCH_HOME") or _cache() / "torch"
-    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or _cache() / "huggingface") / "hub"
+    """Folders of the libraries that download weights themselves."""
+    torch_home = os.environ.get("TORCH_HOME") or user_cache() / "torch"
+    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or user_cache() / "huggingface") / "hub"
     return {
         "torch_hub": str(Path(torch_home).expanduser().absolute() / "hub"),
         "huggingface": str(Path(hub).expanduser().absolute()),
@@ -253,7 +252,7 @@ def _hash(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _hash_of(path: Path, size: int, changed: int) -> str:
-    """A file is read once a process as long as size and time of change stay what they are."""
+    """SHA-256 of a file, which is read once per process unless its size or time of change differs."""
     return sha256_file(path)
 
 
@@ -263,16 +262,16 @@ def _recorded() -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise InputError(f"{store() / _RECORD}: cannot be read ({error}); remove it to trust the files anew") from None
+        raise InputError(f"{store() / _RECORD}: cannot be read ({error}); delete it to trust the files anew") from None
 
 
-# ------------------------------------------------------------------------------------------------------------- bringing
+# ------------------------------------------------------------------------------------------------------------- supply
 def _from_mirror(name: str, mirror: Path) -> None:
     entry = _entry(name)
     archive = _last_part(entry.url or "")
-    for place in (mirror / entry.file, mirror / Path(entry.file).name):
-        if place.is_file():
-            _keep(name, place)
+    for path in (mirror / entry.file, mirror / Path(entry.file).name):
+        if path.is_file():
+            _store(name, path)
             return
     if entry.member is not None and (mirror / archive).is_file():
         _extract(name, mirror / archive)
@@ -286,7 +285,7 @@ def _from_publisher(name: str) -> None:
 
     def accept(whole: Path) -> None:
         if entry.member is None:
-            _keep(name, whole, move=True)
+            _store(name, whole, move=True)
             return
         for sibling in [n for n, other in registry().items() if other.url == entry.url and _find(other) is None]:
             _extract(sibling, whole)
@@ -296,31 +295,33 @@ def _from_publisher(name: str) -> None:
     download.fetch(entry.url, part, accept, size=size, label=name, by_hand=by_hand)
 
 
-def _keep(name: str, place: Path, move: bool = False) -> None:
-    """Check a file and put it into the store, whole or not at all."""
+def _store(name: str, path: Path, move: bool = False) -> None:
+    """Check the hash of a file and move or copy it into the store, whole or not at all."""
     entry = _entry(name)
-    origin = entry.url if move and entry.url else place
-    got = sha256_file(place)
+    origin = entry.url if move and entry.url else path
+    sha256 = sha256_file(path)
     expected = entry.sha256 or _recorded().get(name)
-    if expected is not None and got != expected:
-        raise download.Wrong(f"weights {name} are refused: {_mismatch(origin, expected, got)}")
+    if expected is not None and sha256 != expected:
+        raise download.Wrong(f"weights {name} are refused: {_mismatch(origin, expected, sha256)}")
     target = store() / entry.file
     if move:
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(place, target)
+        os.replace(path, target)
     else:
         with atomic_path(target) as aside:
-            shutil.copyfile(place, aside)
+            shutil.copyfile(path, aside)
     if expected is None:
         with atomic_path(store() / _RECORD) as aside:
-            aside.write_text(json.dumps(_recorded() | {name: got}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        print(f"{name}: no hash is published; trusted as it came and recorded: {got}")
+            aside.write_text(
+                json.dumps(_recorded() | {name: sha256}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+            )
+        print(f"{name}: its publisher states no hash; trusted as it arrived and recorded: {sha256}")
 
 
 def _extract(name: str, archive: Path) -> None:
     member = _entry(name).member
     with _unpacked(archive, member or "", name) as aside:
-        _keep(name, aside, move=True)
+        _store(name, aside, move=True)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
-from dawn.weights import Found, MissingWeights, locate, verified
+from dawn.weights import LocalWeights, MissingWeights, locate, verified
 
 
 class InputKind(StrEnum):
@@ -42,7 +42,7 @@ class BackboneCard:
     module: str
     executable: bool = False
 
-    def files(self) -> dict[str, Found]:
+    def files(self) -> dict[str, LocalWeights]:
         """Path and SHA-256 of every weights file. Raises MissingWeights for an absent file or another hash."""
         return {name: verified(name, pinned=self.executable) for name in self.weights}
 
@@ -57,7 +57,7 @@ class BackboneCard:
 
     def fingerprint(self) -> str:
         """Digest of name, preprocessing and weights' hashes; part of the features' cache key."""
-        hashes = {name: found.sha256 for name, found in self.files().items()}
+        hashes = {name: file.sha256 for name, file in self.files().items()}
         return fingerprint([self.name, self.preprocessing, hashes])[:16]
 
 

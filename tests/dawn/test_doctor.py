@@ -94,7 +94,7 @@ def test_a_run_whose_speech_encoder_is_absent(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "CODECS", (("libx264", "w"), ("no_such_codec", "w")))
 
-    def absent(name: str) -> weights.Found:
+    def absent(name: str) -> weights.LocalWeights:
         raise weights.MissingWeights(f"weights {name} are not on this machine: pip install it")
 
     monkeypatch.setattr(weights, "verified", absent)

@@ -76,7 +76,7 @@ def test_features_are_filed_by_network_preprocessing_and_weights(empty: Path, mo
     card = cards.card(CARRIED[0])
     before = card.fingerprint()
     assert before == card.fingerprint()
-    monkeypatch.setattr(cards, "verified", lambda name, pinned: weights.Found(Path(name), "another"))
+    monkeypatch.setattr(cards, "verified", lambda name, pinned: weights.LocalWeights(Path(name), "another"))
     assert card.fingerprint() != before
     clean, plain = cards.card("inception-fid-clean"), cards.card("inception-fid")
     assert clean.weights == plain.weights
