@@ -21,7 +21,7 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]
     The same arguments give the same bytes. There is a single metadata entry because safetensors does not keep the order
     of several.
     """
-    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata={key: description})
+    content = save({name: np.asarray(array, order="C") for name, array in arrays.items()}, metadata={key: description})
     with atomic_path(path) as aside:
         aside.write_bytes(content)  # a full disk is then an OSError, as it is for every other file
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 from einops import rearrange
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dawn.errors import InputError
-from dawn.media.files import atomic_path
+from dawn.media.tensor_files import load_arrays, save_arrays
 from dawn.weights import MissingWeights
 from eval.backbones.cards import BackboneCard
 from eval.backbones.states import load_state, read_state
@@ -82,22 +81,19 @@ class SyncNet(nn.Module):
         return out
 
     def save(self, path: str | Path, metadata: dict[str, str] | None = None) -> None:
-        """Write the weights atomically, sizes and `metadata` as file metadata. Equal weights give equal bytes."""
-        # One metadata key: safetensors writes several in an order that differs between runs.
-        about = json.dumps({"side": self.side, "width": self.width, "network": NAME} | (metadata or {}), sort_keys=True)
-        tensors = {key: value.contiguous() for key, value in self.state_dict().items()}
-        with atomic_path(path) as aside:
-            save_file(tensors, aside, metadata={"syncnet": about})
+        """Write the weights atomically, with sizes and `metadata` as file metadata. Equal weights give equal bytes."""
+        description = {"side": self.side, "width": self.width, "network": NAME} | (metadata or {})
+        arrays = {key: value.numpy(force=True) for key, value in self.state_dict().items()}
+        save_arrays(path, arrays, "syncnet", json.dumps(description, sort_keys=True))
 
 
 def load(path: str | Path) -> SyncNet:
     """The network of a file of :meth:`SyncNet.save`, in evaluation mode. Raises InputError for another file."""
     try:
-        with safe_open(str(path), framework="pt") as file:
-            about = json.loads((file.metadata() or {})["syncnet"])
-            net = SyncNet(int(about["side"]), float(about["width"]))
-            net.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        arrays, description = load_arrays(path, "syncnet")
+        net = SyncNet(int(description["side"]), float(description["width"]))
+        net.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: no SyncNet weights ({error}); train them with 'dawn-eval fit-syncnet'") from None
     return net.eval()
 
