@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dawn.errors import InputError
-from dawn.media.files import atomic_path
+from dawn.media.files import atomic_path, user_cache
 from eval.extract.spec import Arrays
 
 
@@ -27,7 +27,7 @@ def default_folder() -> Path:
     """``DAWN_EVAL_CACHE``, else ``dawn/features`` in the user's cache folder; it need not exist."""
     if chosen := os.environ.get("DAWN_EVAL_CACHE"):
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "dawn" / "features"
+    return user_cache() / "dawn" / "features"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.signal import medfilt
 
 from dawn.errors import InputError
+from dawn.features.interpolation import interpolate_rows
 
 OVERLAP = 0.5  # intersection over union of neighbouring boxes, exceeded
 GAP = 25  # frames to the next detection at most
@@ -71,8 +72,7 @@ def face_tracks(detections: Sequence[NDArray[np.floating]], rules: TrackRules = 
                 frames.append(frame)
                 boxes.append(candidates.pop(matches[0]))
         if len(boxes) > rules.detections:
-            indices = np.arange(frames[0], frames[-1] + 1)
-            filled = np.stack([np.interp(indices, frames, axis) for axis in np.stack(boxes, axis=1)], axis=1)
+            filled = interpolate_rows(np.stack(boxes), frames, np.arange(frames[0], frames[-1] + 1))
             sides = (filled[:, 2:] - filled[:, :2]).mean(axis=0)
             if sides.max() > rules.side:
                 tracks.append(Track(frames[0], filled))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.features.interpolation import interpolate_rows
 from dawn.features.landmarks import FaceMesh
 from dawn.features.pose import head_pose
 
@@ -55,12 +56,7 @@ def detect_faces(frames: NDArray[np.uint8], detect_side: int) -> dict[str, NDArr
             if face is not None:
                 found[k], points[k], pose[k] = True, face.landmarks, head_pose(face.mesh, width, height)
     if found.any():
-        points, pose = _filled(points, found), _filled(pose, found)
+        known, frame_indices = np.flatnonzero(found), np.arange(count)
+        points = interpolate_rows(points[known], known, frame_indices).astype(np.float32)
+        pose = interpolate_rows(pose[known], known, frame_indices).astype(np.float32)
     return {"landmarks": points, "pose": pose, "found": found, "faces": faces}
-
-
-def _filled(rows: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    index = np.arange(len(rows))
-    flat = rows.reshape(len(rows), -1)
-    columns = [np.interp(index, index[known], column[known]) for column in flat.T]
-    return np.stack(columns, axis=1).reshape(rows.shape).astype(np.float32)

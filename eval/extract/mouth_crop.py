@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from dawn.errors import InputError
+from dawn.features.interpolation import interpolate_rows
 
 SCALE = 0.75  # side of the square relative to the distance of the outer eye corners: nostrils to chin
 SMOOTHING = 13  # frames, median filter of its centre, as on the original's face tracks
@@ -32,8 +33,7 @@ def mouth_crops(
     centre = points[:, _MOUTH].mean(axis=1)
     left, right = _OUTER_EYE_CORNERS
     width = float(np.median(np.linalg.norm(points[:, left] - points[:, right], axis=1))) * SCALE * (1 + margin)
-    indices = np.arange(len(frames))
-    centres = np.stack([np.interp(indices, known, axis) for axis in centre.T], axis=1)
+    centres = interpolate_rows(centre, known, np.arange(len(frames)))
     centres = median_filter(centres, size=(SMOOTHING, 1), mode="nearest")
     return np.stack([_square(frame, middle, width, side) for frame, middle in zip(frames, centres, strict=True)])
 

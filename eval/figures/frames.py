@@ -19,6 +19,7 @@ from dawn.media.image import read_image
 from dawn.media.json_files import read_json
 from dawn.media.video import load_frames
 from eval.figures.canvas import SIDE, Canvas
+from eval.stats.sampling import evenly_spaced
 from eval.studies.clip_list import video_path
 
 FPS = 25.0  # at which load_frames samples a video
@@ -48,7 +49,7 @@ def samples(
     if not names or not videos or clips < 1:
         raise InputError("the sample figure needs at least one clip and one folder of generated videos")
     folders = {"gt": real, **videos}
-    shown_clips = _evenly_spaced(names, clips)
+    shown_clips = evenly_spaced(names, clips)
     height = _TOP + len(shown_clips) * (len(folders) * SIDE + _GAP) + _FOOT
     canvas = Canvas(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, height)
     rows: list[tuple[object, ...]] = []
@@ -114,7 +115,7 @@ def reenacted(
     """
     signals_of = _read_traces(traces)
     names = list(report["clips"])
-    shown_clips = _evenly_spaced(names, clips)
+    shown_clips = evenly_spaced(names, clips)
     block = 2 * SIDE + 0.12 + _PLOT + 0.62
     canvas = Canvas(_LEFT + SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(shown_clips) * block + 2 * _FOOT)
     rows: list[tuple[object, ...]] = []
@@ -154,11 +155,6 @@ def reenacted(
     canvas.text(0.1, canvas.height - 0.15, f"Median correlation over clips [interval]: {medians}.", align="left")
     canvas.save(out)
     write_rows(out.with_suffix(".csv"), ("clip", "driver", "frame", "signal", "commanded", "measured"), rows)
-
-
-def _evenly_spaced(names: Sequence[str], count: int) -> list[str]:
-    indices = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
-    return [names[i] for i in indices]
 
 
 def _moments(frames: int, count: int) -> list[int]:

@@ -15,6 +15,7 @@ from dawn.media.audio import read_audio
 from dawn.media.csv_files import read_rows
 from eval.figures.canvas import COLOURS, Canvas
 from eval.stats.bootstrap import Estimate, draws, mean
+from eval.stats.sampling import evenly_spaced
 from eval.studies.clip_list import video_path
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def draw_traces(
     clip, averaged over all clips, with its bootstrap interval. Raises InputError for a missing video.
     """
     traces = _read_traces(traces_file)
-    shown = [names[i] for i in np.linspace(0, len(names) - 1, min(clips, len(names))).round().astype(int)]
+    shown = evenly_spaced(names, clips)
     height = 0.5 + (len(_SIGNALS) + 1) * (_HEIGHT + 0.12) + 0.4 + 0.16 * (len(methods) + 1)
     canvas = Canvas(_LEFT + len(shown) * (_WIDTH + _GAP), height)
     for column, name in enumerate(shown):

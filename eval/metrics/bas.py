@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dawn.errors import InputError
+from dawn.features.interpolation import interpolate_rows
 from eval.extract.catalogue import AUDIO_BEATS, FACE_MESH, VIDEO
 from eval.extract.rates import FPS
 from eval.extract.spec import Features
@@ -114,10 +115,8 @@ def motion_beats(
     known = np.isfinite(points).all(axis=(1, 2))
     if known.sum() < 3:
         return np.empty(0, np.int64)
-    frames = np.arange(len(points))
-    columns = points.reshape(len(points), -1).T
-    filled = np.stack([np.interp(frames, frames[known], column[known]) for column in columns], axis=1)
-    speed = np.linalg.norm(np.diff(filled.reshape(points.shape), axis=0), axis=2).mean(axis=1)
+    filled = interpolate_rows(points[known], np.flatnonzero(known), np.arange(len(points)))
+    speed = np.linalg.norm(np.diff(filled, axis=0), axis=2).mean(axis=1)
     if smoothing > 0:
         speed = gaussian_filter1d(speed, smoothing)
     beats: NDArray[np.int64] = argrelmin(np.insert(speed, 0, 0.0) if padded else speed, order=order)[0]

@@ -29,6 +29,7 @@ from eval.extract.lip_windows import lip_embeddings
 from eval.extract.mouth_crop import mouth_crops
 from eval.metrics import lse
 from eval.metrics.blink import blink_rate
+from eval.stats.sampling import evenly_spaced
 
 _SHOWN, _ACROSS, _CELL, _LABEL = 40, 8, 128, 16  # clips in the picture and in a row of it; pixels
 _HEARD, _LISTENED = 24, 750  # clips whose offset is measured, and frames of each: they are decoded for it
@@ -112,7 +113,7 @@ def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
         turns[clip.identity] += 1
     ordered = [clip for *_, clip in sorted(ranked, key=lambda entry: entry[:2])]
     if len(turns) > count:
-        ordered = [ordered[round(place)] for place in np.linspace(0, len(turns) - 1, count)]
+        ordered = evenly_spaced(ordered[: len(turns)], count)
     return sorted(ordered[:count], key=lambda clip: (SPLITS.index(clip.split), clip.identity, clip.clip))
 
 

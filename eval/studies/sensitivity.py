@@ -28,6 +28,7 @@ from eval.metrics.clip_set import ClipSet
 from eval.metrics.registry import METRICS, UP, Metric
 from eval.stats import bootstrap
 from eval.stats.bootstrap import Estimate
+from eval.stats.sampling import evenly_spaced
 from eval.studies.clip_list import video_path
 from eval.studies.perturb import PERTURBATIONS, Perturbation, read_clip
 
@@ -71,7 +72,7 @@ def sensitivity(
     import torch
 
     torch.set_num_threads(config.evaluate.threads)
-    chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(clips, len(names))).round().astype(int)]
+    chosen = evenly_spaced(names, clips)
     if len(chosen) < 2:
         raise InputError("sensitivity needs two clips or more: one is swapped with another")
     decoded = [read_clip(video_path(videos, name)) for name in chosen]
