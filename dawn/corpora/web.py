@@ -94,7 +94,7 @@ class WebVideos(CorpusKind, Generic[Settings]):
         else:
             first = next(span_frames(source, cut, corpus.fps), None)
             if first is None:
-                raise InputError(f"{clip.source}: holds no frames of the clip; remove it and prepare the corpus again")
+                raise InputError(f"{clip.source}: no frames of the clip; delete the file and prepare the corpus again")
             shape, count = first.shape[:2], cut.frames
             x0, y0, x1, y1 = (value * shape[0] for value in window)
             square = (x0, y0, x1, y1)

@@ -1,4 +1,4 @@
-"""Sound in and out: mono float32 in [-1, 1]."""
+"""Reading and writing of sound: mono float32 in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MIN_SECONDS = 0.04  # one video frame at 25 fps
 def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArray[np.float32]:
     """The first sound track of any sound or video file, mono float32 (T,) in [-1, 1] at `sample_rate` Hz.
 
-    Channels are averaged (the published pipeline takes the first one). Sample 0 is the moment of the first picture when
-    the file is a video: sound that starts later is preceded by silence, sound from before is cut. Raises InputError
-    when the file is missing, empty, damaged, without sound, not finite or shorter than one video frame (40 ms).
+    Channels are averaged (the published pipeline takes the first one). In a video, sample 0 is at the time of the first
+    frame: sound that starts later is padded with silence, earlier sound is cut off. Raises InputError when the file is
+    missing, empty, damaged, without sound, not finite or shorter than one video frame (40 ms).
     """
     with open_media(path, "a sound or video file") as container:
         if not container.streams.audio:
@@ -41,7 +41,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArra
             blocks += [_mono(block) for block in resampler.resample(None)]
         seconds = None
         if stream.duration is not None and stream.time_base is not None and stream.start_time is not None:
-            # Block codecs fill their last block; the container knows where the sound really ends.
+            # Block codecs pad their last block; the container states where the sound ends.
             seconds = float(stream.duration * stream.time_base)
         block_samples = (
             stream.codec_context.frame_size * sample_rate / (stream.codec_context.sample_rate or sample_rate)
@@ -55,7 +55,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArra
     if len(audio) < MIN_SECONDS * sample_rate:
         raise InputError(f"{path}: {1000 * len(audio) / sample_rate:.0f} ms of sound; give at least one frame (40 ms)")
     if not np.isfinite(audio).all():
-        raise InputError(f"{path}: holds samples that are not finite numbers; export the sound again")
+        raise InputError(f"{path}: contains samples that are not finite numbers; export the sound again")
     return np.clip(audio, -1, 1, dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Images in: whatever a person has, as RGB pixels."""
+"""Reading of image files of any kind as RGB pixels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dawn.errors import InputError
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """An image file as RGB uint8 (H, W, 3).
 
-    Turned as its EXIF tag says; transparency is laid over white; grayscale, palette, CMYK and 16-bit files are
-    converted; of an animation the first frame is taken. Raises InputError when there is no such file or no image in it.
+    It is rotated by its EXIF tag; transparency is composited over white; grayscale, palette, CMYK and 16-bit files are
+    converted; of an animation the first frame is read. Raises InputError when the file is missing or no image.
     """
     path = Path(path)
     if not path.is_file():
@@ -34,7 +34,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
+    if image.mode.startswith("I"):  # 16 bits per pixel; Pillow's own conversion clips instead of scaling
         deep = np.asarray(image).astype(np.float64)
         gray = np.rint(np.clip(deep, 0, 65535) / 257).astype(np.uint8)
         return np.repeat(gray[..., None], 3, axis=2)

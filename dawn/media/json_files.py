@@ -21,4 +21,6 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable JSON file ({error.__class__.__name__}); make it again") from None
+        raise InputError(
+            f"{path}: not a readable JSON file ({error.__class__.__name__}); run the step that writes it again"
+        ) from None

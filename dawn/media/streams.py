@@ -1,4 +1,4 @@
-"""Opening media files, with errors that a person can act on; used by video.py and audio.py."""
+"""Opening of media files for video.py and audio.py, with errors that name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dawn.errors import InputError
 
 
 @contextlib.contextmanager
-def open_media(path: str | os.PathLike[str], wanted: str) -> Iterator[InputContainer]:
-    """The opened container; any failure to open, demux or decode inside the block becomes an InputError.
+def open_media(path: str | os.PathLike[str], expected: str) -> Iterator[InputContainer]:
+    """The opened container; any failure to open, demux or decode inside the block is raised as InputError.
 
-    `wanted` names what the caller needs, for the message ("a video", "a sound file").
+    `expected` names the kind of file for the message ("a video", "a sound file").
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; give {wanted}")
+        raise InputError(f"{path}: no such file; give {expected}")
     if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty; give {wanted}")
+        raise InputError(f"{path}: the file is empty; give {expected}")
     try:
         with av.open(str(path), mode="r", metadata_errors="replace") as container:
             yield container
@@ -31,13 +31,13 @@ def open_media(path: str | os.PathLike[str], wanted: str) -> Iterator[InputConta
         raise
     except (av.error.FFmpegError, ValueError) as error:  # PyAV's own refusals are plain ValueErrors
         reason = " ".join((getattr(error, "strerror", None) or str(error)).split())
-        raise InputError(f"{path}: damaged, or not {wanted} ({reason})") from None
+        raise InputError(f"{path}: damaged, or not {expected} ({reason})") from None
 
 
 def start_time(container: InputContainer) -> float | None:
-    """Seconds on the container's clock at which its picture starts (its sound, in a file without picture).
+    """Start of the picture (of the sound, in a file without picture), seconds on the container's clock.
 
-    Frame 0 and sample 0 are both this moment, so that sound and picture read from one file stay together.
+    Frame 0 and sample 0 are both at this time, so that picture and sound of one file are synchronous.
     """
     for stream in (*container.streams.video[:1], *container.streams.audio[:1]):
         if stream.start_time is not None and stream.time_base is not None:

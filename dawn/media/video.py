@@ -18,17 +18,17 @@ from dawn.media.streams import open_media
 
 Frame = NDArray[np.uint8]
 
-# libswscale: bilinear, accurate rounding, full chroma. Its fast default reads every colour 1 to 1.5 levels too dark.
+# libswscale: bilinear, accurate rounding, full chroma. Its fast default is 1 to 1.5 levels too dark.
 SCALER = 0x2 | 0x40000 | 0x2000
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video holds, as shown (after rotation)."""
+    """Properties of a video, after rotation."""
 
     width: int
     height: int
-    frames: int  # stored pictures
+    frames: int  # stored
     fps: float  # average
     seconds: float
     has_audio: bool
@@ -40,9 +40,9 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         stream = _video_stream(container, path)
         first = next(container.decode(stream), None)
         if first is None:
-            raise InputError(f"{path}: holds no frames; give another video")
+            raise InputError(f"{path}: contains no frames; give another video")
         height, width = _pixels(first).shape[:2]
-    with open_media(path, "a video") as container:  # anew: Flash video without an index cannot be wound back
+    with open_media(path, "a video") as container:  # opened again: Flash video without an index cannot seek back
         stream = _video_stream(container, path)
         packets = [packet for packet in container.demux(stream) if packet.size]
         stamps = [p.pts * p.time_base for p in packets if p.pts is not None and p.time_base is not None]
@@ -55,11 +55,11 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
 
 
 def iter_frames(path: str | os.PathLike[str], fps: float | None = 25.0) -> Iterator[Frame]:
-    """Frames RGB uint8 (H, W, 3) of a video, turned as its metadata says.
+    """Frames RGB uint8 (H, W, 3) of a video, rotated by its metadata.
 
-    With `fps` the video is sampled at that rate, variable rates included: frame k is the stored frame whose time stamp
-    is nearest to k / fps after the first. None gives the frames as stored. Raises InputError when the file is missing,
-    is not a video or is damaged, at the latest when the damaged place is reached.
+    With `fps` the video is resampled to that rate, variable rates included: frame k is the stored frame whose time
+    stamp is nearest to k / fps after the first. None gives the frames as stored. Raises InputError when the file is
+    missing, is not a video or is damaged, at the latest when the damaged frame is reached.
     """
     with open_media(path, "a video") as container:
         stream = _video_stream(container, path)
@@ -96,7 +96,7 @@ def load_frames(path: str | os.PathLike[str]) -> Frame:
 
 def _video_stream(container: InputContainer, path: str | os.PathLike[str]) -> VideoStream:
     if not container.streams.video:
-        raise InputError(f"{path}: holds no picture; give a video")
+        raise InputError(f"{path}: contains no picture; give a video")
     return container.streams.video[0]
 
 
@@ -117,20 +117,20 @@ def _timed_frames(
         if origin is None:
             origin = time
         if last is not None and time <= last:
-            continue  # two pictures of one moment: the first stays
+            continue  # of two frames with the same time, the first is used
         last = time
         yield time - origin, frame
     if origin is None or last is None:
-        raise InputError(f"{path}: holds no frames; give another video")
-    # A cut-off MP4 decodes without complaint up to the cut; its header still knows the length.
+        raise InputError(f"{path}: contains no frames; give another video")
+    # A truncated MP4 decodes without error up to its end; its header states the full length.
     if "mp4" in container.format.name and stream.duration is not None and stream.time_base is not None:
-        seconds, held = float(stream.duration * stream.time_base), float(last - origin + spacing)
-        if seconds - held > max(0.1, 2 * float(spacing)):
-            raise InputError(f"{path}: cut off, {held:.2f} of {seconds:.2f} s can be read; give the whole video")
+        seconds, readable = float(stream.duration * stream.time_base), float(last - origin + spacing)
+        if seconds - readable > max(0.1, 2 * float(spacing)):
+            raise InputError(f"{path}: truncated, {readable:.2f} of {seconds:.2f} s can be read; give the whole video")
 
 
 def _pixels(frame: VideoFrame) -> Frame:
-    """RGB pixels as shown: turned by the rotation that the file asks for, to the nearest right angle."""
-    # frame.side_data would also tell mirroring, but reading it corrupts memory for some frames (PyAV 18.1).
+    """RGB pixels, rotated as the file states, to the nearest right angle."""
+    # frame.side_data would also state mirroring, but reading it corrupts memory for some frames (PyAV 18.1).
     pixels = np.rot90(frame.to_ndarray(format="rgb24", interpolation=SCALER), round(frame.rotation / 90))
     return np.ascontiguousarray(pixels, dtype=np.uint8)

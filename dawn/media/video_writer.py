@@ -17,11 +17,11 @@ from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.media.video import SCALER, Frame
 
-# Keys that every MP4 player knows; others need QuickTime's free-key table.
+# Metadata keys that all MP4 players read; others need QuickTime's table of free keys.
 _STANDARD_KEYS = {"title", "artist", "album", "comment", "copyright", "date", "description", "genre"}
-# The bytes of x264 depend on its number of threads; and its macroblock tree reads beyond small frames (64 x 64), which
-# made 10 runs give up to 10 different files.
-_REPEATABLE = {"threads": "1", "x264-params": "mbtree=0"}
+# The output of x264 depends on its number of threads; and its macroblock tree reads beyond small frames (64 x 64), so
+# that 10 runs wrote up to 10 different files.
+_DETERMINISTIC = {"threads": "1", "x264-params": "mbtree=0"}
 _BT709 = 1
 _LIMITED_RANGE = 1
 
@@ -38,10 +38,10 @@ def write_video(
 ) -> None:
     """Write frames RGB uint8 (H, W, 3), H and W even, as MP4 (H.264, yuv420p, BT.709; AAC for `audio` (T,) in [-1, 1]).
 
-    Frames are taken one at a time and the sound is interleaved with them and cut to their length, so memory does not
-    grow with length. The same input gives the same bytes, however many cores there are. The default quality keeps the
-    lips of a face of 64 pixels, which the customary 18 blurs. The file appears whole or not at all. Raises InputError
-    for no frames, odd sides or frames of unequal size.
+    Frames are consumed one at a time, and the sound is interleaved with them and cut to their length, so that memory
+    does not grow with length. The same input gives the same bytes, whatever the number of cores. The default quality
+    keeps the lips of a 64-pixel face sharp, which the customary crf of 18 blurs. The file appears whole or not at all.
+    Raises InputError for no frames, odd sides or frames of unequal size.
     """
     metadata = metadata or {}
     flags = "+faststart" if set(metadata) <= _STANDARD_KEYS else "+faststart+use_metadata_tags"
@@ -59,7 +59,7 @@ def write_video(
         av.open(str(aside), mode="w", format="mp4", container_options=options) as container,
     ):
         container.metadata.update(metadata)
-        video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), **_REPEATABLE})
+        video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), **_DETERMINISTIC})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         context = video.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT709
@@ -81,7 +81,7 @@ def write_video(
 
 
 class _Sound:
-    """A sound track written piece by piece."""
+    """A sound track that is written in pieces, up to the time of the picture."""
 
     def __init__(self, container: OutputContainer, audio: NDArray[np.float32], sample_rate: int) -> None:
         self.container = container

@@ -41,5 +41,5 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 def test_a_damaged_report_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(InputError, match="make it again"):
+    with pytest.raises(InputError, match="run the step that writes it again"):
         read_json(tmp_path / "x.json")

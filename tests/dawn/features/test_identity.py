@@ -66,7 +66,7 @@ def test_a_folder_without_names_is_split_by_clustered_people(
     assert {clip.split for clip in clips_by_name.values()} == {"train", "test"}
     assert all(len({clips_by_name[name].split for name in names}) == 1 for names in names_of.values())
     reasons = {row.clip: row.reason for row in read_rejected(tmp_path / "data/people/rejected.corpus.csv")}
-    assert set(reasons) == {"torn", "wall"} and "holds no frames" in reasons["torn"]
+    assert set(reasons) == {"torn", "wall"} and "contains no frames" in reasons["torn"]
     assert reasons["wall"].startswith("no face in its first seconds")
 
     decoded = []
