@@ -24,6 +24,7 @@ from dawn.config import Config, load, parse
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.schedules import total_steps
 from dawn.stages import clips_of, schedule_of, stages_of
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard
@@ -57,7 +58,7 @@ def cost(config: Config, clips: int, frames: int, tflops: float) -> pd.DataFrame
     rows = []
     for stage in stages_of(config):
         schedule = schedule_of(config, stage)
-        steps = schedule.total_steps(clips)
+        steps = total_steps(schedule, clips)
         sample = operations(config, stage, frames)
         total = sample * schedule.batch * steps
         rows.append((stage, steps, schedule.batch, sample / 1e9, total / 1e18, total / (tflops * 1e12) / 3600))

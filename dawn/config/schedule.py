@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -44,17 +43,3 @@ class Schedule(Section):
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of steps and epochs")
         return self
-
-    def total_steps(self, clips: int) -> int:
-        """Optimiser steps for a training split of `clips` clips."""
-        if self.steps is not None:
-            return self.steps
-        assert self.epochs is not None
-        return max(1, self.epochs * self.repeats * clips // self.batch)
-
-    def learning_rate(self, step: int, total: int) -> float:
-        """Learning rate of step `step` of `total`: linear warm-up, then cosine from `lr` to `lr_final` (published)."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(1, total - self.warmup)
-        return self.lr_final + 0.5 * (self.lr - self.lr_final) * (1 + math.cos(math.pi * progress))

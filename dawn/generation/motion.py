@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
-from dawn.models.build import MOTION_PARTS, denormalise, normalise
 from dawn.models.diffusion import Network, from_data
 from dawn.models.pbnet import latent_noise
+from dawn.models.pose_blink import MOTION_PARTS, denormalise, normalise
 from dawn.models.unet3d import Prepared
 
 

@@ -13,11 +13,12 @@ from dawn.config import Config, load, loads, parse
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
-from dawn.models.build import build_denoiser, build_flow_generator, build_pbnet
+from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.facemask import FaceMaskEmbedder, box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.pbnet import PBNet
+from dawn.models.pose_blink import build_pbnet
 from dawn.models.unet3d import UNet3D
 from dawn.models.weights_io import load_weights, weights_metadata
 from dawn.stages import TTR_STAGES, networks_of, settings_of

@@ -11,7 +11,7 @@ from dawn.config import Config
 from dawn.corpora.manifest import read_manifest
 from dawn.features.clips import ClipStore, to_float
 from dawn.media.json_files import write_json
-from dawn.models.build import build_flow_generator
+from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import load_weights
 from dawn.paths import Paths
 
@@ -21,7 +21,7 @@ def reconstruct(config: Config, paths: Paths) -> None:
     """Write PSNR (dB) of each test clip, rebuilt through the generator's own motion and copied from the source."""
     torch.set_num_threads(config.generate.threads)
     torch.use_deterministic_algorithms(True)
-    lfg = build_flow_generator(config)
+    lfg = LatentFlowGenerator(config.lfg.model)
     load_weights(paths.weights("lfg"), {"lfg": lfg})
     lfg.eval()
     store = ClipStore(paths.dataset, "test")

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.models.build import build_flow_generator, build_pbnet
+from dawn.models.build import build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.facemask import FaceMaskEmbedder
+from dawn.models.pose_blink import build_pbnet
 from dawn.models.unet3d import UNet3D
 from dawn.released.files import LFG_ENTRIES, Source, options_beside, plain_names
 from dawn.seeds import set_global_seed

@@ -7,7 +7,9 @@ latent flow generator computes the targets: flow and occlusion from the source t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self
 
 import torch
 from einops import rearrange, repeat
@@ -15,11 +17,12 @@ from torch import Tensor, nn
 
 from dawn.config import A2vStage, Config
 from dawn.features.clips import to_float
-from dawn.models.build import build_denoiser
+from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion, to_data
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
+from dawn.models.weights_io import load_weights
 from dawn.training.augmentation import color_jitter
 from dawn.training.batch_shard import BatchShard, randn_per_sample
 from dawn.training.clip_views import Clips, WithoutPoseBlink
@@ -59,6 +62,19 @@ class A2vTask:
         self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
         self.region_cache: dict[int, Regions] = {}  # regions of unjittered clips, by index
+
+    @classmethod
+    def load(cls, config: Config, stage: A2vStage, clips: Clips, needs: Mapping[str, Path]) -> Self:
+        """The task with the weights of earlier stages: ``lfg``, which stays frozen, and those that it continues from.
+
+        `needs` maps their names to files, in the order in which they are loaded.
+        """
+        lfg = build_flow_generator(config)
+        load_weights(needs["lfg"], {"lfg": lfg})
+        task = cls(config, stage, clips, lfg)
+        for path in (path for need, path in needs.items() if need != "lfg"):
+            load_weights(path, task.networks)
+        return task
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
         batch, generators = self.draw(shard)

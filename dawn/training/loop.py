@@ -13,6 +13,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,8 +25,9 @@ from tqdm import tqdm
 
 from dawn.config import Schedule
 from dawn.errors import InputError
-from dawn.models.weights_io import save_weights
-from dawn.seeds import set_global_seed, step_seed
+from dawn.models.weights_io import load_weights, save_weights
+from dawn.schedules import learning_rate
+from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
 from dawn.training.batch_shard import BatchShard
 from dawn.training.checkpoint import Checkpoints
 from dawn.training.distributed import Distributed
@@ -46,6 +48,18 @@ class Task(Protocol):
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
         """Weighted scalar losses by name, each a mean over the samples of `shard`."""
         ...
+
+
+def initialise(
+    build: Callable[[], Task], *, stage: str, schedule: Schedule, seed: int, starts: Sequence[Path] = ()
+) -> Task:
+    """Build the task of `stage` with the initial weights of `seed`, or with those of the files `starts`."""
+    torch.set_num_threads(schedule.threads)
+    set_global_seed(step_seed(seed, stage, INITIAL_WEIGHTS))
+    task = build()
+    for path in starts:
+        load_weights(path, task.networks)
+    return task
 
 
 def train(
@@ -114,7 +128,7 @@ def train(
     )
     running_statistics = [value for name, value in networks.named_buffers() if ".running_" in name]
     for step in range(start, total):
-        rate = schedule.learning_rate(step, total)
+        rate = learning_rate(schedule, step, total)
         networks.train()
         losses: dict[str, Tensor] = {}
         for group, optimizer in enumerate(optimizers):

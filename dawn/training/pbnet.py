@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.config import Config
-from dawn.models.build import MOTION_PARTS, build_pbnet, normalise, part_width
 from dawn.models.discriminator import PatchDiscriminator
 from dawn.models.pbnet import latent_noise
+from dawn.models.pose_blink import MOTION_PARTS, build_pbnet, normalise, part_width
 from dawn.training.batch_shard import BatchShard
 from dawn.training.clip_views import Clips
 

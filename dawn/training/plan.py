@@ -5,7 +5,7 @@ from __future__ import annotations
 from dawn.fingerprint import code_fingerprint
 from dawn.stages import TTR_STAGES
 
-# The module that trains each stage. Beside it, a stage depends on the code of the training loop.
+# The module of each stage's networks and losses; the training loop and the reading of clips belong to all stages.
 _TASKS = {
     "lfg": "dawn.training.lfg",
     "pbnet": "dawn.training.pbnet",
@@ -17,4 +17,4 @@ _TASKS = {
 
 def code_of(stage: str) -> str:
     """Fingerprint of the code that a stage's weights depend on."""
-    return code_fingerprint("dawn.training.loop", _TASKS[stage])
+    return code_fingerprint("dawn.training.loop", "dawn.features.clips", _TASKS[stage])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-
-import torch
 
 from dawn.config import Config
 from dawn.errors import InputError
@@ -12,16 +11,14 @@ from dawn.features.clips import ClipStore
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
-from dawn.models.build import build_flow_generator
-from dawn.models.weights_io import load_weights
 from dawn.paths import Paths
-from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
+from dawn.schedules import total_steps
 from dawn.stages import TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.a2v import A2vTask
 from dawn.training.clip_views import Clips
 from dawn.training.distributed import launch
 from dawn.training.lfg import LfgTask
-from dawn.training.loop import Task, train
+from dawn.training.loop import Task, initialise, train
 from dawn.training.pbnet import PbnetTask
 from dawn.training.plan import code_of
 from dawn.training.ttr import DenseTask, SparseTask
@@ -36,10 +33,8 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     if stage not in stages:
         raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages)}")
     schedule = schedule_of(config, stage)
-    torch.set_num_threads(schedule.threads)
-    set_global_seed(step_seed(config.seed, stage, INITIAL_WEIGHTS))
     clips = ClipStore(paths.dataset, "train")
-    total = schedule.total_steps(len(clips))
+    total = total_steps(schedule, len(clips))
     starts = starts_of(config, stage)
     stage_fingerprint = fingerprint(
         {
@@ -50,9 +45,8 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             **({"starts": [sha256_file(_existing(path)) for path in starts]} if starts else {}),
         }
     )
-    task = _build_task(config, paths, stage, clips, total)
-    for path in starts:
-        load_weights(path, task.networks)
+    build = functools.partial(_build_task, config, paths, stage, clips, total)
+    task = initialise(build, stage=stage, schedule=schedule, seed=config.seed, starts=starts)
     with launch(schedule.processes, schedule.precision) as distributed:
         return train(
             task,
@@ -73,13 +67,9 @@ def _build_task(config: Config, paths: Paths, stage: str, clips: Clips, total: i
         return LfgTask(config, clips, total)
     if stage == "pbnet":
         return PbnetTask(config, clips, total)
-    lfg = build_flow_generator(config)
-    load_weights(paths.weights("lfg"), {"lfg": lfg})
     task_class = {"ttr_sparse": SparseTask, "ttr_dense": DenseTask}.get(stage, A2vTask)
-    task = task_class(config, clips_of(config, stage), clips, lfg)
-    for earlier in needs_of(config, stage)[1:]:
-        load_weights(paths.weights(earlier), task.networks)
-    return task
+    needs = {need: paths.weights(need) for need in needs_of(config, stage)}
+    return task_class.load(config, clips_of(config, stage), clips, needs)
 
 
 def _existing(path: Path) -> Path:

@@ -29,6 +29,7 @@ from dawn.fingerprint import fingerprint
 from dawn.media.audio import read_audio
 from dawn.media.files import atomic_path
 from dawn.media.video import load_frames
+from dawn.schedules import learning_rate, total_steps
 from dawn.seeds import numpy_generator, set_global_seed
 from eval.backbones.syncnet import SyncNet
 from eval.extract.lip_windows import VIDEO_WINDOW, audio_windows, mfcc, window_count
@@ -80,7 +81,7 @@ def train(
     schedule = model.train
     torch.set_num_threads(schedule.threads)
     torch.use_deterministic_algorithms(True)
-    total = schedule.total_steps(len(recordings))
+    total = total_steps(schedule, len(recordings))
     set_global_seed(seed)
     net = SyncNet(model.side, model.width).train()
     optimizer = torch.optim.AdamW(
@@ -92,7 +93,7 @@ def train(
     bar = tqdm(range(start, total), desc="syncnet", initial=start, total=total, mininterval=2, unit="step")
     for step in bar:
         for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate(step, total)
+            group["lr"] = learning_rate(schedule, step, total)
         mouths, sound = _batch(recordings, model.side, schedule.batch, numpy_generator(seed, step))
         lips = net.embed_lips(mouths).squeeze(1)
         loss, accuracy = contrast(lips, net.embed_sound(sound))

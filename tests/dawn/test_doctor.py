@@ -15,7 +15,8 @@ from dawn.config import Config, load
 from dawn.doctor import examine, measure, report
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
-from dawn.models.build import build_denoiser, build_flow_generator, build_pbnet
+from dawn.models.build import build_denoiser, build_flow_generator
+from dawn.models.pose_blink import build_pbnet
 from dawn.models.weights_io import save_weights
 from tests.support.repository import REPOSITORY
 

@@ -9,8 +9,9 @@ from torch import nn
 
 from dawn.config import Config, UnetModel, parse
 from dawn.generation.networks import Networks
-from dawn.models.build import build_denoiser, build_flow_generator, build_pbnet
+from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
+from dawn.models.pose_blink import build_pbnet
 
 TINY = UnetModel(
     dim=16, multipliers=(1, 2), heads=2, head_dim=8, cross_heads=2, cross_head_dim=4, groups=4, mask_channels=(2, 4)

@@ -31,6 +31,7 @@ from dawn.generation.networks import Networks
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
+from dawn.schedules import total_steps
 from tests.reference.plain import PlainUNet3D, decode_plainly
 from tests.support.networks import TINY, config, networks, shaken
 
@@ -319,5 +320,5 @@ def test_operations_of_a_training_are_those_of_its_samples() -> None:
     assert short == pytest.approx(long, rel=0.15)  # taken as proportional to frames beyond what is counted
     rows = cost.cost(config, clips=12, frames=4, tflops=2.0).set_index("stage")
     stage = rows.loc["a2v_stage2"]
-    assert stage.eflop * 1e18 == pytest.approx(short * config.a2v.stage2.batch * config.a2v.stage2.total_steps(12))
+    assert stage.eflop * 1e18 == pytest.approx(short * config.a2v.stage2.batch * total_steps(config.a2v.stage2, 12))
     assert rows.loc["all"].gpu_hours == pytest.approx(rows.eflop[:-1].sum() * 1e18 / 2e12 / 3600)
