@@ -1,3 +1,26 @@
-"""DAWN, reproduced: non-autoregressive diffusion for talking heads, from videos to tables."""
+"""DAWN: talking heads by non-autoregressive diffusion.
 
-__version__ = "0.1.0"
+>>> import dawn
+>>> talker = dawn.load("results/demo")                                    # doctest: +SKIP
+>>> video = talker.generate("portrait.png", "speech.wav")                 # doctest: +SKIP
+>>> video.save("out.mp4")                                                 # doctest: +SKIP
+
+See :mod:`dawn.api`. Importing the package is cheap: torch is imported when a run is loaded.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from dawn.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from dawn.api import Talker, Video, load
+
+__all__ = ["Talker", "Video", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dawn import api
+
+    return getattr(api, name)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from dawn import __version__
 from dawn.commands import run_command
 from dawn.config import Config, Device, load, schema
 from dawn.errors import InputError
 from dawn.methods import generated_methods
 from dawn.paths import Paths
 from dawn.stages import STAGES
+from dawn.version import VERSION
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dawn", description="Talking heads by non-autoregressive diffusion.")
-    parser.add_argument("--version", action="version", version=f"dawn {__version__}")
+    parser.add_argument("--version", action="version", version=f"dawn {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     generate = commands.add_parser("generate", help="a portrait and speech to a video")
@@ -168,25 +169,20 @@ def _weights(options: argparse.Namespace) -> None:
 
 # Heavy libraries are imported by the command that needs them, so that `dawn --help` and errors answer at once.
 def _generate(options: argparse.Namespace) -> None:
-    if options.output.suffix.lower() != ".mp4":
-        raise InputError(f"{options.output}: the output is an MP4 video; give a name that ends in .mp4")
-    from dawn.generation.networks import Networks
-    from dawn.generation.talk import generate
+    from dawn.api import check_output
+    from dawn.api import load as load_run
 
+    check_output(options.output)
     keys = ("device", "max_memory", "threads", "steps", "solver", "precision", "compile")
-    changes = {key: value for key in keys if (value := getattr(options, key)) is not None}
-    report = generate(
-        Networks.load(options.run, **changes),
-        options.portrait,
-        options.speech,
-        options.output,
-        pose_from=options.pose_from,
-        seed=options.seed,
+    talker = load_run(options.run, **{key: getattr(options, key) for key in keys})
+    video = talker.generate(
+        options.portrait, options.speech, pose_from=options.pose_from, seed=options.seed, progress=True
     )
-    seconds = report["seconds"]
+    clock = time.perf_counter()
+    video.save(options.output)
     print(
-        f"{options.output}: {report['frames']} frames; motion {seconds['motion']:.1f} s, "
-        f"decoding {seconds['decode']:.1f} s; synthetic, marked so in its metadata"
+        f"{options.output}: {len(video)} frames; motion {video.motion_seconds:.1f} s, "
+        f"decoding {time.perf_counter() - clock:.1f} s; synthetic, marked so in its metadata"
     )
 
 
@@ -255,9 +251,9 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _videos(options: argparse.Namespace) -> None:
-    from dawn.generation.testset import make_videos
+    from dawn.generation.testset import generate_videos
 
-    make_videos(*_setup(options), options.method)
+    generate_videos(*_setup(options), options.method)
 
 
 def _baseline_list(_: argparse.Namespace) -> None:

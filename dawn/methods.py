@@ -15,15 +15,14 @@ available without it.
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.paths import Paths
+from dawn.plugins import load_plugin, plugin_names
 from dawn.stages import networks_of
 
 DISCOVERS = ("generation/strategies/*.py",)
@@ -42,7 +41,7 @@ class Method:
     remark: str = ""  # note below a table that shows it
 
     # The test video of a clip; "other" stands for the next test clip of another person.
-    strategy: str | None = "nar"  # module in dawn/generation/strategies; None: the source frame repeated, no networks
+    strategy: str | None = "nar"  # module in dawn/generation/strategies, set for its METHOD; None: no networks
     speech: Literal["clip", "other"] = "clip"  # speech features that condition the networks
     sound: Literal["clip", "other"] = "clip"  # sound track, which also sets the length
     pose_blink: Literal["pbnet", "clip", "other"] = "pbnet"  # where head pose and blink come from
@@ -68,9 +67,9 @@ _ROWS_ONLY = (
 @functools.cache
 def strategies() -> dict[str, Method]:
     """The strategies by the name of their module, DAWN's own first."""
-    folder = Path(__file__).parent / "generation" / "strategies"
-    names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
-    methods = {name: importlib.import_module(f"{_STRATEGIES}.{name}").METHOD for name in names}
+    methods: dict[str, Method] = {
+        name: replace(load_plugin(_STRATEGIES, name, "METHOD"), strategy=name) for name in plugin_names(_STRATEGIES)
+    }
     return dict(sorted(methods.items(), key=lambda item: item[1].name != "dawn"))
 
 

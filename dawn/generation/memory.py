@@ -1,4 +1,4 @@
-"""How much is worked on at once, so that a limit on memory is kept. The video is the same, to rounding."""
+"""How much is computed at once within a memory limit. The video stays the same up to rounding."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from dawn.models.unet3d import UNet3D
 
 UNITS = {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}
 FLOAT = 4  # bytes
-SPARE = 1.1  # of the maps held, for what each frame needs besides: conditions, rotations, the sampler's data
-LIBRARIES = 2**27  # bytes that they take for themselves when first used
-AT_ONCE = 8  # numbers alive for each that a run is said to make: lower levels make more of a pixel, libraries copy
+SPARE = 1.1  # factor on the feature maps: conditions, rotary tables and the sampler's data of each frame come on top
+LIBRARIES = 2**27  # bytes that libraries allocate for themselves when first used
+AT_ONCE = 8  # numbers alive for each that a chunk computes: lower levels have more channels, libraries copy
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What keeps to a limit."""
+class MemoryPlan:
+    """How work is split to keep to a limit."""
 
-    working: int  # numbers that the denoiser makes at once
+    working: int  # numbers that the denoiser computes at once
     batch: int  # frames decoded at once
     peak: int  # bytes of the process (or of the GPU) at most, estimated
 
 
-def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Plan:
-    """The largest work that is of use within ``generate.max_memory``.
+def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> MemoryPlan:
+    """The fastest split of the work on `frames` frames within ``generate.max_memory``.
 
-    Raises InputError, naming the least that would do, when the maps of `frames` frames and the work on one do not fit.
+    Raises InputError with the smallest sufficient limit when the feature maps of all frames and the work on one frame
+    do not fit.
     """
     side, image = config.latent_side, config.corpus.resolution
-    base = _occupied(device) + LIBRARIES
+    base = memory_in_use(device) + LIBRARIES
     maps = int(base + FLOAT * SPARE * unet.held(frames, side))
     motion = int(base + FLOAT * SPARE * 3 * side**2 * frames)
     smallest = unet.smallest_run(frames, side)
@@ -50,8 +51,8 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Pla
                 "allow that, or give shorter speech"
             )
         working = min(working, (limit - maps) // (AT_ONCE * FLOAT))
-        batch = min(batch, (limit - motion) // decoded - 1)  # the encoded source takes the place of a frame
-    return Plan(working, batch, max(maps + AT_ONCE * FLOAT * working, motion + (batch + 1) * decoded))
+        batch = min(batch, (limit - motion) // decoded - 1)  # the encoded source needs as much as a frame
+    return MemoryPlan(working, batch, max(maps + AT_ONCE * FLOAT * working, motion + (batch + 1) * decoded))
 
 
 def size(text: str) -> int:
@@ -60,8 +61,8 @@ def size(text: str) -> int:
     return int(float(text.removesuffix(unit)) * UNITS[unit])
 
 
-def _occupied(device: torch.device) -> int:
-    """Bytes taken before the work begins: the process' peak so far, or what is held on the GPU."""
+def memory_in_use(device: torch.device) -> int:
+    """Bytes in use before generation: the peak of the process so far, or the allocations on the GPU."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,4 +1,4 @@
-"""Sampling pose, blink and motion of all frames in one pass, and decoding frames from motion (paper 3.6)."""
+"""Motion from driving signals by the diffusion model (paper 3.6), and frames from motion (paper eq. 4)."""
 
 from __future__ import annotations
 
@@ -10,32 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dawn.generation.driving import Driving, Source
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
 from dawn.models.diffusion import Network, from_data
-from dawn.models.pbnet import latent_noise
-from dawn.models.pose_blink import MOTION_PARTS, denormalise, normalise
 from dawn.models.unet3d import Prepared
 
 
 @dataclass(frozen=True)
-class Source:
-    """A portrait with the head pose, blink and face box that are measured on it."""
-
-    image: NDArray[np.uint8]  # (S, S, 3) RGB
-    pose: NDArray[np.float32]  # (6,)
-    blink: NDArray[np.float32]  # (2,)
-    face_box: NDArray[np.float32]  # (4,) pixels
-
-
-@dataclass(frozen=True)
 class Motion:
-    """Motion of n frames, and the pose and blink that conditioned it."""
+    """Motion of n frames relative to the source."""
 
     flow: Tensor  # (n, h, w, 2) absolute sampling grid in [-1, 1]
     occlusion: Tensor  # (n, 1, h, w) in [0, 1]
-    pose: NDArray[np.float32]  # (n, 6)
-    blink: NDArray[np.float32]  # (n, 2)
 
 
 @dataclass(frozen=True)
@@ -66,62 +53,25 @@ class KnownFrames:
 
 
 @torch.inference_mode()
-def sample_pose_blink(
-    nets: Networks, source: Source, speech: NDArray[np.float32], generator: torch.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pose (n, 6) and blink (n, 2) for speech features (n, c), as offsets from the source's (paper eq. 9).
-
-    Without PBNet both stay the source's: that A2V was trained without pose and blink, and moves head and eyes by itself
-    (paper 4.5).
-    """
-    config = nets.config
-    if not config.a2v.pose_blink:
-        return np.tile(source.pose, (len(speech), 1)), np.tile(source.blink, (len(speech), 1))
-    start = normalise(torch.from_numpy(source.pose), torch.from_numpy(source.blink), config).to(nets.device)
-    audio = torch.from_numpy(speech)[None].to(nets.device)
-    motion = start.expand(len(speech), 8).clone()
-    for name, net in nets.pbnet.items():
-        z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)  # z ~ N(0, I)
-        part = MOTION_PARTS[name]
-        motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
-    pose, blink = denormalise(motion.cpu(), config)
-    return pose.numpy(), blink.clamp(min=0).numpy()
-
-
-@torch.inference_mode()
 def sample_motion(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
-    progress: bool = False,
+    nets: Networks, source: Source, driving: Driving, generator: torch.Generator, *, progress: bool = False
 ) -> Motion:
-    """Motion of all frames in one pass from speech (n, c), pose (n, 6) and blink (n, 2) (paper eq. 6)."""
-    conditions = prepare_conditions(nets, source, speech, pose, blink, frames_at_once=len(speech))
-    return as_motion(nets, denoise(nets, conditions, generator, progress=progress), pose, blink)
+    """Motion of all n frames of `driving` in one pass (paper 3.6 and eq. 6); with `progress`, a bar over its steps."""
+    conditions = prepare_conditions(nets, source, driving, frames_at_once=len(driving))
+    return as_motion(nets, denoise(nets, conditions, generator, progress=progress))
 
 
 @torch.inference_mode()
-def prepare_conditions(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    *,
-    frames_at_once: int,
-) -> DenoiserConditions:
-    """Conditions of n frames, for a denoiser that receives at most `frames_at_once` of them in a pass."""
+def prepare_conditions(nets: Networks, source: Source, driving: Driving, *, frames_at_once: int) -> DenoiserConditions:
+    """Conditions of all frames of `driving`, for a denoiser that receives at most `frames_at_once` in a pass."""
     config = nets.config
     image = _image(source).to(nets.device)
     box = torch.from_numpy(source.face_box).to(nets.device)
     return DenoiserConditions(
         static=torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(box)], dim=1),
-        speech=torch.from_numpy(speech)[None].to(nets.device),
-        pose=(torch.from_numpy(pose - source.pose)[None] / torch.tensor(config.a2v.pose_unit)).to(nets.device),
-        eye=(torch.from_numpy(blink - source.blink)[None] / config.a2v.blink_unit).to(nets.device),
+        speech=torch.from_numpy(driving.speech)[None].to(nets.device),
+        pose=(torch.from_numpy(driving.pose - source.pose)[None] / torch.tensor(config.a2v.pose_unit)).to(nets.device),
+        eye=(torch.from_numpy(driving.blink - source.blink)[None] / config.a2v.blink_unit).to(nets.device),
         working=plan(config, nets.unet, frames_at_once, nets.device).working,
     )
 
@@ -176,10 +126,10 @@ def denoise(
     return data
 
 
-def as_motion(nets: Networks, data: Tensor, pose: NDArray[np.float32], blink: NDArray[np.float32]) -> Motion:
+def as_motion(nets: Networks, data: Tensor) -> Motion:
     """Flow and occlusion of clean data (1, 3, n, h, w)."""
     flow, occlusion = from_data(data, nets.config.a2v.diffusion)
-    return Motion(flow[0], occlusion[0], pose, blink)
+    return Motion(flow[0], occlusion[0])
 
 
 def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, generator: torch.Generator) -> Network:
@@ -210,7 +160,7 @@ def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, gen
 
 @torch.inference_mode()
 def decode(nets: Networks, source: Source, motion: Motion) -> Iterator[NDArray[np.uint8]]:
-    """Frames (S, S, 3) RGB, decoded in batches from the source encoded once (paper eq. 4)."""
+    """Frames (S, S, 3) uint8 RGB, decoded in batches; the source is encoded once (paper eq. 4)."""
     image = _image(source).to(nets.device)
     batch = plan(nets.config, nets.unet, len(motion.flow), nets.device).batch
     features = nets.lfg.encode(image)

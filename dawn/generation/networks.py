@@ -26,7 +26,7 @@ from dawn.stages import TTR_STAGES, networks_of, settings_of
 
 @dataclass(frozen=True)
 class Networks:
-    """Everything of a run that generation needs. `hashes` are the SHA-256 of the weights files."""
+    """The networks of a run, in evaluation mode on one device. `hashes` are the SHA-256 of the weights files."""
 
     config: Config
     lfg: LatentFlowGenerator
@@ -36,13 +36,13 @@ class Networks:
     diffusion: GaussianDiffusion
     hashes: dict[str, str]
     device: torch.device
-    ttr: Mapping[str, tuple[UNet3D, FaceMaskEmbedder]] = field(default_factory=dict)  # where loaded, by stage
+    ttr: Mapping[str, tuple[UNet3D, FaceMaskEmbedder]] = field(default_factory=dict)  # by stage, where loaded
 
     @classmethod
     def load(
         cls, run: Path, config: Config | None = None, *, stages: tuple[str, ...] = (), **generate: Any
     ) -> Networks:
-        """Read a run folder (``results/<run>``). Settings come from `config` where given, else from training.
+        """Load the networks of a run folder (``results/<run>``), configured by `config` or as they were trained.
 
         `stages` are the training stages to load (see :func:`dawn.methods.networks_of_method`); empty: DAWN's own.
 
@@ -54,7 +54,7 @@ class Networks:
         files = {stage: _weights(run, stage) for stage in stages or networks_of(config)}
         if generate:
             tree = config.model_dump()
-            config = parse(tree | {"generate": tree["generate"] | generate}, "command line")
+            config = parse(tree | {"generate": tree["generate"] | generate}, "settings")
         device = pick(config.generate.device)
         if config.generate.compile:
             check_compiler(device)
@@ -85,17 +85,17 @@ class Networks:
         )
 
     def denoiser(self, stage: str) -> Networks:
-        """The same with the A2V networks of another stage."""
+        """These networks with the denoiser of another loaded stage."""
         unet, mask = self.ttr[stage]
         return replace(self, unet=unet, mask=mask)
 
     def autocast(self) -> torch.autocast:
-        """The context in which products take ``generate.precision``."""
+        """Context in which matrix products have the precision ``generate.precision``."""
         lower = self.config.generate.precision == "bfloat16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=lower)
 
     def face_mask(self, box: torch.Tensor) -> torch.Tensor:
-        """Embedded face region (1, c, h, w) of a face box (4,) in pixels of the source."""
+        """Embedded face mask (1, c, h, w) of a face box (4,) in pixels of the source (paper 3.3)."""
         side = self.config.corpus.resolution
         return self.mask(box_mask(box[None], side, side)[:, None])
 
@@ -104,14 +104,17 @@ def _weights(run: Path, stage: str) -> Path:
     path = run / stage / "weights.safetensors"
     if not path.is_file():
         raise InputError(
-            f"{run}: not a trained run ({stage} is missing); train one (make table1) or name one with --run"
+            f"{run}: not a trained run ({stage} is missing); train one (make table1) or give the folder of one"
         )
     return path
 
 
 def _settings(run: Path) -> Config:
-    """What the networks were trained with, or the run's ``config.yaml`` where that differs in sampling only: a run that
-    has its networks from another one samples in its own way."""
+    """The configuration that the networks were trained with, or the run's ``config.yaml``.
+
+    The latter is used when it differs in no setting of the networks: a run with copied weights has sampling settings of
+    its own.
+    """
     first = run / "a2v_stage1" / "weights.safetensors"
     trained = None
     if first.is_file():

@@ -1,15 +1,13 @@
-"""How well the latent flow generator rebuilds test frames from the first one: the ceiling of everything generated."""
+"""Reconstruction of test frames from the first one by the latent flow generator: the ceiling of generated videos."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.corpora.manifest import read_manifest
-from dawn.features.clips import ClipStore, to_float
 from dawn.media.json_files import write_json
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import load_weights
@@ -18,25 +16,32 @@ from dawn.paths import Paths
 
 @torch.inference_mode()
 def reconstruct(config: Config, paths: Paths) -> None:
-    """Write PSNR (dB) of each test clip, rebuilt through the generator's own motion and copied from the source."""
+    """Write ``<run>/reconstruction.json``: PSNR (dB) of each test clip, of its reconstruction and of the bare source.
+
+    The reconstruction decodes the source with the motion that the generator estimates between source and frame.
+    """
+    from tqdm import tqdm
+
+    from dawn.features.clips import ClipStore, to_float
+
     torch.set_num_threads(config.generate.threads)
     torch.use_deterministic_algorithms(True)
     lfg = LatentFlowGenerator(config.lfg.model)
     load_weights(paths.weights("lfg"), {"lfg": lfg})
     lfg.eval()
     store = ClipStore(paths.dataset, "test")
-    wanted = {clip.clip for clip in read_manifest(paths.test)}
+    evaluated = {clip.clip for clip in read_manifest(paths.test)}
     rows = []
     for index, clip in enumerate(tqdm(store.clips, desc="reconstruct", unit="clip", mininterval=2)):
-        if clip.clip not in wanted:
+        if clip.clip not in evaluated:
             continue
         frames = to_float(store.frames(index))
         source, driving = frames[:1], frames[1:]
         features = lfg.encode(source)
         flow, occlusion = lfg.motion(source.expand_as(driving), driving)
-        rebuilt = lfg.decode(source, features, flow, occlusion)
+        reconstructed = lfg.decode(source, features, flow, occlusion)
         rows.append(
-            {"clip": clip.clip, "lfg": psnr(rebuilt, driving), "copy": psnr(source.expand_as(driving), driving)}
+            {"clip": clip.clip, "lfg": psnr(reconstructed, driving), "copy": psnr(source.expand_as(driving), driving)}
         )
     write_json(
         paths.run / "reconstruction.json",
@@ -49,7 +54,7 @@ def reconstruct(config: Config, paths: Paths) -> None:
     )
 
 
-def psnr(made: Tensor, true: Tensor) -> float:
-    """Mean over frames of 10 log10(1 / MSE); images (n, 3, H, W) in [0, 1]."""
-    mse = ((made - true) ** 2).mean(dim=(1, 2, 3)).clamp(min=1e-10)
+def psnr(images: Tensor, reference: Tensor) -> float:
+    """Mean over n images (n, 3, H, W) in [0, 1] of 10 log10(1 / MSE), dB."""
+    mse = ((images - reference) ** 2).mean(dim=(1, 2, 3)).clamp(min=1e-10)
     return float((-10 * torch.log10(mse)).mean())

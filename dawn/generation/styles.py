@@ -1,7 +1,7 @@
-"""Portraits in other styles (paper Figure 3): the source of a test clip as a painting, a sketch, a cartoon.
+"""Portraits in other styles (paper Figure 3): the source of a test clip as a painting, a sketch or a cartoon.
 
-The paper shows pictures of its own choice. These are made from the test clips' sources by filters, so that everybody
-gets the same ones, at any resolution, and only the style is foreign to the networks: the face stays where it is.
+The paper shows hand-picked images. Here filters turn the sources of test clips into such images: reproducible, at any
+resolution, and different from the training images in style only, since the face keeps its place.
 """
 
 from __future__ import annotations
@@ -9,46 +9,56 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
-Mat = NDArray[Any]  # what OpenCV gives; 8 bits for 8 bits
+Image = NDArray[np.uint8]
+Mat = NDArray[Any]  # as OpenCV types its arrays; uint8 here
 
 
-def painting(picture: Picture) -> Picture:
-    """Brush strokes: each pixel takes the mean colour of the commonest brightness about it (oil painting)."""
-    return _filtered(picture, lambda x: cv2.xphoto.oilPainting(x, len(x) // 40, 8))
+def painting(image: Image) -> Image:
+    """Oil painting: each pixel takes the mean colour of the most frequent brightness around it."""
+    import cv2
+
+    return _filtered(image, lambda x: cv2.xphoto.oilPainting(x, len(x) // 40, 8))
 
 
-def sketch(picture: Picture) -> Picture:
-    """Pencil on paper, grey: the picture divided by its blurred self, so that only edges leave a mark."""
+def sketch(image: Image) -> Image:
+    """Grey pencil drawing: the image divided by a blurred copy of itself, which leaves the edges."""
+    import cv2
 
     def run(x: Mat) -> Mat:
-        calm = cv2.bilateralFilter(cv2.cvtColor(x, cv2.COLOR_BGR2GRAY), -1, 25, len(x) / 100)  # no pencil follows grain
-        paper = cv2.divide(calm, cv2.GaussianBlur(calm, (0, 0), len(x) / 50), scale=255)
+        gray = cv2.cvtColor(x, cv2.COLOR_BGR2GRAY)
+        smooth = cv2.bilateralFilter(gray, -1, 25, len(x) / 100)  # removes grain, keeps edges
+        paper = cv2.divide(smooth, cv2.GaussianBlur(smooth, (0, 0), len(x) / 50), scale=255)
         return cv2.cvtColor(paper, cv2.COLOR_GRAY2BGR)
 
-    return _filtered(picture, run)
+    return _filtered(image, run)
 
 
-def cartoon(picture: Picture) -> Picture:
+def cartoon(image: Image) -> Image:
     """Flat colours between dark lines (Gastal and Oliveira 2011)."""
-    return _filtered(picture, lambda x: cv2.stylization(x, None, 20, 0.35))
+    import cv2
+
+    return _filtered(image, lambda x: cv2.stylization(x, None, 20, 0.35))
 
 
-STYLES: dict[str, Callable[[Picture], Picture]] = {"painting": painting, "sketch": sketch, "cartoon": cartoon}
+STYLES: dict[str, Callable[[Image], Image]] = {"painting": painting, "sketch": sketch, "cartoon": cartoon}
 
 
 def style_of(index: int) -> str:
-    """The style of the test clip at `index` of the list: each in its turn."""
+    """The style of test clip number `index`: the styles alternate."""
     return list(STYLES)[index % len(STYLES)]
 
 
-def _filtered(picture: Picture, run: Callable[[Mat], Mat]) -> Picture:
-    """Filters work at four times the side: their strokes are pixels wide. RGB in and out; `run` sees BGR."""
-    side = 4 * len(picture) if len(picture) < 192 else len(picture)
-    large: Mat = cv2.resize(picture[..., ::-1], (side, side), interpolation=cv2.INTER_CUBIC)
-    small = cv2.resize(np.asarray(run(large)), picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+def _filtered(image: Image, run: Callable[[Mat], Mat]) -> Image:
+    """`image` (S, S, 3) RGB filtered by `run`, which takes BGR.
+
+    Strokes have a width in pixels, so small images are filtered at four times their side.
+    """
+    import cv2
+
+    side = 4 * len(image) if len(image) < 192 else len(image)
+    large: Mat = cv2.resize(image[..., ::-1], (side, side), interpolation=cv2.INTER_CUBIC)
+    small = cv2.resize(np.asarray(run(large)), image.shape[1::-1], interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(small[..., ::-1], dtype=np.uint8)

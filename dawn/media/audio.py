@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
@@ -57,6 +57,30 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArra
     if not np.isfinite(audio).all():
         raise InputError(f"{path}: contains samples that are not finite numbers; export the sound again")
     return np.clip(audio, -1, 1, dtype=np.float32)
+
+
+def as_audio(samples: ArrayLike, rate: int, sample_rate: int = 16000) -> NDArray[np.float32]:
+    """Samples (T,) or (T, channels) at `rate` Hz as mono float32 (T',) in [-1, 1] at `sample_rate` Hz.
+
+    16-bit integers are divided by 32768; channels are averaged. Raises InputError for other types or shapes, samples
+    that are not finite and a rate below 1.
+    """
+    array = np.asarray(samples)
+    if array.dtype == np.int16:
+        array = array / np.float32(2**15)
+    if not np.issubdtype(array.dtype, np.floating) or array.ndim not in (1, 2) or not array.size or rate < 1:
+        raise InputError(
+            f"sound is {array.dtype} {array.shape} at {rate} Hz; give (T,) or (T, channels), floats in [-1, 1] or int16"
+        )
+    if not np.isfinite(array).all():
+        raise InputError("sound holds samples that are not finite numbers")
+    mono = np.ascontiguousarray(array if array.ndim == 1 else array.mean(axis=1), dtype=np.float32)
+    if rate != sample_rate:
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=sample_rate)
+        frame = av.AudioFrame.from_ndarray(mono[None], format="fltp", layout="mono")
+        frame.sample_rate = rate
+        mono = np.concatenate([_mono(block) for part in (frame, None) for block in resampler.resample(part)])
+    return np.clip(mono, -1, 1, dtype=np.float32)
 
 
 def write_wav(path: str | os.PathLike[str], audio: NDArray[np.float32], sample_rate: int = 16000) -> None:

@@ -26,14 +26,23 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            return _to_rgb(image)
+            return as_rgb(image)
     except Image.DecompressionBombError:
         raise InputError(f"{path}: too large to open safely; give a smaller image") from None
     except (OSError, SyntaxError, ValueError):
         raise InputError(f"{path}: not an image, or damaged; give a PNG or JPEG file") from None
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+def as_rgb(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A PIL image or an array as RGB uint8 (H, W, 3), converted as by :func:`read_image`.
+
+    Raises InputError for an array that is not uint8 (H, W, 3).
+    """
+    if not isinstance(image, Image.Image):
+        array = np.asarray(image)
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+            raise InputError(f"image array is {array.dtype} {array.shape}; give RGB uint8 (H, W, 3)")
+        return np.ascontiguousarray(array)
     if image.mode.startswith("I"):  # 16 bits per pixel; Pillow's own conversion clips instead of scaling
         deep = np.asarray(image).astype(np.float64)
         gray = np.rint(np.clip(deep, 0, 65535) / 257).astype(np.uint8)

@@ -11,25 +11,12 @@ import torch
 
 from dawn import doctor, weights
 from dawn.cli import main
-from dawn.config import Config, load
+from dawn.config import load
 from dawn.doctor import examine, measure, report
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
-from dawn.models.build import build_denoiser, build_flow_generator
-from dawn.models.pose_blink import build_pbnet
-from dawn.models.weights_io import save_weights
+from tests.support.networks import write_run
 from tests.support.repository import REPOSITORY
-
-
-def write_run(folder: Path, config: Config) -> Path:
-    """A run of untrained networks."""
-    torch.manual_seed(0)
-    unet, mask = build_denoiser(config)
-    stages = {"lfg": {"lfg": build_flow_generator(config)}, "a2v_stage2": {"unet": unet, "mask": mask}}
-    for stage, networks in {**stages, "pbnet": build_pbnet(config)}.items():
-        state = {name: network.state_dict() for name, network in networks.items()}
-        save_weights(folder / stage / "weights.safetensors", state, {"stage": stage, "config": config.dump()})
-    return folder
 
 
 @pytest.fixture

@@ -1,17 +1,22 @@
-"""Tiny networks with random weights."""
+"""Tiny networks with random weights, and inputs for them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from dawn.config import Config, UnetModel, parse
+from dawn.generation.driving import Driving, Source
 from dawn.generation.networks import Networks
 from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
-from dawn.models.pose_blink import build_pbnet
+from dawn.models.weights_io import save_weights
+from dawn.stages import TTR_STAGES
 
 TINY = UnetModel(
     dim=16, multipliers=(1, 2), heads=2, head_dim=8, cross_heads=2, cross_head_dim=4, groups=4, mask_channels=(2, 4)
@@ -19,15 +24,17 @@ TINY = UnetModel(
 
 
 def shaken(net: nn.Module, seed: int = 0) -> nn.Module:
-    """Weights of no special value: fresh gains are 1 and fresh offsets 0, which would hide mistakes."""
-    make = torch.Generator().manual_seed(seed)
+    """Random weights everywhere: initial gains of 1 and offsets of 0 would hide mistakes."""
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in net.parameters():
-            value.add_(torch.randn(value.shape, generator=make), alpha=0.1 * float(value.std(correction=0)) + 0.02)
+            noise = torch.randn(value.shape, generator=generator)
+            value.add_(noise, alpha=0.1 * float(value.std(correction=0)) + 0.02)
     return net.eval().requires_grad_(False)
 
 
 def config(**generate: Any) -> Config:
+    """The configuration of tiny networks at 64 pixels, with these keys in its section ``generate``."""
     return parse(
         {
             "corpus": {"resolution": 64},
@@ -50,12 +57,51 @@ def config(**generate: Any) -> Config:
     )
 
 
-def networks(**generate: Any) -> Networks:
-    made = config(**generate)
+def networks(*, with_ttr: bool = False, **generate: Any) -> Networks:
+    """Tiny networks, with those for two temporal resolutions if `with_ttr`."""
+    settings = config(**generate)
     torch.manual_seed(0)
-    unet, mask = build_denoiser(made)
-    poses = build_pbnet(made)
-    lfg = build_flow_generator(made)
-    for net in (unet, mask, lfg, *poses.values()):
+    unet, mask = build_denoiser(settings)
+    pbnet = build_pbnet(settings)
+    lfg = build_flow_generator(settings)
+    for net in (unet, mask, lfg, *pbnet.values()):
         shaken(net)
-    return Networks(made, lfg, unet, mask, poses, GaussianDiffusion(made.a2v.diffusion), {}, torch.device("cpu"))
+    diffusion = GaussianDiffusion(settings.a2v.diffusion)
+    nets = Networks(settings, lfg, unet, mask, pbnet, diffusion, {}, torch.device("cpu"))
+    if not with_ttr:
+        return nets
+    denoisers = {stage: build_denoiser(settings) for stage in TTR_STAGES}
+    for seed, module in enumerate(module for pair in denoisers.values() for module in pair):
+        shaken(module, seed)
+    return replace(nets, ttr=denoisers)
+
+
+def write_run(folder: Path, config: Config) -> Path:
+    """Write a run folder whose networks have random weights; returns `folder`."""
+    torch.manual_seed(0)
+    unet, mask = build_denoiser(config)
+    stages = {"lfg": {"lfg": build_flow_generator(config)}, "a2v_stage2": {"unet": unet, "mask": mask}}
+    for stage, nets in {**stages, "pbnet": build_pbnet(config)}.items():
+        state = {name: net.state_dict() for name, net in nets.items()}
+        save_weights(folder / stage / "weights.safetensors", state, {"stage": stage, "config": config.dump()})
+    return folder
+
+
+def source() -> Source:
+    """A source of 64 pixels, for the configuration of :func:`config`."""
+    return Source(
+        image=np.tile(np.linspace(20, 230, 64, dtype=np.uint8)[:, None, None], (1, 64, 3)),
+        pose=np.zeros(6, np.float32),
+        blink=np.full(2, 0.3, np.float32),
+        face_box=np.array([10, 10, 50, 50], np.float32),
+    )
+
+
+def driving(frames: int, seed: int = 0) -> Driving:
+    """Random driving signals for the configuration of :func:`config`."""
+    rng = np.random.default_rng(seed)
+    return Driving(
+        speech=rng.standard_normal((frames, config().features.speech.dim)).astype(np.float32),
+        pose=rng.normal(0, 0.1, (frames, 6)).astype(np.float32),
+        blink=rng.uniform(0, 0.4, (frames, 2)).astype(np.float32),
+    )

@@ -16,30 +16,24 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dawn.generation.motion import Source
+    from dawn.generation.driving import Driving, Source
     from dawn.generation.networks import Networks
 
-METHOD = Method("ar", "Frame by frame (AR)", on_demand=True, strategy="ar")
+METHOD = Method("ar", "Frame by frame (AR)", on_demand=True)
 
 
 def generate(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
+    nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
     """The strategy: sample and decode a chunk, then continue from its last frame."""
     from dawn.generation.motion import decode, sample_motion
 
     chunk = nets.config.generate.ar.chunk
-    for start in range(0, len(speech), chunk):
-        part = slice(start, start + chunk)
-        motion = sample_motion(nets, source, speech[part], pose[part], blink[part], generator)
-        frames = list(decode(nets, source, motion))
+    for start in range(0, len(driving), chunk):
+        part = driving.frames(slice(start, start + chunk))
+        frames = list(decode(nets, source, sample_motion(nets, source, part, generator)))
         yield from frames
-        source = next_source(source, frames[-1], motion.pose[-1], motion.blink[-1])
+        source = next_source(source, frames[-1], part.pose[-1], part.blink[-1])
 
 
 def next_source(
@@ -51,7 +45,7 @@ def next_source(
     """
     import numpy as np
 
-    from dawn.generation.motion import Source
+    from dawn.generation.driving import Source
 
     shift = np.tile(pose[4:] - source.pose[4:], 2) * len(frame)
     return Source(frame, pose, blink, (source.face_box + shift).astype(np.float32))

@@ -12,21 +12,16 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dawn.generation.motion import Source
+    from dawn.generation.driving import Driving, Source
     from dawn.generation.networks import Networks
 
-METHOD = Method("dawn", "DAWN", strategy="nar")
+METHOD = Method("dawn", "DAWN")
 
 
 def generate(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
+    nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
     """The strategy: sample all motion, then decode frame by frame."""
     from dawn.generation.motion import decode, sample_motion
 
-    yield from decode(nets, source, sample_motion(nets, source, speech, pose, blink, generator))
+    yield from decode(nets, source, sample_motion(nets, source, driving, generator))

@@ -16,45 +16,34 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dawn.generation.motion import Motion, Source
+    from dawn.generation.driving import Driving, Source
+    from dawn.generation.motion import Motion
     from dawn.generation.networks import Networks
 
-METHOD = Method("sar", "Semi-autoregressive (SAR)", on_demand=True, strategy="sar")
+METHOD = Method("sar", "Semi-autoregressive (SAR)", on_demand=True)
 
 
 def generate(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
+    nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
     """The strategy: sample the motion of all segments, then decode frame by frame."""
     from dawn.generation.motion import decode
 
-    yield from decode(nets, source, sample_motion(nets, source, speech, pose, blink, generator))
+    yield from decode(nets, source, sample_motion(nets, source, driving, generator))
 
 
-def sample_motion(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
-) -> Motion:
-    """Motion of all frames from speech (n, c), pose (n, 6) and blink (n, 2)."""
+def sample_motion(nets: Networks, source: Source, driving: Driving, generator: torch.Generator) -> Motion:
+    """Motion of all frames of `driving`."""
     import torch
 
     from dawn.generation.motion import KnownFrames, as_motion, denoise, prepare_conditions
 
     segment, overlap = nets.config.generate.sar.segment, nets.config.generate.sar.overlap
-    conditions = prepare_conditions(nets, source, speech, pose, blink, frames_at_once=min(segment, len(speech)))
+    conditions = prepare_conditions(nets, source, driving, frames_at_once=min(segment, len(driving)))
     data = denoise(nets, conditions.frames(slice(0, segment)), generator)
-    while (sampled := data.shape[2]) < len(speech):
+    while (sampled := data.shape[2]) < len(driving):
         start = sampled - overlap
         known = KnownFrames(slice(0, overlap), data[:, :, start:], noisy=True)
         continued = denoise(nets, conditions.frames(slice(start, start + segment)), generator, known=known)
         data = torch.cat((data, continued[:, :, overlap:]), dim=2)
-    return as_motion(nets, data, pose, blink)
+    return as_motion(nets, data)

@@ -17,61 +17,44 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dawn.generation.motion import Motion, Source
+    from dawn.generation.driving import Driving, Source
+    from dawn.generation.motion import Motion
     from dawn.generation.networks import Networks
 
-METHOD = Method("ttr", "Two temporal resolutions (TTR)", on_demand=True, strategy="ttr", stages=TTR_STAGES)
+METHOD = Method("ttr", "Two temporal resolutions (TTR)", on_demand=True, stages=TTR_STAGES)
 
 
 def generate(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
+    nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
     """The strategy: sample the motion of both resolutions, then decode frame by frame."""
     from dawn.generation.motion import decode
 
-    yield from decode(nets, source, sample_motion(nets, source, speech, pose, blink, generator))
+    yield from decode(nets, source, sample_motion(nets, source, driving, generator))
 
 
-def sample_motion(
-    nets: Networks,
-    source: Source,
-    speech: NDArray[np.float32],
-    pose: NDArray[np.float32],
-    blink: NDArray[np.float32],
-    generator: torch.Generator,
-) -> Motion:
-    """Motion of all frames from speech (n, c), pose (n, 6) and blink (n, 2)."""
+def sample_motion(nets: Networks, source: Source, driving: Driving, generator: torch.Generator) -> Motion:
+    """Motion of all frames of `driving`."""
     import torch
 
     from dawn.generation.motion import KnownFrames, as_motion, denoise, prepare_conditions
 
-    spacing, frames = nets.config.a2v.ttr.spacing, len(speech)
+    spacing, frames = nets.config.a2v.ttr.spacing, len(driving)
     sparse, dense = (nets.denoiser(stage) for stage in TTR_STAGES)
 
     # Sparse: frames 0, spacing, 2 * spacing, ...
     keyframes = slice(None, None, spacing)
-    conditions = prepare_conditions(
-        sparse,
-        source,
-        speech[keyframes],
-        pose[keyframes],
-        blink[keyframes],
-        frames_at_once=len(range(0, frames, spacing)),
-    )
+    sparse_driving = driving.frames(keyframes)
+    conditions = prepare_conditions(sparse, source, sparse_driving, frames_at_once=len(sparse_driving))
     keys = denoise(sparse, conditions, generator)
 
     # Dense: spans of `generate.ttr.gaps` gaps with the keyframes at both ends, which neighbouring spans share.
     stride = spacing * nets.config.generate.ttr.gaps
-    conditions = prepare_conditions(dense, source, speech, pose, blink, frames_at_once=min(stride + 1, frames))
+    conditions = prepare_conditions(dense, source, driving, frames_at_once=min(stride + 1, frames))
     parts = [keys[:, :, :1]]
     for start in range(0, frames - 1, stride):
         span = conditions.frames(slice(start, start + stride + 1))
         first, count = start // spacing, len(range(0, span.speech.shape[1], spacing))
         known = KnownFrames(keyframes, keys[:, :, first : first + count], noisy=False)
         parts.append(denoise(dense, span, generator, known=known)[:, :, 1:])
-    return as_motion(nets, torch.cat(parts, dim=2), pose, blink)
+    return as_motion(nets, torch.cat(parts, dim=2))

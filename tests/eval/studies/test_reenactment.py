@@ -9,8 +9,7 @@ import pytest
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.generation.motion import Source
-from dawn.generation.talk import carried
+from dawn.generation.driving import Source, transfer_pose_blink
 from eval.studies.reenactment import cross_identity_pairs, measure_reenactment
 
 
@@ -20,7 +19,7 @@ def test_angles_are_the_drivers_and_place_and_eyes_start_as_the_portraits() -> N
     source = Source(
         np.zeros((8, 8, 3), np.uint8), np.full(6, 7, np.float32), np.full(2, 2, np.float32), np.zeros(4, np.float32)
     )
-    made_pose, made_blink = carried(pose, blink, source, 6)
+    made_pose, made_blink = transfer_pose_blink(pose, blink, source, 6)
     assert made_pose.shape == (6, 6)
     assert made_pose[:, :3] == pytest.approx(pose[:6, :3])
     assert made_pose[0, 3:] == pytest.approx(source.pose[3:])

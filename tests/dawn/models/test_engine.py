@@ -1,18 +1,12 @@
-"""The engine: equal to the plain path; splitting, devices and inexact options."""
+"""The denoiser's engine: equal to the plain network, however its work is split; the bounds of inexact options."""
 
 from __future__ import annotations
 
 import copy
 import gc
-import subprocess
-import sys
-from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -20,20 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.dawn import cost
-from benchmarks.dawn import training as bench_training
-from dawn.config import Diffusion, UnetModel, load
-from dawn.devices import check_compiler, pick
-from dawn.errors import InputError
-from dawn.generation import memory
-from dawn.generation.motion import Source, decode, sample_motion, sample_pose_blink
-from dawn.generation.networks import Networks
+from dawn.config import Diffusion, UnetModel
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
-from dawn.schedules import total_steps
 from tests.reference.plain import PlainUNet3D, decode_plainly
-from tests.support.networks import TINY, config, networks, shaken
+from tests.support.networks import TINY, config, shaken
 
 ROUNDING = 1e-4  # largest difference, in units of the largest number
 
@@ -141,49 +127,6 @@ def test_statistics_of_far_shifted_maps_stay_exact() -> None:
     assert difference(net(x, t, net.prepare(**video, working=1)), want) < 2e-3  # 300 leaves 5 digits of float32
 
 
-# ------------------------------------------------------------------------------------------------- whole videos
-def video(nets: Networks, frames: int = 50) -> tuple[Tensor, np.ndarray]:
-    make = np.random.default_rng(0)
-    speech = make.standard_normal((frames, nets.config.features.speech.dim)).astype(np.float32)
-    source = Source(
-        image=np.tile(np.linspace(20, 230, 64, dtype=np.uint8)[:, None, None], (1, 64, 3)),
-        pose=np.zeros(6, np.float32),
-        blink=np.full(2, 0.3, np.float32),
-        face_box=np.array([10, 10, 50, 50], np.float32),
-    )
-    generator = torch.Generator().manual_seed(0)
-    pose, blink = sample_pose_blink(nets, source, speech, generator)
-    motion = sample_motion(nets, source, speech, pose, blink, generator)
-    return motion.flow, np.stack(list(decode(nets, source, motion)))
-
-
-@pytest.mark.parametrize("generate", [{"batch_frames": 1}, {"batch_frames": 50}, {"max_memory": "64GiB"}])
-def test_a_video_does_not_depend_on_how_the_work_is_split(
-    generate: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flow, frames = video(networks())
-    monkeypatch.setattr(memory, "fitting", lambda device: 5000)
-    split_flow, split_frames = video(networks(**generate))
-    assert difference(split_flow, flow) < ROUNDING
-    assert np.abs(split_frames.astype(int) - frames.astype(int)).max() <= 1
-
-
-def test_a_limit_on_memory_sets_the_work_or_names_the_least(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_occupied", lambda device: 2**29)
-    nets = networks()
-    unet, cpu = nets.unet, torch.device("cpu")
-    free = memory.plan(config(), unet, 1000, cpu)
-    with pytest.raises(InputError, match=r"--max-memory 512MiB: 1000 frames need at least (\d+) MiB") as caught:
-        memory.plan(config(max_memory="512MiB"), unet, 1000, cpu)
-    least = int(str(caught.value).split("at least ")[1].split()[0])
-    tight = memory.plan(config(max_memory=f"{least}MiB"), unet, 1000, cpu)
-    assert tight.working < free.working and tight.batch >= 1
-    assert tight.peak <= least * 2**20 < free.peak
-    with pytest.raises(InputError, match="need at least"):
-        memory.plan(config(max_memory=f"{least - 1}MiB"), unet, 1000, cpu)
-    assert memory.size("1.5 GiB") == 3 * 2**29 and memory.size("512MB") == 512 * 10**6
-
-
 @torch.no_grad()
 def test_maps_held_are_those_that_the_network_makes() -> None:
     """Counted among all live tensors whenever a pass makes another map of all frames."""
@@ -220,14 +163,9 @@ def test_bfloat16_stays_near_float32() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             got = net(x, t, prepared)
         assert 1e-5 < float((got - want).square().mean().sqrt() / want.std()) < 0.05
-    exact, frames = video_of("float32"), video_of("bfloat16")
-    assert 0 < np.abs(frames.astype(int) - exact.astype(int)).mean() < 2
 
 
-def video_of(precision: str) -> np.ndarray:
-    return video(networks(precision=precision), 10)[1]
-
-
+# ----------------------------------------------------------------------------------------------------- DPM-Solver++
 def test_dpm_needs_fewer_steps_than_ddim() -> None:
     """On data whose best denoiser is known: a normal distribution, whose noise-free path only shrinks the start."""
     diffusion = GaussianDiffusion(Diffusion(threshold_quantile=0))
@@ -263,62 +201,3 @@ def test_dpm_takes_every_objective_and_draws_noise_once() -> None:
 
         sample = diffusion.sample(oracle, x0.shape, steps=6, solver="dpm++", noises=[start])
         torch.testing.assert_close(sample, x0, rtol=1e-3, atol=1e-3)
-
-
-# ------------------------------------------------------------------------------------------------- devices
-def test_the_best_device_is_chosen_and_an_absent_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cuda, mps, want in ((True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
-        assert pick("auto").type == want
-    with pytest.raises(InputError, match=r"device cuda: .* available: cpu"):
-        pick("cuda")
-    assert pick("cpu").type == "cpu"
-
-
-def test_compiling_without_a_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(InputError, match="no-such-compiler is not installed"):
-        check_compiler(torch.device("cpu"))
-
-
-@pytest.mark.gpu
-def test_devices_agree() -> None:
-    here, there = networks(), networks()
-    for name in ("lfg", "unet", "mask", "diffusion"):
-        getattr(there, name).cuda()
-    for net in there.pbnet.values():
-        net.cuda()
-    there = replace(there, device=torch.device("cuda"))
-    assert difference(video(there)[0].cpu(), video(here)[0]) < 1e-3
-
-
-# ----------------------------------------------------------------------------------------------------------- benchmark
-def test_the_benchmark_measures_both_paths(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.dawn", "--only", "pass", "--frames", "2"]
-    command += ["--threads", "1", "--repeat", "1", "--out", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True)
-    table = pd.read_csv(tmp_path / "pass.csv")
-    assert list(table.frames) == [2]
-    assert table.engine_seconds[0] > 0 and table.engine_peak_mib[0] > 100
-    assert table.largest_difference[0] < ROUNDING and table.plain_seconds[0] > 0
-    assert (tmp_path / "pass.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_both_training_steps_of_the_benchmark_have_one_loss() -> None:
-    losses = [
-        float(bench_training.loss(bench_training.task_of(path, "config/smoke.yaml", everywhere=True), 0).detach())
-        for path in ("engine", "plain")
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=ROUNDING)
-    assert bench_training.step("engine", "config/smoke.yaml", 1, everywhere=False) > 0
-
-
-def test_operations_of_a_training_are_those_of_its_samples() -> None:
-    config = load("config/smoke.yaml")
-    short, long = (cost.operations(config, "a2v_stage2", frames) for frames in (4, 8))
-    assert short == pytest.approx(long, rel=0.15)  # taken as proportional to frames beyond what is counted
-    rows = cost.cost(config, clips=12, frames=4, tflops=2.0).set_index("stage")
-    stage = rows.loc["a2v_stage2"]
-    assert stage.eflop * 1e18 == pytest.approx(short * config.a2v.stage2.batch * total_steps(config.a2v.stage2, 12))
-    assert rows.loc["all"].gpu_hours == pytest.approx(rows.eflop[:-1].sum() * 1e18 / 2e12 / 3600)

@@ -1,0 +1,97 @@
+"""The source of a video and the signals that drive it: speech, head pose and blink (paper 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dawn.generation.networks import Networks
+from dawn.generation.sequences import ping_pong
+from dawn.models.pbnet import latent_noise
+from dawn.models.pose_blink import MOTION_PARTS, denormalise, normalise
+from dawn.seeds import torch_generator
+
+
+@dataclass(frozen=True)
+class Source:
+    """A portrait with the head pose, blink and face box that are measured on it."""
+
+    image: NDArray[np.uint8]  # (S, S, 3) RGB
+    pose: NDArray[np.float32]  # (6,) yaw, pitch, roll in degrees, scale, tx, ty
+    blink: NDArray[np.float32]  # (2,) eye aspect ratio, left and right
+    face_box: NDArray[np.float32]  # (4,) x0, y0, x1, y1, pixels
+
+
+@dataclass(frozen=True)
+class Driving:
+    """The driving signals of n frames."""
+
+    speech: NDArray[np.float32]  # (n, c) features
+    pose: NDArray[np.float32]  # (n, 6)
+    blink: NDArray[np.float32]  # (n, 2)
+
+    def __len__(self) -> int:
+        return len(self.speech)
+
+    def frames(self, which: slice) -> Driving:
+        """The signals of some of the frames."""
+        return Driving(self.speech[which], self.pose[which], self.blink[which])
+
+
+def start_video(
+    nets: Networks,
+    source: Source,
+    speech: NDArray[np.float32],
+    seed: int,
+    pose_blink: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+) -> tuple[Driving, torch.Generator]:
+    """Driving signals for `speech` (n, c), and the generator of all noise that is drawn after them.
+
+    Pose (n, 6) and blink (n, 2) are `pose_blink` where given, else sampled by PBNet with the same generator. Every
+    video starts here: equal inputs and an equal seed give equal motion, in the test set as in ``dawn generate``.
+    """
+    generator = torch_generator(seed)
+    pose, blink = sample_pose_blink(nets, source, speech, generator) if pose_blink is None else pose_blink
+    return Driving(speech, pose, blink), generator
+
+
+@torch.inference_mode()
+def sample_pose_blink(
+    nets: Networks, source: Source, speech: NDArray[np.float32], generator: torch.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pose (n, 6) and blink (n, 2) for speech features (n, c), as offsets from the source's (paper eq. 9).
+
+    Without PBNet both stay the source's: that A2V was trained without pose and blink, and moves head and eyes by itself
+    (paper 4.5).
+    """
+    config = nets.config
+    if not config.a2v.pose_blink:
+        return np.tile(source.pose, (len(speech), 1)), np.tile(source.blink, (len(speech), 1))
+    start = normalise(torch.from_numpy(source.pose), torch.from_numpy(source.blink), config).to(nets.device)
+    audio = torch.from_numpy(speech)[None].to(nets.device)
+    motion = start.expand(len(speech), 8).clone()
+    for name, net in nets.pbnet.items():
+        z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)  # z ~ N(0, I)
+        part = MOTION_PARTS[name]
+        motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
+    pose, blink = denormalise(motion.cpu(), config)
+    return pose.numpy(), blink.clamp(min=0).numpy()
+
+
+def transfer_pose_blink(
+    pose: NDArray[np.float32], blink: NDArray[np.float32], source: Source, frames: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A driving video's pose (m, 6) and blink (m, 2) for the source: (frames, 6) and (frames, 2) (paper A.4.1).
+
+    Angles are transferred as they are. Scale, translation and eye opening differ between people and framings: their
+    change since the driving video's first frame is added to the source's. A driving video shorter than `frames` is
+    played back and forth.
+    """
+    pose = pose.copy()
+    pose[:, 3:] += source.pose[3:] - pose[0, 3:]
+    blink = blink + (source.blink - blink[0])
+    order = ping_pong(len(pose), frames)
+    return pose[order], np.maximum(blink[order], 0)

@@ -1,0 +1,88 @@
+"""What a person gives to generate from: a portrait, speech, and a driving video for head pose and blinks.
+
+Media and face libraries are imported when they are used, so that generation itself runs without them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.generation.driving import Source, transfer_pose_blink
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+Portrait: TypeAlias = "PathLike | Image | NDArray[np.uint8]"
+Speech: TypeAlias = "PathLike | tuple[ArrayLike, int]"
+
+SILENCE = 1e-3  # peak amplitude; below it (-60 dB) a recording is refused
+
+
+def read_source(portrait: Portrait, config: Config) -> Source:
+    """Find, crop and measure the largest face of an image file, PIL image or RGB array uint8 (H, W, 3).
+
+    Raises InputError when it cannot be read or shows no face.
+    """
+    from dawn.features.blink import eye_aspect_ratios
+    from dawn.features.boxes import face_box
+    from dawn.features.extractors import Extractor
+    from dawn.features.portrait import crop_portrait
+    from dawn.media.image import as_rgb, read_image
+
+    side = config.corpus.resolution
+    if isinstance(portrait, str | os.PathLike):
+        name, pixels = str(portrait), read_image(portrait)
+    else:
+        name, pixels = "portrait", as_rgb(portrait)
+    with Extractor(config.features, static=True) as extractor:
+        image = crop_portrait(pixels, side, mesh=extractor.mesh, name=name)
+        face = extractor.detect(image)
+    if face is None:
+        raise InputError(f"{name}: the face is lost at {side} x {side} pixels; use a clearer portrait")
+    return Source(
+        image=image,
+        pose=face.pose,
+        blink=eye_aspect_ratios(face.landmarks),
+        face_box=face_box(face.landmarks),
+    )
+
+
+def read_speech(speech: Speech, config: Config) -> tuple[NDArray[np.float32], int]:
+    """Sound (T,) in [-1, 1] at ``corpus.sample_rate``, and the number of video frames that it covers.
+
+    `speech` is a sound or video file, or (samples, rate) with samples (T,) or (T, channels): floats in [-1, 1] or
+    16-bit integers. Raises InputError when it cannot be used, is silent or is shorter than a frame.
+    """
+    from dawn.media.audio import as_audio, read_audio
+
+    rate, fps = config.corpus.sample_rate, config.corpus.fps
+    if isinstance(speech, str | os.PathLike):
+        name, audio = str(speech), read_audio(speech, rate)
+    else:
+        name, audio = "speech", as_audio(*speech, rate)
+    if float(np.abs(audio).max()) < SILENCE:
+        raise InputError(f"{name}: holds no sound (peak below -60 dB); give a file with speech")
+    frames = len(audio) * fps // rate
+    if frames < 1:
+        raise InputError(f"{name}: shorter than one frame; give at least {1 / fps:g} s of speech")
+    return audio, frames
+
+
+def read_pose_blink(
+    video: PathLike, source: Source, frames: int, config: Config
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pose (frames, 6) and blink (frames, 2) of a driving video, transferred to the source (paper A.4.1).
+
+    Raises InputError when the video cannot be read or shows too little of a face.
+    """
+    from dawn.features.extract import track_face
+
+    track = track_face(video, config.features, config.corpus.fps)
+    return transfer_pose_blink(track.pose, track.blink, source, frames)

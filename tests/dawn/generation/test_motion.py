@@ -1,0 +1,84 @@
+"""Motion and frames: known frames stay, and neither splitting nor precision changes a video."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dawn.generation import memory
+from dawn.generation.driving import start_video
+from dawn.generation.motion import KnownFrames, decode, denoise, prepare_conditions, sample_motion
+from dawn.generation.networks import Networks
+from dawn.seeds import torch_generator
+from tests.support.networks import driving, networks, source
+
+ROUNDING = 1e-4  # largest difference, in units of the largest number
+
+
+def difference(got: Tensor, want: Tensor) -> float:
+    return float((got - want).abs().max() / want.abs().max())
+
+
+def generate(nets: Networks, frames: int = 50) -> tuple[Tensor, NDArray[np.uint8]]:
+    """Flow and decoded frames of a video whose pose and blink PBNet samples."""
+    signals, generator = start_video(nets, source(), driving(frames).speech, seed=0)
+    motion = sample_motion(nets, source(), signals, generator)
+    return motion.flow, np.stack(list(decode(nets, source(), motion)))
+
+
+@pytest.mark.parametrize("noisy", [True, False])
+@pytest.mark.parametrize("solver", ["ddim", "dpm++"])
+def test_known_frames_condition_the_others_and_keep_their_motion(noisy: bool, solver: str) -> None:
+    nets = networks(steps=4, solver=solver)
+    data = torch.rand(1, 3, 3, 16, 16, generator=torch_generator(1)) - 0.5
+    known = KnownFrames(slice(2, 5), data, noisy)
+    inputs: list[tuple[int, Tensor]] = []
+    nets.unet.register_forward_pre_hook(lambda _, args: inputs.append((int(args[1]), args[0][:, :, 2:5].clone())))
+    conditions = prepare_conditions(nets, source(), driving(8), frames_at_once=8)
+    sampled = denoise(nets, conditions, torch_generator(0), known=known)
+    assert torch.equal(sampled[:, :, 2:5], data)
+    unconditioned = denoise(nets, conditions, torch_generator(0))
+    assert not torch.equal(sampled[:, :, 5:], unconditioned[:, :, 5:])
+    for step, visible in inputs[:4]:
+        signal = float(nets.diffusion.sqrt_alphas_cumprod[step]) if noisy else 1.0
+        spread = float(nets.diffusion.sqrt_one_minus_alphas_cumprod[step]) if noisy else 0.0
+        assert float((visible - signal * data).std()) == pytest.approx(spread, rel=0.1, abs=1e-6)
+
+
+@cache
+def unsplit_video() -> tuple[Tensor, NDArray[np.uint8]]:
+    return generate(networks())
+
+
+@pytest.mark.parametrize("settings", [{"batch_frames": 1}, {"batch_frames": 50}, {"max_memory": "64GiB"}])
+def test_a_video_does_not_depend_on_how_the_work_is_split(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow, frames = unsplit_video()
+    monkeypatch.setattr(memory, "fitting", lambda device: 5000)
+    split_flow, split_frames = generate(networks(**settings))
+    assert difference(split_flow, flow) < ROUNDING
+    assert np.abs(split_frames.astype(int) - frames.astype(int)).max() <= 1
+
+
+def test_a_bfloat16_video_stays_near_float32() -> None:
+    exact, inexact = (generate(networks(precision=precision), 10)[1] for precision in ("float32", "bfloat16"))
+    assert 0 < np.abs(inexact.astype(int) - exact.astype(int)).mean() < 2
+
+
+@pytest.mark.gpu
+def test_devices_agree() -> None:
+    cpu, cuda = networks(), networks()
+    for name in ("lfg", "unet", "mask", "diffusion"):
+        getattr(cuda, name).cuda()
+    for net in cuda.pbnet.values():
+        net.cuda()
+    cuda = replace(cuda, device=torch.device("cuda"))
+    assert difference(generate(cuda)[0].cpu(), generate(cpu)[0]) < 1e-3
