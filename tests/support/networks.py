@@ -15,6 +15,7 @@ from dawn.generation.driving import Driving, Source
 from dawn.generation.networks import Networks
 from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
+from dawn.models.pose_blink import build_pbnet
 from dawn.models.weights_io import save_weights
 from dawn.stages import TTR_STAGES
 
