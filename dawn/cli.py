@@ -258,22 +258,22 @@ def _videos(options: argparse.Namespace) -> None:
 
 def _baseline_list(_: argparse.Namespace) -> None:
     from dawn.baselines.declaration import declared
-    from dawn.baselines.place import Place, missing
+    from dawn.baselines.setup import Setup, missing
 
     for name, baseline in declared().items():
-        place = Place.of(name)
-        lines, videos = missing(baseline, place), len(place.videos())
-        state = f"{len(lines)} things missing" if lines else "set up"
-        print(f"{name:<16}{baseline.citation.year}  {state}, {videos} videos made elsewhere in {place.home}")
+        setup = Setup.of(name)
+        lines, videos = missing(baseline, setup), len(setup.videos())
+        state = f"{len(lines)} requirements missing" if lines else "set up"
+        print(f"{name:<16}{baseline.citation.year}  {state}, {videos} videos supplied in {setup.home}")
         print(f"{'':<16}code: {baseline.licence.code or 'not verified'}")
         print(f"{'':<16}weights: {baseline.licence.weights or 'not verified'}")
 
 
 def _baseline_check(options: argparse.Namespace) -> None:
     from dawn.baselines.declaration import load as load_baseline
-    from dawn.baselines.place import Place, missing
+    from dawn.baselines.setup import Setup, missing
 
-    lines = missing(load_baseline(options.name), Place.of(options.name))
+    lines = missing(load_baseline(options.name), Setup.of(options.name))
     for line in lines:
         print(f"{options.name}: {line}")
     if lines:
@@ -283,12 +283,12 @@ def _baseline_check(options: argparse.Namespace) -> None:
 
 def _baseline_run(options: argparse.Namespace) -> None:
     from dawn.baselines.declaration import load as load_baseline
-    from dawn.baselines.place import Place
+    from dawn.baselines.setup import Setup
 
     baseline = load_baseline(options.name)
     from dawn.baselines.videos import make_videos
 
-    make_videos(options.name, baseline, *_setup(options), Place.of(options.name))
+    make_videos(options.name, baseline, *_setup(options), Setup.of(options.name))
 
 
 def _reconstruct(options: argparse.Namespace) -> None:

@@ -1,1 +1,1 @@
-"""The systems that DAWN is compared with: what is declared of each, where a person sets it up, and its test videos."""
+"""Baselines, the systems that DAWN is compared with: declaration, setup on this machine, and test videos."""

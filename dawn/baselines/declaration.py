@@ -1,7 +1,7 @@
-"""What is declared of each baseline, in one file each below ``config/baselines``.
+"""Declarations of baselines, one file each in ``config/baselines``.
 
-A declaration names upstream's code, terms, environment, weights and command line as upstream documents them. What could
-not be verified is null, or is listed under ``unverified``.
+A declaration states upstream's code, terms, environment, weights and command line as upstream documents them. What
+could not be verified is null, or listed under ``unverified``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PLACEHOLDERS = ("python", "portrait", "speech", "output", "folder", "name")
 
 
 def _template(text: str) -> str:
-    """`text`, whose placeholders must be known."""
+    """Validate that all placeholders of `text` are known."""
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
     except ValueError as error:
-        raise ValueError(f"{text!r} has a brace without its partner ({error})") from None
+        raise ValueError(f"{text!r} has an unmatched brace ({error})") from None
     unknown = next((field for field in fields if field not in PLACEHOLDERS), None)
     if unknown is not None:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
@@ -37,7 +37,7 @@ def _template(text: str) -> str:
 
 
 def _inside(text: str) -> str:
-    """`text`, which must be a path below the checkout."""
+    """Validate that `text` is a path below the checkout."""
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{text!r} leaves the checkout; give a path relative to it")
@@ -52,52 +52,51 @@ Inside = Annotated[Text, AfterValidator(_inside)]
 class Citation(Section):
     authors: Text
     title: Text
-    venue: Text
     year: int = Field(ge=2000, le=2100)
     url: str = Field(pattern=r"^https://")
 
 
 class Upstream(Section):
-    repository: str = Field(pattern=r"^https://[^\s]+$", description="what to clone")
-    commit: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="what to check out; null: not verified")
+    repository: str = Field(pattern=r"^https://[^\s]+$", description="URL to clone")
+    commit: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="commit to check out; null: not verified")
 
 
 class Licence(Section):
-    """Terms as upstream states them; null where it states none that could be verified."""
+    """Terms as upstream states them; null where none could be verified."""
 
     code: Text | None
     weights: Text | None
 
 
 class Environment(Section):
-    """What upstream documents; the interpreter is a folder of the person's, never ours."""
+    """Environment that upstream documents; the user creates it, separate from this project's."""
 
     python: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = Field(
-        description="versions that upstream documents; empty: it names none"
+        description="versions that upstream documents; empty: none"
     )
     requirements: tuple[Inside, ...] = Field(description="requirement files in the checkout")
-    also: tuple[Text, ...] = Field((), description="what upstream installs besides")
+    also: tuple[Text, ...] = Field((), description="further installations that upstream documents")
     programs: tuple[Text, ...] = Field((), description="programs that must be on PATH")
     gpu: bool | None = Field(description="whether it needs a CUDA GPU; null: not verified")
 
 
 class Weight(Section):
-    file: Inside = Field(description="where it lies in the checkout")
-    source: Text = Field(description="where upstream says it comes from")
+    file: Inside = Field(description="path in the checkout")
+    source: Text = Field(description="source that upstream documents")
 
 
 class Native(Section):
-    """What the system itself makes; null where it follows the portrait."""
+    """Size and rate of the system's own videos; null where the size is that of the portrait."""
 
     side: int | None = Field(ge=32, description="pixels")
-    fps: float = Field(gt=0, description="frames a second")
+    fps: float = Field(gt=0, description="frames per second")
 
 
 class Crop(Section):
-    """How the first frame of a clip becomes the portrait."""
+    """How the portrait is cropped from the first frame of a clip."""
 
     rule: Literal["clip", "aligned"] = Field(
-        description="clip: the frame as it is; aligned: a square around the face, for systems that take nothing else"
+        description="clip: the whole frame; aligned: a square around the face, for systems that accept nothing else"
     )
     side: int = Field(ge=32, le=2048, description="side of the portrait, pixels")
     face: float | None = Field(
@@ -107,16 +106,16 @@ class Crop(Section):
     @model_validator(mode="after")
     def _face(self) -> Crop:
         if (self.rule == "aligned") != (self.face is not None):
-            raise ValueError("face goes with rule: aligned, and only with it")
+            raise ValueError("face belongs to rule: aligned, and to no other")
         return self
 
 
 class Baseline(Section):
-    """One system: placeholders in `command`, `output` and `files` are filled in for each clip.
+    """One system. Placeholders in `command`, `output` and `files` are substituted for each clip.
 
     {python} is the interpreter, {portrait} a PNG file, {speech} a WAV file (16 kHz, mono), {folder} a folder for this
     clip alone, {output} an MP4 path in it, {name} the stem of portrait and speech. The command runs in the checkout;
-    `output` (a glob, relative to the checkout) finds the one video that it made.
+    `output`, a glob relative to it, matches the video that the command writes.
     """
 
     title: Text
@@ -125,15 +124,15 @@ class Baseline(Section):
     licence: Licence
     environment: Environment
     weights: tuple[Weight, ...]
-    files: dict[Inside, dict[str, Any]] = Field({}, description="YAML files written into {folder} before the command")
+    files: dict[Inside, dict[str, Any]] = Field({}, description="YAML files written to {folder} before the command")
     command: tuple[Template, ...] = Field(min_length=1)
     output: Template
     native: Native
     crop: Crop
-    ranked: bool = Field(True, description="whether the tables rank it")
-    remark: Text | None = Field(None, description="what a reader of the table must know of its row")
+    ranked: bool = Field(True, description="whether tables rank it")
+    remark: Text | None = Field(None, description="remark below the tables")
     notes: tuple[Text, ...] = ()
-    unverified: tuple[Text, ...] = Field((), description="what upstream's documentation left open")
+    unverified: tuple[Text, ...] = Field((), description="facts that upstream's documentation leaves open")
 
     @model_validator(mode="after")
     def _inputs(self) -> Baseline:
@@ -145,20 +144,20 @@ class Baseline(Section):
                 raise ValueError(f"neither command nor files use {needed}")
         return self
 
-    def cause(self) -> str:
-        """Digest of what a video depends on; terms, notes and where things come from are no part of it."""
+    def fingerprint(self) -> str:
+        """Fingerprint of the keys that a video depends on; terms, notes and sources do not count."""
         tree = self.model_dump(mode="json")
         return fingerprint([tree[key] for key in ("files", "command", "output", "crop")] + [self.upstream.commit])
 
 
-def fill(value: Any, given: Mapping[str, str]) -> Any:
-    """`value` (text, or a tree of mappings and lists) with its placeholders replaced."""
+def substitute(value: Any, values: Mapping[str, str]) -> Any:
+    """`value` (text, or a tree of mappings and lists) with its placeholders substituted."""
     if isinstance(value, str):
-        return value.format_map(dict(given))
+        return value.format_map(dict(values))
     if isinstance(value, dict):
-        return {fill(key, given): fill(item, given) for key, item in value.items()}
+        return {substitute(key, values): substitute(item, values) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [fill(item, given) for item in value]
+        return [substitute(item, values) for item in value]
     return value
 
 
@@ -187,8 +186,8 @@ def load(name: str, folder: Path = FOLDER) -> Baseline:
 @functools.cache
 def declared() -> dict[str, Baseline]:
     """All baselines by name, oldest paper first."""
-    found = {name: load(name) for name in names()}
-    return dict(sorted(found.items(), key=lambda item: (item[1].citation.year, item[0])))
+    baselines = {name: load(name) for name in names()}
+    return dict(sorted(baselines.items(), key=lambda item: (item[1].citation.year, item[0])))
 
 
 def _texts(tree: Any) -> list[str]:

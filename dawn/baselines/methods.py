@@ -22,5 +22,5 @@ def all_methods() -> dict[str, Method]:
 
 def label_of(method: str) -> str:
     """What tables and figures call a method; its name where there is no entry (a method of the paper's alone)."""
-    found = all_methods().get(method)
-    return method if found is None else found.label
+    entry = all_methods().get(method)
+    return method if entry is None else entry.label

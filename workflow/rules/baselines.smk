@@ -11,7 +11,7 @@ rule baseline:
     input:
         test="results/{run}/test.csv",
         digest=at(lambda paths: paths.dataset.with_suffix(".json")),
-        elsewhere=lambda wildcards: list(Place.of(wildcards.baseline).videos().values()),
+        elsewhere=lambda wildcards: list(Setup.of(wildcards.baseline).videos().values()),
     output:
         "results/{run}/generated/{baseline}.json",
     log:
@@ -24,7 +24,7 @@ rule baseline:
         "../../environment.yml"
     params:
         settings=settings("corpus.resolution", "corpus.fps", "corpus.sample_rate", "evaluate.inference_frames"),
-        declaration=lambda wildcards: declared()[wildcards.baseline].cause(),
+        declaration=lambda wildcards: declared()[wildcards.baseline].fingerprint(),
         code=code_fingerprint("dawn.baselines.videos"),
     message:
         "test videos of run {wildcards.run}: baseline {wildcards.baseline}"

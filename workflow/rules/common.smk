@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dawn import config as configuration
 from dawn.baselines.declaration import declared
-from dawn.baselines.place import Place, present
+from dawn.baselines.setup import Setup, available
 from dawn.comparisons import TABLES, experiments_of
 from dawn.corpora.registry import kind_of
 from dawn.features.sources import CLIPS, CORPUS, FEATURES
@@ -179,5 +179,5 @@ for paths in PATHS.values():
         delete_incomplete(paths.videos_report(method), videos_folder(paths, method), ".mp4")
 
 # The baselines of this run: those that a person has set up, or given videos of. Nothing else puts a row into a table.
-BASELINES = present(P)
+BASELINES = available(P)
 MEASURED = ("gt", "dawn", "still", "other_speech", *BASELINES)

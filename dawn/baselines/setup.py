@@ -1,9 +1,9 @@
-"""Where a person sets a baseline up, what is missing there, and which baselines a run has.
+"""Setup of a baseline on this machine, what is missing there, and which baselines a run has.
 
 =====================  ==============================================================================
 ``<home>/repo``        upstream's checkout, at the declared commit, with its weights
 ``<home>/env``         the environment, with ``bin/python``
-``<home>/<clip>.mp4``  videos that were made elsewhere, named by clip
+``<home>/<clip>.mp4``  videos that were generated elsewhere, named by clip
 =====================  ==============================================================================
 
 ``<home>`` is ``external/<name>``, or ``$DAWN_BASELINES/<name>`` where that variable is set.
@@ -22,17 +22,18 @@ from dawn.corpora.manifest import read_manifest
 from dawn.media.json_files import read_json
 from dawn.paths import Paths
 
-ELSEWHERE, HERE = "elsewhere", "here"  # who made the videos of a baseline
+ELSEWHERE, HERE = "elsewhere", "here"  # where the videos of a baseline were generated
 
 
 @dataclass(frozen=True)
-class Place:
+class Setup:
     """The folders of one baseline."""
 
     home: Path
 
     @classmethod
-    def of(cls, name: str) -> Place:
+    def of(cls, name: str) -> Setup:
+        """The setup of baseline `name`; its folders need not exist."""
         return cls(Path(os.environ.get("DAWN_BASELINES") or "external") / name)
 
     @property
@@ -46,11 +47,11 @@ class Place:
         return self.home / "env/bin/python"
 
     def videos(self) -> dict[str, Path]:
-        """Videos made elsewhere, by clip."""
+        """Videos that were generated elsewhere, by clip."""
         return {path.stem: path for path in sorted(self.home.glob("*.mp4")) if not path.name.startswith(".")}
 
-    def head(self) -> str | None:
-        """The commit that is checked out, with '+' where files differ from it; None when there is no checkout."""
+    def commit(self) -> str | None:
+        """The commit of the checkout, with '+' if files differ from it; None without a checkout."""
         if not (self.repo / ".git").exists():
             return None
         try:
@@ -60,28 +61,28 @@ class Place:
             return None
 
 
-def missing(baseline: Baseline, place: Place) -> list[str]:
-    """One line for each thing that running `baseline` still needs; none when it is set up."""
+def missing(baseline: Baseline, setup: Setup) -> list[str]:
+    """One line, with the remedy, for each requirement of `baseline` that `setup` lacks."""
     lines = []
     upstream, environment = baseline.upstream, baseline.environment
-    head = place.head()
-    switch = "" if upstream.commit is None else f" && git -C {place.repo} checkout {upstream.commit}"
-    if head is None:
-        lines.append(f"checkout {place.repo} is missing: git clone {upstream.repository} {place.repo}{switch}")
-    elif upstream.commit is not None and head.removesuffix("+") != upstream.commit:
+    commit = setup.commit()
+    switch = "" if upstream.commit is None else f" && git -C {setup.repo} checkout {upstream.commit}"
+    if commit is None:
+        lines.append(f"checkout {setup.repo} is missing: git clone {upstream.repository} {setup.repo}{switch}")
+    elif upstream.commit is not None and commit.removesuffix("+") != upstream.commit:
         lines.append(
-            f"checkout {place.repo} is at {head[:12]}, declared is {upstream.commit[:12]}: "
-            f"git -C {place.repo} checkout {upstream.commit}"
+            f"checkout {setup.repo} is at {commit[:12]}, declared is {upstream.commit[:12]}: "
+            f"git -C {setup.repo} checkout {upstream.commit}"
         )
     for weight in baseline.weights:
-        path = place.repo / weight.file
+        path = setup.repo / weight.file
         empty = path.is_file() and path.stat().st_size == 0
         if empty or not path.exists():
             lines.append(f"weights {path} are {'empty' if empty else 'missing'}: {weight.source}")
-    if not _starts(place.python):
-        wanted = " or ".join(environment.python) or "a version it runs on (upstream names none)"
-        needs = ", ".join((*environment.requirements, *environment.also)) or "nothing more"
-        lines.append(f"interpreter {place.python} is missing or does not start: Python {wanted}, with {needs}")
+    if not _starts(setup.python):
+        version = " or ".join(environment.python) or "a version it runs on (upstream names none)"
+        packages = ", ".join((*environment.requirements, *environment.also)) or "nothing more"
+        lines.append(f"interpreter {setup.python} is missing or does not start: Python {version}, with {packages}")
     lines += [
         f"program {program} is missing: install it, or add it to PATH"
         for program in environment.programs
@@ -92,26 +93,26 @@ def missing(baseline: Baseline, place: Place) -> list[str]:
     return lines
 
 
-def present(paths: Paths) -> tuple[str, ...]:
-    """Baselines whose row belongs in the tables of a run: there are videos for it, or it is set up to make them."""
-    wanted = {clip.clip for clip in read_manifest(paths.test)} if paths.test.is_file() else None
-    found = []
+def available(paths: Paths) -> tuple[str, ...]:
+    """Baselines with a row in the tables of a run: those with videos of its test clips, or set up to generate them."""
+    clips = {clip.clip for clip in read_manifest(paths.test)} if paths.test.is_file() else None
+    names = []
     for name, baseline in declared().items():
-        place = Place.of(name)
-        elsewhere = place.videos().keys()
-        given = bool(elsewhere if wanted is None else elsewhere & wanted)
-        if given or _made_here(name, paths, wanted) or (place.home.is_dir() and not missing(baseline, place)):
-            found.append(name)
-    return tuple(found)
+        setup = Setup.of(name)
+        videos = setup.videos().keys()
+        supplied = bool(videos if clips is None else videos & clips)
+        if supplied or _generated_here(name, paths, clips) or (setup.home.is_dir() and not missing(baseline, setup)):
+            names.append(name)
+    return tuple(names)
 
 
-def _made_here(name: str, paths: Paths, wanted: set[str] | None) -> bool:
-    """Whether all videos of the run were made by its command, so that the set-up may be gone since."""
-    report = paths.videos_report(name)
-    if not report.is_file():
+def _generated_here(name: str, paths: Paths, clips: set[str] | None) -> bool:
+    """True if its command has generated all videos of the run, so that the setup may have been deleted since."""
+    report_file = paths.videos_report(name)
+    if not report_file.is_file():
         return False
-    made = read_json(report)
-    return made.get("made") == HERE and (wanted is None or wanted == set(made["files"]))
+    report = read_json(report_file)
+    return report.get("made") == HERE and (clips is None or clips == set(report["files"]))
 
 
 def _starts(python: Path) -> bool:
