@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dawn.config import METRICS, Config, ConfigError
+from dawn.config import DEFAULT_METRICS, Config, ConfigError
 from dawn.variants import Row, RunSet, sweep_rows
 
 
@@ -59,7 +59,7 @@ def _row(
     method: str,
     paper_method: str,
     condition: str = "",
-    metrics: tuple[str, ...] = METRICS,
+    metrics: tuple[str, ...] = DEFAULT_METRICS,
 ) -> Row:
     run = runs.add(f"{runs.base.name}-{folder}", changes, f"configuration {runs.base.name}, {name}")
     return Row(name, run, method, changes, (paper_method, condition), metrics)

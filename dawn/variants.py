@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 import yaml
 
-from dawn.config import METRICS, Config, ConfigError, parse
+from dawn.config import DEFAULT_METRICS, Config, ConfigError, parse
 from dawn.methods import generated_methods
 
 _NOT_KEYS = ("name", "method")  # columns that are not configuration keys
@@ -33,7 +33,7 @@ class Row:
     method: str
     changes: Mapping[str, Any]
     paper: tuple[str, str] | None = None  # method and condition of the corresponding row of the paper
-    metrics: tuple[str, ...] = METRICS  # the metrics that the comparison shows
+    metrics: tuple[str, ...] = DEFAULT_METRICS  # the metrics that the comparison shows
 
 
 class RunSet:

@@ -20,7 +20,7 @@ from dawn.config.data import (
     VoxcelebCorpus,
     WebCorpus,
 )
-from dawn.config.evaluate import METRICS, SyncnetModel
+from dawn.config.evaluate import DEFAULT_METRICS, SyncnetModel
 from dawn.config.generate import Generate
 from dawn.config.lfg import Hourglass, LfgModel
 from dawn.config.pbnet import PbnetModel
@@ -29,7 +29,7 @@ from dawn.config.tree import Config, load, loads, parse, schema
 
 __all__ = [
     "CORPUS_KINDS",
-    "METRICS",
+    "DEFAULT_METRICS",
     "A2vStage",
     "Config",
     "ConfigError",

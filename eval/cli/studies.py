@@ -74,7 +74,7 @@ def score(
     out: Annotated[Path, typer.Option(metavar="DIR", help="folder for scores.json and clips.csv")],
 ) -> None:
     """Compute the scores of one method's videos against the true videos."""
-    from dawn.config import METRICS, load
+    from dawn.config import load
 
     settings = load(config)
     from eval.studies.clip_list import read_names
@@ -92,7 +92,7 @@ def score(
         method=method,
         out=out,
         cache=cache_at(cache),
-        metrics=metrics or METRICS,
+        metrics=metrics or None,
     )
 
 

@@ -13,14 +13,13 @@ that names, titles and table notes are available at once.
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dawn.errors import InputError
+from dawn.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from eval.extract.spec import FeatureSpec
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 PRESETS_FILE = Path(__file__).with_name("presets.yaml")
 READS = ("*.py",)  # modules that are discovered rather than imported by name
 UP, DOWN = 1, -1  # directions of `Metric.follows`
+_NO_METRICS = ("clip_set", "registry")  # modules of this package that define none
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ class Registry(Mapping[str, Metric]):
 
 
 def discover() -> dict[str, Metric]:
-    """The metrics of every module of this package. Raises ValueError for a name or column that two metrics have."""
-    import eval.metrics
+    """The metrics of every module of this package.
 
+    Raises InputError for a module without ``METRICS``, ValueError for a name or column that two metrics have.
+    """
     found: list[Metric] = []
-    names = sorted(module.name for module in pkgutil.iter_modules(eval.metrics.__path__))
-    for name in names:
-        if name != "registry":
-            found += getattr(importlib.import_module(f"eval.metrics.{name}"), "METRICS", ())
+    for module in plugin_names("eval.metrics"):
+        if module not in _NO_METRICS:
+            found += load_plugin("eval.metrics", module, "METRICS")
     keys: dict[str, str] = {}
     for metric in found:
         for key in {metric.name, metric.column}:

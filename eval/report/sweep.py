@@ -13,6 +13,7 @@ from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
 from dawn.media.json_files import write_json
 from dawn.variants import Row, RunSet
+from eval.metrics.registry import computed
 from eval.report.consistency import Measured, read_together
 from eval.report.tables import NUMBERS, Figure, columns_of, figures_of, notes, write_figures, written
 
@@ -29,7 +30,7 @@ def write_sweep(runs: RunSet, rows: Sequence[Row], out: Path) -> list[Figure]:
     figures = [
         figure
         for row, config, scores in zip(rows, configs, every, strict=True)
-        for figure in figures_of(scores, row.name, config.evaluate.metrics)
+        for figure in figures_of(scores, row.name, [metric.column for metric in computed(config.evaluate.metrics)])
     ]
     columns = columns_of(figures)
     measured = ", ".join(dict.fromkeys(label_of(row.method) for row in rows))

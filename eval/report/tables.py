@@ -21,7 +21,7 @@ from dawn.media.csv_files import write_rows
 from dawn.media.files import atomic_path
 from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
-from eval.metrics.registry import METRICS, Metric
+from eval.metrics.registry import METRICS, Metric, computed
 from eval.studies.run_settings import settings_digest
 
 READS = ("paper.csv", "../../config/baselines/*.yaml")  # the second: names, ranks and remarks of baselines
@@ -82,7 +82,7 @@ def _ours(config: Config, folders: Mapping[str, Path]) -> list[Figure]:
     wanted = settings_digest(config)
     first: tuple[Path, dict[str, Any]] | None = None
     figures = []
-    keys = config.evaluate.metrics
+    keys = [metric.column for metric in computed(config.evaluate.metrics)]
     for method, folder in folders.items():
         path = folder / "scores.json"
         scores = read_json(path)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dawn.config import METRICS, Config
+from dawn.config import Config
 from dawn.errors import InputError
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.audio import read_audio
@@ -45,7 +45,7 @@ def measure(
     method: str,
     out: Path,
     cache: FeatureCache,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Measure ``<fake>/<name>.mp4`` against ``<real>/<name>.mp4``; returns the content of ``scores.json``.
 
@@ -56,8 +56,8 @@ def measure(
     """
     videos = [video_path(real if method == TRUE else fake, name) for name in names]
     files = {name: sha256_file(path) for name, path in zip(names, videos, strict=True)}
-    requested = computed(metrics)
-    measured = sorted(computed((*METRICS, *config.evaluate.metrics, *metrics)), key=lambda metric: metric.order)
+    requested = computed(config.evaluate.scored if metrics is None else metrics)
+    measured = sorted(computed([*config.evaluate.scored, *(metric.name for metric in requested)]), key=_order)
     extractors = RunExtractors(config, syncnet, cache, requested, measured)
     provenance = {
         "settings": settings_digest(config),
@@ -92,6 +92,10 @@ def measure(
     }
     write_json(out / "scores.json", scores)
     return scores
+
+
+def _order(metric: Metric) -> int:
+    return metric.order
 
 
 class RunExtractors:

@@ -13,6 +13,7 @@ from dawn.baselines.setup import Setup, available
 from dawn.comparisons import TABLES, experiments_of
 from dawn.corpora.registry import kind_of
 from dawn.features.sources import CLIPS, CORPUS, FEATURES
+from dawn.errors import InputError
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.methods import generated_methods, networks_of_method, videos_folder
@@ -20,11 +21,13 @@ from dawn.paths import Paths
 from dawn.provenance import delete_incomplete
 from dawn.stages import STAGES, cores_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.plan import code_of
+from eval.metrics.registry import computed
 from snakemake.exceptions import WorkflowError
 
 try:
     CONFIG = configuration.parse(dict(config))
-except configuration.ConfigError as error:
+    computed(CONFIG.evaluate.metrics)
+except InputError as error:
     raise WorkflowError(str(error)) from None
 
 SWEEPS = Path("config/sweeps")  # one a file, and nothing that is not there
@@ -141,10 +144,11 @@ def truth(wildcards):
 
 
 def asked_of(wildcards):
-    """The metrics that are asked of a run's method: all, unless it only stands in tables that show a few."""
+    """The metrics to score a run's method by: all, unless only comparisons that show a few have it."""
     rows = [row for rows in EXPERIMENTS.comparisons.values() for row in rows]
-    asked = {key for row in rows if (row.run, row.method) == (wildcards.run, wildcards.method) for key in row.metrics}
-    return [key for key in configuration.METRICS if key in (asked or configuration.METRICS)]
+    shown = {key for row in rows if (row.run, row.method) == (wildcards.run, wildcards.method) for key in row.metrics}
+    everything = not shown or shown >= set(configuration.DEFAULT_METRICS)
+    return [key for key in RUNS.configs[wildcards.run].evaluate.scored if everything or key in shown]
 
 
 def scores_of(run, method):
