@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from dawn import config as settings
-from dawn.config import METRICS, Config
+from dawn.config import DEFAULT_METRICS, Config
 from dawn.errors import InputError
 from dawn.media.json_files import write_json
 from dawn.media.video import load_frames
@@ -352,7 +352,7 @@ def test_real_networks_measure_a_real_clip(real: Path, tmp_path: Path) -> None:
     tone = 0.3 * np.sin(np.arange(12800) / 9).astype(np.float32)
     write_video(tmp_path / "a.mp4", small, audio=tone)
     write_video(tmp_path / "empty.mp4", [np.full((64, 64, 3), 90, np.uint8)] * 20, audio=tone)
-    weights, metrics = tmp_path / "sync.safetensors", computed(METRICS)
+    weights, metrics = tmp_path / "sync.safetensors", computed(DEFAULT_METRICS)
     extractors = RunExtractors(CONFIG, weights, FeatureCache(tmp_path / "cache"), metrics)
     face, blank = (video.features for video in extractors.extract([tmp_path / "a.mp4", tmp_path / "empty.mp4"]))
     assert face["mesh"]["found"].all()
