@@ -3,7 +3,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# A configuration given with --configfile stands alone; values of the demo must not leak into it.
+# --configfile replaces the demo's configuration; the two are not merged.
 if not workflow.overwrite_configfiles:
 
     configfile: f"{workflow.basedir}/config/demo.yaml"
@@ -21,8 +21,8 @@ include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/figures.smk"
 
 
-# Everything is asked for by name: Snakemake makes a missing file again only if it is a target or something that has to run
-# needs it. A table that is asked for alone, and is there, stays as it is when a file behind it was removed.
+# The target names every output: Snakemake restores a missing file only if it is a target or the input of a job that runs.
+# A table requested alone is not rebuilt when a file that it was computed from is deleted.
 rule all:
     default_target: True
     input:
@@ -40,4 +40,4 @@ rule all:
         shards(P),
         [P.weights(stage) for stage in stages_of(CONFIG)],
         [P.videos_report(method) for method in (*generated_methods(on_demand=False), *BASELINES)],
-        [P.scores(method) / "scores.json" for method in MEASURED],
+        [P.scores(method) / "scores.json" for method in SCORED],

@@ -232,7 +232,7 @@ def _dataset(options: argparse.Namespace) -> None:
 
 
 def _testset(options: argparse.Namespace) -> None:
-    from dawn.generation.testset import choose_clips
+    from dawn.generation.clip_selection import choose_clips
 
     choose_clips(*_setup(options))
 

@@ -19,8 +19,6 @@ from dawn.plugins import load_plugin
 if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
-READS = ("kinds/*.py",)  # the modules are found by name, so that no import leads to them
-
 # Videos with their SHA-256 -> for each, the number of the person it shows, or the reason why there is none.
 ClusterFaces = Callable[[Sequence[tuple[Path, str]]], Sequence[int | str]]
 

@@ -21,9 +21,9 @@ from dawn.corpora.manifest import Clip, Rejected, read_manifest
 from dawn.errors import InputError
 from dawn.features.disk_space import bytes_needed, check_disk_space
 from dawn.features.journal import Journal
-from dawn.features.sources import CLIPS, FEATURES
+from dawn.features.sources import clips_code, features_code
 from dawn.features.worker import ClipRejected, OpenWriter, Worker, WriteClip
-from dawn.fingerprint import code_fingerprint, fingerprint
+from dawn.fingerprint import fingerprint
 from dawn.media.files import disk_full_as_input_error, sha256_file
 from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
@@ -37,7 +37,7 @@ def make_clips(config: Config, paths: Paths, index: int) -> None:
     """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
     clips = _shard(read_manifest(paths.manifest), config, index)
     settings = config.corpus.model_dump(exclude={"shards", "fetch"})
-    key = fingerprint([settings, config.features.detect_side, code_fingerprint(*CLIPS)])
+    key = fingerprint([settings, config.features.detect_side, clips_code(config.corpus.kind)])
     open_writer = functools.partial(_clip_writer, config, paths)
     stage = Stage("clips", paths, index, paths.clips, ".mp4", key)
     run_stage(config, stage, [(clip, clip.sha256) for clip in clips], open_writer)
@@ -47,7 +47,7 @@ def make_features(config: Config, paths: Paths, index: int) -> None:
     """Write ``features/<clip>.safetensors`` for the clips that shard `index` of :func:`make_clips` wrote."""
     files = read_json(paths.shard("clips", index))["files"]
     jobs = [(clip, files[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in files]
-    key = fingerprint([config.features.model_dump(), config.corpus.fps, code_fingerprint(*FEATURES)])
+    key = fingerprint([config.features.model_dump(), config.corpus.fps, features_code()])
     open_writer = functools.partial(_feature_writer, config, paths)
     run_stage(config, Stage("features", paths, index, paths.features, ".safetensors", key), jobs, open_writer)
 

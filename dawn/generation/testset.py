@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from dawn.config import Config
-from dawn.corpora.manifest import Clip, read_manifest, write_manifest
+from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
 from dawn.features.store import Features
 from dawn.fingerprint import fingerprint
@@ -45,20 +45,6 @@ from dawn.media.json_files import write_json
 from dawn.methods import Method, get_method, networks_of_method
 from dawn.paths import Paths
 from dawn.seeds import video_seed
-
-
-def choose_clips(config: Config, paths: Paths) -> None:
-    """Write the manifest of evaluated clips: at most ``evaluate.max_clips`` of the test split, over all identities."""
-    clips = [clip for clip in read_manifest(paths.dataset) if clip.split == "test"]
-    rank: dict[str, int] = {}
-    order = []
-    for clip in clips:
-        rank[clip.identity] = rank.get(clip.identity, -1) + 1
-        order.append((rank[clip.identity], clip.identity, clip.clip))
-    chosen = {row[2] for row in sorted(order)[: config.evaluate.max_clips]}
-    if not chosen:
-        raise InputError(f"{paths.dataset}: no clips in the test split")
-    write_manifest(paths.test, [clip for clip in clips if clip.clip in chosen])
 
 
 def generate_videos(config: Config, paths: Paths, name: str) -> None:

@@ -145,7 +145,7 @@ def test_a_published_run_goes_on_in_a_fresh_clone(copy: Copy, tmp_path: Path) ->
     assert f"dawn: video {clip}: changed since the table" in there.run(*verify, code=1).stdout
 
 
-AFTER_VIDEOS = {"videos", "measure", "table1", "publish", "samples", "page", "quality", "all"}
+AFTER_VIDEOS = {"videos", "score", "table1", "publish", "samples", "page", "quality", "all"}
 AFTER_A2V = AFTER_VIDEOS | {"train"}
 
 
@@ -157,8 +157,8 @@ AFTER_A2V = AFTER_VIDEOS | {"train"}
         (f"{RUN}/lfg", "train", {"corpus", "clips", "features", "dataset", "syncnet", "testset"}),
         (f"{RUN}/a2v_stage2/weights.safetensors", "train", {"corpus", "clips", "features", "reconstruct", "syncnet"}),
         (f"{RUN}/videos", "videos", {"corpus", "clips", "features", "train", "reconstruct", "syncnet"}),
-        (f"{RUN}/scores/dawn", "measure", {"corpus", "clips", "features", "train", "videos", "reconstruct"}),
-        ("results/table1.csv", "publish", {"train", "videos", "measure", "table1"}),
+        (f"{RUN}/scores/dawn", "score", {"corpus", "clips", "features", "train", "videos", "reconstruct"}),
+        ("results/table1.csv", "publish", {"train", "videos", "score", "table1"}),
     ],
 )
 def test_a_removed_output_is_made_again_and_nothing_before_it(
@@ -183,7 +183,7 @@ def test_code_and_settings_reach_only_what_depends_on_them(copy: Copy) -> None:
             path.write_text(text)
 
     metric = edited("eval/metrics/bas.py", '"""', '"""Edited. ')
-    assert "measure" in metric
+    assert "score" in metric
     assert not metric & {"train", "videos", "clips", "features", "syncnet"}
     sampling = edited("config/demo.yaml", "steps: 3,", "steps: 4,")
     assert "videos" in sampling

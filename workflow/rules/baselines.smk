@@ -1,17 +1,16 @@
 """Baselines.
 
-Needs the test clips of generate.smk and, below external/<name> ($DAWN_BASELINES/<name>), the files that
-docs/how-to/baseline.md lists:
-videos named by clip, or upstream's checkout and environment. Gives results/<run>/baselines/<name>/<clip>.mp4 and one report a
-baseline. The workflow asks only for those that are there.
+Input: the test clips of generate.smk and, below external/<name> ($DAWN_BASELINES/<name>), the files that
+docs/how-to/baseline.md lists: videos named by clip, or upstream's checkout and environment. Output:
+results/<run>/baselines/<name>/<clip>.mp4 with one report per baseline, for the baselines that have these files.
 """
 
 
 rule baseline:
     input:
         test="results/{run}/test.csv",
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
-        elsewhere=lambda wildcards: list(Setup.of(wildcards.baseline).videos().values()),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        supplied=lambda wildcards: list(Setup.of(wildcards.baseline).videos().values()),
     output:
         "results/{run}/generated/{baseline}.json",
     log:

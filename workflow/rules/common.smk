@@ -1,7 +1,8 @@
-"""What all rules share: the checked configuration, file names, and what a rule's result depends on.
+"""Shared by all rules: the validated configuration, the paths of all runs, and fingerprints of settings.
 
-Needs a configuration (config/*.yaml). Gives the runs: the one of this configuration (CONFIG and P, its dawn.paths.Paths), and
-those that sweeps and the paper's comparisons add (RUNS.configs and PATHS, by name); and the functions below.
+Input: a configuration (config/*.yaml). Defines the run of this configuration (CONFIG, and P, its dawn.paths.Paths), the runs
+that sweeps and the paper's comparisons add (RUNS.configs and PATHS, by name), and the functions below. Snakemake does not
+detect changes of imported modules: each rule has the fingerprint of its code, and of the settings that it uses, as params.
 """
 
 import sys
@@ -12,8 +13,8 @@ from dawn.baselines.declaration import declared
 from dawn.baselines.setup import Setup, available
 from dawn.comparisons import TABLES, experiments_of
 from dawn.corpora.registry import kind_of
-from dawn.features.sources import CLIPS, CORPUS, FEATURES
 from dawn.errors import InputError
+from dawn.features.sources import clips_code, corpus_code, features_code
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.methods import generated_methods, networks_of_method, videos_folder
@@ -30,28 +31,28 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-SWEEPS = Path("config/sweeps")  # one a file, and nothing that is not there
+SWEEPS = Path("config/sweeps")  # one CSV file per sweep
 EXPERIMENTS = experiments_of(CONFIG, SWEEPS)
 RUNS = EXPERIMENTS.runs
-PATHS = {run: Paths.of(one) for run, one in RUNS.configs.items()}
+PATHS = {run: Paths.of(settings) for run, settings in RUNS.configs.items()}
 P = PATHS[CONFIG.name]
-TREES = {run: one.model_dump(mode="json") for run, one in RUNS.configs.items()}
-CORPORA = {}  # name -> the first run that has it
-for run, one in RUNS.configs.items():
-    CORPORA.setdefault(one.corpus.name, run)
+TREES = {run: settings.model_dump(mode="json") for run, settings in RUNS.configs.items()}
+CORPORA = {}  # corpus -> the first run that uses it
+for run, run_config in RUNS.configs.items():
+    CORPORA.setdefault(run_config.corpus.name, run)
 OWNERS = owners_of(RUNS.configs)
 
-# What jobs read. Named by its content and no input of any rule: a rule depends on its own keys, not on the whole file.
+# Configuration files for jobs, in a folder named by their content. They are not inputs: a rule depends on its keys alone.
 CONFIG_FILES = Path(".snakemake/dawn") / fingerprint(TREES)
-for place, run in [
+for name, run in [
     *((f"runs/{run}", run) for run in RUNS.configs),
-    *((f"corpora/{k}", run) for k, run in CORPORA.items()),
+    *((f"corpora/{corpus}", run) for corpus, run in CORPORA.items()),
 ]:
-    if not (CONFIG_FILES / f"{place}.yaml").is_file():
-        with atomic_path(CONFIG_FILES / f"{place}.yaml") as aside:
+    if not (CONFIG_FILES / f"{name}.yaml").is_file():
+        with atomic_path(CONFIG_FILES / f"{name}.yaml") as aside:
             aside.write_text(RUNS.configs[run].dump(), encoding="utf-8")
-# Commands of this environment are found whether or not it is activated. The allocator keeps the memory of one training
-# step for the next, which saves a tenth of the time on CPUs.
+# The commands of this environment are found without activating it. The allocator settings keep memory from one training
+# step to the next, which saves 10 % of the time on CPUs.
 shell.prefix(
     "set -euo pipefail;"
     " export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=17179869184"
@@ -66,7 +67,7 @@ wildcard_constraints:
 
 
 def rows_of(name):
-    """The rows of a table or sweep; one line that says why where this configuration does not allow them."""
+    """The rows of a table or sweep; an error of one line if this configuration does not allow them."""
     try:
         return EXPERIMENTS.rows(name)
     except configuration.ConfigError as error:
@@ -74,23 +75,21 @@ def rows_of(name):
 
 
 def run_of(wildcards):
-    """The run of a job: its own, the first of its corpus, or that of the configuration."""
+    """The run of a job: that of the wildcard run, the first with the wildcard corpus, or that of the configuration."""
     if hasattr(wildcards, "corpus"):
         return CORPORA[wildcards.corpus]
     return getattr(wildcards, "run", CONFIG.name)
 
 
-def at(choose):
-    """A function of wildcards: what `choose` makes of the dawn.paths.Paths of the job's run."""
+def path_of(choose):
+    """Input function: `choose` applied to the dawn.paths.Paths of the job's run."""
     return lambda wildcards: choose(PATHS[run_of(wildcards)])
 
 
 def settings(*names):
-    """A function of wildcards: fingerprint of the run's configuration below dotted `names`. A rule re-runs when one of its own
-    keys changes.
-    """
+    """Params function: fingerprint of the values of the keys `names` (dotted; sections count with all their keys)."""
 
-    def chosen(wildcards):
+    def values_of(wildcards):
         values = {}
         for name in names:
             node = TREES[run_of(wildcards)]
@@ -99,52 +98,58 @@ def settings(*names):
             values[name] = node
         return fingerprint(values)
 
-    return chosen
+    return values_of
 
 
 def shards(paths, stages=("clips", "features")):
-    """The reports of all shards of a run's corpus."""
+    """The reports of all shards of the corpus of a run."""
     count = RUNS.configs[paths.run.name].corpus.shards
     return [paths.shard(stage, index) for stage in stages for index in range(count)]
 
 
 def first_with(key):
-    """run -> the first run with the same `key` of its configuration: what depends on nothing else is made for that one."""
+    """run -> the first run whose configuration has the same `key`. Results that depend on the key alone belong to it."""
     first = {}
     return {run: first.setdefault(fingerprint(key(tree)), run) for run, tree in TREES.items()}
 
 
-SHOWN_ONLY = ("threads", "metrics", "paper_dataset")  # of the section evaluate: they move no number
-# The judge, and the measured true videos, are those of the first run that would have the same.
-JUDGES = first_with(lambda tree: [tree["evaluate"]["syncnet"], tree["seed"], tree["corpus"]["name"]])
-TRUTHS = first_with(
+# Keys of the section evaluate without influence on scores.
+DISPLAY_KEYS = ("threads", "metrics", "paper_dataset")
+# SyncNet, and the scores of the real videos, are shared by the runs that would compute the same.
+SYNCNET_RUNS = first_with(lambda tree: [tree["evaluate"]["syncnet"], tree["seed"], tree["corpus"]["name"]])
+REAL_RUNS = first_with(
     lambda tree: [
-        JUDGES[tree["name"]],
+        SYNCNET_RUNS[tree["name"]],
         tree["corpus"]["name"],
-        {key: value for key, value in tree["evaluate"].items() if key not in SHOWN_ONLY},
+        {key: value for key, value in tree["evaluate"].items() if key not in DISPLAY_KEYS},
     ]
 )
 
 
-def faces_of(corpus):
+def kind(wildcards):
+    """The kind of the corpus of a job."""
+    return RUNS.configs[CORPORA[wildcards.corpus]].corpus.kind
+
+
+def face_clustering(wildcards):
     """Settings and code of face clustering, for a corpus whose identities come from it."""
-    one = RUNS.configs[CORPORA[corpus]]
-    clustered = kind_of(one.corpus).clusters_faces(one.corpus)
-    return [one.features.detect_side, code_fingerprint("dawn.features.identity")] if clustered else []
+    run_config = RUNS.configs[CORPORA[wildcards.corpus]]
+    clustered = kind_of(run_config.corpus).clusters_faces(run_config.corpus)
+    return [run_config.features.detect_side, code_fingerprint("dawn.features.identity")] if clustered else []
 
 
-def judge(wildcards):
-    """The lip-sync judge of a run."""
-    return PATHS[JUDGES[wildcards.run]].run / "syncnet.safetensors"
+def syncnet(wildcards):
+    """The weights of the SyncNet that scores a run."""
+    return PATHS[SYNCNET_RUNS[wildcards.run]].run / "syncnet.safetensors"
 
 
-def truth(wildcards):
-    """Scores of the true videos that a run's are measured against: a run's own are measured against none."""
-    return [] if wildcards.method == "gt" else PATHS[TRUTHS[wildcards.run]].scores("gt") / "scores.json"
+def real_scores(wildcards):
+    """The scores of the real videos of a run; nothing for these scores themselves."""
+    return [] if wildcards.method == "gt" else PATHS[REAL_RUNS[wildcards.run]].scores("gt") / "scores.json"
 
 
-def asked_of(wildcards):
-    """The metrics to score a run's method by: all, unless only comparisons that show a few have it."""
+def metrics_of(wildcards):
+    """The metrics to compute of a method: all, unless only comparisons that show a few contain it."""
     rows = [row for rows in EXPERIMENTS.comparisons.values() for row in rows]
     shown = {key for row in rows if (row.run, row.method) == (wildcards.run, wildcards.method) for key in row.metrics}
     everything = not shown or shown >= set(configuration.DEFAULT_METRICS)
@@ -152,29 +157,29 @@ def asked_of(wildcards):
 
 
 def scores_of(run, method):
-    """Where the scores of a run's method are."""
-    return PATHS[TRUTHS[run] if method == "gt" else run].scores(method)
+    """The folder of the scores of a method in a run."""
+    return PATHS[REAL_RUNS[run] if method == "gt" else run].scores(method)
 
 
-def stages_where(own):
-    """Pattern of a run, for the stages that it trains (`own`) or takes over."""
-    pairs = [(run, stage) for (run, stage), owner in OWNERS.items() if (owner == run) == own]
+def runs_with_stage(trained):
+    """Pattern of the wildcard run: the runs that train the stage in the path, or else those that copy its weights."""
+    pairs = [(run, stage) for (run, stage), owner in OWNERS.items() if (owner == run) == trained]
     return "|".join(f"{run}(?=/{stage}/)" for run, stage in pairs) or "(?!)"
 
 
-def made_of(rows):
-    """Files that rows of a comparison are made from: the scores, and the settings of their runs."""
+def inputs_of(rows):
+    """The files that the rows of a comparison are computed from: scores, reports of videos, settings."""
     files = [scores_of(row.run, row.method) / "scores.json" for row in rows]
     files += [PATHS[row.run].videos_report(row.method) for row in rows if row.method != "gt"]
     return list(dict.fromkeys([*files, *(PATHS[row.run].run / "config.yaml" for row in rows)]))
 
 
 def fingerprint_of(rows):
-    """Fingerprint of the rows themselves: names, runs, changes."""
+    """Fingerprint of the definition of rows: names, runs, methods, changes."""
     return fingerprint([[row.name, row.run, row.method, dict(row.changes), row.paper] for row in rows])
 
 
-# A report that lists files which are gone is no report: without it, the step that made them runs again.
+# Delete reports whose files are missing, so that the rules which write them run again.
 for paths in PATHS.values():
     for stage, folder, suffix in (("clips", paths.clips, ".mp4"), ("features", paths.features, ".safetensors")):
         for report in shards(paths, [stage]):
@@ -182,6 +187,6 @@ for paths in PATHS.values():
     for method in (*generated_methods(), *declared()):
         delete_incomplete(paths.videos_report(method), videos_folder(paths, method), ".mp4")
 
-# The baselines of this run: those that a person has set up, or given videos of. Nothing else puts a row into a table.
+# Rows of tables exist for baselines that are installed or whose videos are present.
 BASELINES = available(P)
-MEASURED = ("gt", "dawn", "still", "other_speech", *BASELINES)
+SCORED = ("gt", "dawn", "still", "other_speech", *BASELINES)

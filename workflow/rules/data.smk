@@ -1,7 +1,7 @@
 """Corpus and clips.
 
-Needs the configuration and, for a folder corpus, the videos it names.
-Gives data/<corpus>/clips.csv with coverage.json, and data/<corpus>/<resolution>/<clip>.mp4, with one report a shard.
+Input: the configuration and, for a folder corpus, its videos.
+Output: data/<corpus>/clips.csv with coverage.json; data/<corpus>/<resolution>/<clip>.mp4 with one report per shard.
 """
 
 
@@ -15,7 +15,7 @@ rule resolve:
     params:
         settings=lambda wildcards: fingerprint(TREES[wildcards.run]),
     message:
-        "configuration of run {wildcards.run}, every default filled in"
+        "resolved configuration of run {wildcards.run}"
     shell:
         "cp $DAWN_CONFIGS/runs/{wildcards.run}.yaml {output} 2> {log}"
 
@@ -44,10 +44,10 @@ rule corpus:
             "corpus.fps",
             "corpus.sample_rate",
         ),
-        code=code_fingerprint(*CORPUS),
-        faces=lambda wildcards: faces_of(wildcards.corpus),
+        code=lambda wildcards: corpus_code(kind(wildcards)),
+        faces=face_clustering,
     message:
-        "corpus {wildcards.corpus}: which clips there are"
+        "list of clips of corpus {wildcards.corpus}"
     shell:
         "dawn corpus --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml 2> >(tee {log} >&2)"
 
@@ -61,7 +61,7 @@ rule clips:
         "data/{corpus}/{resolution}/logs/clips-{shard}.log",
     benchmark:
         "data/{corpus}/{resolution}/logs/clips-{shard}.tsv"
-    # Networks wait for it: before the videos and numbers of those that are trained.
+    # Trainings wait for it, so it runs before the videos and scores of networks that are already trained.
     priority: 5
     conda:
         "../../environment.yml"
@@ -79,7 +79,7 @@ rule clips:
             "corpus.options",
             "features.detect_side",
         ),
-        code=code_fingerprint(*CLIPS),
+        code=lambda wildcards: clips_code(kind(wildcards)),
     message:
         "clips of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:

@@ -1,7 +1,7 @@
 """Features and the dataset.
 
-Needs the clips of data.smk. Gives data/<corpus>/<resolution>/features/<clip>.safetensors, dataset.csv (clips that came
-through) and data/<corpus>/rejected.csv (clips that did not, with the reason).
+Input: the clips of data.smk. Output: data/<corpus>/<resolution>/features/<clip>.safetensors, dataset.csv (clips with
+features) and data/<corpus>/rejected.csv (rejected clips, with the reason).
 """
 
 
@@ -15,20 +15,20 @@ rule features:
         "data/{corpus}/{resolution}/logs/features-{shard}.log",
     benchmark:
         "data/{corpus}/{resolution}/logs/features-{shard}.tsv"
-    # Networks wait for it: before the videos and numbers of those that are trained.
+    # Trainings wait for it, so it runs before the videos and scores of networks that are already trained.
     priority: 5
     conda:
         "../../environment.yml"
     params:
         settings=settings("features", "corpus.fps"),
-        code=code_fingerprint(*FEATURES),
+        code=features_code(),
     message:
         "features of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:
         "dawn features --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml --shard {wildcards.shard} 2> >(tee {log} >&2)"
 
 
-# One rule a corpus: what was rejected lies above the folder of the resolution. That of the configuration is `dataset`.
+# One rule per corpus, since rejected.csv lies above the folder of the resolution. The configuration's own is `dataset`.
 for corpus, run in CORPORA.items():
 
     rule:
@@ -39,7 +39,7 @@ for corpus, run in CORPORA.items():
             shards=shards(PATHS[run]),
         output:
             dataset=PATHS[run].dataset,
-            digest=PATHS[run].dataset.with_suffix(".json"),
+            fingerprint=PATHS[run].dataset.with_suffix(".json"),
             rejected=PATHS[run].rejected,
         log:
             PATHS[run].clips / "logs/dataset.log",

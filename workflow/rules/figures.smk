@@ -1,14 +1,14 @@
-"""Pictures and the page.
+"""Figures and the HTML page.
 
-Needs the videos of generate.smk, the table of tables.smk and the lip-sync judge of metrics.smk. Gives
-results/figures/samples.png; figure2.png to figure6.png with their data as CSV; results/<run>/reenactment.json and
-.csv; results/figures/sensitivity.png with results/<run>/sensitivity.csv (how each metric answers to damage of known strength);
-and results/index.html, which plays the videos of the run that was asked for last.
+Input: the videos of generate.smk, the table of tables.smk and the SyncNet of metrics.smk. Output:
+results/figures/samples.png; figure2.png to figure6.png with their data as CSV; results/<run>/reenactment.json and .csv;
+results/figures/sensitivity.png with results/<run>/sensitivity.csv (each metric on videos distorted with known strength); and
+results/index.html, with the videos of the run requested last.
 """
 
 SHOWN = ("dawn", "commanded", "other_speech")
-# Shown on the page where they were made, and not made for it: they would train other networks.
-GATHERED = [
+# The page shows these files if they exist. They are not inputs, because they would train further networks.
+OPTIONAL = [
     path
     for pattern in ("claims.json", "table[2-8].csv", "figures/figure*.png", "sweeps/*.png")
     for path in sorted(Path("results").glob(pattern))
@@ -40,8 +40,8 @@ rule samples:
 rule sensitivity:
     input:
         test=P.test,
-        digest=P.dataset.with_suffix(".json"),
-        syncnet=PATHS[JUDGES[CONFIG.name]].run / "syncnet.safetensors",
+        fingerprint=P.dataset.with_suffix(".json"),
+        syncnet=PATHS[SYNCNET_RUNS[CONFIG.name]].run / "syncnet.safetensors",
     output:
         table=P.run / "sensitivity.csv",
         picture="results/figures/sensitivity.png",
@@ -51,11 +51,11 @@ rule sensitivity:
         "../../environment.yml"
     threads: CONFIG.evaluate.threads
     params:
-        settings=settings(*MEASURING),
+        settings=settings(*SCORE_SETTINGS),
         code=code_fingerprint("eval.studies.sensitivity"),
         real=P.clips,
     message:
-        "damage of known strength, measured, on true clips of run {CONFIG.name}"
+        "sensitivity of the metrics, on real clips of run {CONFIG.name}"
     shell:
         "dawn-eval sensitivity --config $DAWN_CONFIG --clips {input.test} --real {params.real}"
         " --syncnet {input.syncnet} --out {output.table} --picture {output.picture} 2> >(tee {log} >&2)"
@@ -76,8 +76,8 @@ rule page:
     params:
         run=CONFIG.name,
         code=code_fingerprint("eval.report.page"),
-        more=GATHERED,
-        content=[sha256_file(path) for path in GATHERED],
+        more=OPTIONAL,
+        content=[sha256_file(path) for path in OPTIONAL],
         real=P.clips,
         videos=[f"{method}={videos_folder(P, method)}" for method in SHOWN],
     message:
@@ -104,7 +104,7 @@ rule figure2:
         real=P.clips,
         videos=[f"{method}={videos_folder(P, method)}" for method in (*BASELINES, "dawn")],
     message:
-        "figure 2, methods over time, of run {params.run}"
+        "Figure 2, methods over time, of run {params.run}"
     shell:
         "dawn-eval samples --clips {input.test} --real {params.real} --videos {params.videos} --count 2"
         " --caption 'Run {params.run}: ' --out {output.picture} 2> >(tee {log} >&2)"
@@ -124,9 +124,9 @@ rule reenactment:
     params:
         settings=settings("features", "evaluate.bootstrap", "evaluate.interval", "evaluate.seed"),
         code=code_fingerprint("eval.studies.reenactment"),
-        videos=at(lambda paths: paths.videos("reenact")),
+        videos=path_of(lambda paths: paths.videos("reenact")),
     message:
-        "reenactment of run {wildcards.run}: is the driver followed"
+        "reenactment of run {wildcards.run}"
     shell:
         "dawn-eval reenactment --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --clips {input.test}"
         " --videos {params.videos} --out {output.report} 2> >(tee {log} >&2)"
@@ -148,13 +148,13 @@ rule figure4:
         real=P.clips,
         videos=P.videos("reenact"),
     message:
-        "figure 4, reenactment, of run {CONFIG.name}"
+        "Figure 4, reenactment, of run {CONFIG.name}"
     shell:
         "dawn-eval reenacted --report {input.report} --real {params.real} --videos {params.videos}"
         " --out {output.picture} 2> >(tee {log} >&2)"
 
 
-# The run of the largest pictures (Table 7).
+# The run with the highest resolution (Table 7).
 LARGEST = max(
     (row.run for row in EXPERIMENTS.comparisons.get("table7", [])),
     key=lambda run: RUNS.configs[run].corpus.resolution,
@@ -179,7 +179,7 @@ rule figure3:
         videos=PATHS[LARGEST].videos("styled"),
         plain=PATHS[LARGEST].videos("dawn"),
     message:
-        "figure 3, portraits in other styles, of run {params.run}"
+        "Figure 3, restyled portraits, of run {params.run}"
     shell:
         "dawn-eval styles --clips {input.test} --videos {params.videos} --plain {params.plain}"
         " --out {output.picture} 2> >(tee {log} >&2)"
@@ -198,12 +198,12 @@ rule figure5:
     params:
         code=code_fingerprint("eval.figures.time_cost"),
     message:
-        "figure 5, what time costs, of run {CONFIG.name}"
+        "Figure 5, time per strategy, of run {CONFIG.name}"
     shell:
         "dawn-eval time-cost --timing {input.timing} --out {output.picture} 2> >(tee {log} >&2)"
 
 
-UNTOLD = [row for row in EXPERIMENTS.comparisons.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
+WITHOUT_PBNET = [row for row in EXPERIMENTS.comparisons.get("table4", []) if row.changes.get("a2v.pose_blink") is False]
 
 
 rule figure6:
@@ -211,7 +211,7 @@ rule figure6:
         test=P.test,
         videos=[
             P.videos_report("dawn"),
-            *(PATHS[row.run].videos_report("dawn") for row in UNTOLD),
+            *(PATHS[row.run].videos_report("dawn") for row in WITHOUT_PBNET),
         ],
     output:
         picture="results/figures/figure6.png",
@@ -226,10 +226,10 @@ rule figure6:
         real=P.clips,
         videos=[
             f"dawn={P.videos('dawn')}",
-            *(f"no_pbnet={PATHS[row.run].videos('dawn')}" for row in UNTOLD),
+            *(f"no_pbnet={PATHS[row.run].videos('dawn')}" for row in WITHOUT_PBNET),
         ],
     message:
-        "figure 6, with and without PBNet, of run {CONFIG.name}"
+        "Figure 6, with and without PBNet, of run {CONFIG.name}"
     shell:
         "dawn-eval traces --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
         " --out {output.picture} 2> >(tee {log} >&2)"

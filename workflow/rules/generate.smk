@@ -1,14 +1,14 @@
 """Test videos and the reconstruction ceiling.
 
-Needs the networks of train.smk and the dataset. Gives results/<run>/test.csv (the clips that are measured),
-results/<run>/videos/<clip>.mp4 and results/<run>/controls/<method>/<clip>.mp4 with one report a method, and
-results/<run>/reconstruction.json; results/<run>/timing.json, how long each strategy takes, where it is asked for.
+Input: the networks of train.smk and the dataset. Output: results/<run>/test.csv (the test clips),
+results/<run>/videos/<clip>.mp4 and results/<run>/controls/<method>/<clip>.mp4 with one report per method,
+results/<run>/reconstruction.json and, on request, results/<run>/timing.json (seconds per strategy).
 """
 
 
 rule testset:
     input:
-        dataset=at(lambda paths: paths.dataset),
+        dataset=path_of(lambda paths: paths.dataset),
     output:
         "results/{run}/test.csv",
     log:
@@ -17,7 +17,7 @@ rule testset:
         "../../environment.yml"
     params:
         settings=settings("evaluate.max_clips"),
-        code=code_fingerprint("dawn.generation.testset"),
+        code=code_fingerprint("dawn.generation.clip_selection"),
     message:
         "test clips of run {wildcards.run}"
     shell:
@@ -27,7 +27,7 @@ rule testset:
 rule videos:
     input:
         test="results/{run}/test.csv",
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         weights=lambda wildcards: [
             PATHS[wildcards.run].weights(stage)
             for stage in networks_of_method(RUNS.configs[wildcards.run], wildcards.method)
@@ -55,7 +55,7 @@ rule videos:
 rule timing:
     input:
         test="results/{run}/test.csv",
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         weights=lambda wildcards: [
             PATHS[wildcards.run].weights(stage) for stage in networks_of_method(RUNS.configs[wildcards.run], "ttr")
         ],
@@ -65,13 +65,13 @@ rule timing:
         "results/{run}/logs/timing.log",
     conda:
         "../../environment.yml"
-    # Nothing runs beside it on this machine; on a cluster, which has no number of cores, on the cores it is given.
+    # All cores, so that no other job disturbs the timing; on a cluster, which has no number of cores, those of the key.
     threads: workflow.resource_settings.cores or CONFIG.generate.threads
     params:
         settings=settings("generate", "seed", "compare.time_frames", "compare.time_repetitions", "compare.time_clips"),
         code=code_fingerprint("dawn.generation.timing"),
     message:
-        "time of every strategy of run {wildcards.run}"
+        "timing of all strategies of run {wildcards.run}"
     shell:
         "dawn time-strategies --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
 
@@ -79,7 +79,7 @@ rule timing:
 rule reconstruct:
     input:
         test="results/{run}/test.csv",
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         weights="results/{run}/lfg/weights.safetensors",
     output:
         "results/{run}/reconstruction.json",

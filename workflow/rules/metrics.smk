@@ -1,19 +1,18 @@
-"""Measures.
+"""Scores.
 
-Needs the true clips of features.smk and the videos of generate.smk and baselines.smk. Gives
-results/<run>/syncnet.safetensors (the lip-sync judge), results/<run>/scores/<method>/ (one row a clip, pooled scores with
-intervals, provenance), results/<run>/quality.json (did the networks learn) and, where it is asked for,
-results/<run>/corpus.md (what the corpus is).
+Input: the real clips of features.smk and the videos of generate.smk and baselines.smk. Output:
+results/<run>/syncnet.safetensors, results/<run>/scores/<method>/ (values per clip, scores with intervals, provenance),
+results/<run>/quality.json (measures of training success) and, on request, results/<run>/corpus.md (corpus statistics).
 """
 
-MEASURING = ("evaluate", "features", "corpus.fps")
-LEARNED = ("dawn", "other_speech", "still")
+SCORE_SETTINGS = ("evaluate", "features", "corpus.fps")
+QUALITY_METHODS = ("dawn", "other_speech", "still")
 
 
 rule syncnet:
     input:
-        dataset=at(lambda paths: paths.dataset),
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        dataset=path_of(lambda paths: paths.dataset),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
     output:
         "results/{run}/syncnet.safetensors",
     log:
@@ -26,24 +25,24 @@ rule syncnet:
     params:
         settings=settings("evaluate.syncnet", "seed"),
         code=code_fingerprint("eval.studies.train_syncnet"),
-        features=at(lambda paths: paths.features),
-        clips=at(lambda paths: paths.clips),
+        features=path_of(lambda paths: paths.features),
+        clips=path_of(lambda paths: paths.clips),
     message:
-        "training the lip-sync judge of run {wildcards.run}"
+        "training SyncNet of run {wildcards.run}"
     shell:
         "dawn-eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --dataset {input.dataset} --features {params.features}"
         " --clips {params.clips} --out {output} 2> >(tee {log} >&2)"
 
 
-# Asked for by name.
+# Not part of `all`.
 rule corpus_report:
     input:
-        dataset=at(lambda paths: paths.dataset),
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
-        coverage=at(lambda paths: paths.coverage),
-        rejected=at(lambda paths: paths.rejected),
-        syncnet=judge,
+        dataset=path_of(lambda paths: paths.dataset),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        coverage=path_of(lambda paths: paths.coverage),
+        rejected=path_of(lambda paths: paths.rejected),
+        syncnet=syncnet,
     output:
         multiext("results/{run}/corpus", ".md", ".json", ".png"),
     log:
@@ -52,46 +51,46 @@ rule corpus_report:
         "../../environment.yml"
     params:
         code=code_fingerprint("eval.studies.corpus_report"),
-        out=at(lambda paths: paths.run / "corpus.md"),
+        out=path_of(lambda paths: paths.run / "corpus.md"),
     message:
-        "what the corpus of run {wildcards.run} is"
+        "statistics of the corpus of run {wildcards.run}"
     shell:
         "dawn-eval corpus --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --syncnet {input.syncnet}"
         " --out {params.out} 2> >(tee {log} >&2)"
 
 
-rule measure:
+rule score:
     input:
         test="results/{run}/test.csv",
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
-        syncnet=judge,
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        syncnet=syncnet,
         videos=lambda wildcards: (
             [] if wildcards.method == "gt" else PATHS[wildcards.run].videos_report(wildcards.method)
         ),
-        seen=truth,  # so that true videos are seen once, and found in the cache by every method
+        real=real_scores,  # first, so that the features of real videos are computed once and then read from the cache
     output:
         "results/{run}/scores/{method}/scores.json",
         "results/{run}/scores/{method}/clips.csv",
     log:
-        "results/{run}/logs/measure-{method}.log",
+        "results/{run}/logs/score-{method}.log",
     benchmark:
-        "results/{run}/logs/measure-{method}.tsv"
+        "results/{run}/logs/score-{method}.tsv"
     wildcard_constraints:
         method="|".join(("gt", *generated_methods(), *BASELINES)),
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     params:
-        settings=settings(*MEASURING),
+        settings=settings(*SCORE_SETTINGS),
         code=code_fingerprint("eval.studies.run_scores"),
-        real=at(lambda paths: paths.clips),
+        real=path_of(lambda paths: paths.clips),
         out=lambda wildcards: PATHS[wildcards.run].scores(wildcards.method),
-        metrics=asked_of,
+        metrics=metrics_of,
         against=lambda wildcards: (
             "" if wildcards.method == "gt" else f"--fake {videos_folder(PATHS[wildcards.run], wildcards.method)}"
         ),
     message:
-        "measuring {wildcards.method} of run {wildcards.run}"
+        "scores of {wildcards.method} of run {wildcards.run}"
     shell:
         "dawn-eval score --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --clips {input.test} --real {params.real} {params.against}"
@@ -102,10 +101,10 @@ rule measure:
 rule quality:
     input:
         test="results/{run}/test.csv",
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         reconstruction="results/{run}/reconstruction.json",
         commanded="results/{run}/generated/commanded.json",
-        scores=at(lambda paths: [paths.scores(method) / "scores.json" for method in LEARNED]),
+        scores=path_of(lambda paths: [paths.scores(method) / "scores.json" for method in QUALITY_METHODS]),
     output:
         "results/{run}/quality.json",
     log:
@@ -115,11 +114,11 @@ rule quality:
     params:
         settings=settings("features"),
         code=code_fingerprint("eval.studies.learned"),
-        truth=at(lambda paths: paths.features),
-        videos=at(lambda paths: paths.videos("commanded")),
-        scores=at(lambda paths: [f"{method}={paths.scores(method)}" for method in LEARNED]),
+        truth=path_of(lambda paths: paths.features),
+        videos=path_of(lambda paths: paths.videos("commanded")),
+        scores=path_of(lambda paths: [f"{method}={paths.scores(method)}" for method in QUALITY_METHODS]),
     message:
-        "quality of run {wildcards.run}: did the networks learn"
+        "training success of run {wildcards.run}"
     shell:
         "dawn-eval quality --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --clips {input.test} --truth {params.truth}"

@@ -1,13 +1,13 @@
 """Sweeps.
 
-Needs config/sweeps/<sweep>.csv: a run a row, its columns configuration keys (docs/explanation/workflow.md). Gives
-results/sweeps/<sweep>.csv, .md, .tex, .json and .png. What rows share is made once.
+Input: config/sweeps/<sweep>.csv, one run per row, with configuration keys as columns (docs/explanation/workflow.md). Output:
+results/sweeps/<sweep>.csv, .md, .tex, .json and .png. Results that rows have in common are computed once.
 """
 
 
 rule sweep:
     input:
-        lambda wildcards: made_of(rows_of(wildcards.sweep)),
+        lambda wildcards: inputs_of(rows_of(wildcards.sweep)),
     output:
         multiext("results/sweeps/{sweep}", *SUFFIXES, ".png"),
     log:

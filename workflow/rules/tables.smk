@@ -1,8 +1,8 @@
 """Tables.
 
-Needs the scores of metrics.smk. Gives results/<run>/table1.csv, .md, .tex and .json, and the same as results/table1.* for
-the run that was asked for last; results/table2.* to table8.* from the runs of dawn/comparisons.py, and results/claims.md and .json, what they say of the
-paper's claims. A table of scores that do not belong together fails instead.
+Input: the scores of metrics.smk. Output: results/<run>/table1.csv, .md, .tex and .json, copied to results/table1.* for the run
+requested last; results/table2.* to table8.* from the runs of dawn/comparisons.py; results/claims.md and .json, tests of the
+paper's claims on these scores. A table of scores that are not comparable is an error.
 """
 
 SUFFIXES = (".csv", ".md", ".tex", ".json")
@@ -25,7 +25,7 @@ rule table1:
         scores=[f"{method}={P.scores(method)}" for method in ROWS],
         out=P.run / "table1",
     message:
-        "table 1 of run {CONFIG.name}"
+        "Table 1 of run {CONFIG.name}"
     shell:
         "dawn-eval tables --config $DAWN_CONFIG --scores {params.scores} --out {params.out} 2> >(tee {log} >&2)"
 
@@ -49,7 +49,7 @@ rule publish:
 
 rule comparison:
     input:
-        rows=lambda wildcards: made_of(rows_of(wildcards.table)),
+        rows=lambda wildcards: inputs_of(rows_of(wildcards.table)),
         ratings=lambda wildcards: (CONFIG.compare.ratings or []) if wildcards.table == "table6" else [],
         timing=lambda wildcards: P.run / "timing.json" if wildcards.table == "table2" else [],
     output:
@@ -72,7 +72,7 @@ rule comparison:
 
 rule claims:
     input:
-        rows=[file for table in TABLES for file in made_of(EXPERIMENTS.comparisons.get(table, []))],
+        rows=[file for table in TABLES for file in inputs_of(EXPERIMENTS.comparisons.get(table, []))],
         rivals=[P.scores(method) / "scores.json" for method in BASELINES],
         timing=P.run / "timing.json",
     output:
@@ -86,7 +86,7 @@ rule claims:
         rivals=BASELINES,
         code=code_fingerprint("eval.report.claims"),
     message:
-        "the paper's claims on run {CONFIG.name}"
+        "claims of the paper on run {CONFIG.name}"
     shell:
         "dawn-eval claims --config $DAWN_CONFIG --rivals {params.rivals} --cache results/cache"
         " --out results/claims 2> >(tee {log} >&2)"

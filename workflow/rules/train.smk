@@ -1,15 +1,15 @@
 """The four networks.
 
-Needs the dataset of features.smk. Gives results/<run>/<stage>/weights.safetensors, with checkpoints, a log in JSON lines
-and TensorBoard events beside it. A killed stage continues from its newest checkpoint. A stage that gives the same networks in
-several runs is trained in the first of them; the others have a copy of its weights.
+Input: the dataset of features.smk. Output: results/<run>/<stage>/weights.safetensors, with checkpoints, a log in JSON lines
+and TensorBoard events in the same folder. A killed stage resumes from its newest checkpoint. A stage that is the same in several
+runs is trained by the first of them; the others get a copy of its weights.
 """
 
 
 rule train:
     input:
-        dataset=at(lambda paths: paths.dataset),
-        digest=at(lambda paths: paths.dataset.with_suffix(".json")),
+        dataset=path_of(lambda paths: paths.dataset),
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         needs=lambda wildcards: [
             PATHS[wildcards.run].weights(need) for need in needs_of(RUNS.configs[wildcards.run], wildcards.stage)
         ],
@@ -21,9 +21,9 @@ rule train:
     benchmark:
         "results/{run}/logs/train-{stage}.tsv"
     wildcard_constraints:
-        run=stages_where(own=True),
+        run=runs_with_stage(trained=True),
         stage="|".join(STAGES),
-    # The networks are the longest way: whatever else is ready waits for a free core.
+    # Training is the critical path: other jobs that are ready wait for a free core.
     priority: 10
     conda:
         "../../environment.yml"
@@ -37,21 +37,21 @@ rule train:
         "dawn train {wildcards.stage} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
 
 
-rule share:
+rule copy_weights:
     input:
         lambda wildcards: PATHS[OWNERS[wildcards.run, wildcards.stage]].weights(wildcards.stage),
     output:
         "results/{run}/{stage}/weights.safetensors",
     log:
-        "results/{run}/logs/share-{stage}.log",
+        "results/{run}/logs/copy-{stage}.log",
     wildcard_constraints:
-        run=stages_where(own=False),
+        run=runs_with_stage(trained=False),
         stage="|".join(STAGES),
     conda:
         "../../environment.yml"
     message:
-        "{wildcards.stage} of run {wildcards.run}: {input}"
-    # No hard link: Snakemake renews the time of what a job made, which would be that of the trained weights too, and train
-    # everything behind them again.
+        "copying {wildcards.stage} of run {wildcards.run} from {input}"
+    # Not a hard link: Snakemake updates the modification time of outputs, here also that of the trained weights, and would
+    # retrain every stage that depends on them.
     shell:
         "{{ cp --reflink=auto {input} {output} || cp {input} {output}; }} 2> {log}"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A SLURM of one node on this machine, and the smoke pipeline through the profile: one job is cancelled with scancel
-# while it runs, and has to run again. Needs root, Debian's slurm-wlm, and workflow/profiles/requirements.txt.
+# Start a SLURM of one node on this machine and run the smoke pipeline through the profile. One running job is cancelled
+# with scancel and must run again. Needs root, Debian's slurm-wlm, and workflow/profiles/requirements.txt.
 #
 #     workflow/profiles/slurm/try.sh [target...]        (default: results/smoke/table1.csv)
 #
-# Ends with 0 when the target is there and a cancelled job ran again, with 77 when this machine cannot try it.
+# Exit code 0: the target exists and the cancelled job ran again; 77: this machine lacks a prerequisite.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -12,7 +12,7 @@ skip() {
     echo "skipped: $1" >&2
     exit 77
 }
-[ "$(id -u)" = 0 ] || skip "a SLURM is started by root only"
+[ "$(id -u)" = 0 ] || skip "only root can start SLURM"
 for program in munged slurmctld slurmd sbatch; do
     command -v "$program" >/dev/null || skip "$program is not installed (apt-get install slurm-wlm)"
 done
@@ -24,7 +24,7 @@ host=$(hostname -s)
 started=()
 pipeline=
 finish() {
-    [ -z "$pipeline" ] || kill -KILL "$pipeline" 2>/dev/null || true # asked kindly, it would wait for a SLURM that is gone
+    [ -z "$pipeline" ] || kill -KILL "$pipeline" 2>/dev/null || true # SIGTERM would wait for the terminated SLURM
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait || true
     rm -rf "$place"
@@ -83,7 +83,7 @@ sinfo -h -o %t | grep -q idle || {
     exit 1
 }
 
-# This node has neither the memory nor the GPUs that the profile asks for.
+# This node has less memory and fewer GPUs than the profile requests.
 snakemake --workflow-profile workflow/profiles/slurm --configfile config/smoke.yaml --default-resources mem_mb=0 runtime=30 \
     --set-resources train:mem_mb=0 train:gpu=0 videos:mem_mb=0 videos:gpu=0 --slurm-status-command squeue \
     --slurm-init-seconds-before-status-checks 5 --latency-wait 10 --slurm-no-account \
@@ -99,7 +99,7 @@ done
 code=0
 wait "$pipeline" || code=$?
 cat "$place/snakemake.log"
-[ -n "$cancelled" ] || { echo "no training job was seen running" >&2 && exit 1; }
-grep -q "Trying to restart job" "$place/snakemake.log" || { echo "the cancelled job was not run again" >&2 && exit 1; }
+[ -n "$cancelled" ] || { echo "no training job was running" >&2 && exit 1; }
+grep -q "Trying to restart job" "$place/snakemake.log" || { echo "the cancelled job did not run again" >&2 && exit 1; }
 [ "$code" = 0 ] && echo "done: job $cancelled was cancelled and ran again"
 exit "$code"
