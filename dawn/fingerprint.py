@@ -13,6 +13,7 @@ they change no result; nor does what only type checkers import.
 from __future__ import annotations
 
 import ast
+import enum
 import functools
 import hashlib
 import json
@@ -43,6 +44,14 @@ def code_fingerprint(*modules: str) -> str:
     return _sources().fingerprint(*modules)
 
 
+class Use(enum.IntEnum):
+    """How much of a module counts; each value includes the ones before."""
+
+    RUN = 0  # statements with an effect at import: no functions, classes or assignments that call nothing
+    DECLARE = 1  # all statements at module level, without functions and classes
+    ALL = 2
+
+
 class Sources:
     """The project's files below `root`, each read once; `edits` (path below root -> text) takes precedence."""
 
@@ -55,52 +64,49 @@ class Sources:
     def fingerprint(self, *modules: str) -> str:
         """Fingerprint of `modules` and everything that they depend on: 16 hexadecimal digits."""
         total = hashlib.sha256()
-        for place, whole in sorted(self.closure(*modules).items()):
-            total.update(f"{place}\0{self._digest(place, whole)}\0".encode())
+        for place, use in sorted(self.closure(*modules).items()):
+            total.update(f"{place}\0{self._digest(place, use)}\0".encode())
         return total.hexdigest()[:16]
 
-    def closure(self, *modules: str) -> dict[str, bool]:
-        """Files below root that `modules` depend on; the value is False where only what runs at import counts.
+    def closure(self, *modules: str) -> dict[str, Use]:
+        """Files below root that `modules` depend on, and how much of each counts.
 
-        That is the case of discovered plug-ins, and of a package that is imported as the parent of a module without
-        the use of its names: functions and classes, and the imports inside them, do not count.
+        A package that is imported as the parent of a module runs, without use of its names; so do the modules that it
+        imports. Discovered plug-ins declare. Imports inside functions count with the functions.
         """
-        entries: dict[str, bool] = {}
+        pending: list[tuple[str, Use]] = []
         for name in modules:
             if self._file(name) is None:
                 raise ValueError(f"{name}: no such module below {self._root}")
-            self._follow(name, entries)
-        closure: dict[str, bool] = {}
-        pending = list(entries.items())
+            pending += self._named(name, Use.ALL)
+        closure: dict[str, Use] = {}
         while pending:
-            place, whole = pending.pop()
-            if whole > closure.get(place, -1):
-                closure[place] = whole
-                pending += self._needs(place, whole)
+            place, use = pending.pop()
+            if place not in closure or use > closure[place]:
+                closure[place] = use
+                pending += self._needs(place, use)
         return closure
 
-    def _digest(self, place: str, whole: bool) -> str:
+    def _digest(self, place: str, use: Use) -> str:
         content = self._content(place)
-        if not place.endswith(".py"):
-            return hashlib.sha256(content).hexdigest()
-        return _parse(content).whole if whole else _parse(content).at_import
+        return _parse(content).digests[use] if place.endswith(".py") else hashlib.sha256(content).hexdigest()
 
-    def _resolve(self, place: str, whole: bool) -> tuple[tuple[str, bool], ...]:
-        """The files that `place` depends on directly, as in :meth:`closure`."""
+    def _resolve(self, place: str, use: Use) -> list[tuple[str, Use]]:
+        """The files that `place` depends on directly, as in :meth:`closure`; a file may occur several times."""
         if not place.endswith(".py"):
-            return ()
+            return []
         module = _parse(self._content(place))
-        needs: dict[str, bool] = {}
+        folder = PurePosixPath(place).parent.parts
+        needs: list[tuple[str, Use]] = []
         for imported in module.imports:
-            if whole or not imported.deferred:
-                self._follow(imported.absolute(PurePosixPath(place).parent.parts), needs)
-        for pattern, used in module.declared if whole else ():
-            for file in self._matches(place, pattern):
-                needs[file] = needs.get(file, False) or used
-        return tuple(needs.items())
+            if use is Use.ALL or not imported.deferred:
+                needs += self._named(imported.absolute(folder), Use.RUN if use is Use.RUN else Use.ALL)
+        if use is Use.ALL:
+            needs += [(file, how) for pattern, how in module.declared for file in self._matches(place, pattern)]
+        return list(dict.fromkeys(needs))
 
-    def _follow(self, name: str, needs: dict[str, bool]) -> None:
-        """Add the module `name`, or the one whose attribute it is, and the packages above it."""
+    def _named(self, name: str, use: Use) -> Iterator[tuple[str, Use]]:
+        """The module `name`, or the one whose attribute it is, and the packages above it."""
         if any(f"{name}.".startswith(f"{boundary}.") for boundary in _BOUNDARIES):
             return
         parts = name.split(".")
@@ -109,7 +115,7 @@ class Sources:
         for count in range(1, len(parts) + 1):
             place = self._file(".".join(parts[:count]))
             if place is not None:
-                needs[place] = needs.get(place, False) or count == len(parts)
+                yield place, use if count == len(parts) else Use.RUN
 
     def _matches(self, place: str, pattern: str) -> Iterator[str]:
         found = sorted((self._root / place).parent.glob(pattern))
@@ -146,37 +152,37 @@ class _Import:
 class _Module:
     """What counts of one source file."""
 
-    whole: str  # digest of its syntax tree
-    at_import: str  # digest of its statements without definitions of functions, classes and dunder names
+    digests: dict[Use, str]  # of its syntax tree
     imports: tuple[_Import, ...]
-    declared: tuple[tuple[str, bool], ...]  # patterns, and whether all of each file counts
+    declared: tuple[tuple[str, Use], ...]  # patterns of READS and DISCOVERS
 
 
 @functools.cache
 def _parse(content: bytes) -> _Module:
     imports: list[_Import] = []
-    declared: list[tuple[str, bool]] = []
-    whole, at_import = hashlib.sha256(), hashlib.sha256()
+    declared: list[tuple[str, Use]] = []
+    totals = {use: hashlib.sha256() for use in Use}
     for statement in ast.parse(content).body:
         words: list[str] = []
         _flatten(statement, words, imports, False)
-        digest = "\0".join(words).encode()
-        whole.update(digest)
-        if not _only_defines(statement):
-            at_import.update(digest)
+        for use in Use:
+            if use >= _least_use(statement):
+                totals[use].update("\0".join(words).encode())
         match statement:
             case ast.Assign(targets=[ast.Name("READS" | "DISCOVERS" as name)], value=value):
-                declared += [(pattern, name == "READS") for pattern in ast.literal_eval(value)]
-    return _Module(whole.hexdigest(), at_import.hexdigest(), tuple(imports), tuple(declared))
+                how = Use.ALL if name == "READS" else Use.DECLARE
+                declared += [(pattern, how) for pattern in ast.literal_eval(value)]
+    return _Module({use: total.hexdigest() for use, total in totals.items()}, tuple(imports), tuple(declared))
 
 
-def _only_defines(statement: ast.stmt) -> bool:
+def _least_use(statement: ast.stmt) -> Use:
+    """The least use of a module with which its statement `statement` counts."""
     match statement:
-        case ast.Assign(targets=[ast.Name(name)]):
-            return name.startswith("__")
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return True
-    return False
+            return Use.ALL
+        case ast.Assign() | ast.AnnAssign() if not any(isinstance(node, ast.Call) for node in ast.walk(statement)):
+            return Use.DECLARE
+    return Use.RUN
 
 
 def _flatten(node: ast.AST, words: list[str], imports: list[_Import], deferred: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dawn.fingerprint import Sources, code_fingerprint, fingerprint
+from dawn.fingerprint import Sources, Use, code_fingerprint, fingerprint
 
 TREE = {
     "dawn/__init__.py": '''"""Top."""
@@ -91,24 +91,24 @@ def test_a_fingerprint_of_values_is_independent_of_the_order_of_keys_and_of_noth
 
 def test_a_closure_holds_imports_data_files_and_plugins_but_no_settings(root: Path) -> None:
     assert Sources(root).closure("dawn.rooms.work") == {
-        "dawn/__init__.py": False,
-        "dawn/low.py": True,
-        "dawn/rooms/__init__.py": False,
-        "dawn/rooms/work.py": True,
-        "dawn/rooms/near.py": True,
-        "dawn/rooms/lazy.py": True,
-        "dawn/rooms/numbers.csv": True,
-        "dawn/rooms/plugins/__init__.py": True,
-        "dawn/rooms/plugins/first.py": True,
-        "dawn/rooms/plugins/helper/__init__.py": True,
-        "dawn/rooms/kinds/first.py": False,
+        "dawn/__init__.py": Use.RUN,
+        "dawn/low.py": Use.RUN,
+        "dawn/rooms/__init__.py": Use.RUN,
+        "dawn/rooms/work.py": Use.ALL,
+        "dawn/rooms/near.py": Use.ALL,
+        "dawn/rooms/lazy.py": Use.ALL,
+        "dawn/rooms/numbers.csv": Use.ALL,
+        "dawn/rooms/plugins/__init__.py": Use.ALL,
+        "dawn/rooms/plugins/first.py": Use.ALL,
+        "dawn/rooms/plugins/helper/__init__.py": Use.ALL,
+        "dawn/rooms/kinds/first.py": Use.DECLARE,
     }
 
 
 def test_a_package_above_counts_for_what_runs_at_import_and_a_used_one_wholly(root: Path) -> None:
-    above = {"dawn/__init__.py": False, "dawn/rooms/__init__.py": False, "dawn/low.py": True}
-    assert Sources(root).closure("dawn.rooms.near") == above | {"dawn/rooms/near.py": True}
-    used = {"dawn/rooms/__init__.py": True, "dawn/rooms/other.py": True, "dawn/rooms/user.py": True}
+    above = {"dawn/__init__.py": Use.RUN, "dawn/rooms/__init__.py": Use.RUN, "dawn/low.py": Use.RUN}
+    assert Sources(root).closure("dawn.rooms.near") == above | {"dawn/rooms/near.py": Use.ALL}
+    used = {f"dawn/{name}.py": Use.ALL for name in ("low", "rooms/__init__", "rooms/other", "rooms/user")}
     assert Sources(root).closure("dawn.rooms.user") == above | used
     assert "dawn/api.py" in Sources(root).closure("dawn")
 
@@ -126,6 +126,7 @@ def test_a_package_above_counts_for_what_runs_at_import_and_a_used_one_wholly(ro
         ("dawn/__init__.py", "return talk", "return talk()"),
         ("dawn/api.py", "pass", "return 1"),
         ("dawn/rooms/kinds/first.py", "return talk", "return talk()"),
+        ("dawn/low.py", "3", "4"),
         ("dawn/config/tree.py", "pass", "steps = 1"),
         ("dawn/rooms/types.py", "pass", "kind = 1"),
     ],
@@ -143,9 +144,9 @@ def test_what_changes_no_result_changes_no_fingerprint(root: Path, place: str, o
         (WORK, "Field(3", "Field(3.0"),
         (WORK, "return late", "assert x\n    return late"),
         ("dawn/__init__.py", '"""Top."""', "import os\nos.umask(0)"),
+        ("dawn/low.py", "3", "int(4)"),
         ("dawn/rooms/near.py", "// 2", "// 3"),
         ("dawn/rooms/lazy.py", "return x", "return x + 1"),
-        ("dawn/low.py", "3", "4"),
         ("dawn/rooms/kinds/first.py", "'First'", "'Other'"),
         ("dawn/rooms/numbers.csv", "1,2", "1,3"),
         ("dawn/rooms/plugins/first.py", "import h", "import h as g"),
