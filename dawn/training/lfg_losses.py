@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import vgg19
 
 from dawn.errors import InputError
 from dawn.models.regions import Regions, inverse
@@ -195,6 +194,9 @@ def _vgg_path() -> Path:
 
 
 def _vgg_slices(path: Path) -> nn.ModuleList:
+    """VGG-19's feature layers up to each of :data:`VGG_CUTS`, frozen."""
+    from torchvision.models import vgg19  # takes as long to import as torch
+
     if not path.is_file():
         raise InputError(f"{path}: no such file; torchvision's vgg19-dcbb9e9d.pth is needed")
     state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)

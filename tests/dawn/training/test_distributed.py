@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,58 +18,18 @@ from dawn.config import Schedule
 from dawn.errors import InputError
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
-from tests.support.repository import REPOSITORY
+from tests.support import distributed_worker
+from tests.support.distributed_worker import STEPS, STOPPED
 from tests.support.toy_training import SETTINGS, Toy
 
-STEPS = 20
-WORKER = f"""
-import os, sys, time
-from pathlib import Path
-sys.path.insert(0, {str(REPOSITORY)!r})
-import torch
-from tests.support.clips import InMemoryClips
-from dawn.config import A2vStage, load
-from dawn.models.lfg import LatentFlowGenerator
-from dawn.training.a2v import A2vTask
-from dawn.training.distributed import launch
-from dawn.training.loop import train
-
-out, processes, accumulate, stop, pause = Path(sys.argv[1]), *map(int, sys.argv[2:5]), float(sys.argv[5])
-config = load("config/smoke.yaml")
-stage = A2vStage(
-    steps={STEPS}, batch=4, frames_min=4, frames_max=6, source="random", jitter=0, log_every=1, checkpoint_every=5,
-    threads=1, processes=processes, accumulate=accumulate,
-)
-
-class Task(A2vTask):
-    def loss(self, shard, group):
-        if shard.step == stop:
-            raise SystemExit(3)
-        time.sleep(pause)
-        return super().loss(shard, group)
-
-torch.manual_seed(0)
-task = Task(config, stage, InMemoryClips(config), LatentFlowGenerator(config.lfg.model))
-with launch(processes) as distributed:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"rank-{{distributed.rank}}").write_text(str(os.getpid()))
-    settings = dict(stage="a2v_stage2", schedule=stage, total={STEPS}, seed=5, fingerprint="same", config="{{}}")
-    train(task, distributed, out=out, **settings)
-"""
+pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("distributed") / "worker.py"
-    path.write_text(WORKER)
-    return path
-
-
-def start(
-    worker: Path, out: Path, processes: int = 1, accumulate: int = 1, stop: int = -1, pause: float = 0
-) -> subprocess.Popen[bytes]:
-    numbers = [processes, accumulate, stop, pause]
-    return subprocess.Popen([sys.executable, str(worker), str(out), *map(str, numbers)], stderr=subprocess.DEVNULL)
+def start(out: Path, processes: int, accumulate: int = 1, stop: int = -1, pause: float = 0) -> subprocess.Popen[bytes]:
+    """Start the training as a script: its main process starts the others with the same command line."""
+    options = [processes, accumulate, stop, pause]
+    command = [sys.executable, distributed_worker.__file__, str(out), *map(str, options)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
 def losses(out: Path) -> np.ndarray:
@@ -78,36 +39,51 @@ def losses(out: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def alone(worker: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    out = tmp_path_factory.mktemp("distributed") / "alone"
-    assert start(worker, out).wait() == 0
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """Losses of the undivided training."""
+    out = tmp_path_factory.mktemp("one-process")
+    distributed_worker.run(out)
     return losses(out)
 
 
-@pytest.mark.parametrize(("processes", "accumulate"), [(1, 4), (2, 2)])  # (2, 1) would be a part of the last
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a training with two processes that stopped at step 5, after the checkpoint of 3 steps."""
+    out = tmp_path_factory.mktemp("stopped") / "run"
+    assert start(out, processes=2, stop=5).wait() == STOPPED
+    assert (out / "step-00000003").is_dir() and not (out / "weights.safetensors").exists()
+    return out
+
+
+@pytest.mark.parametrize(("processes", "accumulate"), [(1, 4), (2, 2)])  # (2, 1) is a part of the second
 def test_a_divided_batch_trains_as_a_whole_one(
-    worker: Path, alone: np.ndarray, tmp_path: Path, processes: int, accumulate: int
+    one_process: np.ndarray, tmp_path: Path, processes: int, accumulate: int
 ) -> None:
-    assert start(worker, tmp_path / "run", processes, accumulate).wait() == 0
-    np.testing.assert_allclose(losses(tmp_path / "run"), alone, rtol=2e-3)
-    # Adam divides by the size of a gradient, so rounding grows from step to step; before the first it is all there is.
-    np.testing.assert_allclose(losses(tmp_path / "run")[0], alone[0], rtol=2e-6)
+    if processes == 1:
+        distributed_worker.run(tmp_path, accumulate=accumulate)
+    else:
+        assert start(tmp_path, processes, accumulate).wait() == 0
+    np.testing.assert_allclose(losses(tmp_path), one_process, rtol=2e-3)
+    # Adam divides by the size of a gradient, so rounding errors grow from step to step; the first has no others.
+    np.testing.assert_allclose(losses(tmp_path)[0], one_process[0], rtol=2e-6)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_broken_run_goes_on_with_any_number_of_processes(
-    worker: Path, alone: np.ndarray, tmp_path: Path, processes: int
+def test_a_stopped_run_resumes_with_any_number_of_processes(
+    stopped: Path, one_process: np.ndarray, tmp_path: Path, processes: int
 ) -> None:
     out = tmp_path / "run"
-    assert start(worker, out, processes=2, stop=12).wait() == 3
-    assert (out / "step-00000010").is_dir() and not (out / "weights.safetensors").exists()
-    assert start(worker, out, processes).wait() == 0
-    np.testing.assert_allclose(losses(out), alone, rtol=2e-3)
+    shutil.copytree(stopped, out)
+    if processes == 1:
+        distributed_worker.run(out)
+    else:
+        assert start(out, processes).wait() == 0
+    np.testing.assert_allclose(losses(out), one_process, rtol=2e-3)
 
 
-def test_the_others_end_when_the_first_is_killed(worker: Path, tmp_path: Path) -> None:
+def test_the_other_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = start(worker, out, processes=2, pause=0.3)
+    process = start(out, processes=2, pause=0.3)
     other = out / "rank-1"
     while not ((out / "log.jsonl").exists() and other.exists() and other.read_text()):
         assert process.poll() is None

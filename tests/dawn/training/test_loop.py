@@ -1,12 +1,9 @@
-"""The loop: resumed equals uninterrupted, whenever it was killed; logs and checkpoints stay whole."""
+"""The training loop: a killed and resumed run ends with the weights of an uninterrupted one, and whole files."""
 
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from dawn.errors import InputError
 from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
-from tests.support.repository import REPOSITORY
+from tests.support import forked
 from tests.support.toy_training import SETTINGS, Toy, run
 
 
@@ -30,28 +27,22 @@ def assert_same(first: Path, second: Path) -> None:
 
 def test_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole")
-    script = textwrap.dedent(
-        f"""
-        import sys; sys.path.insert(0, {str(REPOSITORY)!r})
-        from pathlib import Path; from tests.support.toy_training import run
-        run(Path({str(tmp_path / "killed")!r}), pause=0.004)
-        """
-    )
     out = tmp_path / "killed"
     kills = 0
     for delay in (0.05, 0.13, 0.21, 0.09, 0.17, 0.02):
-        process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        # Counted from the first sign of life of this process, so that the kill falls into the training itself.
         before = (out / "log.jsonl").stat().st_mtime_ns if (out / "log.jsonl").exists() else 0
-        while process.poll() is None:
+        process = forked.start(run, out, 0.004)
+        # The delay counts from the first log line of this process, so that the kill interrupts the training itself.
+        while process.is_alive():
             if (out / "log.jsonl").exists() and (out / "log.jsonl").stat().st_mtime_ns != before:
                 time.sleep(delay)
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 break
             time.sleep(0.005)
-        kills += process.wait() == -signal.SIGKILL
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
     assert kills >= 2
-    subprocess.run([sys.executable, "-c", script], check=True, stderr=subprocess.DEVNULL)
+    forked.run(run, out)
     assert_same(whole, out / "weights.safetensors")
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))

@@ -1,0 +1,75 @@
+"""A short training of the A2V stage on clips in memory, run as a script by tests of several processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import torch
+from torch import Tensor
+
+from dawn.config import A2vStage, load
+from dawn.models.build import build_flow_generator
+from dawn.training.a2v import A2vTask
+from dawn.training.batch_shard import BatchShard
+from dawn.training.distributed import launch
+from dawn.training.loop import train
+from tests.support.clips import InMemoryClips
+from tests.support.repository import REPOSITORY
+
+STEPS = 8
+STOPPED = 3  # exit code of a run that exits at step `stop`
+
+
+def run(out: Path, processes: int = 1, accumulate: int = 1, stop: int = -1, pause: float = 0.0) -> None:
+    """Train :data:`STEPS` steps; exit at step `stop`, wait `pause` seconds before each loss.
+
+    Each process writes its id to ``<out>/rank-<rank>``.
+    """
+    config = load(REPOSITORY / "config/smoke.yaml")
+    stage = A2vStage(
+        steps=STEPS,
+        batch=4,
+        frames_min=4,
+        frames_max=6,
+        source="random",
+        jitter=0,
+        log_every=1,
+        checkpoint_every=3,
+        threads=1,
+        processes=processes,
+        accumulate=accumulate,
+    )
+
+    class Task(A2vTask):
+        def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+            if shard.step == stop:
+                raise SystemExit(STOPPED)
+            time.sleep(pause)
+            return super().loss(shard, group)
+
+    torch.manual_seed(0)
+    task = Task(config, stage, InMemoryClips(config), build_flow_generator(config))
+    with launch(processes) as distributed:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"rank-{distributed.rank}").write_text(str(os.getpid()))
+        train(
+            task,
+            distributed,
+            stage="a2v_stage2",
+            schedule=stage,
+            total=STEPS,
+            out=out,
+            seed=5,
+            fingerprint="same",
+            config="{}",
+        )
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), *map(int, sys.argv[2:5]), float(sys.argv[5]))
