@@ -46,9 +46,9 @@ def tables(
     from dawn.config import load
 
     settings = load(config)
-    from eval.report.tables import write_tables
+    from eval.report.tables import write_table1
 
-    write_tables(settings, named_folders(scores), out)
+    write_table1(settings, named_folders(scores), out)
 
 
 @app.command("table", rich_help_panel=_PANEL, epilog="Example: dawn-eval table table2 --out results/table2")
@@ -91,9 +91,11 @@ def sweep(
     from dawn.config import load
 
     experiments = experiments_of(load(config), sweep.parent)
+    from eval.figures.sweep import draw_sweep
     from eval.report.sweep import write_sweep
 
     write_sweep(experiments.runs, experiments.rows(sweep.stem), out)
+    draw_sweep(out.with_suffix(".csv"), out.with_suffix(".png"))
 
 
 @app.command(
@@ -115,9 +117,12 @@ def claims(
     from dawn.config import load
 
     experiments = experiments_of(load(config), sweeps)
-    from eval.report.claims import write_claims
+    from eval.report.claims import write_claims_page
+    from eval.studies.claims import evaluate_claims, write_claim_tests
 
-    write_claims(experiments, rivals or [], out, cache_at(cache))
+    tests = evaluate_claims(experiments, rivals or [], cache_at(cache))
+    write_claim_tests(tests, out.with_suffix(".json"))
+    write_claims_page(experiments.runs.base, out.with_suffix(".json"), out.with_suffix(".md"))
 
 
 @app.command(
@@ -145,8 +150,8 @@ def page(
 
     settings = load(config)
     from eval.report.page import write_page
-    from eval.report.tables import read_figures
+    from eval.report.tables import read_table
     from eval.studies.clip_list import read_names
 
-    cells = read_figures(table)
+    cells = read_table(table)
     write_page(settings, cells, read_names(clips), real, named_folders(videos), out, picture, more or [])

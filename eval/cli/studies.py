@@ -222,10 +222,11 @@ def sensitivity(
     from dawn.config import load
 
     settings = load(config)
+    from eval.figures.sensitivity import draw_sensitivity
     from eval.studies.clip_list import read_names
-    from eval.studies.sensitivity import draw, write_curves
     from eval.studies.sensitivity import sensitivity as measure_curves
+    from eval.studies.sensitivity import write_curves
 
     curves = measure_curves(settings, read_names(clips), real, syncnet, clips=count)
     write_curves(curves, out)
-    draw(curves, picture)
+    draw_sensitivity(out, picture)

@@ -19,8 +19,8 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.media.json_files import read_json
-from eval.report.claims import verdicts
-from eval.report.tables import ARROWS, Figure, blocks, cell, columns_of, notes, ranking, read_figures, whose
+from eval.report.claims import claim_verdicts
+from eval.report.tables import ARROWS, TableCell, cell_text, columns_of, data_label, grouped, notes, ranking, read_table
 from eval.studies.clip_list import video_path
 
 READS = ("page.html.j2",)
@@ -29,7 +29,7 @@ _MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpe
 
 def write_page(
     config: Config,
-    figures: Sequence[Figure],
+    cells: Sequence[TableCell],
     names: Sequence[str],
     real: Path,
     videos: Mapping[str, Path],
@@ -39,7 +39,7 @@ def write_page(
 ) -> None:
     """Write the page `out`.
 
-    figures: cells of Table 1. names: test clips. real: folder of the true videos. videos: folder of generated videos by
+    cells: those of Table 1. names: test clips. real: folder of the true videos. videos: folder of generated videos by
     method. picture: sample frames. more: further results in the order of their sections: tables (.csv), pictures
     (.png) and ``claims.json``. Raises InputError when a video, picture or table is missing.
     """
@@ -50,8 +50,8 @@ def write_page(
     page = environment.get_template(READS[0]).render(
         run=config.name,
         corpus=config.corpus,
-        table=_table(figures),
-        notes=notes(config, figures),
+        table=_table(cells),
+        notes=notes(config, cells),
         picture=None if picture is None else _data_url(picture),
         sections=[_section(path) for path in more],
         clips=[
@@ -77,29 +77,30 @@ def _section(path: Path) -> dict[str, Any]:
         return section | {"picture": _data_url(path)}
     if path.suffix == ".json":
         claims = [
-            {"claim": claim, "section": place, "verdict": verdict}
-            for claim, place, verdict in verdicts(read_json(path))
+            {"claim": claim, "section": paper_section, "verdict": verdict}
+            for claim, paper_section, verdict in claim_verdicts(read_json(path))
         ]
         return section | {"title": "The paper's claims", "claims": claims}
-    return section | {"table": _table(read_figures(path))}
+    return section | {"table": _table(read_table(path))}
 
 
-def _table(figures: Sequence[Figure]) -> dict[str, Any]:
+def _table(cells: Sequence[TableCell]) -> dict[str, Any]:
     """Columns and rows of a table of scores."""
-    columns = columns_of(figures)
+    metrics = columns_of(cells)
     rows = []
-    for (source, dataset), methods in blocks(figures).items():
-        ranks = {} if source == "difference" else ranking(methods, columns)
+    for (source, dataset), methods in grouped(cells).items():
+        ranks = {} if source == "difference" else ranking(methods, metrics)
         for index, (method, row) in enumerate(methods.items()):
-            cells = []
-            for column in columns:
-                value, bracket, interval = cell(row.get(column.column), column).partition(" [")
-                rank = ranks.get((method, column.column))
-                cells.append({"value": value, "interval": f"[{interval}" if bracket else "", "rank": rank})
+            texts = []
+            for metric in metrics:
+                value, bracket, interval = cell_text(row.get(metric.column), metric).partition(" [")
+                rank = ranks.get((method, metric.column))
+                texts.append({"value": value, "interval": f"[{interval}" if bracket else "", "rank": rank})
             style = "main" if (source, method) == ("ours", "dawn") else "first" if index == 0 else ""
-            rows.append({"data": whose(source, dataset), "method": label_of(method), "style": style, "cells": cells})
-    heads = [{"title": f"{column.title}{ARROWS[column.better]}", "note": column.note} for column in columns]
-    return {"columns": heads, "rows": rows}
+            label = {"data": data_label(source, dataset), "method": label_of(method)}
+            rows.append(label | {"style": style, "cells": texts})
+    columns = [{"title": f"{metric.title}{ARROWS[metric.better]}", "note": metric.note} for metric in metrics]
+    return {"columns": columns, "rows": rows}
 
 
 def _link(video: Path, page: Path) -> str:

@@ -1,132 +1,130 @@
-"""The paper's Tables 2 to 8: our rows, the paper's, and the difference where both measured the same."""
+"""The paper's Tables 2 to 8: our rows, the paper's rows, and their differences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dawn.baselines.methods import all_methods, label_of
 from dawn.comparisons import Experiments
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.media.json_files import read_json
 from dawn.variants import Row
-from eval.metrics.degradation import LENGTHS
 from eval.metrics.opinion import opinions, read_ratings
-from eval.report.consistency import Measured, read_together
-from eval.report.tables import Figure, columns_of, figures_of, notes, paper_rows, write_figures
+from eval.report.tables import TableCell, cells_of, notes, paper_rows, write_table
+from eval.studies.consistency import ScoreFile, read_consistent
+from eval.studies.timing import generation_time
 
-# What stands for a column of the paper whose network is not bundled.
-_STAND_INS = {"fid": "fd_efficientnet", "lse_c": "lse_c_own", "lse_d": "lse_d_own", "csim": "csim_dlib"} | {
-    f"dr{length}": f"dr{length}_efficientnet" for length in LENGTHS
+# Paper's column -> the column shown next to it, computed with a network that needs no download.
+_STAND_INS = {
+    "fid": "fd_efficientnet",
+    "lse_c": "lse_c_own",
+    "lse_d": "lse_d_own",
+    "csim": "csim_dlib",
+    "dr25": "dr25_efficientnet",
+    "dr50": "dr50_efficientnet",
 }
 _REMARKS = {
-    "table2": "Time: seconds of an 8-second video, without finding the face and encoding speech.",
+    "table2": "Time: seconds to generate an 8-second video, without face detection and speech encoding.",
     "table3": "Inference length: frames generated in one pass.",
-    "table5": "Frame by frame stands in the row of Hallo, whose kind of generation it is; it shares DAWN's networks.",
     "table4": "One stage alone is trained on as many frames as both stages together.",
+    "table5": "Frame-by-frame generation, by DAWN's networks, is compared with Hallo, which generates frame by frame.",
 }
-_PLAIN = {"gt_pose_blink=true": "true pose and blink", "gt_pose_blink=false": "", "inference_length": "frames"}
+_CONDITIONS = {"gt_pose_blink=true": "true pose and blink", "gt_pose_blink=false": "", "inference_length": "frames"}
 
 
-def write_comparison(experiments: Experiments, table: str, out: Path) -> list[Figure]:
+def write_comparison(experiments: Experiments, table: str, out: Path) -> list[TableCell]:
     """Write ``<out>.csv``, ``.md``, ``.tex`` and ``.json`` of ``table2`` to ``table8``.
 
-    Raises InputError when something was not measured, or rows do not belong to their runs or together.
+    Raises InputError for missing scores and for scores that do not belong to their runs or together.
     """
     base, rows = experiments.runs.base, experiments.rows(table)
-    papers = _papers(table, base.evaluate.paper_dataset)
-    shown = list(dict.fromkeys(figure.metric for figure in papers))
-    wanted = [key for name in shown for key in dict.fromkeys((name, _STAND_INS.get(name, name)))]
-    ours = _rated(base, wanted) if table == "table6" else _ours(experiments, rows, wanted)
-    figures = [*ours, *papers, *_differences(rows, ours, papers)]
-    columns = columns_of(figures)
-    remarks = notes(base, figures, f"Table {table.removeprefix('table')}")
+    paper = _paper_cells(table, base.evaluate.paper_dataset)
+    paper_keys = list(dict.fromkeys(cell.metric for cell in paper))
+    keys = [key for name in paper_keys for key in dict.fromkeys((name, _STAND_INS.get(name, name)))]
+    ours = _opinion_cells(base, keys) if table == "table6" else _our_cells(experiments, rows, keys)
+    cells = [*ours, *paper, *_differences(rows, ours, paper)]
+    remarks = notes(base, cells, f"Table {table.removeprefix('table')}")
     if table in _REMARKS:
         remarks.insert(0, _REMARKS[table])
     if table == "table7" and base.compare.resolution_changes:
         changes = ", ".join(f"{key} {value}" for key, value in base.compare.resolution_changes.items())
-        remarks.insert(0, f"Beside its resolution, a run other than {base.name} has {changes}.")
-    if any(figure.source == "difference" for figure in figures):
-        beside = "; ".join(f"{row.name}: {_paper_name(*row.paper)}" for row in rows if row.paper is not None)
-        remarks.append(f"Differences are given where both have the column. Rows beside the paper's: {beside}.")
-    write_figures(figures, columns, remarks, out)
-    return figures
+        remarks.insert(0, f"Besides the resolution, runs other than {base.name} differ in {changes}.")
+    if any(cell.source == "difference" for cell in cells):
+        pairs = "; ".join(f"{row.name}: {_paper_label(*row.paper)}" for row in rows if row.paper is not None)
+        remarks.append(f"Differences are given for columns that both have. Corresponding rows of the paper: {pairs}.")
+    write_table(cells, remarks, out)
+    return cells
 
 
-def _ours(experiments: Experiments, rows: Sequence[Row], wanted: Sequence[str]) -> list[Figure]:
-    configs = [experiments.runs.configs[row.run] for row in rows]
-    every = read_together([Measured(config, row.method) for config, row in zip(configs, rows, strict=True)])
-    figures = []
-    for row, config, scores in zip(rows, configs, every, strict=True):
-        figures += figures_of(scores, row.name, wanted)
-        timed = seconds(Measured(config, row.method)) if "time_s" in wanted else None
-        if timed is not None:
-            numbers = (timed["value"], timed["low"], timed["high"], timed["n"])
-            figures.append(Figure(scores["dataset"], row.name, "ours", "time_s", *numbers, "clock"))
-    return figures
+def _our_cells(experiments: Experiments, rows: Sequence[Row], keys: Sequence[str]) -> list[TableCell]:
+    files = [ScoreFile(experiments.runs.configs[row.run], row.method) for row in rows]
+    cells = []
+    for row, file, scores in zip(rows, files, read_consistent(files), strict=True):
+        cells += cells_of(scores, row.name, keys)
+        time = generation_time(file) if "time_s" in keys else None
+        if time is not None:
+            numbers = (time["value"], time["low"], time["high"], time["n"])
+            cells.append(TableCell(scores["dataset"], row.name, "ours", "time_s", *numbers, "clock"))
+    return cells
 
 
-def seconds(row: Measured) -> dict[str, Any] | None:
-    """Median seconds of a method with interval and count, from its run's ``timing.json``; None where not timed."""
-    path = row.paths.run / "timing.json"
-    if not path.is_file():
-        return None
-    timed: dict[str, Any] | None = read_json(path)["methods"].get(row.method)
-    return timed
-
-
-def _rated(base: Config, wanted: Sequence[str]) -> list[Figure]:
-    """Mean opinions of the user study that the configuration names. Raises InputError for another question."""
+def _opinion_cells(base: Config, questions: Sequence[str]) -> list[TableCell]:
+    """Mean opinion scores of the configured user study. Raises InputError for a question that Table 6 does not have."""
     if base.compare.ratings is None:
         return []
-    found = opinions(
+    scores = opinions(
         read_ratings(Path(base.compare.ratings)),
         resamples=base.evaluate.bootstrap,
         seed=base.evaluate.seed,
         coverage=base.evaluate.interval,
     )
-    unknown = next((one.question for one in found if one.question not in wanted), None)
+    unknown = next((score.question for score in scores if score.question not in questions), None)
     if unknown is not None:
-        raise InputError(f"{base.compare.ratings}: question {unknown!r}; Table 6 asks {', '.join(wanted)}")
+        raise InputError(f"{base.compare.ratings}: question {unknown!r}; the questions are {', '.join(questions)}")
     return [
-        Figure(base.corpus.name, one.method, "ours", one.question, one.mean, one.low, one.high, one.scores, "people")
-        for one in found
-    ]
-
-
-def _papers(table: str, dataset: str | None) -> list[Figure]:
-    """The paper's rows of a table. Most tables are of one data set, which is then shown whatever is asked for."""
-    rows = paper_rows(table)
-    kept = [row for row in rows if row["dataset"] == dataset] or rows
-    return [
-        Figure(
-            row["dataset"],
-            _paper_name(row["method"], row["condition"]),
-            "paper",
-            row["metric"],
-            float(row["value"]),
+        TableCell(
+            base.corpus.name,
+            score.method,
+            "ours",
+            score.question,
+            score.mean,
+            score.low,
+            score.high,
+            score.scores,
+            "people",
         )
-        for row in kept
+        for score in scores
     ]
 
 
-def _paper_name(method: str, condition: str) -> str:
+def _paper_cells(table: str, dataset: str | None) -> list[TableCell]:
+    """The paper's rows of a table, of one data set if the table has rows of it."""
+    rows = paper_rows(table)
+    selected = [row for row in rows if row["dataset"] == dataset] or rows
+    return [
+        TableCell(
+            row["dataset"], _paper_label(row["method"], row["condition"]), "paper", row["metric"], float(row["value"])
+        )
+        for row in selected
+    ]
+
+
+def _paper_label(method: str, condition: str) -> str:
     words = [label_of(method) if method in all_methods() else method.replace("_", " ")]
     for part in filter(None, condition.split(";")):
         key, _, value = part.partition("=")
-        words.append(_PLAIN[part] if part in _PLAIN else f"{_PLAIN.get(key, key)} {value}")
+        words.append(_CONDITIONS[part] if part in _CONDITIONS else f"{_CONDITIONS.get(key, key)} {value}")
     return ", ".join(filter(None, words))
 
 
-def _differences(rows: Sequence[Row], ours: Sequence[Figure], papers: Sequence[Figure]) -> list[Figure]:
-    """Ours less the paper's of the row that each of ours stands beside, for columns that both have."""
-    theirs = {(figure.method, figure.metric): figure.value for figure in papers}
-    beside = {row.name: _paper_name(*row.paper) for row in rows if row.paper is not None}
-    found = []
-    for figure in ours:
-        value = theirs.get((beside.get(figure.method, label_of(figure.method)), figure.metric))
+def _differences(rows: Sequence[Row], ours: Sequence[TableCell], paper: Sequence[TableCell]) -> list[TableCell]:
+    """Ours minus the paper's value of the corresponding row, for columns that both have."""
+    paper_values = {(cell.method, cell.metric): cell.value for cell in paper}
+    labels = {row.name: _paper_label(*row.paper) for row in rows if row.paper is not None}
+    cells = []
+    for cell in ours:
+        value = paper_values.get((labels.get(cell.method, label_of(cell.method)), cell.metric))
         if value is not None:
-            found.append(Figure("", figure.method, "difference", figure.metric, figure.value - value))
-    return found
+            cells.append(TableCell("", cell.method, "difference", cell.metric, cell.value - value))
+    return cells

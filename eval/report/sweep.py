@@ -1,4 +1,4 @@
-"""A sweep as a table and a plot: one run a row (``dawn.variants``)."""
+"""The scores of a sweep's runs (:mod:`dawn.variants`) as a table, one run per row."""
 
 from __future__ import annotations
 
@@ -6,79 +6,46 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure as Picture
-
 from dawn.baselines.methods import label_of
 from dawn.media.csv_files import write_rows
-from dawn.media.files import atomic_path
 from dawn.media.json_files import write_json
 from dawn.variants import Row, RunSet
 from eval.metrics.registry import computed
-from eval.report.consistency import Measured, read_together
-from eval.report.tables import NUMBERS, Figure, columns_of, figures_of, notes, write_figures, written
-
-_WIDTH, _HEIGHT = 2.6, 2.1  # of one metric, inches
+from eval.report.tables import NUMBERS, TableCell, cells_of, csv_value, notes, write_table
+from eval.studies.consistency import ScoreFile, read_consistent
 
 
-def write_sweep(runs: RunSet, rows: Sequence[Row], out: Path) -> list[Figure]:
-    """Write ``<out>.csv``, ``.md``, ``.tex``, ``.json`` and ``.png``.
+def write_sweep(runs: RunSet, rows: Sequence[Row], out: Path) -> list[TableCell]:
+    """Write ``<out>.csv``, ``.md``, ``.tex`` and ``.json``.
 
-    Raises InputError when a run was not measured, or rows do not belong together.
+    The CSV file has one metric of one run per row, with the run's values of all keys of the sweep. Raises InputError
+    for missing scores and for scores that do not belong together.
     """
-    configs = [runs.configs[row.run] for row in rows]
-    every = read_together([Measured(config, row.method) for config, row in zip(configs, rows, strict=True)])
-    figures = [
-        figure
-        for row, config, scores in zip(rows, configs, every, strict=True)
-        for figure in figures_of(scores, row.name, [metric.column for metric in computed(config.evaluate.metrics)])
+    files = [ScoreFile(runs.configs[row.run], row.method) for row in rows]
+    cells = [
+        cell
+        for row, file, scores in zip(rows, files, read_consistent(files), strict=True)
+        for cell in cells_of(scores, row.name, [metric.column for metric in computed(file.config.evaluate.metrics)])
     ]
-    columns = columns_of(figures)
-    measured = ", ".join(dict.fromkeys(label_of(row.method) for row in rows))
-    write_figures(figures, columns, [f"Measured: {measured}.", *notes(runs.base, figures)], out)
-    _write_csv(rows, figures, out.with_suffix(".csv"))
+    methods = ", ".join(dict.fromkeys(label_of(row.method) for row in rows))
+    write_table(cells, [f"Measured: {methods}.", *notes(runs.base, cells)], out)
+    _write_csv(rows, cells, out.with_suffix(".csv"))
     nested: dict[str, Any] = {}
     for row in rows:
-        metrics = {figure.metric: figure.value for figure in figures if figure.method == row.name}
+        metrics = {cell.metric: cell.value for cell in cells if cell.method == row.name}
         nested[row.name] = {"run": row.run, "method": row.method, "changes": dict(row.changes), "metrics": metrics}
     write_json(out.with_suffix(".json"), nested)
-    _plot(rows, figures, out.with_suffix(".png"))
-    return figures
+    return cells
 
 
-def _write_csv(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:
-    """Tidy: one figure a row, with the run and its values of all keys of the sweep."""
+def _write_csv(rows: Sequence[Row], cells: Sequence[TableCell], path: Path) -> None:
     keys = list(dict.fromkeys(key for row in rows for key in row.changes))
     lines: list[list[object]] = []
     for row in rows:
         values = [
             "none" if key in row.changes and row.changes[key] is None else row.changes.get(key, "") for key in keys
         ]
-        for figure in (figure for figure in figures if figure.method == row.name):
-            numbers = [written(getattr(figure, number)) for number in NUMBERS]
-            lines.append([row.name, row.run, row.method, *values, figure.metric, *numbers])
+        for cell in (cell for cell in cells if cell.method == row.name):
+            numbers = [csv_value(getattr(cell, number)) for number in NUMBERS]
+            lines.append([row.name, row.run, row.method, *values, cell.metric, *numbers])
     write_rows(path, ["name", "run", "method", *keys, "metric", *NUMBERS], lines)
-
-
-def _plot(rows: Sequence[Row], figures: Sequence[Figure], path: Path) -> None:
-    """One panel a metric, the rows in their order, with intervals."""
-    columns = columns_of(figures)
-    across = min(4, len(columns))
-    down = -(-len(columns) // across)
-    picture = Picture(figsize=(across * _WIDTH, down * _HEIGHT), layout="constrained")
-    keys = list(dict.fromkeys(key for row in rows for key in row.changes))
-    for index, column in enumerate(columns):
-        axes = picture.add_subplot(down, across, index + 1)
-        for place, row in enumerate(rows):
-            for figure in figures:
-                if (figure.method, figure.metric) == (row.name, column.column):
-                    axes.plot(place, figure.value, "o", color="tab:blue", markersize=4)
-                    if figure.low is not None and figure.high is not None:
-                        axes.vlines(place, figure.low, figure.high, color="tab:blue", linewidth=1)
-        axes.set_xticks(range(len(rows)), [row.name for row in rows], fontsize=7, rotation=30 if len(rows) > 4 else 0)
-        axes.set_xlim(-0.5, len(rows) - 0.5)
-        axes.tick_params(axis="y", labelsize=7)
-        axes.set_title(column.title + {"up": " ↑", "down": " ↓"}.get(column.better, ""), fontsize=8)
-        axes.grid(axis="y", alpha=0.3)
-    picture.supxlabel(", ".join(keys), fontsize=8)
-    with atomic_path(path) as aside:
-        picture.savefig(aside, format="png", dpi=160)

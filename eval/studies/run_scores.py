@@ -30,7 +30,7 @@ from eval.metrics.clip_set import ClipSet, MetricResult
 from eval.metrics.registry import Metric, computed
 from eval.stats import bootstrap
 from eval.studies.clip_list import video_path
-from eval.studies.run_settings import TRUE, settings_digest
+from eval.studies.run_settings import TRUE, settings_fingerprint
 
 _ALWAYS = (VIDEO, FACE_MESH, AUDIO_BEATS)  # extracted whichever metrics are measured
 
@@ -60,7 +60,7 @@ def measure(
     measured = sorted(computed([*config.evaluate.scored, *(metric.name for metric in requested)]), key=_order)
     extractors = RunExtractors(config, syncnet, cache, requested, measured)
     provenance = {
-        "settings": settings_digest(config),
+        "settings": settings_fingerprint(config),
         "clips": fingerprint(list(names)),
         "measured": fingerprint(files),
         "real": fingerprint({name: sha256_file(video_path(real, name)) for name in names}),

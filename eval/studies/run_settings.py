@@ -9,7 +9,7 @@ TRUE = "gt"  # the method of the real videos themselves
 _NOT_MEASURING = ("threads", "metrics", "paper_dataset")  # of the section `evaluate`: they change no score
 
 
-def settings_digest(config: Config) -> str:
+def settings_fingerprint(config: Config) -> str:
     """Fingerprint of every setting that changes a score; speed, and the choice of columns, do not."""
     tree = config.model_dump(mode="json")
     for key in _NOT_MEASURING:

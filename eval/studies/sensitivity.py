@@ -1,6 +1,6 @@
 """Sensitivity of the metrics: real clips, perturbed with rising strength, against themselves unperturbed.
 
-Writes one row for each perturbation, strength and metric, and a figure. Which metric should follow which one is
+Writes one row for each perturbation, strength and metric. Which metric should follow which one is
 declared with the metric (:attr:`eval.metrics.registry.Metric.follows`); whether it does is reported as measured.
 """
 
@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
-from dawn.media.files import atomic_path
 from eval.extract.catalogue import VIDEO
 from eval.extract.features import FeatureExtractors
 from eval.extract.spec import ExtractorOptions, Features, FeatureSpec
@@ -162,35 +159,3 @@ def write_curves(curves: Sequence[Curve], out: Path) -> None:
             start = (perturbation.name, perturbation.unit, f"{strength:g}", curve.metric.column)
             rows.append((*start, *numbers, e.n, direction, curve.verdict))
     write_rows(out, header, rows)
-
-
-def draw(curves: Sequence[Curve], out: Path) -> None:
-    """Draw small multiples, a row for each perturbation; titles state metric, expected direction and verdict."""
-    names = list(dict.fromkeys(curve.perturbation.name for curve in curves))
-    columns = max(sum(curve.perturbation.name == name for curve in curves) for name in names)
-    figure = Figure(figsize=(3.1 * columns, 1.75 * len(names)), dpi=150, layout="constrained")
-    grid = figure.subplots(len(names), columns, squeeze=False)
-    for name, line in zip(names, grid, strict=True):
-        row = [curve for curve in curves if curve.perturbation.name == name]
-        for k, axes in enumerate(line):
-            if k < len(row):
-                _panel(axes, row[k])
-                axes.set_ylabel(name if k == 0 else "", fontsize=9, fontweight="bold")
-            else:
-                axes.set_axis_off()
-    with atomic_path(out) as aside:
-        figure.savefig(aside)
-
-
-def _panel(axes: Axes, curve: Curve) -> None:
-    x = curve.perturbation.strengths
-    good = curve.verdict == "monotone"
-    colour = "tab:blue" if good else "tab:red"
-    lows, highs = [e.low for e in curve.estimates], [e.high for e in curve.estimates]
-    axes.fill_between(x, lows, highs, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(x, [e.value for e in curve.estimates], color=colour, marker="o", markersize=3, linewidth=1.2)
-    arrow = "\N{UPWARDS ARROW}" if curve.direction == UP else "\N{DOWNWARDS ARROW}"
-    axes.set_title(f"{curve.metric.title} {arrow} {curve.verdict}", fontsize=7, color="black" if good else colour)
-    axes.set_xlabel(curve.perturbation.unit, fontsize=6)
-    axes.set_xticks(x)
-    axes.tick_params(labelsize=6)

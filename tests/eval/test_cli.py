@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 
 from eval import cli
 from eval.cli import main
+from tests.support.fake_features import CONFIG, NAMES, FakeExtractors, write_videos
 
 COMMANDS = {
     *("measure", "verify", "compare", "follow", "opinion", "list"),
@@ -98,15 +100,17 @@ def test_list_options_take_several_values(monkeypatch: pytest.MonkeyPatch, tmp_p
     """``--scores a=x b=y`` is ``--scores a=x --scores b=y``; ``--rivals`` may be empty."""
     folders: list[dict[str, Path]] = []
     monkeypatch.setattr("dawn.config.load", lambda path: None)
-    monkeypatch.setattr("eval.report.tables.write_tables", lambda config, scores, out: folders.append(scores))
+    monkeypatch.setattr("eval.report.tables.write_table1", lambda config, scores, out: folders.append(scores))
     assert main(["tables", "--scores", "b=x/1", "a=y", "--out", "o"]) == 0
     assert main(["tables", "--out", "o", "--scores", "b=x/1", "--scores", "a=y"]) == 0
     assert folders == [{"b": Path("x/1"), "a": Path("y")}] * 2 and list(folders[0]) == ["b", "a"]
     rivals: list[list[str]] = []
-    monkeypatch.setattr("dawn.comparisons.experiments_of", lambda config, sweeps: None)
-    monkeypatch.setattr("eval.report.claims.write_claims", lambda experiments, names, out, cache: rivals.append(names))
+    experiments = SimpleNamespace(runs=SimpleNamespace(base=None))
+    monkeypatch.setattr("dawn.comparisons.experiments_of", lambda config, sweeps: experiments)
+    monkeypatch.setattr("eval.studies.claims.evaluate_claims", lambda _, names, cache: rivals.append(names) or [])
+    monkeypatch.setattr("eval.report.claims.write_claims_page", lambda config, tests, out: None)
     for names in ([], ["wav2lip", "audio2head"]):
-        assert main(["claims", "--rivals", *names, "--cache", str(tmp_path), "--out", "o"]) == 0
+        assert main(["claims", "--rivals", *names, "--cache", str(tmp_path), "--out", str(tmp_path / "claims")]) == 0
     assert rivals == [[], ["wav2lip", "audio2head"]]
 
 
@@ -119,3 +123,55 @@ def test_an_interrupted_command_ends_with_130(
     monkeypatch.setattr("eval.metrics.registry.presets", interrupt)
     assert main(["real", "fake"]) == 130
     assert capsys.readouterr().err.startswith("dawn-eval: interrupted")
+
+
+def test_commands_make_table_picture_and_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("eval.studies.run_scores.RunExtractors", FakeExtractors)
+    write_videos(videos := tmp_path / "videos")
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.dump())
+    common = ["--config", str(config), "--real", str(videos / "real"), "--clips", str(videos / "clips.csv")]
+    judge = ["--syncnet", str(videos / "sync")]
+    for method in ("gt", "dawn"):
+        fake = [] if method == "gt" else ["--fake", str(videos / method)]
+        assert main(["score", *common, *judge, *fake, "--method", method, "--out", str(tmp_path / method)]) == 0
+    scores = [f"{method}={tmp_path / method}" for method in ("gt", "dawn")]
+    assert main(["tables", "--config", str(config), "--scores", *scores, "--out", str(tmp_path / "table1")]) == 0
+    made = ["--videos", f"dawn={videos / 'dawn'}", f"still={videos / 'still'}"]
+    picture, page = tmp_path / "samples.png", tmp_path / "index.html"
+    assert main(["samples", *common[2:], *made, "--count", "2", "--out", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    again = tmp_path / "again.png"
+    assert main(["samples", *common[2:], *made, "--count", "2", "--out", str(again)]) == 0
+    assert again.read_bytes() == picture.read_bytes()
+    table = ["--table", str(tmp_path / "table1.csv"), "--picture", str(picture)]
+    assert main(["page", *common, *made, *table, "--out", str(page)]) == 0
+    html = page.read_text()
+    assert html.count("<video") == 3 * len(NAMES)
+    assert "http" not in html.replace("data:image", "")
+    links = [part.split('"')[0] for part in html.split('preload="metadata" src="')[1:]]
+    assert all((page.parent / link).resolve().is_file() for link in links)
+    assert capsys.readouterr().err.count("dawn-eval:") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["score", "--clips", "c", "--syncnet", "s", "--method", "dawn", "--real", "r", "--out", "o"], "--fake"),
+        (["tables", "--scores", "dawn", "--out", "o"], "NAME=DIR"),
+        (["samples", "--clips", "absent.csv", "--real", "r", "--videos", "a=b", "--out", "o.png"], "absent.csv"),
+        (["page", "--clips", "c", "--real", "r", "--videos", "a=b", "--table", "absent", "--out", "o"], "absent"),
+    ],
+)
+def test_unusable_input_is_one_line_and_exit_two(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "demo.yaml").write_text(CONFIG.dump())
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("dawn-eval: ") and said in error

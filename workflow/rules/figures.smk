@@ -52,7 +52,7 @@ rule sensitivity:
     threads: CONFIG.evaluate.threads
     params:
         settings=settings(*SCORE_SETTINGS),
-        code=code_fingerprint("eval.studies.sensitivity"),
+        code=code_fingerprint("eval.studies.sensitivity", "eval.figures.sensitivity"),
         real=P.clips,
     message:
         "sensitivity of the metrics, on real clips of run {CONFIG.name}"

@@ -19,7 +19,7 @@ rule sweep:
     params:
         settings=settings("evaluate.metrics"),
         rows=lambda wildcards: fingerprint_of(rows_of(wildcards.sweep)),
-        code=code_fingerprint("eval.report.sweep"),
+        code=code_fingerprint("eval.report.sweep", "eval.figures.sweep"),
     message:
         "sweep {wildcards.sweep}"
     shell:

@@ -84,7 +84,7 @@ rule claims:
     params:
         rows=[fingerprint_of(EXPERIMENTS.comparisons.get(table, [])) for table in TABLES],
         rivals=BASELINES,
-        code=code_fingerprint("eval.report.claims"),
+        code=code_fingerprint("eval.studies.claims", "eval.report.claims"),
     message:
         "claims of the paper on run {CONFIG.name}"
     shell:

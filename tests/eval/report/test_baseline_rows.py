@@ -6,36 +6,33 @@ import json
 from pathlib import Path
 
 from dawn.config import Config
-from dawn.media.json_files import write_json
 from eval.metrics.registry import METRICS
-from eval.report.tables import blocks, ranking, read_figures, write_tables
-from eval.studies.run_settings import settings_digest
+from eval.report.tables import grouped, ranking, read_table, write_table1
 from tests.support.baselines import CONFIG
+from tests.support.scores import write_scores
 from tests.support.stand_ins import STAND_INS
 
 
 def _scores(folder: Path, method: str, config: Config, value: float) -> Path:
     entry = {"value": value, "low": value - 1, "high": value + 1, "n": 2, "backbone": "test"}
-    causes = {key: "same" for key in ("clips", "real", "weights", "code", "parameters", "seed")}
-    metrics = {"bas": entry} if method == "gt" else {"fvd16": entry, "bas": entry}
-    scores = {"method": method, "dataset": "corpus", "metrics": metrics}
-    write_json(folder / "scores.json", scores | {"provenance": causes | {"settings": settings_digest(config)}})
-    return folder
+    return write_scores(folder, config, method, {"bas": entry} if method == "gt" else {"fvd16": entry, "bas": entry})
 
 
 def test_a_baseline_adds_its_measured_row_and_no_other(tmp_path: Path) -> None:
     values = {"gt": 5, "still": 1, "wav2lip": 2, "sadtalker": 9, "hallo": 6, "dawn": 7}
     scores = {name: _scores(tmp_path / name, name, CONFIG, value) for name, value in values.items()}
-    write_tables(CONFIG, scores, tmp_path / "with")
+    write_table1(CONFIG, scores, tmp_path / "with")
     without = {name: folder for name, folder in scores.items() if name != "sadtalker"}
-    write_tables(CONFIG, without, tmp_path / "without")
+    write_table1(CONFIG, without, tmp_path / "without")
     lines = (tmp_path / "with.csv").read_text().splitlines()
     gone = set(lines) - set((tmp_path / "without.csv").read_text().splitlines())
-    assert gone == {line for line in lines if line.startswith("corpus,sadtalker,ours,")} and len(gone) == 2
-    papers = {figure.method for figure in read_figures(tmp_path / "without.csv") if figure.source == "paper"}
+    assert (
+        gone == {line for line in lines if line.startswith(f"{CONFIG.corpus.name},sadtalker,ours,")} and len(gone) == 2
+    )
+    papers = {cell.method for cell in read_table(tmp_path / "without.csv") if cell.source == "paper"}
     assert set(STAND_INS) <= papers
     text = (tmp_path / "with.md").read_text()
-    rows = {line.split(" | ")[1]: line for line in text.splitlines() if line.startswith("| corpus |")}
+    rows = {line.split(" | ")[1]: line for line in text.splitlines() if line.startswith(f"| {CONFIG.corpus.name} |")}
     assert "**6.0** [5.0, 7.0]" in rows["Hallo"] and "<u>7.0</u> [6.0, 8.0]" in rows["DAWN"]
     assert not any("**" in rows[name] or "<u>" in rows[name] for name in ("Wav2Lip", "Still image", "True videos"))
     assert "- Wav2Lip: moves the lips" in text
@@ -46,7 +43,7 @@ def test_a_baseline_adds_its_measured_row_and_no_other(tmp_path: Path) -> None:
 
 def test_the_papers_rows_are_ranked_as_in_the_paper(tmp_path: Path) -> None:
     scores = {"gt": _scores(tmp_path / "gt", "gt", CONFIG, 1)}
-    by_block = blocks(write_tables(CONFIG, scores, tmp_path / "t"))
+    by_block = grouped(write_table1(CONFIG, scores, tmp_path / "t"))
     second = {
         ("crema", method, metric)
         for (method, metric), rank in ranking(by_block["paper", "crema"], list(METRICS.values())).items()

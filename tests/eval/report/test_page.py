@@ -11,12 +11,12 @@ from dawn import config as settings
 from dawn.errors import InputError
 from dawn.media.json_files import write_json
 from eval.report.page import write_page
-from eval.report.tables import Figure
+from eval.report.tables import TableCell
 
 CONFIG = settings.parse({"name": "run1"})
 CELLS = [
-    Figure("demo", "dawn", "ours", "fvd16", 200.0, 150.0, 260.0, 8, "i3d"),
-    Figure("demo", "a<b", "ours", "fvd16", 300.0, 250.0, 360.0, 8, "i3d"),
+    TableCell("demo", "dawn", "ours", "fvd16", 200.0, 150.0, 260.0, 8, "i3d"),
+    TableCell("demo", "a<b", "ours", "fvd16", 300.0, 250.0, 360.0, 8, "i3d"),
 ]
 
 
@@ -52,7 +52,7 @@ def test_names_are_escaped_and_videos_linked(folders: dict[str, Path]) -> None:
 
 def test_further_results_have_sections_in_their_order(folders: dict[str, Path], tmp_path: Path) -> None:
     claims = [
-        {"says": "PBNet improves every metric", "where": "4.5, Table 4", "metric": metric, "verdict": verdict}
+        {"claim": "PBNet improves every metric", "section": "4.5, Table 4", "metric": metric, "verdict": verdict}
         for metric, verdict in (("fvd16", "supported"), ("lse_c_own", "cannot tell"))
     ]
     write_json(tmp_path / "claims.json", claims)

@@ -1,0 +1,129 @@
+"""Table 1: our rows next to the paper's, ranks, notes; scores that were not computed alike are refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from dawn import config as settings
+from dawn.errors import InputError
+from dawn.media.json_files import write_json
+from eval.metrics.registry import METRICS
+from eval.report.tables import TableCell, notes, ranking, read_table, write_table1
+from tests.support.scores import write_scores
+
+CONFIG = settings.parse({"evaluate": {"bootstrap": 50}})
+CLIP_MEANS = {"lse_c_own": 0.3, "lse_d_own": 2.5, "csim_dlib": 0.9, "bas": 0.2, "bas_null": 0.1, "blink_per_s": 0.6}
+FVD = {"value": 268.81, "low": 200.0, "high": 330.0, "n": 3, "backbone": "i3d-kinetics400-logits", "samples": 6}
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> dict[str, Path]:
+    """Folders of scores: the true videos have no distance to themselves."""
+    values = {"gt": CLIP_MEANS} | {
+        method: CLIP_MEANS | {"fd_efficientnet": 40.0, "fvd16": FVD, "fvd32": 900.0} for method in ("still", "dawn")
+    }
+    return {method: write_scores(tmp_path / method, CONFIG, method, values[method]) for method in values}
+
+
+def test_table_stands_beside_the_papers_rows(scored: dict[str, Path], tmp_path: Path) -> None:
+    cells = write_table1(CONFIG, scored, tmp_path / "table1")
+    keys = [(cell.dataset, cell.method, cell.source, cell.metric, pytest.approx(cell.value)) for cell in cells]
+    stored = read_table(tmp_path / "table1.csv")
+    assert [(cell.dataset, cell.method, cell.source, cell.metric, cell.value) for cell in stored] == keys
+    paper = [cell for cell in cells if cell.source == "paper"]
+    assert {cell.dataset for cell in paper} == {"crema", "hdtf"}
+    assert [c.value for c in paper if (c.dataset, c.method, c.metric) == ("hdtf", "dawn", "fvd16")] == [60.34]
+    assert not {cell.metric for cell in paper} & {"csim_dlib", "lse_c_own", "lse_d_own", "fd_efficientnet"}
+    assert not {cell.metric for cell in cells if cell.source == "ours"} & {"fid", "csim", "lse_c", "lse_d"}
+    nested = json.loads((tmp_path / "table1.json").read_text())
+    assert list(nested) == sorted(scored)
+    assert isinstance(nested["dawn"]["fvd16"], float)
+    markdown = (tmp_path / "table1.md").read_text()
+    header, rule, *rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert "CSIM (dlib)" in header and "CSIM (ArcFace)" in header
+    assert all(row.count("|") == header.count("|") == rule.count("|") for row in rows)
+    assert "| demo | DAWN |" in markdown and "| hdtf (paper) | DAWN |" in markdown
+    assert "| 158.85 |" in markdown and "| 0.032 |" in markdown  # the paper's values as printed
+    assert "i3d-kinetics400-logits" in markdown
+    ours = next(cell for cell in cells if (cell.method, cell.metric, cell.source) == ("dawn", "fvd16", "ours"))
+    assert ours.samples == 6 and ours.bias is None
+    latex = (tmp_path / "table1.tex").read_text()
+    assert latex.count(r"\\") == 1 + len(rows)
+    assert latex.startswith(r"\begin{tabular}") and r"\toprule" in latex
+
+
+def test_table_says_what_is_expected_from_few_samples(scored: dict[str, Path], tmp_path: Path) -> None:
+    write_scores(scored["dawn"], CONFIG, "dawn", {"fvd16": FVD | {"bias": 101.26, "samples": 64}})
+    write_table1(CONFIG, scored, tmp_path / "t")
+    assert "FVD16: bias expected from 64 samples: DAWN 101.3 of 268.8." in (tmp_path / "t.md").read_text()
+    with (tmp_path / "t.csv").open() as stream:
+        rows = {(row["method"], row["metric"]): row for row in csv.DictReader(stream) if row["source"] == "ours"}
+    assert (rows["dawn", "fvd16"]["samples"], rows["dawn", "fvd16"]["bias"]) == ("64", "101.26")
+
+
+def test_table_says_how_much_of_the_corpus_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "data" / CONFIG.corpus.name / "coverage.json"
+    place.parent.mkdir(parents=True)
+    sentence = f"Corpus {CONFIG.corpus.name}: 301 of 355 listed videos were available, 340 of 436 clips."
+    for videos in (None, {"listed": 355, "had": 301}):
+        write_json(place, {"clips": {"listed": 436, "had": 340}, "videos": videos})
+        assert (sentence in notes(CONFIG, [])) == (videos is not None)
+
+
+def test_table_asks_for_one_data_set_of_the_paper(scored: dict[str, Path], tmp_path: Path) -> None:
+    tree = CONFIG.model_dump()
+    tree["evaluate"]["paper_dataset"] = "crema"
+    tree["evaluate"]["metrics"] = ["fvd16", "bas"]
+    cells = write_table1(settings.parse(tree), scored, tmp_path / "t")
+    assert {cell.dataset for cell in cells if cell.source == "paper"} == {"crema"}
+    assert {cell.metric for cell in cells if cell.source == "ours"} == {"fvd16", "bas", "bas_null"}
+
+
+@pytest.mark.parametrize("key", ["settings", "clips", "real", "weights", "code"])
+def test_table_refuses_scores_of_other_causes(scored: dict[str, Path], tmp_path: Path, key: str) -> None:
+    write_scores(scored["dawn"], CONFIG, "dawn", CLIP_MEANS, **{key: "something else"})
+    with pytest.raises(InputError, match=rf"dawn/scores\.json: {key} differ"):
+        write_table1(CONFIG, scored, tmp_path / "t")
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_table_refuses_swapped_or_missing_scores(scored: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="given as 'dawn'"):
+        write_table1(CONFIG, {"dawn": scored["still"]}, tmp_path / "t")
+    with pytest.raises(InputError):
+        write_table1(CONFIG, {"dawn": tmp_path / "nowhere"}, tmp_path / "t")
+    with pytest.raises(InputError, match="at least one"):
+        write_table1(CONFIG, {}, tmp_path / "t")
+
+
+def test_other_files_are_no_tables(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("clip,value\na,1\n")
+    for name in ("clips.csv", "absent.csv"):
+        with pytest.raises(InputError, match=f"{name}: not a table"):
+            read_table(tmp_path / name)
+
+
+def test_ranks_follow_the_direction_of_each_metric() -> None:
+    """References are not ranked; BAS is best near the true videos, a degradation rate near zero."""
+    values = {
+        "gt": {"bas": 0.25},
+        "still": {"fvd16": 1.0, "lse_c_own": 9.0},
+        "dawn": {"fvd16": 20.0, "lse_c_own": 5.0, "bas": 0.125, "dr25_efficientnet": -0.1},
+        "sar": {"fvd16": 30.0, "lse_c_own": 6.0, "bas": 0.0, "dr25_efficientnet": 0.05},
+        "ar": {"fvd16": 20.0, "lse_c_own": 4.0, "bas": 0.5, "dr25_efficientnet": 0.2},
+    }
+    rows = {
+        method: {metric: TableCell("demo", method, "ours", metric, value) for metric, value in row.items()}
+        for method, row in values.items()
+    }
+    assert ranking(rows, list(METRICS.values())) == {
+        ("dawn", "fvd16"): 1, ("ar", "fvd16"): 1,
+        ("sar", "lse_c_own"): 1, ("dawn", "lse_c_own"): 2,
+        ("dawn", "bas"): 1, ("sar", "bas"): 2, ("ar", "bas"): 2,
+        ("sar", "dr25_efficientnet"): 1, ("dawn", "dr25_efficientnet"): 2,
+    }  # fmt: skip
