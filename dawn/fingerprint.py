@@ -71,8 +71,8 @@ class Sources:
     def closure(self, *modules: str) -> dict[str, Use]:
         """Files below root that `modules` depend on, and how much of each counts.
 
-        A package that is imported as the parent of a module runs, without use of its names; so do the modules that it
-        imports. Discovered plug-ins declare. Imports inside functions count with the functions.
+        A package that is imported as the parent of a module runs, without use of its names; discovered plug-ins
+        declare. The same holds for what they import, except inside functions, which do not count.
         """
         pending: list[tuple[str, Use]] = []
         for name in modules:
@@ -100,7 +100,7 @@ class Sources:
         needs: list[tuple[str, Use]] = []
         for imported in module.imports:
             if use is Use.ALL or not imported.deferred:
-                needs += self._named(imported.absolute(folder), Use.RUN if use is Use.RUN else Use.ALL)
+                needs += self._named(imported.absolute(folder), use)
         if use is Use.ALL:
             needs += [(file, how) for pattern, how in module.declared for file in self._matches(place, pattern)]
         return list(dict.fromkeys(needs))

@@ -17,6 +17,8 @@ from eval.extract.spec import Features, FeatureSpec
 from eval.stats import aggregate
 from eval.stats.aggregate import COSTLY_RESAMPLES, Aggregate
 
+READS = ("*.py",)  # the metrics, which whoever has a ClipSet calls through the registry
+
 # Why a clip does not count.
 ABSENT = "no video of that name"
 UNREADABLE = "cannot be read"

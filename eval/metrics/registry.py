@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eval.metrics.clip_set import ClipSet, MetricResult
 
 PRESETS_FILE = Path(__file__).with_name("presets.yaml")
-READS = ("*.py",)  # modules that are discovered rather than imported by name
+DISCOVERS = ("*.py",)  # their computations count where they are called: see clip_set
 UP, DOWN = 1, -1  # directions of `Metric.follows`
 _NO_METRICS = ("clip_set", "registry")  # modules of this package that define none
 
