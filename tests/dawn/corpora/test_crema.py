@@ -1,4 +1,4 @@
-"""CREMA-D: what is listed, how it is split, and a few videos from publisher to manifest."""
+"""CREMA-D: list, split, and a few videos from publisher to manifest."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from tests.support.repository import REPOSITORY
 
 
 def test_the_list_is_the_publishers() -> None:
-    listed = crema.listed_files()
-    assert len(listed) == len({one.name for one in listed}) == 7442
-    assert len({one.name[:4] for one in listed}) == 91
-    assert sum(one.size or 0 for one in listed) == 2_443_021_141
+    files = crema.listed_files()
+    assert len(files) == len({file.name for file in files}) == 7442
+    assert len({file.name[:4] for file in files}) == 91
+    assert sum(file.size or 0 for file in files) == 2_443_021_141
 
 
 def test_every_hash_is_that_of_the_pointers(real: Path) -> None:
     with open(real / "metadata/crema_d/lfs_media_inventory.csv", newline="") as stream:
-        theirs = {row["path"]: (row["lfs_sha256"], int(row["bytes"])) for row in csv.DictReader(stream)}
-    assert {one.file: (one.sha256, one.size) for one in crema.listed_files()} == {
-        path: value for path, value in theirs.items() if path.startswith("VideoFlash/")
+        published = {row["path"]: (row["lfs_sha256"], int(row["bytes"])) for row in csv.DictReader(stream)}
+    assert {file.file: (file.sha256, file.size) for file in crema.listed_files()} == {
+        path: value for path, value in published.items() if path.startswith("VideoFlash/")
     }
 
 
 def test_the_split_is_that_of_diffused_heads(real: Path) -> None:
     lines = (real / "metadata/crema_d/diffused_heads_file_list_crema_test.txt").read_text().split()
     actors = load(REPOSITORY / "config/crema128.yaml").corpus.crema.test_actors
-    ours = {one.name for one in crema.listed_files() if int(one.name[:4]) in actors}
-    assert ours == {Path(line).stem for line in lines}
-    assert len(ours) == 820 and len(actors) == 10
+    test_names = {file.name for file in crema.listed_files() if int(file.name[:4]) in actors}
+    assert test_names == {Path(line).stem for line in lines}
+    assert len(test_names) == 820 and len(actors) == 10
 
 
 def _to_flash(video: Path, out: Path) -> None:
-    """A video as the publisher keeps them: Flash video with MP3 sound, at the video's own size and rate."""
+    """Convert a video to the publisher's format: Flash video with MP3 sound, 480 x 360 at 30 fps."""
     with av.open(str(video)) as source, av.open(str(out), "w", format="flv") as sink:
         picture = sink.add_stream("flv1", rate=30)
         picture.width, picture.height, picture.pix_fmt = 480, 360, "yuv420p"
@@ -60,17 +60,17 @@ def _to_flash(video: Path, out: Path) -> None:
 def test_flash_videos_become_a_manifest_with_the_actors(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = []
+    files = []
     for name, source in (("1001_DFA_ANG_XX", "grid_bbaf2n.mpg"), ("1015_DFA_ANG_XX", "grid_brbk7n.mpg")):
-        place = tmp_path / "raw/VideoFlash" / f"{name}.flv"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _to_flash(real / "clips" / source, place)
-        sha = hashlib.sha256(place.read_bytes()).hexdigest()
-        wanted.append(RemoteFile(name, f"VideoFlash/{name}.flv", place.stat().st_size, sha))
-    wanted.append(RemoteFile("1015_IEO_SAD_LO", "VideoFlash/1015_IEO_SAD_LO.flv", 10, "0" * 64))
-    monkeypatch.setattr(crema, "listed_files", lambda: tuple(wanted))
+        path = tmp_path / "raw/VideoFlash" / f"{name}.flv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _to_flash(real / "clips" / source, path)
+        sha = hashlib.sha256(path.read_bytes()).hexdigest()
+        files.append(RemoteFile(name, f"VideoFlash/{name}.flv", path.stat().st_size, sha))
+    files.append(RemoteFile("1015_IEO_SAD_LO", "VideoFlash/1015_IEO_SAD_LO.flv", 10, "0" * 64))
+    monkeypatch.setattr(crema, "listed_files", lambda: tuple(files))
     monkeypatch.setattr(
-        crema, "addresses_at", lambda _: lambda batch: {one.name: "the publisher has lost it" for one in batch}
+        crema, "addresses_at", lambda _: lambda batch: {file.name: "the publisher has lost it" for file in batch}
     )
     corpus = Corpus(name="crema", kind="crema", resolution=128, crema=CremaCorpus(root=str(tmp_path / "raw")))
     prepare(corpus, tmp_path / "data")

@@ -1,4 +1,4 @@
-"""Thousands of files over bad connections: a server on loopback that does all that real ones do, and SIGKILL."""
+"""Many files over unreliable connections: a server on loopback with the faults of real ones, and SIGKILL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dawn.errors import InputError
 from tests.support.repository import REPOSITORY
 from tests.support.server import HttpServer
 
-# Runs in a process of its own, so that it can be killed as a machine would be.
+# Runs in a separate process, which is killed.
 CHILD = """
 import json, sys
 from pathlib import Path
@@ -32,24 +32,24 @@ from dawn import download
 from dawn.corpora.fetch import RemoteFile, fetch_all
 from dawn.corpora.lfs import addresses_at
 download.PAUSE = 0.0
-wanted = [RemoteFile(*row) for row in json.loads(Path(sys.argv[1]).read_text())]
-fetch_all(wanted, Path(sys.argv[2]), addresses_at([sys.argv[3]]), 2, "videos")
+files = [RemoteFile(*row) for row in json.loads(Path(sys.argv[1]).read_text())]
+fetch_all(files, Path(sys.argv[2]), addresses_at([sys.argv[3]]), 2, "videos")
 """
 
 
 class Storage:
-    """A Git LFS server: addresses lead to a second address, as those of real ones do."""
+    """A Git LFS server, whose addresses are redirected, as those of real ones."""
 
     def __init__(self) -> None:
         self.address = ""
-        self.files: dict[str, bytes] = {}  # what it has, by hash
-        self.broken: set[str] = set()  # breaks off the first answer in the middle
+        self.files: dict[str, bytes] = {}  # content by hash
+        self.broken: set[str] = set()  # its first response breaks in the middle
         self.corrupt: set[str] = set()
-        self.expired: set[str] = set()  # refuses the first request
-        self.busy: set[str] = set()  # asks to wait at the first request
-        self.asked: list[tuple[str, int]] = []  # hash and first byte of each request for a file
+        self.expired: set[str] = set()  # its first request is refused
+        self.busy: set[str] = set()  # its first request is answered with a pause
+        self.requests: list[tuple[str, int]] = []  # hash and first byte of each request for a file
         self.batches = 0
-        self.kill_at: dict[int, subprocess.Popen[bytes]] = {}  # number of a request, and who dies in its middle
+        self.kill_at: dict[int, subprocess.Popen[bytes]] = {}  # number of a request -> process to kill in its middle
         self.folder = Path()
         self._lock = threading.Lock()
 
@@ -58,18 +58,18 @@ class Storage:
         body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
         assert body["operation"] == "download" and request.headers["Accept"] == "application/vnd.git-lfs+json"
         objects = []
-        for one in body["objects"]:
-            if one["oid"] in self.files:
-                href = f"{self.address}/objects/{one['oid']}"
+        for row in body["objects"]:
+            if row["oid"] in self.files:
+                href = f"{self.address}/objects/{row['oid']}"
                 action = {"download": {"href": href, "header": {"X-Pass": "yes"}, "expires_in": 3600}}
-                objects.append(one | {"actions": action})
+                objects.append(row | {"actions": action})
             else:
-                objects.append(one | {"error": {"code": 404, "message": "Object does not exist"}})
+                objects.append(row | {"error": {"code": 404, "message": "Object does not exist"}})
         self._send(request, 200, json.dumps({"transfer": "basic", "objects": objects}).encode())
 
-    def give(self, request: BaseHTTPRequestHandler) -> None:
-        _, place, oid = request.path.split("/")
-        if place == "objects":
+    def get(self, request: BaseHTTPRequestHandler) -> None:
+        _, folder, oid = request.path.split("/")
+        if folder == "objects":
             assert request.headers["X-Pass"] == "yes"
             self._send(request, 302, b"", Location=f"{self.address}/storage/{oid}")
             return
@@ -80,8 +80,8 @@ class Storage:
                     refusals.remove(oid)
                     self._send(request, status, b"", **{"Retry-After": "0"})
                     return
-            self.asked.append((oid, start))
-            victim = self.kill_at.pop(len(self.asked), None)
+            self.requests.append((oid, start))
+            victim = self.kill_at.pop(len(self.requests), None)
             cut = victim is not None or (oid in self.broken and start == 0)
         whole = self.files[oid]
         body = whole[::-1] if oid in self.corrupt else whole
@@ -110,32 +110,32 @@ class Storage:
 @pytest.fixture
 def storage(http_server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     monkeypatch.setattr(download, "PAUSE", 0.0)
-    told = Storage()
-    with http_server(GET=told.give, POST=told.batch) as told.address:
-        yield told
+    storage = Storage()
+    with http_server(GET=storage.get, POST=storage.batch) as storage.address:
+        yield storage
 
 
 def _files(count: int) -> tuple[list[RemoteFile], dict[str, bytes]]:
     rng = np.random.default_rng(0)
-    wanted, files = [], {}
+    files, bodies = [], {}
     for k in range(count):
         body = rng.bytes(int(rng.integers(20_000, 60_000)))
         sha = hashlib.sha256(body).hexdigest()
-        files[sha] = body
-        wanted.append(RemoteFile(f"clip{k:02d}", f"VideoFlash/clip{k:02d}.flv", len(body), sha))
-    return wanted, files
+        bodies[sha] = body
+        files.append(RemoteFile(f"clip{k:02d}", f"VideoFlash/clip{k:02d}.flv", len(body), sha))
+    return files, bodies
 
 
-def test_a_corpus_comes_whole_through_faults_and_three_kills(storage: Storage, tmp_path: Path) -> None:
-    wanted, storage.files = _files(60)
-    hashes = [one.sha256 for one in wanted]
+def test_a_corpus_is_fetched_through_faults_and_three_kills(storage: Storage, tmp_path: Path) -> None:
+    files, storage.files = _files(60)
+    hashes = [file.sha256 for file in files]
     storage.broken, storage.corrupt = set(hashes[0:60:10]), set(hashes[5:60:20])  # 6 and 3 of 60
     storage.expired, storage.busy = set(hashes[2:60:20]), set(hashes[3:60:20])
     missing = {hashes[17], hashes[41]}
     for sha in missing:
         del storage.files[sha]
     storage.folder = tmp_path / "raw"
-    (tmp_path / "list.json").write_text(json.dumps([list(one.__dict__.values()) for one in wanted]))
+    (tmp_path / "list.json").write_text(json.dumps([list(file.__dict__.values()) for file in files]))
     command = [sys.executable, "-c", CHILD, str(tmp_path / "list.json"), str(storage.folder), storage.address]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     for request in (12, 30, 50):
@@ -145,53 +145,54 @@ def test_a_corpus_comes_whole_through_faults_and_three_kills(storage: Storage, t
     assert subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, timeout=60).returncode == 0
 
     rejected = RejectLog(storage.folder).rows
-    lost = {one.name for one in wanted if one.sha256 in storage.corrupt | missing}
+    lost = {file.name for file in files if file.sha256 in storage.corrupt | missing}
     assert set(rejected) == lost and len(lost) == 5
-    for one in wanted:
-        if one.name in lost:
-            assert not (storage.folder / one.file).exists()
-            assert ("404" if one.sha256 in missing else "sha256") in rejected[one.name].reason
+    for file in files:
+        if file.name in lost:
+            assert not (storage.folder / file.file).exists()
+            assert ("404" if file.sha256 in missing else "sha256") in rejected[file.name].reason
         else:
-            assert hashlib.sha256((storage.folder / one.file).read_bytes()).hexdigest() == one.sha256
-    # Whatever was asked for again went on behind what had come. Two exceptions: a wrong file of which a part came
-    # before a kill is fetched anew once; of the two files that fly at a kill, one may be on its way to nobody.
-    starts = {sha: [start for oid, start in storage.asked if oid == sha] for sha in hashes}
+            assert hashlib.sha256((storage.folder / file.file).read_bytes()).hexdigest() == file.sha256
+    # Repeated requests resume after the received bytes. Two exceptions: a wrong file, partly received before a kill, is
+    # fetched from its beginning once; of the two files in transfer at a kill, one may not have reached the disk.
+    starts = {sha: [start for oid, start in storage.requests if oid == sha] for sha in hashes}
     assert all(begun == sorted(begun) for sha, begun in starts.items() if sha not in storage.corrupt)
     assert sum(begun.count(0) > 1 for sha, begun in starts.items() if sha not in storage.corrupt) <= 3
-    repeated = Counter(sha for sha, _ in storage.asked)
-    assert sum(count - 1 for count in repeated.values()) <= 6 + 2 * 3 + len(storage.corrupt)  # two files fly at a kill
+    repeated = Counter(sha for sha, _ in storage.requests)
+    repetitions = sum(count - 1 for count in repeated.values())
+    assert repetitions <= 6 + 2 * 3 + len(storage.corrupt)  # two files are in transfer at a kill
     assert not (storage.folder / ".parts").exists()
 
-    before = len(storage.asked), storage.batches
+    before = len(storage.requests), storage.batches
     assert subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, timeout=60).returncode == 0
-    assert (len(storage.asked), storage.batches) == before  # complete: no network at all
+    assert (len(storage.requests), storage.batches) == before  # complete: no network is used
 
 
-def test_files_that_do_not_come_now_are_no_rejects(storage: Storage, tmp_path: Path) -> None:
-    wanted, storage.files = _files(3)
+def test_unavailable_files_are_not_rejected(storage: Storage, tmp_path: Path) -> None:
+    files, storage.files = _files(3)
 
     def addresses(batch: object) -> dict[str, object]:
         from dawn.corpora.fetch import Address
 
-        real = addresses_at([storage.address])(wanted)
-        return dict(real) | {"clip01": Address("http://127.0.0.1:1/nobody")}
+        real = addresses_at([storage.address])(files)
+        return dict(real) | {"clip01": Address("http://127.0.0.1:1/absent")}
 
     with pytest.raises(download.Unavailable, match="1 of 3 files are still to come"):
-        fetch_all(wanted, tmp_path, addresses, 1, "videos")
-    assert (tmp_path / wanted[2].file).is_file()
+        fetch_all(files, tmp_path, addresses, 1, "videos")
+    assert (tmp_path / files[2].file).is_file()
     assert RejectLog(tmp_path).rows == {}
-    assert fetch_all(wanted, tmp_path, addresses_at([storage.address]), 1, "videos") == []
+    assert fetch_all(files, tmp_path, addresses_at([storage.address]), 1, "videos") == []
 
 
-def test_a_second_server_has_what_the_first_has_not(storage: Storage, tmp_path: Path) -> None:
-    wanted, storage.files = _files(2)
+def test_a_second_server_is_used_for_files_that_the_first_lacks(storage: Storage, tmp_path: Path) -> None:
+    files, storage.files = _files(2)
     servers = ["http://127.0.0.1:1/gone.git", storage.address]
-    assert fetch_all(wanted, tmp_path, addresses_at(servers), 1, "videos") == []
+    assert fetch_all(files, tmp_path, addresses_at(servers), 1, "videos") == []
     with pytest.raises(download.Unavailable, match="no usable answer"):
-        fetch_all(wanted, tmp_path / "b", addresses_at(servers[:1]), 1, "videos")
+        fetch_all(files, tmp_path / "b", addresses_at(servers[:1]), 1, "videos")
 
 
-def test_a_disk_that_is_too_small_is_told_before_the_first_byte(storage: Storage, tmp_path: Path) -> None:
+def test_a_small_disk_is_an_input_error_before_the_first_request(storage: Storage, tmp_path: Path) -> None:
     huge = RemoteFile("clip", "clip.flv", 10**18, "0" * 64)
     with pytest.raises(InputError, match=r"needs 1000000000\.0 GB"):
         fetch_all([huge], tmp_path, addresses_at([storage.address]), 1, "videos")

@@ -1,4 +1,4 @@
-"""The manifest survives a round trip and names every fault by file, row and column."""
+"""The manifest reads back as written, and faults are named by file, row and column."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_name_that_appears_twice_is_refused(tmp_path: Path) -> None:
         ("clip,identity,split,frames,seconds,source,sha256\na,b,train\n", "row 2, column frames: 3 cells"),
     ],
 )
-def test_a_foreign_table_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+def test_another_table_is_refused(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "clips.csv").write_text(text)
     with pytest.raises(InputError, match=fault):
         read_manifest(tmp_path / "clips.csv")
@@ -81,7 +81,7 @@ def test_a_missing_manifest_is_an_input_error(tmp_path: Path) -> None:
         read_manifest(tmp_path / "none.csv")
 
 
-def test_rejects_read_back_even_when_there_are_none(tmp_path: Path) -> None:
+def test_rejected_clips_read_back_even_when_there_are_none(tmp_path: Path) -> None:
     rows = [Rejected("a-1", "corpus", 'has no sound, "really"'), Rejected("b", "features", "two\nlines")]
     write_rejected(tmp_path / "some.csv", rows)
     write_rejected(tmp_path / "none.csv", [])

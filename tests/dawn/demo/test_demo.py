@@ -1,4 +1,4 @@
-"""The drawn people: speech and motion are exact and repeatable, and a real landmark detector sees what was drawn."""
+"""Drawn people: speech and motion are exact and deterministic, and a landmark detector follows the drawn motion."""
 
 # ruff: noqa: RUF001 (phonemes are IPA letters, many of which look like others)
 
@@ -35,11 +35,11 @@ def _hash(audio: NDArray[np.float32]) -> str:
     return hashlib.sha256(audio.tobytes()).hexdigest()
 
 
-def test_there_are_sentences_enough() -> None:
+def test_sentences_are_many_and_unique() -> None:
     assert len(set(SENTENCES)) == len(SENTENCES) >= 60
 
 
-def test_speech_is_exactly_as_long_as_asked() -> None:
+def test_speech_has_exactly_the_requested_length() -> None:
     for seconds in (1.0, 3.0, 7.48):
         speech = synthesise(VOICE, seconds, np.random.default_rng(1))
         assert len(speech.audio) == round(seconds * 16000)
@@ -49,20 +49,20 @@ def test_speech_is_exactly_as_long_as_asked() -> None:
         assert speech.starts[0] == 0 and (np.diff(speech.starts) >= 0).all() and speech.starts[-1] < seconds
 
 
-def test_speech_does_not_depend_on_what_was_said_before_or_where() -> None:
-    here = _hash(synthesise(VOICE, 2.0, np.random.default_rng(3)).audio)
+def test_speech_depends_on_its_arguments_alone() -> None:
+    expected = _hash(synthesise(VOICE, 2.0, np.random.default_rng(3)).audio)
     synthesise(Voice("en+m3", 30, 60, 150), 1.0, np.random.default_rng(4))
-    assert _hash(synthesise(VOICE, 2.0, np.random.default_rng(3)).audio) == here
+    assert _hash(synthesise(VOICE, 2.0, np.random.default_rng(3)).audio) == expected
     code = (
         "import hashlib, numpy as np; from dawn.demo.speech import Voice, synthesise;"
         "audio = synthesise(Voice('en-us+f3', 50, 50, 160), 2.0, np.random.default_rng(3)).audio;"
         "print(hashlib.sha256(audio.tobytes()).hexdigest())"
     )
-    elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert elsewhere.stdout.strip() == here
+    other_process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other_process.stdout.strip() == expected
 
 
-def test_phonemes_lie_where_the_sound_is() -> None:
+def test_phonemes_are_louder_than_silence() -> None:
     speech = synthesise(VOICE, 4.0, np.random.default_rng(5))
     ends = np.append(speech.starts[1:], 4.0)
     level = {True: [0.0], False: [0.0]}
@@ -110,7 +110,7 @@ def test_motion_is_lively_smooth_and_bounded(truths: list[GroundTruth]) -> None:
         assert np.abs(motion.gaze).max() <= 1
 
 
-def test_clips_begin_neutral_and_everybody_blinks(truths: list[GroundTruth]) -> None:
+def test_clips_begin_neutral_and_all_people_blink(truths: list[GroundTruth]) -> None:
     for truth in truths:
         motion = truth.motion
         assert np.abs(motion.pose[0, :3]).max() < 8
@@ -122,7 +122,7 @@ def test_clips_begin_neutral_and_everybody_blinks(truths: list[GroundTruth]) -> 
     assert 0.25 < blinks < 0.7
 
 
-def test_the_head_nods_with_the_voice(truths: list[GroundTruth]) -> None:
+def test_the_head_nods_on_stressed_syllables(truths: list[GroundTruth]) -> None:
     """Pitch rises (the face looks down) after a stressed vowel more often than by chance."""
     nods, others = [], []
     for truth in truths:
@@ -133,17 +133,17 @@ def test_the_head_nods_with_the_voice(truths: list[GroundTruth]) -> None:
     assert np.mean(nods) > np.mean(others) + 0.15
 
 
-def test_people_are_spread_over_skin_tones_and_stay_themselves() -> None:
+def test_people_cover_skin_tones_and_are_deterministic() -> None:
     people = [generate_person(1234, index) for index in range(24)]
-    lightness = np.array([np.mean(who.look.skin) for who in people])
+    lightness = np.array([np.mean(person.look.skin) for person in people])
     assert lightness.min() < 100 and lightness.max() > 205
     assert np.histogram(lightness, bins=4, range=(75, 225))[0].min() >= 3
-    assert sum(who.look.feminine for who in people) == 12
-    assert len({who.look.style for who in people}) >= 8
+    assert sum(person.look.feminine for person in people) == 12
+    assert len({person.look.style for person in people}) >= 8
     assert generate_person(1234, 5) == people[5] and generate_person(99, 5) != people[5]
 
 
-def test_truth_reads_back_and_foreign_files_are_refused(truths: list[GroundTruth], tmp_path: Path) -> None:
+def test_ground_truth_reads_back_and_other_files_are_refused(truths: list[GroundTruth], tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     truths[0].save(path)
     bytes_ = path.read_bytes()
@@ -158,7 +158,7 @@ def test_truth_reads_back_and_foreign_files_are_refused(truths: list[GroundTruth
         GroundTruth.load(path)
 
 
-def test_pictures_move_as_the_pose_says() -> None:
+def test_frames_follow_the_pose() -> None:
     painter = Painter(generate_person(1234, 0), 128)
     centre = _landmarks(painter.frame((0, 0, 0, 1, 0, 0), **STILL))[30]
     left = _landmarks(painter.frame((15, 0, 0, 1, 0, 0), **STILL))[30]
@@ -171,7 +171,7 @@ def test_pictures_move_as_the_pose_says() -> None:
     assert np.degrees(np.arctan2(*(rolled[36] - rolled[45])[::-1])) == pytest.approx(172, abs=2)
 
 
-def test_faces_are_framed_as_real_portraits_are() -> None:
+def test_faces_are_framed_as_real_portraits() -> None:
     heights, centres = [], []
     for index in (0, 3, 5, 11, 13, 1002):
         points = _landmarks(Painter(generate_person(1234, index), 128).frame((0, 0, 0, 1, 0, 0), **STILL)) / 128
@@ -182,7 +182,7 @@ def test_faces_are_framed_as_real_portraits_are() -> None:
 
 
 @pytest.mark.parametrize("index", [3, 9, 1003])
-def test_a_detector_follows_what_was_drawn_at_64_pixels(index: int, tmp_path: Path) -> None:
+def test_detected_motion_correlates_with_drawn_motion_at_64_pixels(index: int, tmp_path: Path) -> None:
     """Pearson correlation of detected and true motion over a clip, after video compression."""
     truth = generate_truth(1234, index, 0, 3.0)
     render_clip(truth, 64, tmp_path / "clip.mp4")
@@ -214,23 +214,23 @@ def _gap(points: NDArray[np.float32], a: int, b: int) -> float:
 
 
 def test_every_style_is_drawn_at_every_pose() -> None:
-    seen = set()
+    styles = set()
     for index in range(200):
-        who = generate_person(7, index)
-        if who.look.style in seen:
+        person = generate_person(7, index)
+        if person.look.style in styles:
             continue
-        seen.add(who.look.style)
-        painter = Painter(who, 32)
-        pictures = [
+        styles.add(person.look.style)
+        painter = Painter(person, 32)
+        frames = [
             painter.frame((yaw, pitch, 9, 1.1, 0.3, -0.3), (1, 0), (1, 1, 1, 0), (1, -1), 1.0)
             for yaw, pitch in ((26, 16), (-26, -16))
         ]
-        for picture in pictures:
-            assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8 and picture.std() > 10
-    assert len(seen) >= 12
+        for frame in frames:
+            assert frame.shape == (32, 32, 3) and frame.dtype == np.uint8 and frame.std() > 10
+    assert len(styles) >= 12
 
 
-def test_the_corpus_goes_from_configuration_to_clips(tmp_path: Path) -> None:
+def test_the_corpus_from_configuration_to_clips(tmp_path: Path) -> None:
     small = DemoCorpus(train_identities=2, test_identities=1, train_utterances=2, test_utterances=1, seconds=1.0)
     corpus = Corpus(resolution=32, demo=small)
     prepare(corpus, tmp_path)
@@ -244,8 +244,8 @@ def test_the_corpus_goes_from_configuration_to_clips(tmp_path: Path) -> None:
     info = probe(out)
     assert (info.width, info.height, info.frames, info.fps, info.has_audio) == (32, 32, 25, 25.0, True)
     truth = GroundTruth.load(tmp_path / first.source)
-    heard = read_audio(out)
-    assert np.corrcoef(heard[:16000], truth.speech.audio[: len(heard)])[0, 1] > 0.95
+    audio = read_audio(out)
+    assert np.corrcoef(audio[:16000], truth.speech.audio[: len(audio)])[0, 1] > 0.95
     drawn = np.stack(list(render_frames(generate_person(truth.seed, truth.index), truth.motion, 32))).astype(float)
     assert np.abs(load_frames(out) - drawn).mean() < 6
     bytes_ = out.read_bytes()
