@@ -1,5 +1,5 @@
-"""The one kind of error a person can mend: shown as a single line, exit code 2."""
+"""Errors that the user can correct: shown as a single line, with exit code 2."""
 
 
 class InputError(ValueError):
-    """Something given by the user cannot be used. The message says what, where and what to do."""
+    """Input that cannot be used. The message states what is wrong, where, and what to do."""

@@ -52,10 +52,10 @@ def make_videos(name: str, baseline: Baseline, config: Config, paths: Paths, set
     """
     clips = read_manifest(paths.test)
     supplied = setup.videos()
-    made = ELSEWHERE if any(clip.clip in supplied for clip in clips) else HERE
-    _check_setup(name, baseline, setup, clips, made)
+    origin = ELSEWHERE if any(clip.clip in supplied for clip in clips) else HERE
+    _check_setup(name, baseline, setup, clips, origin)
     folder, report = paths.baseline_videos(name), paths.videos_report(name)
-    upstream = {"declaration": baseline.fingerprint(), "commit": setup.commit()} if made == HERE else {}
+    upstream = {"declaration": baseline.fingerprint(), "commit": setup.commit()} if origin == HERE else {}
     files: dict[str, str] = {}
     failed: dict[str, Any] = {}
     for clip in tqdm(clips, desc=f"baseline {name}", unit="clip", mininterval=2):
@@ -65,19 +65,19 @@ def make_videos(name: str, baseline: Baseline, config: Config, paths: Paths, set
         inputs: dict[str, Any] = {
             "baseline": name,
             "clip": clip.clip,
-            "made": made,
+            "made": origin,
             "true": sha256_file(true),
             "frames": min(clip.frames, config.evaluate.inference_frames or clip.frames),
             "resolution": config.corpus.resolution,
             "fps": config.corpus.fps,
             **upstream,
         }
-        if made == ELSEWHERE:
+        if origin == ELSEWHERE:
             inputs["original"] = sha256_file(supplied[clip.clip])
         if not _is_current(out, inputs):
             out.unlink(missing_ok=True)
             try:
-                if made == ELSEWHERE:
+                if origin == ELSEWHERE:
                     _copy(supplied[clip.clip], true, baseline, config, inputs["frames"], out)
                 else:
                     inputs |= _generate(baseline, config, paths, setup, clip, inputs["frames"], out, log)
@@ -95,7 +95,7 @@ def make_videos(name: str, baseline: Baseline, config: Config, paths: Paths, set
             f"{name}: {len(failed)} of {len(clips)} clips failed, listed in {failures}; {first}: {failure['reason']}"
         )
     failures.unlink(missing_ok=True)
-    write_json(report, {"files": files, "digest": fingerprint(files), "made": made})
+    write_json(report, {"files": files, "digest": fingerprint(files), "made": origin})
 
 
 def portrait(frame: NDArray[np.uint8], rule: Crop, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -108,9 +108,9 @@ def portrait(frame: NDArray[np.uint8], rule: Crop, landmarks: NDArray[np.float32
     return crop(frame, (left, top, left + side, top + side), rule.side)
 
 
-def _check_setup(name: str, baseline: Baseline, setup: Setup, clips: Sequence[Clip], made: str) -> None:
+def _check_setup(name: str, baseline: Baseline, setup: Setup, clips: Sequence[Clip], origin: str) -> None:
     """Raise InputError where some, but not all, videos are supplied, or none and the baseline is not set up."""
-    if made == ELSEWHERE:
+    if origin == ELSEWHERE:
         supplied = setup.videos()
         absent = [clip.clip for clip in clips if clip.clip not in supplied]
         if absent:

@@ -101,7 +101,7 @@ def span_audio(path: Path, cut: Cut, fps: int, sample_rate: int) -> NDArray[np.f
 def _first_stream(
     stack: contextlib.ExitStack, sources: Sequence[Path], medium: str
 ) -> tuple[InputContainer, Stream] | None:
-    """The first stream of a medium ("video" or "audio"), in a container of its own."""
+    """The first stream of a medium ("video" or "audio"), in a separate container."""
     for source in sources:
         container = stack.enter_context(open_media(source, "a video"))
         streams: Sequence[Stream] = getattr(container.streams, medium)

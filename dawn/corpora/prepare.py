@@ -23,7 +23,7 @@ def prepare(
     """Acquire the sources; write ``clips.csv``, ``rejected.corpus.csv``, ``coverage.json`` and ``credit.txt``.
 
     They go to `folder`, ``data/<corpus.name>``. ``coverage.json`` holds how many of the listed clips (and videos, for a
-    fetched corpus) there are; ``credit.txt`` who made the material, and its terms. `check` may refuse the clips before
+    fetched corpus) there are; ``credit.txt`` authors and terms of the material. `check` may refuse the clips before
     the manifest is written. `cluster_faces` is needed where identities come from faces. Raises InputError as the kind's
     methods and `check` do, and when not a single clip is usable.
     """

@@ -40,7 +40,7 @@ class CorpusKind(Protocol):
 
     @abstractmethod
     def credit(self, corpus: Corpus) -> str:
-        """Who made the material, and its terms, in one line."""
+        """Authors and terms of the material, in one line."""
 
     def acquire(self, corpus: Corpus, folder: Path) -> None:
         """Fetch or generate the sources of the clips, as far as they are missing.

@@ -117,8 +117,8 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 def _library(seed: int) -> Iterator[Any]:
     """The espeak-ng library, loaded anew.
 
-    It keeps oscillator phases and a noise generator between utterances; only unloading it afterwards makes speech
-    depend on its arguments alone.
+    It keeps oscillator phases and a noise generator between utterances; speech depends on its arguments
+    alone because it is unloaded afterwards.
     """
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     data = espeakng_loader.get_data_path().encode()

@@ -18,7 +18,7 @@ CACHE_BYTES = 4 * 1024**3  # decoded frames
 
 
 class ClipStore:
-    """The clips of one split (all for None) listed in a manifest, with ``features/`` and videos beside it.
+    """The clips of one split (all for None) listed in a manifest, with ``features/`` and videos in its folder.
 
     A clip is decoded whole on first use. The least recently used clips are dropped from the cache once it exceeds
     `cache_bytes`; results do not depend on the cache. Raises InputError when the split has no clips.
@@ -28,7 +28,7 @@ class ClipStore:
         self.folder = dataset.parent
         self.clips: list[Clip] = [clip for clip in read_manifest(dataset) if split in (None, clip.split)]
         if not self.clips:
-            raise InputError(f"{dataset}: no clips in the {split} split; see rejected.csv beside the manifest")
+            raise InputError(f"{dataset}: no clips in the {split} split; see rejected.csv of the corpus")
         self._cache_bytes = cache_bytes
         self._frames: OrderedDict[int, Tensor] = OrderedDict()
         self._features: dict[int, Features] = {}

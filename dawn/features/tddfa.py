@@ -171,7 +171,7 @@ def read_statistics(path: Path) -> dict[str, NDArray[np.float32]]:
             content = _Arrays(stream).load()
         statistics = {name: np.asarray(content[name], np.float32) for name in ("mean", "std")}
     except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: no statistics of 3DDFA_V2 ({error}); use another copy") from None
+        raise InputError(f"{path}: no statistics of 3DDFA_V2 ({error}); use an intact copy") from None
     if any(value.shape != (62,) for value in statistics.values()):
-        raise InputError(f"{path}: no statistics of 3DDFA_V2 (not 62 numbers each); use another copy")
+        raise InputError(f"{path}: no statistics of 3DDFA_V2 (not 62 numbers each); use an intact copy")
     return statistics

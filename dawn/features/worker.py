@@ -37,7 +37,7 @@ class ClipRejected(InputError):
 
 
 class Worker:
-    """Runs ``open_writer()`` and the function it gives in a process of its own, which is restarted when it ends."""
+    """Runs ``open_writer()`` and the function it gives in a separate process, which is restarted when it ends."""
 
     def __init__(self, open_writer: OpenWriter) -> None:
         self._open_writer = open_writer

@@ -1,7 +1,7 @@
 """CREMA-D (Cao et al. 2014): 7,442 clips of 91 actors, from its publisher's Git LFS storage, with the paper's split.
 
 `crema.csv` lists name, bytes and SHA-256 of every flash video, as the publisher's LFS pointers state them (commit
-1658cd34). It is a derivative of the database CREMA-D and stands under the Open Database License 1.0, as that does.
+1658cd34). It is a derivative of the database CREMA-D, under the same Open Database License 1.0.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dawn.media.files import atomic_path
+from dawn.errors import InputError
+from dawn.media.files import atomic_path, disk_full_as_input_error, require_space, user_cache
 
 
 @pytest.fixture(params=[0o022, 0o027])
@@ -35,3 +37,24 @@ def test_failed_atomic_write_keeps_the_old_file(tmp_path: Path) -> None:
         aside.write_text("half", encoding="utf-8")
         raise RuntimeError
     assert path.read_text(encoding="utf-8") == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_too_little_space_is_an_input_error_with_sizes_and_remedy(tmp_path: Path) -> None:
+    require_space(tmp_path / "absent" / "folder", 1, "a test")
+    with pytest.raises(InputError, match=r"absent: a test needs 1000000000\.0 GB, .* GB free; use a larger disk$"):
+        require_space(tmp_path / "absent", 1e18, "a test", remedy="use a larger disk")
+
+
+def test_a_full_disk_is_an_input_error_and_other_faults_are_not(tmp_path: Path) -> None:
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        with pytest.raises(InputError, match="the disk is full"), disk_full_as_input_error(tmp_path):
+            raise OSError(number, "full")
+    with pytest.raises(PermissionError), disk_full_as_input_error(tmp_path):
+        raise PermissionError(errno.EACCES, "denied")
+
+
+def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert user_cache() == tmp_path
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert user_cache() == Path.home() / ".cache"
