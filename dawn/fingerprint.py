@@ -17,7 +17,7 @@ import enum
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -53,13 +53,21 @@ class Use(enum.IntEnum):
 
 
 class Sources:
-    """The project's files below `root`, each read once; `edits` (path below root -> text) takes precedence."""
+    """The project's files below `root`, each read once."""
 
-    def __init__(self, root: Path = ROOT, edits: Mapping[str, str] | None = None) -> None:
-        self._root, self._edits = root, edits or {}
-        self._content = functools.cache(self._read)
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._contents: dict[str, bytes] = {}
+        self._needs: dict[tuple[str, Use], list[tuple[str, Use]]] = {}
         self._file = functools.cache(self._find)
-        self._needs = functools.cache(self._resolve)
+
+    def edited(self, place: str, text: str) -> Sources:
+        """The same files, the existing file `place` (path below root) having the content `text`."""
+        other = Sources(self._root)
+        other._file = self._file
+        other._contents = {**self._contents, place: text.encode()}
+        other._needs = {key: needs for key, needs in self._needs.items() if key[0] != place}
+        return other
 
     def fingerprint(self, *modules: str) -> str:
         """Fingerprint of `modules` and everything that they depend on: 16 hexadecimal digits."""
@@ -84,7 +92,9 @@ class Sources:
             place, use = pending.pop()
             if place not in closure or use > closure[place]:
                 closure[place] = use
-                pending += self._needs(place, use)
+                if (place, use) not in self._needs:
+                    self._needs[place, use] = self._resolve(place, use)
+                pending += self._needs[place, use]
         return closure
 
     def _digest(self, place: str, use: Use) -> str:
@@ -129,10 +139,12 @@ class Sources:
             return None
         base = name.replace(".", "/")
         places = (f"{base}.py", f"{base}/__init__.py")
-        return next((place for place in places if place in self._edits or (self._root / place).is_file()), None)
+        return next((place for place in places if (self._root / place).is_file()), None)
 
-    def _read(self, place: str) -> bytes:
-        return self._edits[place].encode() if place in self._edits else (self._root / place).read_bytes()
+    def _content(self, place: str) -> bytes:
+        if place not in self._contents:
+            self._contents[place] = (self._root / place).read_bytes()
+        return self._contents[place]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,11 @@ _TASKS = {
 }
 
 
+def code_modules(stage: str) -> tuple[str, ...]:
+    """Modules whose closure the weights of a stage depend on."""
+    return ("dawn.training.loop", "dawn.features.clips", _TASKS[stage])
+
+
 def code_of(stage: str) -> str:
     """Fingerprint of the code that a stage's weights depend on."""
-    return code_fingerprint("dawn.training.loop", "dawn.features.clips", _TASKS[stage])
+    return code_fingerprint(*code_modules(stage))

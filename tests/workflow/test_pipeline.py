@@ -182,9 +182,14 @@ def test_code_and_settings_reach_only_what_depends_on_them(copy: Copy) -> None:
         finally:
             path.write_text(text)
 
-    metric = edited("eval/metrics/bas.py", '"""', '"""Edited. ')
-    assert "score" in metric
+    assert edited("eval/metrics/bas.py", '"""', '"""Edited. ') == set()
+    metric = edited("eval/metrics/bas.py", "import numpy as np\n", "import numpy as np\n\n_edited = print()\n")
+    assert {"score", "table1"} <= metric
     assert not metric & {"train", "videos", "clips", "features", "syncnet"}
+    network = edited("dawn/models/pbnet.py", "import torch\n", "import torch\n\n_edited = print()\n")
+    assert {"train", "videos"} <= network
+    assert not network & {"corpus", "clips", "features", "syncnet", "reconstruct"}
+    assert edited("eval/report/paper.csv", "\n", "\n\n") == {"table1", "publish", "page", "all"}
     sampling = edited("config/demo.yaml", "steps: 3,", "steps: 4,")
     assert "videos" in sampling
     assert not sampling & {"train", "clips", "features", "syncnet"}

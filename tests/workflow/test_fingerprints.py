@@ -1,0 +1,113 @@
+"""What an edit re-runs: the rules whose closure has the edited file, and no others."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from dawn.fingerprint import Sources, Use
+from dawn.stages import STAGES
+from dawn.training.plan import code_modules
+from tests.support.repository import REPOSITORY
+
+RULES = REPOSITORY / "workflow/rules"
+# Modules named by functions instead of in the rules.
+NAMED_ELSEWHERE = {
+    **{f"train {stage}": code_modules(stage) for stage in STAGES},
+    "corpus": ("dawn.corpora.prepare", "dawn.corpora.kinds.demo"),
+    "clips": ("dawn.corpora.prepare", "dawn.corpora.kinds.demo", "dawn.features.portrait"),
+    "features": ("dawn.features.extract",),
+}
+
+
+def _modules_of_rules() -> dict[str, tuple[str, ...]]:
+    """Rule -> the modules whose closure its code is."""
+    rules = dict(NAMED_ELSEWHERE)
+    for path in sorted(RULES.glob("*.smk")):
+        text = path.read_text()
+        for rule, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S):
+            named = re.search(r'code=code_fingerprint\(((?:"[\w.]+"(?:, )?)+)\)', body)
+            if named:
+                rules[rule] = tuple(re.findall(r'"([\w.]+)"', named[1]))
+    return rules
+
+
+MODULES = _modules_of_rules()
+SOURCES = Sources()
+CLOSURES = {rule: SOURCES.closure(*modules) for rule, modules in MODULES.items()}
+FINGERPRINTS = {rule: SOURCES.fingerprint(*modules) for rule, modules in MODULES.items()}
+FILES = sorted({place for closure in CLOSURES.values() for place in closure})
+PYTHON = [place for place in FILES if place.endswith(".py")]
+DATA = [place for place in FILES if not place.endswith(".py")]
+
+
+def changed_by(place: str, text: str) -> set[str]:
+    """The rules whose fingerprint changes when `place` has the content `text`."""
+    edited = SOURCES.edited(place, text)
+    return {rule for rule, modules in MODULES.items() if edited.fingerprint(*modules) != FINGERPRINTS[rule]}
+
+
+def text_of(place: str) -> str:
+    return (REPOSITORY / place).read_text(encoding="utf-8")
+
+
+def test_every_rule_with_code_is_covered() -> None:
+    """Rules that copy files, or write the configuration, run no code of the packages."""
+    rules = {name for path in RULES.glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.M)}
+    without_code = {"resolve", "copy_weights", "publish"}
+    assert rules - without_code == {rule.partition(" ")[0] for rule in MODULES}
+
+
+@pytest.mark.parametrize("place", PYTHON)
+def test_an_edit_of_a_module_changes_the_rules_of_its_closure_and_no_others(place: str) -> None:
+    text = text_of(place)
+    statement = changed_by(place, f"{text}\n\n_edited = print()\n")
+    assert statement == {rule for rule, closure in CLOSURES.items() if place in closure}
+    function = changed_by(place, f"{text}\n\ndef _edited():\n    return 1\n")
+    assert function == {rule for rule, closure in CLOSURES.items() if closure.get(place) is Use.ALL}
+    documented = text.replace('"""', '"""Edited. ', 1) if text.startswith('"""') else text
+    assert changed_by(place, f"{documented}\n# edited\n") == set()
+
+
+@pytest.mark.parametrize("place", DATA)
+def test_an_edit_of_a_data_file_changes_the_rules_that_read_it(place: str) -> None:
+    assert changed_by(place, f"{text_of(place)}\n") == {rule for rule, closure in CLOSURES.items() if place in closure}
+
+
+@pytest.mark.parametrize(
+    ("place", "rule"),
+    [
+        ("eval/metrics/opinion.py", "comparison"),  # Table 6
+        ("eval/report/paper.csv", "table1"),
+        ("eval/report/paper.csv", "comparison"),
+        ("eval/stats/bootstrap.py", "claims"),
+        ("eval/metrics/registry.py", "table1"),
+        ("dawn/media/video.py", "samples"),
+        ("dawn/media/audio.py", "syncnet"),
+        ("dawn/features/landmarks.py", "reenactment"),
+    ],
+)
+def test_what_hand_written_lists_had_left_out_counts(place: str, rule: str) -> None:
+    assert CLOSURES[rule].get(place) is Use.ALL
+
+
+@pytest.mark.parametrize(
+    ("rules", "without"),
+    [
+        ("train", r"eval/|dawn/(generation|corpora/kinds|demo|baselines)/|dawn/(paths|methods|cli)\.py|.*video_writer"),
+        ("train pbnet", r"dawn/models/(unet3d|lfg|diffusion)\.py"),
+        ("train lfg", r"dawn/models/(unet3d|pbnet|diffusion)\.py"),
+        ("score", r"dawn/(models|training|generation)/|eval/(report|figures)/"),
+        ("table1", r"dawn/(models|training)/|eval/(backbones|figures)/"),
+        ("comparison", r"dawn/(models|training)/|eval/(backbones|figures)/"),
+        ("samples", r"dawn/(models|training)/|eval/(backbones|extract|report)/"),
+        ("testset", r"eval/|dawn/(models|training|features)/[a-z]"),
+        ("clips", r"eval/|dawn/(models|training|generation)/|dawn/corpora/kinds/(hdtf|crema)"),
+    ],
+)
+def test_closures_are_narrow(rules: str, without: str) -> None:
+    for rule, closure in CLOSURES.items():
+        if rule == rules or rule.startswith(f"{rules} "):
+            used = [place for place, use in closure.items() if use is Use.ALL]
+            assert not [place for place in used if re.match(without, place)], rule
