@@ -9,9 +9,7 @@ from __future__ import annotations
 from dawn.features.identity import SIDE, DlibFace
 from eval.backbones.cards import BackboneCard
 
-__all__ = ["NAME", "SIDE", "DlibFace", "build"]
-
-NAME = "dlib-resnet-v1-128"
+__all__ = ["SIDE", "DlibFace", "build"]
 
 
 def build(card: BackboneCard) -> DlibFace:

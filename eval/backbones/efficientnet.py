@@ -6,8 +6,6 @@ Apache-2.0.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,14 +17,8 @@ from dawn.weights import verified
 from eval.backbones.batches import embed_frames
 from eval.backbones.cards import BackboneCard
 
-NAME = "efficientnet-lite0-1280"
 SIDE = 224
 DIMENSION = 1280
-
-
-def weights_path() -> Path:
-    """Path of the checkpoint in its package. Raises MissingWeights when the package is not installed."""
-    return verified("efficientnet-lite0").path
 
 
 def build(card: BackboneCard) -> EfficientNetLite0:
@@ -43,7 +35,7 @@ class EfficientNetLite0:
     def __init__(self) -> None:
         from efficientnet_lite_pytorch import EfficientNet
 
-        path = weights_path()
+        path = verified("efficientnet-lite0").path
         net = EfficientNet.from_name("efficientnet-lite0")
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self._net = net.eval().to(memory_format=torch.channels_last)

@@ -22,7 +22,6 @@ from dawn.weights import verified
 from eval.backbones.cards import BackboneCard
 from eval.backbones.resize import bilinear
 
-NAME = "i3d-kinetics400-logits"
 SIDE = 224
 MIN_FRAMES = 9  # with fewer, the last pooling has less than its two time steps
 _EPSILON = 1e-3  # of the batch normalisation in training
@@ -40,11 +39,6 @@ _BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
 _STEM = {"Conv3d_1a_7x7": (3, 64, 7, 2), "Conv3d_2b_1x1": (64, 64, 1, 1), "Conv3d_2c_3x3": (64, 192, 3, 1)}
-
-
-def weights_path() -> Path:
-    """Path of the checkpoint in its package, which is not imported. Raises MissingWeights."""
-    return verified("i3d-kinetics400").path
 
 
 def build(card: BackboneCard) -> I3D:
@@ -138,9 +132,9 @@ def preprocess(clips: Tensor) -> Tensor:
 
 
 def load(path: str | Path | None = None) -> I3D:
-    """The network in evaluation mode with the weights of `path` (default: :func:`weights_path`). Raises InputError for
-    another file."""
-    path = weights_path() if path is None else Path(path)
+    """The network in evaluation mode with the weights of `path` (default: the checkpoint in its package, which is not
+    imported). Raises InputError for another file, MissingWeights where the package is not installed."""
+    path = verified("i3d-kinetics400").path if path is None else Path(path)
     try:
         with open(path, "rb") as stream:
             tree = _ArraysOnly(stream).load()

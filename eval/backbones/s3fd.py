@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from dawn.weights import verified
 from eval.backbones.states import load_state, read_state
 
-NAME = "s3fd"
 SCALE = 0.25  # of the frame before detection, as published
 CONFIDENCE = 0.9
 

@@ -10,7 +10,7 @@ from dawn.baselines.methods import label_of
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from eval.figures.canvas import COLOURS, Canvas
-from eval.report.tables import paper_rows
+from eval.report.paper import paper_rows
 
 
 def draw_time_cost(timing: Mapping[str, Any], out: Path) -> None:

@@ -11,7 +11,8 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.variants import Row
 from eval.metrics.opinion import opinions, read_ratings
-from eval.report.tables import TableCell, cells_of, notes, paper_rows, write_table
+from eval.report.paper import paper_rows
+from eval.report.tables import TableCell, cells_of, notes, write_table
 from eval.studies.consistency import ScoreFile, read_consistent
 from eval.studies.timing import generation_time
 

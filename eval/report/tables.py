@@ -20,10 +20,10 @@ from dawn.media.files import atomic_path
 from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
 from eval.metrics.registry import METRICS, Metric, computed
+from eval.report.paper import paper_rows
 from eval.studies.consistency import SAME_SETTINGS, check_equal, read_scores
 
-READS = ("paper.csv", "../../config/baselines/*.yaml")  # the second: labels, ranks and remarks of baselines
-_PAPER = Path(__file__).with_name(READS[0])
+READS = ("../../config/baselines/*.yaml",)  # labels, ranks and remarks of baselines
 NUMBERS = ("value", "low", "high", "n", "backbone", "samples", "bias")  # of scores.json
 _COLUMNS = ("dataset", "method", "source", "metric", *NUMBERS)
 ARROWS = {"up": " ↑", "down": " ↓", "near": "", "zero": " → 0"}
@@ -133,11 +133,6 @@ def _paper_cells(config: Config) -> list[TableCell]:
         for row in paper_rows("table1")
         if dataset is None or row["dataset"] == dataset
     ]
-
-
-def paper_rows(table: str) -> list[dict[str, str]]:
-    """The paper's values of a table: rows with dataset, method, condition, metric and value."""
-    return [row for row in read_rows(_PAPER) if row["table"] == table]
 
 
 def columns_of(cells: Sequence[TableCell]) -> list[Metric]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
@@ -22,7 +23,7 @@ from eval.metrics.registry import Metric, get_metric
 from eval.stats import bootstrap
 from eval.stats.bootstrap import Array
 from eval.studies.evaluate import TRUE
-from eval.studies.metric_report import Report, aligned
+from eval.studies.metric_report import Report
 
 _CAUSES = ("code", "versions", "decoder", "seed", "resamples", "coverage", "detect_side")
 _PLACES = ("first", "second")
@@ -191,4 +192,4 @@ def table(comparison: Comparison, coverage: float) -> str:
             )
         )  # fmt: skip
     not_compared = (f"{name}: not compared, {reason}" for name, reason in comparison.not_compared.items())
-    return "\n".join([*aligned(rows), *not_compared])
+    return "\n".join([tabulate(rows, tablefmt="plain", disable_numparse=True), *not_compared])

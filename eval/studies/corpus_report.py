@@ -1,5 +1,4 @@
-"""What a prepared corpus is: counts, lengths, how heads move and lids close, whether sound and lips are in step, why
-clips fell out, and a picture."""
+"""Description of a prepared corpus: counts, ranges of motion, audio-video offsets, rejected clips, a contact sheet."""
 
 from __future__ import annotations
 
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from tabulate import tabulate
 from tqdm import tqdm
 
 from dawn.config import Config
@@ -31,50 +31,52 @@ from eval.metrics import lse
 from eval.metrics.blink import blink_rate
 from eval.stats.sampling import evenly_spaced
 
-_SHOWN, _ACROSS, _CELL, _LABEL = 40, 8, 128, 16  # clips in the picture and in a row of it; pixels
-_HEARD, _LISTENED = 24, 750  # clips whose offset is measured, and frames of each: they are decoded for it
+_SHEET_CLIPS, _SHEET_COLUMNS = 40, 8  # of the contact sheet
+_CELL, _LABEL = 128, 16  # pixels of a cell, and of the label below it
+_OFFSET_CLIPS, _OFFSET_FRAMES = 24, 750  # clips whose offset is measured, and frames decoded of each
+_PERCENTILES = {"least": 0, "5 %": 5, "median": 50, "95 %": 95, "most": 100}
 _RANGES = {
-    "seconds": "length of a clip, s",
+    "seconds": "clip length, s",
     "yaw": "yaw, degrees",
     "pitch": "pitch, degrees",
     "roll": "roll, degrees",
     "eye_aspect_ratio": "eye aspect ratio",
-    "blinks_per_second": "blinks a second of a clip",
-    "offset": "offset of the sound, frames (below 0: late)",
+    "blinks_per_second": "blinks per second of a clip",
+    "offset": "audio offset, frames (negative: late)",
 }
 
 
-def report(config: Config, paths: Paths, judge: Path | None, out: Path) -> dict[str, Any]:
-    """Write `out` (Markdown) and beside it ``.json`` and the picture ``.png``; returns what is in the JSON file.
+def report(config: Config, paths: Paths, syncnet_weights: Path | None, out: Path) -> dict[str, Any]:
+    """Write `out` (Markdown), its data as ``.json`` and a contact sheet as ``.png``; returns the data.
 
-    `judge` is a SyncNet trained on the corpus, which hears the offsets of some clips; without one they are left out.
-    Raises InputError for a corpus that is not prepared.
+    syncnet_weights: a SyncNet trained on the corpus, for the audio offsets; without it they are omitted. Raises
+    InputError for a corpus that is not prepared.
     """
     clips = read_manifest(paths.dataset)
-    found = summary(config, paths, clips)
-    if judge is not None:
-        offsets = _offsets(paths, spread(clips, _HEARD), judge)
+    data = summary(config, paths, clips)
+    if syncnet_weights is not None:
+        offsets = _offsets(paths, select_clips(clips, _OFFSET_CLIPS), syncnet_weights)
         if offsets:
-            found["offset"] = _range(offsets)
-    write_json(out.with_suffix(".json"), found)
+            data["offset"] = _range(offsets)
+    write_json(out.with_suffix(".json"), data)
     with atomic_path(out.with_suffix(".png")) as aside:
-        _contact_sheet(paths, spread(clips, _SHOWN)).save(aside, format="png")
+        _contact_sheet(paths, select_clips(clips, _SHEET_CLIPS)).save(aside, format="png")
     with atomic_path(out) as aside:
-        aside.write_text(_markdown(found, out.with_suffix(".png").name), encoding="utf-8")
-    return found
+        aside.write_text(_markdown(data, out.with_suffix(".png").name), encoding="utf-8")
+    return data
 
 
 def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, Any]:
-    """The numbers of the report; ranges are least, 5 %, median, 95 %, most."""
+    """Data of the report: counts, and ranges as minimum, 5 %, median, 95 % and maximum."""
     rejected = read_rejected(paths.rejected)
-    poses, eyes, blinks, unseen = [], [], [], 0
+    poses, eyes, blinks, undetected = [], [], [], 0
     extractors: Counter[str] = Counter()
     for clip in tqdm(clips, desc="corpus", unit="clip", mininterval=2):
         features = Features.load(paths.features / f"{clip.clip}.safetensors")
         poses.append(features.pose[features.found])
         eyes.append(features.blink[features.found].mean(1))
         blinks.append(blink_rate(features.blink, features.fps))
-        unseen += int((~features.found).sum())
+        undetected += int((~features.found).sum())
         extractors[features.extractor] += 1
     pose = np.concatenate(poses)
     return {
@@ -85,8 +87,8 @@ def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, An
         "splits": {split: _split([clip for clip in clips if clip.split == split]) for split in SPLITS},
         "listed": read_json(paths.coverage),
         "rejected": len(rejected),
-        "reject_reasons": dict(Counter(f"{row.stage}: {kind_of(row.reason)}" for row in rejected).most_common()),
-        "interpolated_share": unseen / sum(clip.frames for clip in clips),
+        "reject_reasons": dict(Counter(f"{row.stage}: {general_reason(row.reason)}" for row in rejected).most_common()),
+        "interpolated_share": undetected / sum(clip.frames for clip in clips),
         "extractors": dict(extractors),
         "seconds": _range([clip.seconds for clip in clips]),
         "yaw": _range(pose[:, 0]),
@@ -97,23 +99,24 @@ def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, An
     }
 
 
-def kind_of(reason: str) -> str:
-    """A reason without what belongs to one clip: its file, its numbers, and what to do about it."""
-    words = reason.split(";")[0]
-    _, colon, rest = words.partition(": ")
-    return re.sub(r"\d+(\.\d+)?", "N", rest if colon else words)
+def general_reason(reason: str) -> str:
+    """The reason of a rejection without its file, its advice and its numbers, which are replaced by N."""
+    cause = reason.split(";")[0]
+    _, colon, rest = cause.partition(": ")
+    return re.sub(r"\d+(\.\d+)?", "N", rest if colon else cause)
 
 
-def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """At most `count` clips, everybody's first before anybody's second; of more people, every so many. By split."""
-    turns: Counter[str] = Counter()
+def select_clips(clips: Sequence[Clip], count: int) -> list[Clip]:
+    """At most `count` clips, sorted by split and person: the first clip of every person before any second one; with
+    more than `count` people, those of evenly spaced people."""
+    clips_so_far: Counter[str] = Counter()
     ranked: list[tuple[int, int, Clip]] = []
     for clip in clips:
-        ranked.append((turns[clip.identity], len(ranked), clip))
-        turns[clip.identity] += 1
+        ranked.append((clips_so_far[clip.identity], len(ranked), clip))
+        clips_so_far[clip.identity] += 1
     ordered = [clip for *_, clip in sorted(ranked, key=lambda entry: entry[:2])]
-    if len(turns) > count:
-        ordered = evenly_spaced(ordered[: len(turns)], count)
+    if len(clips_so_far) > count:
+        ordered = evenly_spaced(ordered[: len(clips_so_far)], count)
     return sorted(ordered[:count], key=lambda clip: (SPLITS.index(clip.split), clip.identity, clip.clip))
 
 
@@ -123,61 +126,61 @@ def _split(clips: Sequence[Clip]) -> dict[str, float]:
 
 
 def _range(values: Sequence[float] | NDArray[Any]) -> dict[str, float]:
-    points = np.percentile(values, (0, 5, 50, 95, 100)).tolist()
-    return dict(zip(("least", "5 %", "median", "95 %", "most"), points, strict=True))
+    return dict(zip(_PERCENTILES, np.percentile(values, list(_PERCENTILES.values())).tolist(), strict=True))
 
 
-def _offsets(paths: Paths, clips: Sequence[Clip], judge: Path) -> list[int]:
-    """Of each clip that is long enough: frames by which the sound fits the lips best."""
-    net = syncnet.load(judge)
-    found = []
+def _offsets(paths: Paths, clips: Sequence[Clip], syncnet_weights: Path) -> list[int]:
+    """Audio offset in frames of each clip that is long enough for SyncNet."""
+    net = syncnet.load(syncnet_weights)
+    offsets = []
     for clip in tqdm(clips, desc="offsets", unit="clip", mininterval=2):
         features = Features.load(paths.features / f"{clip.clip}.safetensors")
         video = paths.clips / f"{clip.clip}.mp4"
-        frames = np.stack(list(islice(iter_frames(video), _LISTENED)))
+        frames = np.stack(list(islice(iter_frames(video), _OFFSET_FRAMES)))
         count = len(frames)
         crops = mouth_crops(frames, features.landmarks[:count], features.found[:count], net.side)
         lips, sound = lip_embeddings(net, crops, read_audio(video)[: count * FRAME])
         if len(lips):
-            found.append(lse.sync(lips, sound).offset)
-    return found
+            offsets.append(lse.sync(lips, sound).offset)
+    return offsets
 
 
-def _markdown(found: dict[str, Any], picture: str) -> str:
-    lines = [
-        f"# Corpus {found['corpus']}",
-        "",
-        f"{found['clips']} clips, {found['hours']:.2f} hours, {found['people']} people, {found['rejected']} rejected.",
-        "",
-        f"![The middle frame of some clips; those of the test split are framed in red]({picture})",
-    ]
-    splits = [(name, row["clips"], row["people"], f"{row['hours']:.2f}") for name, row in found["splits"].items()]
-    lines += _table("Splits", ("split", "clips", "people", "hours"), splits)
+def _markdown(data: dict[str, Any], picture: str) -> str:
+    splits = [(name, row["clips"], row["people"], f"{row['hours']:.2f}") for name, row in data["splits"].items()]
     ranges = [
-        (words, *(f"{value:.3g}" for value in found[key].values())) for key, words in _RANGES.items() if key in found
+        (label, *(f"{value:.3g}" for value in data[key].values())) for key, label in _RANGES.items() if key in data
     ]
-    lines += _table("Ranges", ("", *found["seconds"]), ranges)
-    faces = [("frames without a face, interpolated", f"{100 * found['interpolated_share']:.2f} %")]
-    faces += [(f"clips measured by {name}", f"{count}") for name, count in found["extractors"].items()]
-    lines += _table("Faces", ("what", "value"), faces)
-    reasons = list(found["reject_reasons"].items())
-    lines += _table("Rejected, by stage and reason; rejected.csv names each", ("reason", "clips"), reasons)
-    listed = [(what, row["listed"], row["had"]) for what, row in found["listed"].items() if row]
-    lines += _table("Of what is listed", ("what", "listed", "had"), listed)
-    return "\n".join(lines) + "\n"
+    faces = [("frames without a face, interpolated", f"{100 * data['interpolated_share']:.2f} %")]
+    faces += [(f"clips with features of {name}", f"{count}") for name, count in data["extractors"].items()]
+    available = [(kind, row["listed"], row["had"]) for kind, row in data["listed"].items() if row]
+    sections = [
+        f"# Corpus {data['corpus']}",
+        f"{data['clips']} clips, {data['hours']:.2f} hours, {data['people']} people, {data['rejected']} rejected.",
+        f"![The middle frame of some clips; clips of the test split have a red frame]({picture})",
+        "## Splits",
+        _table(("split", "clips", "people", "hours"), splits),
+        "## Ranges",
+        _table(("", "minimum", "5 %", "median", "95 %", "maximum"), ranges),
+        "## Faces",
+        _table(("", "value"), faces),
+        "## Rejected clips by stage and reason (rejected.csv lists each)",
+        _table(("reason", "clips"), list(data["reject_reasons"].items())),
+        "## Available of the listed",
+        _table(("", "listed", "available"), available),
+    ]
+    return "\n\n".join(sections) + "\n"
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    lines = ["", f"## {title}", ""]
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     if not rows:
-        return [*lines, "None."]
-    cells = [head, ["---"] * len(head), *rows]
-    return lines + ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in cells]
+        return "None."
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return tabulate(cells, header, tablefmt="pipe", disable_numparse=True)
 
 
 def _contact_sheet(paths: Paths, clips: Sequence[Clip]) -> Image.Image:
-    """The middle frame of each clip, its person and split below it; test clips have a red rim."""
-    across = min(_ACROSS, len(clips))
+    """The middle frame of each clip above its person and split; test clips have a red frame."""
+    across = min(_SHEET_COLUMNS, len(clips))
     down = -(-len(clips) // across)
     sheet = Image.new("RGB", (across * _CELL, down * (_CELL + _LABEL)), "white")
     draw = ImageDraw.Draw(sheet)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
@@ -17,7 +18,6 @@ from eval.extract.catalogue import FACE_MESH
 from eval.extract.features import FeatureExtractors
 from eval.extract.spec import Arrays, ExtractorOptions
 from eval.studies.learned import correlation, mouth_opening
-from eval.studies.metric_report import aligned
 
 # Face mesh -> (N,) signal: degrees, and ratios of lengths within the face.
 _SIGNALS: Mapping[str, Callable[[Arrays], NDArray[np.floating]]] = {
@@ -80,4 +80,4 @@ def table(followed: Sequence[Followed]) -> str:
     """The correlations as text, one video a line, and the median of several."""
     shown = [*followed, median(followed)] if len(followed) > 1 else followed
     numbers = [(one.video, str(one.frames), *(f"{getattr(one, name):.3f}" for name in _SIGNALS)) for one in shown]
-    return "\n".join(aligned([("video", "frames", *_SIGNALS), *numbers]))
+    return tabulate(numbers, ("video", "frames", *_SIGNALS), tablefmt="plain", disable_numparse=True)

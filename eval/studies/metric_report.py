@@ -3,10 +3,12 @@ why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
 
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
@@ -88,7 +90,8 @@ class Report:
     def table(self) -> str:
         """The report as text: one line a metric, then warnings, videos left out, and metrics that were not computed."""
         data, metrics = self.data, self.data["metrics"]
-        lines = [*aligned([_HEADER, *(_line(name, entry) for name, entry in metrics.items())]), ""]
+        rows = [_HEADER, *(_line(name, entry) for name, entry in metrics.items())]
+        lines = [tabulate(rows, tablefmt="plain", disable_numparse=True), ""]
         made = data["made"]
         lines.append(
             f"{data['pairs']} pairs; brackets: {made['coverage']:.0%} interval, {made['resamples']} resamples of "
@@ -124,12 +127,6 @@ def _line(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     count = f"{entry['n']} clips" + (f", {entry['samples']} samples" if "samples" in entry else "")
     real, null = _short(entry.get("real")), _short(entry.get("null"))
     return name, _short(entry["value"]), interval, real, null, count, entry["about"]
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines of text with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _short(value: float | str | None) -> str:

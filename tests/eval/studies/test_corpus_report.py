@@ -16,7 +16,7 @@ from dawn.media.video_writer import write_video
 from dawn.paths import Paths
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
-from eval.studies.corpus_report import kind_of, spread
+from eval.studies.corpus_report import general_reason, select_clips
 from tests.support.clips import features_of
 
 FRAMES = 50
@@ -66,7 +66,7 @@ def test_the_report_counts_measures_and_shows(paths: Paths) -> None:
     assert found["blinks_per_second"]["median"] == pytest.approx(0.5)
     assert -15 <= found["offset"]["median"] <= 15
     text = out.read_text()
-    assert "4 clips, 0.00 hours, 2 people, 2 rejected." in text and "| clips | 7 | 6 |" in text
+    assert "4 clips, 0.00 hours, 2 people, 2 rejected." in text and "| clips | 7        | 6           |" in text
     with Image.open(out.with_suffix(".png")) as picture:
         assert picture.size == (4 * 128, 144)
         assert picture.getpixel((2 * 128, 0)) == (200, 30, 30) != picture.getpixel((0, 0))  # the first test clip
@@ -82,16 +82,16 @@ def test_a_corpus_that_is_not_prepared_is_one_line(paths: Paths, capsys: pytest.
 
 
 def test_reasons_are_counted_by_kind() -> None:
-    assert kind_of("a b.mp4: 0.40 s, shorter than min_seconds = 1.0") == "N s, shorter than min_seconds = N"
-    assert kind_of("x/y2.mov: has no sound; give a video with speech") == "has no sound"
-    assert kind_of("the list has no window") == "the list has no window"
+    assert general_reason("a b.mp4: 0.40 s, shorter than min_seconds = 1.0") == "N s, shorter than min_seconds = N"
+    assert general_reason("x/y2.mov: has no sound; give a video with speech") == "has no sound"
+    assert general_reason("the list has no window") == "the list has no window"
 
 
 def test_the_picture_shows_everybody_before_anybody_twice() -> None:
     def clips(people: int, each: int) -> list[Clip]:
         return [_clip(f"{who}-{k}", f"p{who}") for who in range(people) for k in range(each)]
 
-    assert len(spread(clips(3, 2), 40)) == 6
-    assert {clip.identity for clip in spread(clips(40, 9), 40)} == {f"p{who}" for who in range(40)}
-    many = spread(clips(500, 2), 40)
+    assert len(select_clips(clips(3, 2), 40)) == 6
+    assert {clip.identity for clip in select_clips(clips(40, 9), 40)} == {f"p{who}" for who in range(40)}
+    many = select_clips(clips(500, 2), 40)
     assert len(many) == len({clip.identity for clip in many}) == 40 and any(c.identity == "p499" for c in many)

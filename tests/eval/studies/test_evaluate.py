@@ -12,9 +12,9 @@ import pytest
 
 from dawn.errors import InputError
 from dawn.media.video_writer import write_video
-from eval.backbones import efficientnet
 from eval.cli import main
 from eval.extract.video_pairs import pairs_of
+from eval.metrics import fd_efficientnet
 from eval.metrics.clip_set import ClipSet
 from eval.metrics.registry import METRICS, presets
 from eval.stats import aggregate
@@ -86,7 +86,7 @@ def test_a_report_has_numbers_reasons_and_what_made_them(
     }
     assert report["metrics"]["csim_dlib"]["left_out"] == {"no face in any frame": 1} | apart
     assert report["metrics"]["dr25_efficientnet"]["left_out"] == {"too short": 1} | apart
-    assert distance["parts"][f"{efficientnet.NAME}:fifth"]["weights"].items() <= report["made"]["weights"].items()
+    assert distance["parts"][f"{fd_efficientnet.NETWORK}:fifth"]["weights"].items() <= report["made"]["weights"].items()
     assert report["made"]["versions"]["torch"]
     with open(tmp_path / "clips.csv", encoding="utf-8", newline="") as stream:
         rows = {row["clip"]: row for row in csv.DictReader(stream)}
