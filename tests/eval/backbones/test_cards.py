@@ -8,7 +8,7 @@ import pytest
 
 from dawn import weights
 from dawn.errors import InputError
-from eval.backbones import cards, dlib_face, efficientnet, i3d
+from eval.backbones import cards
 from eval.metrics.fid import SUITES
 
 CARRIED = ("i3d-kinetics400-logits", "dlib-resnet-v1-128", "efficientnet-lite0-1280")
@@ -28,7 +28,7 @@ def test_cards_name_weights_that_are_registered() -> None:
         assert set(card.weights) <= set(weights.registry()), card.name
         assert card.preprocessing
         assert card.dimension > 0
-    assert {i3d.NAME, dlib_face.NAME, efficientnet.NAME} <= set(cards.CARDS)
+    assert set(CARRIED) <= set(cards.CARDS)
     assert {network for _, network in SUITES.values()} <= set(cards.CARDS)
 
 
