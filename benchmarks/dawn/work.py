@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.dawn.training import step
 from dawn.config import Diffusion, Generate, LfgModel, UnetModel
-from dawn.models.diffusion import GaussianDiffusion, from_data
+from dawn.models.diffusion import GaussianDiffusion, data_to_motion
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
 from tests.reference.plain import PlainUNet3D, decode_plainly
@@ -100,7 +100,7 @@ def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: 
             solver=solver,
             generator=torch.Generator().manual_seed(0),
         )
-        flow, occlusion = from_data(data, settings)
+        flow, occlusion = data_to_motion(data, settings)
         source = torch.rand(1, 3, SIDE, SIDE)
         features = lfg.encode(source)
         for start in range(0, frames, batch):

@@ -10,7 +10,7 @@ import torch
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.models.frame_chunks import fitting
+from dawn.models.frame_chunks import default_activations
 from dawn.models.unet3d import UNet3D
 
 UNITS = {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}
@@ -24,7 +24,7 @@ AT_ONCE = 8  # numbers alive for each that a chunk computes: lower levels have m
 class MemoryPlan:
     """How work is split to keep to a limit."""
 
-    working: int  # numbers that the denoiser computes at once
+    activations: int  # elements of activations that the denoiser computes at once
     batch: int  # frames decoded at once
     peak: int  # bytes of the process (or of the GPU) at most, estimated
 
@@ -37,12 +37,12 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Mem
     """
     side, image = config.latent_side, config.corpus.resolution
     base = memory_in_use(device) + LIBRARIES
-    maps = int(base + FLOAT * SPARE * unet.held(frames, side))
+    maps = int(base + FLOAT * SPARE * unet.resident_elements(frames, side))
     motion = int(base + FLOAT * SPARE * 3 * side**2 * frames)
-    smallest = unet.smallest_run(frames, side)
+    smallest = unet.smallest_chunk(frames, side)
     decoded = FLOAT * 6 * config.lfg.model.expansion * image**2
     limit = None if config.generate.max_memory is None else size(config.generate.max_memory)
-    working, batch = max(fitting(device), smallest), config.generate.batch_frames
+    activations, batch = max(default_activations(device), smallest), config.generate.batch_frames
     if limit is not None:
         least = max(maps + AT_ONCE * FLOAT * smallest, motion + 2 * decoded)
         if limit < least:
@@ -50,9 +50,9 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Mem
                 f"--max-memory {config.generate.max_memory}: {frames} frames need at least {-(-least // 2**20)} MiB; "
                 "allow that, or give shorter speech"
             )
-        working = min(working, (limit - maps) // (AT_ONCE * FLOAT))
+        activations = min(activations, (limit - maps) // (AT_ONCE * FLOAT))
         batch = min(batch, (limit - motion) // decoded - 1)  # the encoded source needs as much as a frame
-    return MemoryPlan(working, batch, max(maps + AT_ONCE * FLOAT * working, motion + (batch + 1) * decoded))
+    return MemoryPlan(activations, batch, max(maps + AT_ONCE * FLOAT * activations, motion + (batch + 1) * decoded))
 
 
 def size(text: str) -> int:

@@ -13,8 +13,8 @@ from torch import Tensor
 from dawn.generation.driving import Driving, Source
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
-from dawn.models.diffusion import Network, from_data
-from dawn.models.unet3d import Prepared
+from dawn.models.diffusion import Network, data_to_motion
+from dawn.models.unet3d import ConditionCache
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class DenoiserConditions:
     speech: Tensor  # (1, n, c)
     pose: Tensor  # (1, n, 6) difference to the source's, in units of a2v.pose_unit
     eye: Tensor  # (1, n, 2) difference to the source's, in units of a2v.blink_unit
-    working: int  # numbers that the denoiser may compute at once
+    activations: int  # elements of activations that the denoiser computes at once
 
     def frames(self, which: slice) -> DenoiserConditions:
         """The conditions of some of the frames."""
@@ -72,7 +72,7 @@ def prepare_conditions(nets: Networks, source: Source, driving: Driving, *, fram
         speech=torch.from_numpy(driving.speech)[None].to(nets.device),
         pose=(torch.from_numpy(driving.pose - source.pose)[None] / torch.tensor(config.a2v.pose_unit)).to(nets.device),
         eye=(torch.from_numpy(driving.blink - source.blink)[None] / config.a2v.blink_unit).to(nets.device),
-        working=plan(config, nets.unet, frames_at_once, nets.device).working,
+        activations=plan(config, nets.unet, frames_at_once, nets.device).activations,
     )
 
 
@@ -88,14 +88,14 @@ def denoise(
     """Sample clean motion data x_0 (1, 3, n, h, w) for n frames of `conditions`; `known` frames keep their motion."""
     settings = nets.config.generate
 
-    def prepare(scale: float) -> Prepared:
+    def prepare(scale: float) -> ConditionCache:
         return nets.unet.prepare(
             conditions.static,
             speech=scale * conditions.speech,
             pose=scale * conditions.pose,
             eye=scale * conditions.eye,
             window=settings.window,
-            working=conditions.working,
+            activations=conditions.activations,
             compiled=settings.compile,
         )
 
@@ -128,7 +128,7 @@ def denoise(
 
 def as_motion(nets: Networks, data: Tensor) -> Motion:
     """Flow and occlusion of clean data (1, 3, n, h, w)."""
-    flow, occlusion = from_data(data, nets.config.a2v.diffusion)
+    flow, occlusion = data_to_motion(data, nets.config.a2v.diffusion)
     return Motion(flow[0], occlusion[0])
 
 

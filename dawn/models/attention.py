@@ -9,6 +9,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.errors import InputError
@@ -17,34 +18,35 @@ BLOCK = 32  # queries that share one slice of keys under a window; changes speed
 
 
 def rotary_frequencies(dim: int, base: float = 10000.0) -> Tensor:
-    """Angles per frame (dim / 2,) of the rotated pairs (Su et al. 2023, as named in paper 3.3)."""
+    """Angles per frame (dim / 2,), in radians, of the rotated channel pairs (RoPE, Su et al. 2023; paper 3.3)."""
     return base ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim).float()
 
 
-def turns(freqs: Tensor, positions: Tensor) -> Tensor:
-    """Rotations (n, len(freqs)), complex, of frames `positions` (n,)."""
+def rotary_table(freqs: Tensor, positions: Tensor) -> Tensor:
+    """Rotations exp(i p theta) (n, len(freqs)), complex, of frame indices `positions` (n,)."""
     angles = positions.to(freqs.dtype)[:, None] * freqs
     return torch.polar(torch.ones_like(angles), angles)
 
 
-def turn(x: Tensor, by: Tensor) -> Tensor:
-    """Pair (2i, 2i + 1) of the last axis of x (..., 2 m) turned by the rotations `by`, broadcast to (..., m)."""
-    # A product of halves loses the angle.
+def apply_rotary_emb(x: Tensor, table: Tensor) -> Tensor:
+    """Rotate pair (2i, 2i + 1) of the last axis of x (..., 2 m) by `table`, which broadcasts to (..., m)."""
+    # In half precision the product would lose the angle.
     work = x if x.dtype in (torch.float32, torch.float64) else x.float()
     pairs = torch.view_as_complex(work.unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * by).flatten(-2).to(x.dtype)
+    return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
 
 
 def rotate(x: Tensor, freqs: Tensor, positions: Tensor | None = None) -> Tensor:
-    """Turn pair (2i, 2i + 1) of the last axis by ``position * freqs[i]``; later channels stay as they are.
+    """Rotate pair (2i, 2i + 1) of the last axis by ``position * freqs[i]``; later channels stay unchanged.
 
-    `x` is (..., n, d) with d >= 2 * len(freqs); `positions` (n,) are frame indices, 0 to n - 1 when absent.
+    `x` is (..., n, d) with d >= 2 * len(freqs); `positions` (n,) are frame indices, 0 to n - 1 by default.
     """
     if positions is None:
         positions = torch.arange(x.shape[-2], device=x.device)
-    turned = 2 * freqs.numel()
-    out = turn(x[..., :turned], turns(freqs.double() if x.dtype == torch.float64 else freqs, positions))
-    return out if turned == x.shape[-1] else torch.cat((out, x[..., turned:]), dim=-1)
+    rotated = 2 * freqs.numel()
+    table = rotary_table(freqs.double() if x.dtype == torch.float64 else freqs, positions)
+    out = apply_rotary_emb(x[..., :rotated], table)
+    return out if rotated == x.shape[-1] else torch.cat((out, x[..., rotated:]), dim=-1)
 
 
 class Rotary(nn.Module):
@@ -66,8 +68,8 @@ class Rotary(nn.Module):
 def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor:
     """Bucket of each signed distance (key frame minus query frame), int64 in [0, buckets) (T5).
 
-    Either sign owns half of the buckets; half of those hold single distances, the rest grow logarithmically up to
-    `max_distance`, beyond which all share the last.
+    Each sign has half of the buckets. The nearer half of those hold one distance each; the others widen
+    logarithmically up to `max_distance`, and all larger distances share the last one.
     """
     half = buckets // 2
     exact = half // 2
@@ -78,7 +80,7 @@ def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor
 
 
 class RelativePositionBias(nn.Module):
-    """A learned number for each head and distance, added to attention logits (published; not in the paper)."""
+    """A learned bias for each head and distance, added to attention logits (published code; not in the paper)."""
 
     def __init__(self, heads: int, buckets: int = 32, max_distance: int = 32) -> None:
         super().__init__()
@@ -89,18 +91,18 @@ class RelativePositionBias(nn.Module):
         self.relative_attention_bias = nn.Embedding(buckets, heads)
 
     def forward(self, distance: Tensor) -> Tensor:
-        """(heads, ...) for signed distances (...), in frames, key minus query."""
+        """Bias (heads, ...) of signed distances (...), in frames, key minus query."""
         table = self.relative_attention_bias.weight.t()
         bucket = relative_bucket(distance, self.buckets, self.max_distance)
         return table[:, bucket.flatten()].unflatten(1, distance.shape)
 
 
-class Band:
-    """What is added to the logits of a sequence of `frames`: relative bias, minus infinity outside the window.
+class LocalAttentionMask:
+    """Addend of the attention logits of `frames` frames: relative bias, minus infinity outside the window (paper 3.6).
 
-    Depends on the distance between frames alone, so it is built once and serves every layer that shares the bias table.
-    `window` counts frames and each frame sees window // 2 on either side (80 in the paper is 40, as published);
-    None sees all. Cost and memory of :func:`attend` are proportional to frames times window.
+    It depends only on the distance between frames, so one mask serves every layer that shares the bias table.
+    `window` is in frames: each frame attends to window // 2 frames on either side (the paper's 80 is 40 on either
+    side, as published); None attends to all. Time and memory of :func:`attend` grow with frames times window.
     """
 
     def __init__(
@@ -114,61 +116,64 @@ class Band:
             raise InputError(f"the attention window must not be negative, got {window}")
         self.frames = frames
         reach = frames - 1 if window is None else min(window // 2, frames - 1)
-        # One block of all frames is cheaper than several that each see nearly all keys.
+        # One block of all frames is cheaper than several that each attend to nearly all keys.
         self.block = BLOCK if BLOCK + 2 * reach < frames else frames
         self.reach = reach if self.block < frames else 0
-        rows = torch.arange(self.block, device=device)[:, None]
-        columns = torch.arange(-self.reach, self.block + self.reach, device=device)
-        distance = columns - rows
+        # Distance of every key that a block can attend to from every query of the block, the same for all blocks.
+        query = torch.arange(self.block, device=device)
+        key = torch.arange(-self.reach, self.block + self.reach, device=device)
+        distance = key - query[:, None]
         outside = distance.abs() > reach
-        added = None if bias is None else bias(distance)
+        logits = None if bias is None else bias(distance)
         if bool(outside.any()):
-            blank = torch.zeros(1, *distance.shape, device=device) if added is None else added
-            added = blank.masked_fill(outside, -math.inf)
-        self.added = added
-        self._turns: dict[Rotary, Tensor] = {}
+            unbiased = torch.zeros(1, *distance.shape, device=device) if logits is None else logits
+            logits = unbiased.masked_fill(outside, -math.inf)
+        self.logits = logits
+        self._rotary_tables: dict[Rotary, Tensor] = {}
 
-    def turns(self, rotary: Rotary, heads: int, head_dim: int) -> Tensor:
-        """Rotations (frames, heads * head_dim / 2) of the channels of all heads; unrotated pairs are turned by 0.
+    def rotary_table(self, rotary: Rotary, heads: int, head_dim: int) -> Tensor:
+        """Rotations (frames, heads * head_dim / 2) of the channels of all heads; unrotated pairs have angle 0.
 
-        Written out for every head because a product over long rows is several times faster; made once for a layer.
+        Repeated for every head, because a product over long rows is several times faster. Cached for each layer.
         """
-        if rotary not in self._turns:
+        if rotary not in self._rotary_tables:
             freqs = F.pad(rotary.freqs, (0, head_dim // 2 - rotary.freqs.numel()))
             frame = torch.arange(self.frames, device=freqs.device)
-            self._turns[rotary] = turns(freqs, frame).repeat(1, heads)
-        return self._turns[rotary]
+            self._rotary_tables[rotary] = rotary_table(freqs, frame).repeat(1, heads)
+        return self._rotary_tables[rotary]
 
-    def slices(self) -> list[tuple[slice, slice, Tensor | None]]:
-        """Query frames, key frames and the logits' addend (heads or 1, queries, keys) of each block."""
-        out: list[tuple[slice, slice, Tensor | None]] = []
+    def blocks(self) -> list[tuple[slice, slice, Tensor | None]]:
+        """Query frames, key frames and addend of the logits (heads or 1, queries, keys) of each block."""
+        blocks: list[tuple[slice, slice, Tensor | None]] = []
         for start in range(0, self.frames, self.block):
             stop = min(start + self.block, self.frames)
             low, high = max(0, start - self.reach), min(self.frames, stop + self.reach)
-            origin = start - self.reach
-            added = self.added
-            if added is not None:
-                added = added[:, : stop - start, low - origin : high - origin]
-            out.append((slice(start, stop), slice(low, high), added))
-        return out
+            first_key = start - self.reach
+            logits = self.logits
+            if logits is not None:
+                logits = logits[:, : stop - start, low - first_key : high - first_key]
+            blocks.append((slice(start, stop), slice(low, high), logits))
+        return blocks
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, band: Band, valid: Tensor | None = None) -> Tensor:
-    """Softmax attention over frames: (b, heads, n, d) for q, k and v of that shape, logits scaled by d ** -0.5.
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: LocalAttentionMask, valid: Tensor | None = None) -> Tensor:
+    """Softmax attention over frames, softmax(q k^T / sqrt(d) + mask) v: q, k, v (b, heads, n, d) to the same shape.
 
-    `valid` (b, n) marks the frames that may be looked at; each window must hold at least one. The result is exact
-    for any window: blocks of queries meet only the keys that some query of the block sees.
+    `valid` (b, n) is true for frames that may be attended to; each window must hold at least one. The result is exact
+    for any window: a block of queries is multiplied only with the keys inside the window of some query of the block.
     """
-    parts = []
-    for queries, keys, added in band.slices():
-        mask = added if added is None else added[None].to(q.dtype)
+    outputs = []
+    for queries, keys, logits in mask.blocks():
+        addend = logits if logits is None else logits[None].to(q.dtype)
         if valid is not None:
-            shut = torch.zeros(valid[:, keys].shape, dtype=q.dtype, device=q.device)
-            shut = shut.masked_fill(~valid[:, keys], -math.inf)[:, None, None, :]
-            mask = shut if mask is None else mask + shut
-        parts.append(F.scaled_dot_product_attention(q[:, :, queries], k[:, :, keys], v[:, :, keys], mask))
-    # Joined with the heads of a frame side by side, as the kernel leaves them and the next projection takes them.
-    return parts[0] if len(parts) == 1 else torch.cat([part.transpose(1, 2) for part in parts], dim=1).transpose(1, 2)
+            padding = torch.zeros(valid[:, keys].shape, dtype=q.dtype, device=q.device)
+            padding = padding.masked_fill(~valid[:, keys], -math.inf)[:, None, None, :]
+            addend = padding if addend is None else addend + padding
+        outputs.append(F.scaled_dot_product_attention(q[:, :, queries], k[:, :, keys], v[:, :, keys], addend))
+    if len(outputs) == 1:
+        return outputs[0]
+    # Concatenated with the heads of a frame adjacent, the layout of the kernel's output and of the next projection.
+    return torch.cat([output.transpose(1, 2) for output in outputs], dim=1).transpose(1, 2)
 
 
 class ChannelNorm(nn.Module):
@@ -191,7 +196,7 @@ class ChannelNorm(nn.Module):
 class FrameAttention(nn.Module):
     """Self-attention over frames, ``to_qkv``, ``rotary_emb`` and ``to_out`` without offsets (paper 3.3).
 
-    `rotary_dim` leading channels of each head are rotated.
+    The first `rotary_dim` channels of each head are rotated.
     """
 
     def __init__(self, dim: int, heads: int, head_dim: int, rotary_dim: int) -> None:
@@ -203,15 +208,17 @@ class FrameAttention(nn.Module):
         self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
 
-    def forward(self, x: Tensor, band: Band, valid: Tensor | None = None) -> Tensor:
-        """Sequences (b, n, dim) to the same shape; see :func:`attend` for `band` and `valid`."""
+    def forward(self, x: Tensor, mask: LocalAttentionMask, valid: Tensor | None = None) -> Tensor:
+        """Sequences (b, n, dim) to the same shape; see :func:`attend` for `mask` and `valid`."""
         qkv = self.to_qkv(x)
         inner = self.to_out.in_features
-        by = band.turns(self.rotary_emb, 2 * self.heads, inner // self.heads)
-        qk, v = turn(qkv[..., : 2 * inner], by), qkv[..., 2 * inner :]
-        q, k = qk.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        out = attend(q, k, v.unflatten(-1, (self.heads, -1)).transpose(1, 2), band, valid)
-        return self.to_out(out.transpose(1, 2).flatten(2))
+        # RoPE on queries and keys of all heads at once; the values carry no position.
+        table = mask.rotary_table(self.rotary_emb, 2 * self.heads, inner // self.heads)
+        qk, v = apply_rotary_emb(qkv[..., : 2 * inner], table), qkv[..., 2 * inner :]
+        q, k = rearrange(qk, "b n (two heads d) -> two b heads n d", two=2, heads=self.heads)
+        v = rearrange(v, "b n (heads d) -> b heads n d", heads=self.heads)
+        out = attend(q, k, v, mask, valid)
+        return self.to_out(rearrange(out, "b heads n d -> b n (heads d)"))
 
 
 class PreNorm(nn.Module):
@@ -222,8 +229,8 @@ class PreNorm(nn.Module):
         self.fn = fn
         self.norm = norm
 
-    def forward(self, x: Tensor, *given: object) -> Tensor:
-        return self.fn(self.norm(x), *given)
+    def forward(self, x: Tensor, *arguments: object) -> Tensor:
+        return self.fn(self.norm(x), *arguments)
 
 
 class Residual(nn.Module):
@@ -233,5 +240,5 @@ class Residual(nn.Module):
         super().__init__()
         self.fn = fn
 
-    def forward(self, x: Tensor, *given: object) -> Tensor:
-        return x + self.fn(x, *given)
+    def forward(self, x: Tensor, *arguments: object) -> Tensor:
+        return x + self.fn(x, *arguments)

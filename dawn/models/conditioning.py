@@ -1,10 +1,10 @@
-"""Cross-attention from pixels to one condition token per frame (paper 3.3), computed as the two-way gate that it is.
+"""Cross-attention from pixels to one condition token per frame (paper 3.3), computed as a gate with two outcomes.
 
-A query meets two keys, the frame's token and a learned null. The softmax over both is a sigmoid g of the difference of
-their logits, and a head returns ``null + g (value - null)``. Everything after it is linear up to the last layer norm,
-so for each frame the output lies in the span of H + 1 directions (H heads): the attention reduces to H gates a pixel
-and one small matrix a frame. No layer norm of the input is needed either: its offset folds into the query weights and
-its scale cancels when queries are normalised.
+A query attends to two keys, the frame's token and a learned null. With logits s(q, k) the softmax over both is a
+sigmoid g = sigmoid(s(q, k) - s(q, k_null)), and a head returns ``v_null + g (v - v_null)``. Everything after it is
+linear up to the last layer normalisation, so for each frame the output lies in the span of H + 1 directions (H heads):
+the attention reduces to H gates a pixel and one small matrix a frame. The input needs no layer normalisation either:
+the subtraction of its mean folds into the query weights, and its scale cancels when queries are normalised.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 LOGIT_SCALE = 8.0  # of the cosine between query and key (published)
-EPS = 1e-5  # of the closing layer norm
-CACHED = 2**17  # query numbers held at once
+EPS = 1e-5  # of the last layer normalisation
+QUERY_ELEMENTS = 2**17  # elements of queries computed at once
 
 
 class Gain(nn.Module):
-    """A gain ``g`` (dim,) of a layer norm without offset."""
+    """A gain ``g`` (dim,) of a layer normalisation without offset."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -31,7 +32,7 @@ class Gain(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Weights of one cross-attention, named as published; :func:`inject` computes several at once."""
+    """Weights of one cross-attention, named as published; :func:`add_cross_attentions` computes several at once."""
 
     def __init__(self, c_in: int, c_out: int, heads: int, head_dim: int) -> None:
         super().__init__()
@@ -52,74 +53,83 @@ class CrossAttention(nn.Module):
         return linear.weight, gain.g
 
 
-class Tokens(NamedTuple):
-    """What k attentions of H heads make of their tokens, for f frames of b samples, before any pixel is seen.
+class ConditionTokens(NamedTuple):
+    """Projections of k cross-attentions of H heads that depend on the condition tokens of b samples of f frames alone.
 
-    It does not depend on the noise: a sampler computes it once. What a run of frames needs besides is cheaper made
-    again than kept.
+    They do not depend on the noisy motion: a sampler computes them once. What a chunk of frames needs besides costs
+    less to recompute than to keep.
     """
 
-    query: Tensor  # (k, H, d, c_in) of the weights, the norm of the input folded in
-    contrast: Tensor  # (k, b, f, H, d) key minus null key, scaled as the logits are
-    moves: Tensor  # (k, b, f, H, d) value minus null value
-    out: Tensor  # (k, H, d, c_out) last projection, centred over c_out because the norm that follows does so
-    constant: Tensor  # (k, c_out) what the null value gives
-    gain: Tensor  # (k, c_out) of that norm
+    query: Tensor  # (k, H, d, c_in) query weights with the input's normalisation folded in
+    key_difference: Tensor  # (k, b, f, H, d) key minus null key, times the scale of the logits
+    value_difference: Tensor  # (k, b, f, H, d) value minus null value
+    out: Tensor  # (k, H, d, c_out) last projection, centred over c_out because the norm that follows centres
+    null_output: Tensor  # (k, c_out) projection of the null value
+    gain: Tensor  # (k, c_out) of the last norm
 
-    def run(self, frames: slice) -> Tokens:
-        """Those of a run of frames."""
-        return self._replace(contrast=self.contrast[:, :, frames], moves=self.moves[:, :, frames])
+    def of_frames(self, frames: slice) -> ConditionTokens:
+        """The tokens of a chunk of frames."""
+        return self._replace(
+            key_difference=self.key_difference[:, :, frames], value_difference=self.value_difference[:, :, frames]
+        )
 
 
-def tokens_of(attentions: Sequence[CrossAttention], tokens: Tensor) -> Tokens:
-    """Prepare k attentions for tokens (k, b, f, 2 * c_out), one for each frame."""
+def project_tokens(attentions: Sequence[CrossAttention], tokens: Tensor) -> ConditionTokens:
+    """Project tokens (k, b, f, 2 * c_out), one for each frame, for k cross-attentions."""
     heads = attentions[0].heads
+    # W_q diag(g) (x - mean(x)) = (W_q diag(g) - row means) x: the norm of the input becomes part of the weights.
     query = torch.stack([a.to_q.weight for a in attentions]) * torch.stack([a.norm.g for a in attentions])[:, None]
-    query = (query - query.mean(-1, keepdim=True)).unflatten(1, (heads, -1))
+    query = rearrange(query - query.mean(-1, keepdim=True), "k (heads d) c -> k heads d c", heads=heads)
+    # Keys and values of the tokens.
     to_kv = torch.stack([a.to_kv.weight for a in attentions])
     key_value = torch.bmm(tokens.flatten(1, 2), to_kv.transpose(1, 2)).unflatten(1, tokens.shape[1:3])
-    key, value = key_value.unflatten(-1, (2, heads, -1)).unbind(3)
+    key, value = rearrange(key_value, "k b f (two heads d) -> two k b f heads d", two=2, heads=heads)
     null_key, null_value = torch.stack([a.null_kv for a in attentions]).unbind(1)
     scale = LOGIT_SCALE * torch.stack([a.q_scale * a.k_scale for a in attentions])
     null_key, null, scale = (x[:, None, None, None] for x in (F.normalize(null_key, dim=-1), null_value, scale))
-    out, gain = (torch.stack(parts) for parts in zip(*(a.out for a in attentions), strict=True))
-    out = (out - out.mean(1, keepdim=True)).transpose(1, 2).unflatten(1, (heads, -1))
-    return Tokens(
+    # Output projection, centred over its channels.
+    out, gain = (torch.stack(weights) for weights in zip(*(a.out for a in attentions), strict=True))
+    out = rearrange(out - out.mean(1, keepdim=True), "k c (heads d) -> k heads d c", heads=heads)
+    return ConditionTokens(
         query=query,
-        contrast=(F.normalize(key, dim=-1) - null_key) * scale,
-        moves=value - null,
+        key_difference=(F.normalize(key, dim=-1) - null_key) * scale,
+        value_difference=value - null,
         out=out,
-        constant=torch.einsum("kd,khdc->kc", null_value, out),
+        null_output=torch.einsum("kd,khdc->kc", null_value, out),
         gain=gain,
     )
 
 
-def inject(h: Tensor, x: Tensor, tokens: Tokens) -> Tensor:
+def add_cross_attentions(h: Tensor, x: Tensor, tokens: ConditionTokens) -> Tensor:
     """`h` plus the sum of the cross-attentions from `x` to their tokens.
 
     h (n, p, c_out) and x (n, p, c_in) hold p pixels of the n = b * f frames of `tokens`. Under autocast only the
-    queries take the lower precision: the rest is cheap, and the closing norm would enlarge its errors.
+    queries take the lower precision: the rest is cheap, and the last normalisation would enlarge its errors.
     """
     kind = x.device.type
     lower = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
     if lower is None:
-        return _inject(h, x, tokens, x.dtype)
+        return _add_cross_attentions(h, x, tokens, x.dtype)
     with torch.autocast(kind, enabled=False):
-        return _inject(h.float(), x.float(), Tokens(*(value.float() for value in tokens)), lower)
+        return _add_cross_attentions(h.float(), x.float(), ConditionTokens(*(value.float() for value in tokens)), lower)
 
 
-def _inject(h: Tensor, x: Tensor, tokens: Tokens, lower: torch.dtype) -> Tensor:
-    contrast, moves = tokens.contrast.flatten(1, 2), tokens.moves.flatten(1, 2)
-    kinds, frames, heads, _ = contrast.shape
+def _add_cross_attentions(h: Tensor, x: Tensor, tokens: ConditionTokens, lower: torch.dtype) -> Tensor:
+    key_difference, value_difference = tokens.key_difference.flatten(1, 2), tokens.value_difference.flatten(1, 2)
+    kinds, frames, heads, _ = key_difference.shape
 
-    # The logit of a gate is q . contrast / |q|, with q a linear map of x.
-    toward = torch.matmul(contrast.transpose(1, 2), tokens.query).flatten(0, 1).transpose(0, 1)
+    # Gates g = sigmoid(q . (k - k_null) / |q|). As q = W_q x, the numerator is x . W_q^T (k - k_null).
+    toward = torch.matmul(key_difference.transpose(1, 2), tokens.query)
+    toward = rearrange(toward, "k heads n c -> n (k heads) c")
     gate = Gates.apply(x, tokens.query.flatten(0, 1), toward, lower).unflatten(1, (kinds, heads))
 
-    # Directions of the output: the null's, then one for each head.
-    constant = tokens.constant[:, None, None].expand(-1, frames, 1, -1)
-    directions = torch.matmul(moves.transpose(1, 2), tokens.out).transpose(1, 2)
-    span = torch.cat((constant, directions), dim=2).transpose(0, 1).flatten(1, 2)  # (n, kinds * (heads + 1), c_out)
+    # Directions of the output: W_o v_null, then W_o (v - v_null) of each head.
+    null_output = tokens.null_output[:, None, None].expand(-1, frames, 1, -1)
+    directions = torch.matmul(value_difference.transpose(1, 2), tokens.out).transpose(1, 2)
+    span = rearrange(torch.cat((null_output, directions), dim=2), "k n directions c -> n (k directions) c")
+
+    # Layer normalisation of sum_i m_i u_i (weights m, directions u): its variance is m^T G m with the Gram matrix
+    # G = U U^T / c_out, because every direction is centred. Different attentions do not mix.
     same_kind = torch.eye(kinds, dtype=x.dtype, device=x.device).repeat_interleave(heads + 1, 0)
     gram = torch.bmm(span, span.transpose(1, 2)) * (same_kind @ same_kind.t() / span.shape[-1])
     mix = F.pad(gate, (0, 0, 1, 0), value=1.0)  # (n, kinds, heads + 1, p): weight of each direction
@@ -131,17 +141,17 @@ def _inject(h: Tensor, x: Tensor, tokens: Tokens, lower: torch.dtype) -> Tensor:
 class Gates(torch.autograd.Function):
     """Sigmoid of ``toward . x / |query x|`` for g gates: x (n, p, c), query (g, d, c), toward (n, g, c) to (n, g, p).
 
-    The queries of all pixels would be the widest tensor of the network and are needed only for their lengths, so they
-    are made a few frames at a time, within the cache and in precision `lower`, and made again on the way back.
+    The queries of all pixels would be the largest tensor of the network, and only their lengths are needed. They are
+    computed for a few frames at a time, within the cache and in precision `lower`, and recomputed in the backward pass.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, query: Tensor, toward: Tensor, lower: torch.dtype) -> Tensor:
         logit = torch.bmm(toward, x.transpose(1, 2))
         inverse = torch.empty_like(logit)
-        for part in _parts(x, query):
-            length = _queries(x[part].to(lower), query.to(lower)).square_().sum(1)
-            inverse[part] = length.unflatten(1, x[part].shape[:2]).transpose(0, 1)
+        for chunk in _query_chunks(x, query):
+            squared = _queries(x[chunk].to(lower), query.to(lower)).square_().sum(1)
+            inverse[chunk] = squared.unflatten(1, x[chunk].shape[:2]).transpose(0, 1)
         inverse.clamp_(min=1e-24).rsqrt_()
         logit *= inverse
         gate = logit.sigmoid()
@@ -152,29 +162,30 @@ class Gates(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, query, toward, inverse, logit, gate = ctx.saved_tensors
+        # Through the sigmoid, then through the numerator toward . x.
         grad_logit = grad * gate * (1 - gate)
-        along = grad_logit * inverse
-        grad_toward = torch.bmm(along, x)
-        grad_x = torch.bmm(along.transpose(1, 2), toward)
-        # d logit / d q = contrast / |q| - logit * q / |q|^2; the first term is `along`, this is the second's factor.
-        shrink = along.mul_(logit).mul_(inverse).neg_()
+        grad_numerator = grad_logit * inverse
+        grad_toward = torch.bmm(grad_numerator, x)
+        grad_x = torch.bmm(grad_numerator.transpose(1, 2), toward)
+        # Through the denominator |q|: d logit / d q = -logit * q / |q|^2, and q = query x.
+        factor = grad_numerator.mul_(logit).mul_(inverse).neg_()
         flat = query.flatten(0, 1)
         grad_query = torch.zeros_like(flat)
-        for part in _parts(x, query):
-            q = _queries(x[part], query)
-            q *= shrink[part].transpose(0, 1).flatten(1)[:, None]
-            rows = q.flatten(0, 1)
-            grad_query.addmm_(rows, x[part].flatten(0, 1))
-            grad_x[part].view(-1, x.shape[-1]).addmm_(rows.t(), flat)
+        for chunk in _query_chunks(x, query):
+            q = _queries(x[chunk], query)
+            q *= factor[chunk].transpose(0, 1).flatten(1)[:, None]
+            grad_q = q.flatten(0, 1)
+            grad_query.addmm_(grad_q, x[chunk].flatten(0, 1))
+            grad_x[chunk].view(-1, x.shape[-1]).addmm_(grad_q.t(), flat)
         return grad_x, grad_query.view_as(query), grad_toward, None
 
 
-def _parts(x: Tensor, query: Tensor) -> list[slice]:
-    """Runs of frames whose queries fit into the cache."""
-    size = max(1, CACHED // (x.shape[1] * query.shape[0] * query.shape[1]))
+def _query_chunks(x: Tensor, query: Tensor) -> list[slice]:
+    """Chunks of frames whose queries fit into the cache."""
+    size = max(1, QUERY_ELEMENTS // (x.shape[1] * query.shape[0] * query.shape[1]))
     return [slice(start, start + size) for start in range(0, x.shape[0], size)]
 
 
 def _queries(x: Tensor, query: Tensor) -> Tensor:
-    """(n, p, c) to (g, d, n * p)."""
+    """Queries (g, d, n * p) of pixels (n, p, c)."""
     return (query.flatten(0, 1) @ x.flatten(0, 1).t()).view(*query.shape[:2], -1)

@@ -1,4 +1,4 @@
-"""The judge of pose and blink sequences (paper A.2: a one-dimensional PatchGAN)."""
+"""Discriminator of pose and blink sequences (paper A.2: a one-dimensional PatchGAN)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from dawn.errors import InputError
 
-MIN_FRAMES = 24  # shorter sequences hold no patch
+MIN_FRAMES = 24  # shorter sequences give no patch
 
 
 class PatchDiscriminator(nn.Module):
-    """Says of each patch of a sequence how real it looks; layers and widths as published."""
+    """Classifies each patch of a sequence as real or generated; layers and widths as published."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class PatchDiscriminator(nn.Module):
         """
         if x.shape[1] < MIN_FRAMES:
             raise InputError(
-                f"the judge of pose and blink needs {MIN_FRAMES} frames, got {x.shape[1]}; "
+                f"the discriminator of pose and blink needs {MIN_FRAMES} frames, got {x.shape[1]}; "
                 "raise pbnet.train.frames or reject shorter clips"
             )
         return self.layers(x.transpose(1, 2)).squeeze(1)

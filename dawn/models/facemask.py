@@ -1,6 +1,4 @@
-"""Masks of parts of the face, for networks and losses, and the face-region embedder of the diffusion model (paper 3.3,
-"embedded with a lightweight convolutional network").
-"""
+"""Masks of face regions, for networks and losses, and the face-mask embedder of the denoiser (paper 3.3)."""
 
 from __future__ import annotations
 
@@ -10,11 +8,11 @@ from torch import Tensor, nn
 
 
 def box_mask(boxes: Tensor, side: int, out_side: int) -> Tensor:
-    """Masks float32 (n, out_side, out_side), 1 inside the box, of frames of `side` pixels; boxes (n, 4).
+    """Masks float32 (n, out_side, out_side), 1 inside boxes (n, 4) given in pixels of frames of `side` pixels.
 
-    Boxes (n, k, 4) give the union of the k boxes of each frame. In units of mask pixels, the first row and column are
-    the low corner truncated, the last ones (inclusive) the high corner plus one truncated, as published. The published
-    mask divides x by the height and y by the width; here x goes with the width.
+    Boxes (n, k, 4) give the union of the k boxes of each frame. In mask pixels, the first row and column are the
+    truncated low corner, the last ones (inclusive) the truncated high corner plus one, as published. The published mask
+    divides x by the height and y by the width; here x is divided by the width.
     """
     if boxes.ndim == 2:
         boxes = boxes[:, None]

@@ -1,4 +1,4 @@
-"""Pixelwise flow: how every pixel moves, mixed from the motions of the regions (paper eq. 3; after MRAA)."""
+"""Pixelwise flow: the motion of every pixel as a mixture of region motions (paper eq. 3; after MRAA)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.config import LfgModel
@@ -18,16 +19,16 @@ LATENT_SCALE = 0.25  # side of motion and latent code relative to the image (pap
 
 
 class Flow(NamedTuple):
-    """Motion, with the parts that it was made from."""
+    """Motion of a driving frame, and the inputs of its mixture."""
 
     flow: Tensor  # (b, q, q, 2) absolute source positions (x, y)
-    occlusion: Tensor  # (b, 1, q, q) in (0, 1); 1 takes the warped source, 0 what the decoder paints
+    occlusion: Tensor  # (b, 1, q, q) in (0, 1); 1 takes the warped source, 0 the output of the decoder
     heatmaps: Tensor  # (b, K + 1, q, q) driving minus source regions; the background's are zero
-    motions: Tensor  # (b, K + 1, q, q, 2) the candidates
+    motions: Tensor  # (b, K + 1, q, q, 2) candidate source positions
 
 
 class FlowPredictor(nn.Module):
-    """Chooses for every pixel among K region motions and that of the background, and predicts occlusion."""
+    """Weights K region motions and the background motion for every pixel, and predicts occlusion."""
 
     def __init__(self, config: LfgModel) -> None:
         super().__init__()
@@ -48,28 +49,32 @@ class FlowPredictor(nn.Module):
         small = self.down(source)
         h, w = small.shape[2:]
         grid = coordinate_grid(h, w, like=small)
+        # Inputs of the hourglass for each candidate k: driving minus source Gaussian, and the source warped by k.
         heatmaps = F.pad(
             gaussians(driving_regions.shift, driving_regions.covar, grid)
             - gaussians(source_regions.shift, source_regions.covar, grid),
             (0, 0, 0, 0, 1, 0),
         )
         motions = candidate_motions(source_regions, driving_regions, background, grid)
-        # The candidates stand below one another in a tall grid: one call samples all of them.
-        warped = warp(small, motions.flatten(1, 2), aligned=self.aligned).unflatten(2, (-1, h)).transpose(1, 2)
-        features = self.hourglass(torch.cat([heatmaps[:, :, None], warped], dim=2).flatten(1, 2))
-        # Both heads in one convolution: a single output channel costs as much as sixteen.
+        # The candidates are stacked vertically in a tall grid: one call samples all of them.
+        warped = warp(small, rearrange(motions, "b k h w xy -> b (k h) w xy"), aligned=self.aligned)
+        warped = rearrange(warped, "b rgb (k h) w -> b k rgb h w", h=h)
+        inputs = torch.cat([heatmaps[:, :, None], warped], dim=2)
+        features = self.hourglass(rearrange(inputs, "b k c h w -> b (k c) h w"))
+        # Both heads in one convolution: one output channel costs as much as sixteen.
         weight, bias = (
             torch.cat([head.get_parameter(name) for head in (self.mask, self.occlusion)]) for name in ("weight", "bias")
         )
         heads = F.conv2d(features, weight, bias, padding=3)
+        # Flow: mean of the candidates, weighted by their softmax.
         mask = F.softmax(heads[:, :-1], dim=1)
         flow = (mask[..., None] * motions).sum(dim=1)
         return Flow(flow, heads[:, -1:].sigmoid(), heatmaps, motions)
 
 
 def gaussians(shift: Tensor, covar: Tensor, grid: Tensor) -> Tensor:
-    """exp of minus half the squared Mahalanobis distance, (b, K, h, w), of a grid (h, w, 2) to b times K regions."""
-    # Differences along x and along y separately: the full map appears only in the last sum.
+    """Gaussians exp(-d^2 / 2) (b, K, h, w) of the Mahalanobis distance d of a grid (h, w, 2) from b times K regions."""
+    # d^2 = P_xx x^2 + P_yy y^2 + 2 P_xy x y with the precision P. x and y separately: only the last sum is a full map.
     x = grid[0, :, 0] - shift[..., 0, None]
     y = grid[:, 0, 1] - shift[..., 1, None]
     precision = inverse(covar)
@@ -81,13 +86,14 @@ def gaussians(shift: Tensor, covar: Tensor, grid: Tensor) -> Tensor:
 def candidate_motions(source: Regions, driving: Regions, background: Tensor, grid: Tensor) -> Tensor:
     """Source positions (b, K + 1, h, w, 2) of the grid (h, w, 2): of the background, then of each region.
 
-    Region k maps z to C_k (z - driving mean) + source mean with C_k = A_source A_driving^-1, whose sign is chosen so
-    that x does not flip: principal axes have no sign of their own.
+    Region k maps z to C_k (z - driving mean) + source mean with C_k = A_source A_driving^-1. The sign of C_k is chosen
+    so that x is not mirrored, because principal axes have no sign.
     """
     change = source.affine @ inverse(driving.affine)
     change = torch.where(change[..., :1, :1] < 0, -change, change)
     offset = source.shift[..., None] - change @ driving.shift[..., None]
     maps = torch.cat([background[:, None], torch.cat([change, offset], dim=-1)], dim=1)
-    h, w, _ = grid.shape
-    homogeneous = F.pad(grid.flatten(0, 1), (0, 1), value=1.0)
-    return (homogeneous @ maps.flatten(1, 2).transpose(1, 2)).unflatten(1, (h, w)).unflatten(3, (-1, 2)).movedim(3, 1)
+    # One matrix product of homogeneous positions (x, y, 1) with the (2, 3) maps of all candidates.
+    homogeneous = F.pad(rearrange(grid, "h w xy -> (h w) xy"), (0, 1), value=1.0)
+    positions = homogeneous @ rearrange(maps, "b k xy homogeneous -> b homogeneous (k xy)")
+    return rearrange(positions, "b (h w) (k xy) -> b k h w xy", h=len(grid), xy=2)

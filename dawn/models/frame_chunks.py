@@ -1,8 +1,8 @@
-"""Work on runs of frames, or of pixels, so that what is made on the way stays small and near the processor.
+"""Process frames (or pixels) in chunks so that intermediate activations stay in cache.
 
-What a network holds for all frames is a few maps; what it makes while it computes them is many times that. A function
-that treats each frame (or pixel) by itself gives the same numbers for any run, so a run is chosen to fit the cache.
-Statistics over all frames are gathered run by run and pooled: :class:`Moments`.
+A network keeps a few feature maps of all frames, but its intermediate activations are many times larger. A function
+that treats each frame (or pixel) separately gives the same numbers for any chunk, so the chunk is chosen to fit the
+cache. Statistics over all frames are accumulated chunk by chunk: :class:`GroupStatistics`.
 """
 
 from __future__ import annotations
@@ -15,98 +15,99 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHE = 2**20  # numbers made at once by a CPU thread: 4 MiB in float32, so that a few such tensors stay near it
-BUSY = 2**26  # numbers that keep a GPU busy
+CPU_ACTIVATIONS = 2**20  # elements for each CPU thread: 4 MiB in float32, so that a few such tensors fit its cache
+GPU_ACTIVATIONS = 2**26  # elements that occupy a GPU fully
 
 
-def fitting(device: torch.device) -> int:
-    """Numbers made at once that suit a device."""
-    return CACHE * torch.get_num_threads() if device.type == "cpu" else BUSY
+def default_activations(device: torch.device) -> int:
+    """Elements of intermediate activations computed at once that suit a device."""
+    return CPU_ACTIVATIONS * torch.get_num_threads() if device.type == "cpu" else GPU_ACTIVATIONS
 
 
 @dataclass(frozen=True)
-class Runs:
-    """How many numbers may be made at once; None: everything in one run, as gradients need."""
+class FrameChunks:
+    """Size of the chunks: at most about `activations` elements computed at once; None: one chunk, as gradients need."""
 
-    working: int | None
-    compiled: bool = False  # each kind of run is compiled when it is first met
+    activations: int | None
+    compiled: bool = False  # compile each chunked function when it is first called
 
     def length(self, x: Tensor, axis: int, width: int) -> int:
-        """Slices of `x` along `axis` in a run, where each token of x (its last axis) gives rise to `width` numbers."""
+        """Slices of `x` along `axis` in a chunk, with `width` elements of activations for each token (last axis)."""
         slices = x.shape[axis]
-        if self.working is None:
+        if self.activations is None:
             return slices
-        return min(slices, max(1, self.working * slices * x.shape[-1] // (x.numel() * width)))
+        return min(slices, max(1, self.activations * slices * x.shape[-1] // (x.numel() * width)))
 
-    def over(
+    def map(
         self,
         fn: Callable[..., Tensor],
-        given: Sequence[Tensor],
+        tensors: Sequence[Tensor],
         *,
         axis: int,
         width: int,
         into: Tensor | None = None,
     ) -> Tensor:
-        """``fn(run, *parts)`` of the runs of `given` along `axis`, put together; `run` is the slice that parts are of.
+        """Concatenation over chunks of ``fn(chunk, *parts)``, where `chunk` is the slice of `tensors` along `axis`.
 
-        `fn` must keep that axis. The result takes the place of `into`, one of `given` that is not used again, where
-        there are several runs.
+        `fn` must keep that axis. With several chunks the result overwrites `into`, one of `tensors` that is not used
+        afterwards.
         """
         if self.compiled:
             fn = torch.compile(fn)
-        length = self.length(given[0], axis, width)
-        total = given[0].shape[axis]
+        length = self.length(tensors[0], axis, width)
+        total = tensors[0].shape[axis]
         if length == total:
-            return fn(slice(0, total), *given)
-        made = into
+            return fn(slice(0, total), *tensors)
+        out = into
         for start in range(0, total, length):
-            run = slice(start, min(start + length, total))
-            part = fn(run, *(x.narrow(axis, run.start, run.stop - run.start) for x in given))
-            if made is None:
-                made = part.new_empty(*part.shape[:axis], total, *part.shape[axis + 1 :])
-            made.narrow(axis, run.start, run.stop - run.start).copy_(part)
-        assert made is not None
-        return made
+            chunk = slice(start, min(start + length, total))
+            part = fn(chunk, *(x.narrow(axis, chunk.start, chunk.stop - chunk.start) for x in tensors))
+            if out is None:
+                out = part.new_empty(*part.shape[:axis], total, *part.shape[axis + 1 :])
+            out.narrow(axis, chunk.start, chunk.stop - chunk.start).copy_(part)
+        assert out is not None
+        return out
 
 
-class Moments:
-    """Mean and variance of each channel group over the frames and pixels of a sample, gathered run by run."""
+class GroupStatistics:
+    """Mean and variance of each channel group over frames and pixels of a sample, accumulated over chunks of frames."""
 
     def __init__(self, groups: int) -> None:
         self.groups = groups
-        self.parts: list[tuple[int, Tensor, Tensor]] = []
+        self._chunks: list[tuple[int, Tensor, Tensor]] = []  # elements of a sample, mean and variance (b, groups)
 
-    def add(self, x: Tensor) -> None:
-        """Take in a run (b, f, h, w, c)."""
+    def update(self, x: Tensor) -> None:
+        """Add a chunk (b, f, h, w, c)."""
         mean, variance = _GroupMoments.apply(x, self.groups)
-        self.parts.append((x[0].numel(), mean, variance))
+        self._chunks.append((x[0].numel(), mean, variance))
 
-    def pooled(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance (b, groups) of all that was added, float32; the same for any runs, to rounding."""
-        if len(self.parts) == 1:
-            return self.parts[0][1:]
-        counts, every_mean, every_variance = zip(*self.parts, strict=True)
-        means, variances = torch.stack(every_mean), torch.stack(every_variance)
-        share = torch.tensor(counts, dtype=means.dtype, device=means.device)
-        share = (share / share.sum())[:, None, None]
-        mean = (share * means).sum(0)
-        return mean, (share * (variances + (means - mean).square())).sum(0)
+    def mean_and_variance(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance (b, groups) over all chunks, at least float32; equal for any chunks, up to rounding."""
+        if len(self._chunks) == 1:
+            return self._chunks[0][1:]
+        counts, chunk_means, chunk_variances = zip(*self._chunks, strict=True)
+        means, variances = torch.stack(chunk_means), torch.stack(chunk_variances)
+        fraction = torch.tensor(counts, dtype=means.dtype, device=means.device)
+        fraction = (fraction / fraction.sum())[:, None, None]
+        # Law of total variance: mean of the chunks' variances plus variance of their means.
+        mean = (fraction * means).sum(0)
+        return mean, (fraction * (variances + (means - mean).square())).sum(0)
 
 
 class _GroupMoments(torch.autograd.Function):
-    """Mean and variance (b, groups) of x (b, f, h, w, c); one pass over x on the way back."""
+    """Mean and variance (b, groups) of x (b, f, h, w, c), with a backward of one pass over x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-        work = x.float()
+        work = x.to(torch.promote_types(x.dtype, torch.float32))
         tokens = tuple(range(1, x.dim() - 1))
 
-        def pool(channels: Tensor) -> Tensor:
+        def group_mean(channels: Tensor) -> Tensor:
             return channels.unflatten(-1, (groups, -1)).mean(-1)
 
-        mean = pool(work.mean(tokens))
-        centred = work - _each(mean, x)
-        variance = pool(centred.square_().mean(tokens))
+        mean = group_mean(work.mean(tokens))
+        centred = work - _per_channel(mean, x)
+        variance = group_mean(centred.square_().mean(tokens))
         ctx.save_for_backward(x, mean)
         return mean, variance
 
@@ -115,11 +116,13 @@ class _GroupMoments(torch.autograd.Function):
     def backward(ctx: Any, grad_mean: Tensor, grad_variance: Tensor) -> tuple[Tensor, None]:
         x, mean = ctx.saved_tensors
         count = x[0].numel() // mean.shape[1]
+        # d mean / d x = 1 / n and d variance / d x = 2 (x - mean) / n
         slope = grad_variance * (2 / count)
-        return torch.addcmul(_each(grad_mean / count - slope * mean, x), x, _each(slope, x)).to(x.dtype), None
+        offset = _per_channel(grad_mean / count - slope * mean, x)
+        return torch.addcmul(offset, x, _per_channel(slope, x)).to(x.dtype), None
 
 
-def _each(groups: Tensor, x: Tensor) -> Tensor:
-    """(b, groups) to each channel of x (b, ..., c), ready to broadcast."""
+def _per_channel(groups: Tensor, x: Tensor) -> Tensor:
+    """Values (b, groups) repeated for each channel of x (b, ..., c), broadcastable to x."""
     channels = groups.repeat_interleave(x.shape[-1] // groups.shape[1], dim=1)
     return channels.view(x.shape[0], *(1,) * (x.dim() - 2), -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.config import LfgModel
@@ -16,10 +17,10 @@ HALVINGS = 2  # image to latent code
 
 
 class Generator(nn.Module):
-    """Encodes a source image and decodes it under a motion. Holds the flow predictor, as the published weights do.
+    """Encodes a source image and decodes it under a motion. Contains the flow predictor, as the published weights do.
 
-    The paper's eq. 4 decodes the warped and masked latent code alone; the published network, followed here, also mixes
-    warped encoder maps and finally the warped source itself into the result.
+    The paper's eq. 4 decodes the warped and masked latent code only. The published network, reproduced here, also mixes
+    warped encoder maps and finally the warped source itself into the output.
     """
 
     def __init__(self, config: LfgModel) -> None:
@@ -45,19 +46,23 @@ class Generator(nn.Module):
     def decode(self, source: Tensor, features: list[Tensor], flow: Tensor, occlusion: Tensor) -> Tensor:
         """Images (b, 3, S, S) in [0, 1] for flow (b, q, q, 2) and occlusion (b, 1, q, q).
 
-        `source` and `features` may be those of a single image, which is then decoded under each of the b motions.
-        Under autocast, maps are warped and mixed in their own precision.
+        `source` and `features` may be those of one image, which is then decoded under each of the b motions. Under
+        autocast, maps are warped and mixed in their own precision.
         """
 
-        def mix(made: Tensor, warped: Tensor, keep: Tensor) -> Tensor:
-            return torch.lerp(made.to(warped.dtype), warped, keep)
+        def mix(decoded: Tensor, warped: Tensor, m: Tensor) -> Tensor:
+            """m * warped + (1 - m) * decoded."""
+            return torch.lerp(decoded.to(warped.dtype), warped, m)
 
-        planes = torch.cat([flow.permute(0, 3, 1, 2), occlusion], dim=1)
-        grid, keep = flow, occlusion
-        moved = warp(features[-1], grid, aligned=self.aligned)
-        out = mix(self.bottleneck(moved * keep), moved, keep)
+        # Latent code: z warped by the flow and masked by the occlusion m (paper eq. 4).
+        motion = torch.cat([rearrange(flow, "b h w xy -> b xy h w"), occlusion], dim=1)
+        grid, m = flow, occlusion
+        warped = warp(features[-1], grid, aligned=self.aligned)
+        out = mix(self.bottleneck(warped * m), warped, m)
+        # Larger encoder maps, warped by the resized motion.
         for block, skip in zip(self.up_blocks, reversed(features[:-1]), strict=True):
-            resized = resize(planes, skip.shape[-1], self.aligned)
-            grid, keep = resized[:, :2].permute(0, 2, 3, 1), resized[:, 2:]
-            out = mix(block(out), warp(skip, grid, aligned=self.aligned), keep)
-        return mix(self.final(out).sigmoid(), warp(source, grid, aligned=self.aligned), keep)
+            resized = resize(motion, skip.shape[-1], self.aligned)
+            grid, m = rearrange(resized[:, :2], "b xy h w -> b h w xy"), resized[:, 2:]
+            out = mix(block(out), warp(skip, grid, aligned=self.aligned), m)
+        # The source image itself.
+        return mix(self.final(out).sigmoid(), warp(source, grid, aligned=self.aligned), m)

@@ -1,7 +1,7 @@
 """Convolution blocks and the hourglass of the latent flow generator (paper 4.1: after Johnson et al. and MRAA).
 
-Attributes are named after the published state-dict keys. Batch normalisation everywhere. Maps are kept with channels
-last in memory, which CPUs convolve a third faster; values do not depend on it.
+Attributes are named after the published state-dict keys. Every block uses batch normalisation. Maps are channels last
+in memory, which CPUs convolve a third faster; values do not depend on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dawn.errors import InputError
 
 
 class SameBlock(nn.Module):
-    """Convolution, normalisation, ReLU; the size stays."""
+    """Convolution, normalisation, ReLU; keeps the size."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3) -> None:
         super().__init__()
@@ -38,16 +38,16 @@ class DownBlock(SameBlock):
 class UpBlock(SameBlock):
     """Each pixel becomes 2 x 2, then :class:`SameBlock` with a kernel of 3.
 
-    A 3 x 3 kernel over doubled pixels meets only 2 x 2 different ones, so both steps are one transposed convolution
+    A 3 x 3 kernel over doubled pixels covers only 2 x 2 different ones, so both steps are one transposed convolution
     of the small map: the same sums with 4 products instead of 9.
     """
 
-    # What each row (and column) of the transposed 4 x 4 kernel collects from the rows of the 3 x 3 kernel.
-    COLLECT = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+    # Each row (and column) of the transposed 4 x 4 kernel as a sum of rows of the 3 x 3 kernel.
+    ROW_SUMS = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, in, h, w) to (b, out, 2 h, 2 w), not negative."""
-        rows = self.conv.weight.new_tensor(self.COLLECT)
+        rows = self.conv.weight.new_tensor(self.ROW_SUMS)
         kernel = (self.conv.weight.flatten(2) @ torch.kron(rows, rows).t()).unflatten(2, (4, 4)).transpose(0, 1)
         out = F.conv_transpose2d(channels_last(x), kernel, self.conv.bias, stride=2, padding=1)
         return F.relu(self.norm(out), inplace=True)
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The input (b, c, h, w) and what each block makes of it, ever smaller.
+        """The input (b, c, h, w) and the output of each block, each half the size of the one before.
 
         Raises InputError when h or w cannot be halved as often as there are blocks.
         """
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """The encoder's maps to (b, channels, h, w) of the first one's size."""
+        """Maps of the encoder to (b, channels, h, w) of the size of the first map."""
         out = maps[-1]
         for block, skip in zip(self.up_blocks, reversed(maps[:-1]), strict=True):
             out = torch.cat([block(out), skip], dim=1)
@@ -115,7 +115,7 @@ class Decoder(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Encoder and decoder with skips, the outermost being the input itself."""
+    """Encoder and decoder with skip connections; the outermost is the input itself."""
 
     def __init__(self, sizes: HourglassSizes, in_channels: int) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Hourglass(nn.Module):
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same (b, c, h, w) with its channels adjacent in memory."""
+    """x (b, c, h, w) with the channels of a pixel adjacent in memory."""
     return x.contiguous(memory_format=torch.channels_last)
 
 

@@ -13,7 +13,7 @@ from dawn.models.regions import BackgroundPredictor, RegionPredictor, Regions
 
 
 class Reconstruction(NamedTuple):
-    """A driving frame rebuilt from a source frame, with what training needs of the way there."""
+    """A driving frame reconstructed from a source frame, and the intermediate results that training uses."""
 
     prediction: Tensor  # (b, 3, S, S) in [0, 1]
     flow: Tensor  # (b, q, q, 2) absolute source positions
@@ -23,7 +23,10 @@ class Reconstruction(NamedTuple):
 
 
 class LatentFlowGenerator(nn.Module):
-    """Three networks, named as in the published checkpoints. Images are RGB (b, 3, S, S) in [0, 1]; q = S / 4."""
+    """Generator, region predictor and background predictor, named as in the published checkpoints.
+
+    Images are RGB (b, 3, S, S) in [0, 1]; motion and latent code have side q = S / 4.
+    """
 
     def __init__(self, config: LfgModel) -> None:
         super().__init__()
@@ -32,14 +35,14 @@ class LatentFlowGenerator(nn.Module):
         self.bg_predictor = BackgroundPredictor(config.background_predictor)
 
     def forward(self, source: Tensor, driving: Tensor) -> Reconstruction:
-        """Rebuild `driving` from `source` (paper eq. 3 and 4)."""
+        """Reconstruct `driving` from `source` (paper eq. 3 and 4)."""
         source_regions, driving_regions = self.regions(source), self.regions(driving)
         motion = self._flow(source, driving, source_regions, driving_regions)
         prediction = self.decode(source, self.encode(source), motion.flow, motion.occlusion)
         return Reconstruction(prediction, motion.flow, motion.occlusion, source_regions, driving_regions)
 
     def regions(self, image: Tensor) -> Regions:
-        """Regions of images."""
+        """Regions of images (b, 3, S, S)."""
         return self.region_predictor(image)
 
     def encode(self, source: Tensor) -> list[Tensor]:
@@ -55,7 +58,8 @@ class LatentFlowGenerator(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Flow (b, q, q, 2), absolute source positions in [-1, 1], and occlusion (b, 1, q, q) in (0, 1).
 
-        A single source serves all driving frames. Regions already known, of :meth:`regions`, are not found again.
+        One source may have many driving frames. `source_regions` and `driving_regions` are computed by :meth:`regions`
+        unless given.
         """
         if source_regions is None:
             source_regions = self.regions(source)

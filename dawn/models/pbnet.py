@@ -9,14 +9,15 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.config import PbnetModel
 from dawn.errors import InputError
 from dawn.models.attention import (
-    Band,
     ChannelNorm,
     FrameAttention,
+    LocalAttentionMask,
     PreNorm,
     RelativePositionBias,
     Residual,
@@ -26,7 +27,7 @@ from dawn.models.attention import (
 )
 
 POSITIONS = 20000  # rows of the published position tables
-SHARPNESS = (2.0, 0.7, 0.2, 0.05)  # logits lost with each frame of distance at first, by heads in turn
+SHARPNESS = (2.0, 0.7, 0.2, 0.05)  # initial loss of logit per frame of distance, by head, repeated over heads
 
 
 class PBNet(nn.Module):
@@ -40,15 +41,15 @@ class PBNet(nn.Module):
     def encode(self, x: Tensor, audio: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance (n, b, audio_latent) of the latent code of each frame (paper eq. 8).
 
-        Motion `x` (b, n, dim) relates to its first frame; `audio` is (b, n, speech_dim), `mask` (b, n) true for frames
-        that are there. Raises InputError for more than :data:`POSITIONS` frames.
+        Motion `x` (b, n, dim) is encoded relative to its first frame; `audio` is (b, n, speech_dim), `mask` (b, n) is
+        true for frames that are not padding. Raises InputError for more than :data:`POSITIONS` frames.
         """
         return self.encoder(x, audio, mask)
 
     def decode(
         self, z: Tensor, audio: Tensor, reference: Tensor, mask: Tensor | None = None, window: int | None = None
     ) -> Tensor:
-        """Change of motion (b, n, dim) since the state `reference` (b, dim); zero where `mask` is false (paper eq. 9).
+        """Motion (b, n, dim) minus the state `reference` (b, dim); zero where `mask` is false (paper eq. 9).
 
         `z` is (n, b, audio_latent). With a `window`, frame i attends to frames j with |i - j| <= window // 2 (paper
         3.6); training uses none.
@@ -94,6 +95,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, audio: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """See :meth:`PBNet.encode`."""
+        # A token a frame: initial state, motion relative to it, speech.
         reference = x[:, :1]
         tokens = torch.cat(
             [
@@ -109,7 +111,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Motion from the latent code and speech: constant queries that attend locally to themselves and to both."""
+    """Motion from the latent code and speech: constant queries with local attention to themselves and to both."""
 
     def __init__(self, config: PbnetModel, dim: int, speech_dim: int) -> None:
         super().__init__()
@@ -122,7 +124,7 @@ class Decoder(nn.Module):
         self.time_rel_pos_bias_tgt = _bias(config)
         self.time_rel_pos_bias_mem = _bias(config)
         if self.time_rel_pos_bias_mem is not None:
-            _start_near(self.time_rel_pos_bias_mem)
+            _initialise_local(self.time_rel_pos_bias_mem)
         attention = FrameAttention(width, config.heads, config.head_dim, config.rope_dim)
         self.init_temporal_attn = Residual(PreNorm(ChannelNorm(width, axes=3, last=True), attention))
         self.seqTransDecoder = DecoderStack(config)
@@ -131,13 +133,15 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, audio: Tensor, reference: Tensor, mask: Tensor | None, window: int | None) -> Tensor:
         """See :meth:`PBNet.decode`."""
         b, n, _ = audio.shape
+        # Memory: a token a frame of initial state, latent code z and speech.
         start = self.firstposeEmbedding(reference)[:, None].expand(-1, n, -1)
         memory = self.ztimelinear(torch.cat([start, z.transpose(0, 1), self.audioEmbedding(audio)], dim=-1))
-        own = Band(n, window, self.time_rel_pos_bias_tgt, audio.device)
-        cross = Band(n, window, self.time_rel_pos_bias_mem, audio.device)
+        self_mask = LocalAttentionMask(n, window, self.time_rel_pos_bias_tgt, audio.device)
+        cross_mask = LocalAttentionMask(n, window, self.time_rel_pos_bias_mem, audio.device)
+        # Queries: equal for all frames until rotary positions and bias distinguish them.
         query = self.init_proj(memory.new_zeros(b, n, memory.shape[-1]))
-        query = self.init_temporal_attn(query, own, mask)
-        out = self.finallayer(self.seqTransDecoder(query, memory, own, cross, mask))
+        query = self.init_temporal_attn(query, self_mask, mask)
+        out = self.finallayer(self.seqTransDecoder(query, memory, self_mask, cross_mask, mask))
         return out if mask is None else out.masked_fill(~mask[..., None], 0)
 
 
@@ -148,10 +152,17 @@ class DecoderStack(nn.Module):
         super().__init__()
         self.decoder_layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
 
-    def forward(self, x: Tensor, memory: Tensor, own: Band, cross: Band, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        self_mask: LocalAttentionMask,
+        cross_mask: LocalAttentionMask,
+        valid: Tensor | None,
+    ) -> Tensor:
         """(b, n, latent) to the same shape; see :class:`DecoderLayer`."""
         for layer in self.decoder_layers:
-            x = layer(x, memory, own, cross, mask)
+            x = layer(x, memory, self_mask, cross_mask, valid)
         return x
 
 
@@ -168,10 +179,17 @@ class DecoderLayer(nn.Module):
         self.layer_norm3 = nn.LayerNorm(config.latent)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, memory: Tensor, own: Band, cross: Band, mask: Tensor | None) -> Tensor:
-        """(b, n, latent) to the same shape. `own` and `cross` are the bands of both attentions, mask (b, n)."""
-        x = self.layer_norm1(x + self.dropout(self.self_attn(x, own, mask)))
-        x = self.layer_norm2(x + self.dropout(self.multihead_attn(x, memory, cross, mask)))
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        self_mask: LocalAttentionMask,
+        cross_mask: LocalAttentionMask,
+        valid: Tensor | None,
+    ) -> Tensor:
+        """Queries and memory (b, n, latent) to the same shape; `valid` (b, n) is false for padding."""
+        x = self.layer_norm1(x + self.dropout(self.self_attn(x, self_mask, valid)))
+        x = self.layer_norm2(x + self.dropout(self.multihead_attn(x, memory, cross_mask, valid)))
         return self.layer_norm3(x + self.dropout(self.ffn(x)))
 
 
@@ -187,14 +205,14 @@ class CrossFrameAttention(nn.Module):
         self.to_v = nn.Linear(dim, heads * head_dim, bias=False)
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
 
-    def forward(self, x: Tensor, memory: Tensor, band: Band, valid: Tensor | None) -> Tensor:
-        """x and memory (b, n, dim) to (b, n, dim); `valid` (b, n) marks the memory's frames that may be seen."""
+    def forward(self, x: Tensor, memory: Tensor, mask: LocalAttentionMask, valid: Tensor | None) -> Tensor:
+        """x and memory (b, n, dim) to (b, n, dim); `valid` (b, n) is true for memory frames that may be attended to."""
         q, k, v = (
-            linear(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for linear, given in ((self.to_q, x), (self.to_k, memory), (self.to_v, memory))
+            rearrange(linear(tokens), "b n (heads d) -> b heads n d", heads=self.heads)
+            for linear, tokens in ((self.to_q, x), (self.to_k, memory), (self.to_v, memory))
         )
-        out = attend(self.rotary_emb(q), self.rotary_emb(k), v, band, valid)
-        return self.to_out(out.transpose(1, 2).flatten(2))
+        out = attend(self.rotary_emb(q), self.rotary_emb(k), v, mask, valid)
+        return self.to_out(rearrange(out, "b heads n d -> b n (heads d)"))
 
 
 class FeedForward(nn.Module):
@@ -214,27 +232,29 @@ class FeedForward(nn.Module):
 def latent_noise(frames: int, config: PbnetModel, generator: torch.Generator) -> Tensor:
     """Standard normal noise (frames, audio_latent) in the units of the latent code.
 
-    Independent from frame to frame, as in the paper, unless ``latent_correlation`` names filters: then every number is
-    standard normal still, and neighbouring frames are alike.
+    Frames are independent, as in the paper, unless ``latent_correlation`` gives standard deviations of Gaussian filters
+    in frames, one for each channel in turn: neighbouring frames are then correlated and every value is still standard
+    normal.
     """
     channels, deviations = config.audio_latent, config.latent_correlation
     reach = math.ceil(4 * max(deviations, default=0))
     noise = torch.randn(frames + 2 * reach, channels, generator=generator)
     if not reach:
         return noise
+    # Filtered along frames; a kernel of unit norm keeps the variance.
     offsets = torch.arange(-reach, reach + 1)
     kernels = torch.exp(-0.5 * (offsets / torch.tensor(deviations).clamp(min=1e-3)[:, None]) ** 2)
     kernels = kernels / kernels.norm(dim=1, keepdim=True)
-    own = kernels[torch.arange(channels) % len(deviations)]
-    return F.conv1d(noise.t()[None], own[:, None], groups=channels)[0].t()
+    channel_kernels = kernels[torch.arange(channels) % len(deviations)]
+    return F.conv1d(noise.t()[None], channel_kernels[:, None], groups=channels)[0].t()
 
 
 def _bias(config: PbnetModel) -> RelativePositionBias | None:
     return RelativePositionBias(config.heads, config.buckets, config.max_distance) if config.relative_bias else None
 
 
-def _start_near(bias: RelativePositionBias) -> None:
-    """Each head begins by looking about its own frame, some closely, some far: found by itself, that takes epochs."""
+def _initialise_local(bias: RelativePositionBias) -> None:
+    """Start each head with attention around the query's frame, narrow or wide: training alone needs epochs for that."""
     reach = 2 * bias.max_distance
     distance = torch.arange(-reach, reach + 1)
     sharpness = torch.tensor(SHARPNESS)[torch.arange(bias.relative_attention_bias.embedding_dim) % len(SHARPNESS)]

@@ -1,6 +1,6 @@
-"""Regions of a face and the motion of the background, found without labels (paper 3.2; after MRAA).
+"""Unsupervised regions of a face and the motion of the background (paper 3.2; after MRAA).
 
-A region is a heat map, summed up by its mean and by an affine frame along its principal axes.
+A region is a heat map, described by its mean and by an affine frame along its principal axes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dawn.config import LfgModel
 from dawn.models.hourglass import Encoder, Hourglass, width
 from dawn.models.warping import coordinate_grid, reduction
 
-# Variance below which a heat map counts as a point: a deviation of 0.001 is a thirtieth of a pixel of a 64 x 64 map.
-# Keeps inverses and gradients finite; wider heat maps are untouched.
+# Smallest variance of a heat map: a standard deviation of 0.001 is 1/32 of a pixel of a 64 x 64 map. It keeps inverses
+# and gradients finite and does not change wider heat maps.
 POINT = 1e-6
-# Width of the smoothed pole in the gradient of the axes' direction, in units of variance; the value itself is exact.
+# Half-width, as a variance, over which the pole in the gradient of the axes' direction is smoothed; the value is exact.
 POLE = 1e-3
 
 
@@ -28,7 +28,7 @@ class Regions(NamedTuple):
 
     shift: Tensor  # (b, K, 2) mean (x, y)
     covar: Tensor  # (b, K, 2, 2) covariance
-    affine: Tensor  # (b, K, 2, 2) principal axes as columns, longest first, scaled by their deviation
+    affine: Tensor  # (b, K, 2, 2) principal axes as columns, longest first, scaled by their standard deviation
     heatmap: Tensor  # (b, K, h, w) sums to 1
 
     def expand(self, batch: int) -> Regions:
@@ -57,7 +57,7 @@ class RegionPredictor(nn.Module):
 
 
 class BackgroundPredictor(nn.Module):
-    """Affine motion of everything that is in no region; starts as no motion."""
+    """Affine motion of the background; initialised to the identity."""
 
     def __init__(self, sizes: HourglassSizes) -> None:
         super().__init__()
@@ -79,27 +79,30 @@ def moments(heatmap: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
 
     The smallest variance of a heat map is at least :data:`POINT`.
     """
+    # mu = sum_z h(z) z and Sigma = sum_z h(z) (z - mu) (z - mu)^T
     shift = heatmap @ grid
     centred = grid - shift[:, :, None]
     covar = (heatmap[..., None] * centred).transpose(-1, -2) @ centred
-    missing = F.relu(POINT - _spectrum(covar)[1])
-    return shift, covar + missing[..., None, None] * torch.eye(2, dtype=covar.dtype, device=covar.device)
+    # An isotropic addition raises the smaller eigenvalue to POINT.
+    addition = F.relu(POINT - _eigenvalues(covar)[1])
+    return shift, covar + addition[..., None, None] * torch.eye(2, dtype=covar.dtype, device=covar.device)
 
 
 def principal_axes(covar: Tensor) -> Tensor:
     """U diag(sqrt(S)) of symmetric positive matrices (..., 2, 2) = U diag(S) U^T, S descending, det U = -1.
 
-    The published networks take U from an SVD, whose columns have that handedness; the sign that remains common to both
-    columns drops out of the flow. The direction of the axes is undefined where both variances are equal: its gradient
-    is damped there and stays finite.
+    The published networks take U from an SVD, whose columns have that handedness; the common sign of both columns
+    cancels in the flow. The direction of the axes is undefined where both variances are equal: its gradient is damped
+    there and stays finite.
     """
-    large, small = _spectrum(covar)
+    large, small = _eigenvalues(covar)
+    # Angle of the longest axis: tan(2 angle) = Sigma_xy / ((Sigma_xx - Sigma_yy) / 2).
     half = (covar[..., 0, 0] - covar[..., 1, 1]) / 2
     cross = covar[..., 0, 1]
     x, y = half.detach(), cross.detach()
-    # Zero in value, it carries the gradient of atan2(cross, half) / 2 without its pole at the origin.
-    turn = (x * cross - y * half) / (2 * (x**2 + y**2 + POLE**2))
-    angle = torch.atan2(y, x) / 2 + turn - turn.detach()
+    # `surrogate - surrogate.detach()` is 0; its gradient is that of atan2(cross, half) / 2 without the pole at 0.
+    surrogate = (x * cross - y * half) / (2 * (x**2 + y**2 + POLE**2))
+    angle = torch.atan2(y, x) / 2 + surrogate - surrogate.detach()
     cos, sin = angle.cos(), angle.sin()
     first, second = large.clamp(min=POINT).sqrt(), small.clamp(min=POINT).sqrt()
     return torch.stack([first * cos, second * sin, first * sin, -second * cos], dim=-1).unflatten(-1, (2, 2))
@@ -111,7 +114,7 @@ def inverse(matrix: Tensor) -> Tensor:
     return torch.stack([d, -b, -c, a], dim=-1).unflatten(-1, (2, 2)) / (a * d - b * c)[..., None, None]
 
 
-def _spectrum(covar: Tensor) -> tuple[Tensor, Tensor]:
+def _eigenvalues(covar: Tensor) -> tuple[Tensor, Tensor]:
     """Larger and smaller eigenvalue (...) of symmetric (..., 2, 2), differentiable also where they are equal."""
     a, b, c = covar[..., 0, 0], covar[..., 0, 1], covar[..., 1, 1]
     radius = (((a - c) / 2) ** 2 + b**2 + 1e-20).sqrt()

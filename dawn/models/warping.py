@@ -1,8 +1,9 @@
-"""Image geometry that the latent flow generator is built on: grids, warps, resizing and anti-aliased reduction.
+"""Image geometry of the latent flow generator: sampling grids, warping, resizing and anti-aliased reduction.
 
 Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. The published networks nevertheless sample as if -1 and
-1 were the outer edges of the image: the identity grid enlarges, by 1 / 32 at 128 pixels, and darkens the border. Their
-weights depend on it. With `aligned`, sampling and resizing follow the grids, and the identity grid is no motion.
+1 were the outer edges of the image: the identity grid enlarges the image, by 1 / 32 at 128 pixels, and darkens its
+border. Their weights depend on it. With `aligned`, sampling and resizing agree with the grids, and the identity grid is
+no motion.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dawn.errors import InputError
 
 
 def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
-    """The grid (h, w, 2) of no motion, in dtype and on the device of `like`."""
+    """The identity grid (h, w, 2), with dtype and device of `like`."""
     x = torch.linspace(-1, 1, w, dtype=like.dtype, device=like.device)
     y = torch.linspace(-1, 1, h, dtype=like.dtype, device=like.device)
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
@@ -29,16 +30,16 @@ def warp(x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zer
 
 
 def resize(x: Tensor, side: int, aligned: bool = False) -> Tensor:
-    """Bilinear (b, c, h, h) to (b, c, side, side), not anti-aliased."""
+    """Bilinear interpolation of (b, c, h, h) to (b, c, side, side), without anti-aliasing."""
     if x.shape[-1] == side:
         return x
     return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=aligned)
 
 
 class AntiAlias(nn.Module):
-    """Gaussian blur and sub-sampling to `scale` = 1 / n of the size; the kernel is fixed (``weight``).
+    """Gaussian blur and subsampling to `scale` = 1 / n of the size; the kernel is fixed (``weight``).
 
-    The standard deviation is (1 / scale - 1) / 2 pixels, the border is padded with zeros, pixel 0 is kept.
+    The standard deviation is (1 / scale - 1) / 2 pixels, the border is padded with zeros, sampling starts at pixel 0.
     """
 
     weight: Tensor

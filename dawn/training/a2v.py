@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dawn.config import A2vStage, Config
 from dawn.features.clips import to_float
 from dawn.models.build import build_denoiser, build_flow_generator
-from dawn.models.diffusion import GaussianDiffusion, to_data
+from dawn.models.diffusion import GaussianDiffusion, motion_to_data
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
@@ -115,7 +115,7 @@ class A2vTask:
                 area = inside.sum((1, 2, 3, 4)).clamp(min=1) if weights.lip_mean else error[0, 0].numel()
                 losses[name] = weight * ((error * inside).sum((1, 2, 3, 4)) / (area * channels)).mean()
         if weights.clean:
-            predicted_x0 = self.diffusion.clean(x_t, t, output)
+            predicted_x0 = self.diffusion.predict_x0(x_t, t, output)
             losses["clean"] = weights.clean * ((self.diffusion.threshold(predicted_x0) - x0) ** 2).mean()
         return losses
 
@@ -141,7 +141,7 @@ class A2vTask:
         )
         flow = rearrange(flow, "(b n) h w xy -> b n h w xy", b=b)
         occlusion = rearrange(occlusion, "(b n) 1 h w -> b n 1 h w", b=b)
-        return to_data(flow, occlusion, self.config.a2v.diffusion), self.lfg.encode(batch.source)[-1]
+        return motion_to_data(flow, occlusion, self.config.a2v.diffusion), self.lfg.encode(batch.source)[-1]
 
     def _clip_regions(self, clip: int) -> Regions:
         """Regions of all frames of a clip, computed once and kept without their heat maps."""

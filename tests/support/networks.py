@@ -8,19 +8,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from dawn.config import Config, UnetModel, parse
+from dawn.config import Config, Hourglass, LfgModel, UnetModel, parse
 from dawn.generation.driving import Driving, Source
 from dawn.generation.networks import Networks
 from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
+from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.pose_blink import build_pbnet
 from dawn.models.weights_io import save_weights
 from dawn.stages import TTR_STAGES
 
 TINY = UnetModel(
     dim=16, multipliers=(1, 2), heads=2, head_dim=8, cross_heads=2, cross_head_dim=4, groups=4, mask_channels=(2, 4)
+)
+TINY_LFG = LfgModel(
+    expansion=4,
+    bottleneck_blocks=1,
+    regions=10,
+    region_predictor=Hourglass(expansion=4, max_features=16, blocks=2, scale=0.5),
+    background_predictor=Hourglass(expansion=4, max_features=16, blocks=3, scale=1),
+    flow_predictor=Hourglass(expansion=4, max_features=16, blocks=2),
 )
 
 
@@ -106,3 +116,14 @@ def driving(frames: int, seed: int = 0) -> Driving:
         pose=rng.normal(0, 0.1, (frames, 6)).astype(np.float32),
         blink=rng.uniform(0, 0.4, (frames, 2)).astype(np.float32),
     )
+
+
+def tiny_lfg(seed: int = 0) -> LatentFlowGenerator:
+    torch.manual_seed(seed)
+    return LatentFlowGenerator(TINY_LFG)
+
+
+def smooth_images(seed: int, n: int, side: int = 32) -> Tensor:
+    """Smooth random images."""
+    coarse = torch.rand(n, 3, 6, 6, generator=torch.Generator().manual_seed(seed))
+    return F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)

@@ -18,7 +18,7 @@ def test_a_limit_on_memory_splits_the_work_or_states_the_least(monkeypatch: pyte
         memory.plan(config(max_memory="512MiB"), unet, 1000, cpu)
     least = int(str(caught.value).split("at least ")[1].split()[0])
     tight = memory.plan(config(max_memory=f"{least}MiB"), unet, 1000, cpu)
-    assert tight.working < free.working and tight.batch >= 1
+    assert tight.activations < free.activations and tight.batch >= 1
     assert tight.peak <= least * 2**20 < free.peak
     with pytest.raises(InputError, match="need at least"):
         memory.plan(config(max_memory=f"{least - 1}MiB"), unet, 1000, cpu)

@@ -1,0 +1,262 @@
+"""Blocks of the 3-D U-Net (paper 3.3): conditioned residual blocks, spatial and temporal attention, convolutions.
+
+Attributes are named after the published state-dict keys. Maps are (b, f, h, w, c), channels last in memory: every
+convolution spans one frame (temporal kernel 1) and runs as a 2-D convolution of b * f images, every projection is a
+matrix product, and neither copies its input to change the layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from dawn.config import UnetModel
+from dawn.models.attention import ChannelNorm, FrameAttention, LocalAttentionMask, PreNorm, Residual
+from dawn.models.conditioning import ConditionTokens, CrossAttention, add_cross_attentions, project_tokens
+from dawn.models.frame_chunks import FrameChunks, GroupStatistics
+
+
+class ConvNorm(nn.Module):
+    """A 3 x 3 convolution, then group normalisation over the channels of a group, frames and pixels of a sample."""
+
+    def __init__(self, c_in: int, c_out: int, groups: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv3d(c_in, c_out, (1, 3, 3), padding=(0, 1, 1))
+        self.norm = nn.GroupNorm(groups, c_out)
+
+    def forward(self, x: Tensor, statistics: GroupStatistics) -> Tensor:
+        """The convolution of a chunk of frames (b, f, h, w, c_in), added to `statistics`."""
+        y = convolve(x, self.proj)
+        statistics.update(y)
+        return y
+
+    def scale_and_shift(self, statistics: GroupStatistics) -> tuple[Tensor, Tensor]:
+        """Scale and shift (b, c_out) that normalise, once `statistics` hold every chunk."""
+        mean, variance = statistics.mean_and_variance()
+        inverse = (variance + self.norm.eps).rsqrt()
+        repeat = self.norm.num_channels // self.norm.num_groups
+        scale = inverse.repeat_interleave(repeat, 1) * self.norm.weight
+        return scale, self.norm.bias - mean.repeat_interleave(repeat, 1) * scale
+
+
+class ResBlock(nn.Module):
+    """Two convolutions; between them enter the diffusion step and, frame by frame, speech, pose and blink.
+
+    The step scales and shifts the first convolution's output. Each condition is one token of a cross-attention from
+    the block's input; the outputs of the three are added. A block without conditions (`time_dim` None) never computes
+    its cross-attentions: it has their weights because the published weights do, and does not train them.
+    """
+
+    def __init__(
+        self, c_in: int, c_out: int, settings: UnetModel, time_dim: int | None, widths: tuple[int, int, int]
+    ) -> None:
+        super().__init__()
+        self.conditioned = time_dim is not None
+        self.width = activation_width(settings)
+        if time_dim is not None:
+            self.time_mlp = nn.Sequential(nn.SiLU(), nn.Linear(time_dim, 2 * c_out))
+            self.audio_mlp, self.pose_mlp, self.eye_mlp = (
+                nn.Sequential(
+                    nn.SiLU() if settings.condition_activation == "silu" else nn.Identity(), nn.Linear(width, 2 * c_out)
+                )
+                for width in widths
+            )
+        self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye = (
+            CrossAttention(c_in, c_out, settings.cross_heads, settings.cross_head_dim).requires_grad_(self.conditioned)
+            for _ in widths
+        )
+        self.block1 = ConvNorm(c_in, c_out, settings.groups)
+        self.block2 = ConvNorm(c_out, c_out, settings.groups)
+        self.res_conv = nn.Conv3d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
+
+    def tokens(self, conditions: Sequence[Tensor]) -> ConditionTokens:
+        """Tokens of speech, pose and blink (b, f, channels) each, projected for the cross-attentions."""
+        mlps = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
+        tokens = torch.stack([mlp(condition) for mlp, condition in zip(mlps, conditions, strict=True)])
+        return project_tokens((self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye), tokens)
+
+    def forward(
+        self,
+        maps: Sequence[Tensor],
+        chunks: FrameChunks,
+        tokens: ConditionTokens | None = None,
+        time: Tensor | None = None,
+    ) -> Tensor:
+        """Maps of c_in channels together, (b, f, h, w, channels) each, and time (b, time_dim) to c_out channels."""
+        if chunks.activations is None:
+            maps = (_concatenate(maps),)
+        groups, width = self.block1.norm.num_groups, self.width
+
+        def convolve_input(_: slice, *maps: Tensor) -> Tensor:
+            return self.block1(_concatenate(maps), statistics)
+
+        def condition(chunk: slice, h: Tensor, *maps: Tensor) -> Tensor:
+            h = F.silu(torch.addcmul(shift, h, scale))
+            if tokens is not None:
+                x = _concatenate(maps)
+                h = add_cross_attentions(_pixels(h), _pixels(x), tokens.of_frames(chunk)).view_as(h)
+            return self.block2(h, statistics)
+
+        def add_input(_: slice, h: Tensor, *maps: Tensor) -> Tensor:
+            return F.silu(torch.addcmul(shift, h, scale)) + convolve(_concatenate(maps), self.res_conv)
+
+        # Convolution of all frames: its normalisation needs the statistics of every chunk.
+        statistics = GroupStatistics(groups)
+        h = chunks.map(convolve_input, maps, axis=1, width=width)
+        scale, shift = self.block1.scale_and_shift(statistics)
+        # The diffusion step t scales and shifts the normalised maps: one affine map of each channel.
+        if time is not None:
+            time_scale, time_shift = self.time_mlp(time).chunk(2, dim=-1)
+            scale, shift = scale * (time_scale + 1), torch.addcmul(time_shift, shift, time_scale + 1)
+        scale, shift = _broadcast(scale), _broadcast(shift)
+        # Cross-attentions to speech, pose and blink, then the second convolution.
+        statistics = GroupStatistics(groups)
+        h = chunks.map(condition, (h, *maps), axis=1, width=width, into=h)
+        scale, shift = (_broadcast(x) for x in self.block2.scale_and_shift(statistics))
+        return chunks.map(add_input, (h, *maps), axis=1, width=width, into=h)
+
+
+class LinearAttention(nn.Module):
+    """Spatial attention of linear cost within each frame: queries read a (d, d) summary of keys and values."""
+
+    def __init__(self, dim: int, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = head_dim**-0.5
+        self.to_qkv = nn.Conv2d(dim, 3 * heads * head_dim, 1, bias=False)
+        self.to_out = nn.Conv2d(heads * head_dim, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, f, h, w, dim) to the same shape.
+
+        softmax(q) (softmax(k)^T v) W_o. Values and output projection are linear, so they are applied to the summary
+        softmax(k)^T x of each head instead of every pixel.
+        """
+        pixels = _pixels(x)
+        to_q, to_k, to_v = self.to_qkv.weight.flatten(1).chunk(3)
+        q = F.linear(pixels, to_q).unflatten(-1, (self.heads, -1)).softmax(dim=-1).flatten(-2)  # over channels
+        k = F.linear(pixels, to_k).softmax(dim=1)  # over pixels
+        summary = rearrange(torch.bmm(k.transpose(1, 2), pixels), "n (heads d) c -> n heads d c", heads=self.heads)
+        to_v = rearrange(to_v, "(heads d) c -> heads c d", heads=self.heads)
+        to_out = rearrange(self.to_out.weight.flatten(1), "c (heads d) -> heads d c", heads=self.heads) * self.scale
+        assert self.to_out.bias is not None
+        return (torch.bmm(q, (summary @ to_v @ to_out).flatten(1, 2)) + self.to_out.bias).view_as(x)
+
+
+class PixelAttention(nn.Module):
+    """Softmax attention among the pixels of a frame."""
+
+    def __init__(self, dim: int, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
+        self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, pixels, dim) to the same shape."""
+        q, k, v = rearrange(self.to_qkv(x), "n p (three heads d) -> three n heads p d", three=3, heads=self.heads)
+        return self.to_out(rearrange(F.scaled_dot_product_attention(q, k, v), "n heads p d -> n p (heads d)"))
+
+
+class OverPixels(nn.Module):
+    """Applies `fn` to the pixels of each frame as a sequence."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, f, h, w, c) to the same shape."""
+        return self.fn(_pixels(x)).view_as(x)
+
+
+class OverFrames(nn.Module):
+    """Applies `fn` to the frames of each pixel as a sequence."""
+
+    def __init__(self, fn: FrameAttention) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: Tensor, mask: LocalAttentionMask) -> Tensor:
+        """(b, f, p, c) to the same shape."""
+        b, _, p, _ = x.shape
+        sequences = x.transpose(1, 2).flatten(0, 1).contiguous()
+        return rearrange(self.fn(sequences, mask), "(b p) f c -> b f p c", b=b, p=p)
+
+
+def temporal_attention(c: int, settings: UnetModel) -> Residual:
+    """Attention over the frames of each pixel, with its normalisation and residual."""
+    attention = FrameAttention(c, settings.heads, settings.head_dim, min(32, settings.head_dim))
+    return Residual(PreNorm(ChannelNorm(c), OverFrames(attention)))
+
+
+def attend_pixels(layer: nn.Module, x: Tensor, chunks: FrameChunks) -> Tensor:
+    """Spatial attention `layer` in chunks of frames; overwrites x (b, f, h, w, c)."""
+    if isinstance(layer, nn.Identity):
+        return x
+    return chunks.map(lambda _, x: layer(x), (x,), axis=1, width=attention_width(layer), into=x)
+
+
+def attend_frames(
+    layer: nn.Module, x: Tensor, mask: LocalAttentionMask, chunks: FrameChunks, keep: bool = False
+) -> Tensor:
+    """Temporal attention `layer` in chunks of pixels; overwrites x (b, f, h, w, c) unless `keep`."""
+    if isinstance(layer, nn.Identity):
+        return x
+    pixels = x.flatten(2, 3)
+    out = chunks.map(
+        lambda _, x: layer(x, mask), (pixels,), axis=2, width=attention_width(layer), into=None if keep else pixels
+    )
+    return out.view_as(x)
+
+
+def convolve(x: Tensor, layer: nn.Module) -> Tensor:
+    """A 3-D convolution of temporal kernel 1, applied frame by frame to (b, f, h, w, c); an identity returns `x`."""
+    if isinstance(layer, nn.Identity):
+        return x
+    assert isinstance(layer, nn.Conv3d | nn.ConvTranspose3d)
+    weight, bias, stride = layer.weight.squeeze(2), layer.bias, layer.stride[1:]
+    if layer.kernel_size == (1, 1, 1):
+        return F.linear(x, weight.flatten(1), bias)
+    assert isinstance(layer.padding, tuple)
+    images = frame_images(x)
+    conv = F.conv2d if isinstance(layer, nn.Conv3d) else F.conv_transpose2d
+    out = conv(images, weight, bias, stride, layer.padding[1:])
+    return rearrange(out, "(b f) c h w -> b f h w c", b=x.shape[0], f=x.shape[1])
+
+
+def frame_images(x: Tensor) -> Tensor:
+    """Frames (b, f, h, w, c) as images (b * f, c, h, w), channels last in memory even where that needs a copy."""
+    return rearrange(x, "b f h w c -> (b f) h w c").permute(0, 3, 1, 2)
+
+
+def activation_width(settings: UnetModel) -> int:
+    """Elements of activations for each pixel in a block of the first level.
+
+    Chunks have as many pixels at every level: lower levels compute more for each pixel, but multiply it by more
+    weights, which are read (and laid out for the convolution) once a chunk.
+    """
+    return 6 * settings.dim
+
+
+def attention_width(attention: nn.Module) -> int:
+    """Elements of activations of an attention for each token: queries, keys, values, and half as many besides."""
+    weight = next(value for name, value in attention.named_parameters() if name.endswith("to_qkv.weight"))
+    return 3 * len(weight) // 2
+
+
+def _pixels(x: Tensor) -> Tensor:
+    return rearrange(x, "b f h w c -> (b f) (h w) c")
+
+
+def _concatenate(maps: Sequence[Tensor]) -> Tensor:
+    return maps[0] if len(maps) == 1 else torch.cat(tuple(maps), dim=-1)
+
+
+def _broadcast(channels: Tensor) -> Tensor:
+    """(b, c), broadcastable over frames and pixels."""
+    return channels[:, None, None, None]

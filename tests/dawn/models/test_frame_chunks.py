@@ -1,0 +1,151 @@
+"""Chunked computation of the U-Net: equal to the plain reference for any chunk; bounds of inexact options."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dawn.config import UnetModel
+from dawn.models.unet3d import UNet3D
+from tests.reference.plain import PlainUNet3D
+from tests.support.networks import TINY, shaken
+
+ROUNDING = 1e-4  # largest difference, in units of the largest number
+
+
+def difference(computed: Tensor, expected: Tensor) -> float:
+    return float((computed - expected).abs().max() / expected.abs().max())
+
+
+def random_inputs(frames: int, side: int, speech: int, static: int, batch: int = 1) -> tuple[Tensor, dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(frames)
+    shapes = {
+        "static": (batch, static, side, side),
+        "speech": (batch, frames, speech),
+        "pose": (batch, frames, 6),
+        "eye": (batch, frames, 2),
+    }
+    conditions = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    return torch.randn(batch, 3, frames, side, side, generator=generator), conditions
+
+
+@cache
+def both(model: UnetModel, speech: int, features: int) -> tuple[UNet3D, PlainUNet3D]:
+    torch.manual_seed(0)
+    net = shaken(UNet3D(model, speech, features))
+    plain = PlainUNet3D(model, speech, features).eval().requires_grad_(False)
+    plain.load_state_dict(net.state_dict())
+    assert isinstance(net, UNet3D)
+    return net, plain
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("frames", "window"), [(7, None), (100, 20), (1, 20)])
+@pytest.mark.parametrize("activations", [1, 2**20])
+def test_network_equals_the_plain_reference(frames: int, window: int | None, activations: int) -> None:
+    net, plain = both(TINY, 10, 8)
+    x, video = random_inputs(frames, 4, 10, 12, batch=2)
+    t = torch.tensor([3, 700])
+    expected = plain(x, t, window=window, **video)
+    computed = net(x, t, net.prepare(**video, window=window, activations=activations))
+    assert difference(computed, expected) < ROUNDING
+
+
+@torch.inference_mode()
+def test_network_equals_the_plain_reference_at_the_published_size() -> None:
+    net, plain = both(UnetModel(), 1024, 256)
+    x, video = random_inputs(3, 32, 1024, 272)
+    t = torch.tensor([904])
+    expected = plain(x, t, window=2, **video)
+    assert difference(net(x, t, net.prepare(**video, window=2)), expected) < ROUNDING
+
+
+@settings(max_examples=20, deadline=None)
+@given(frames=st.integers(1, 90), window=st.integers(0, 50), activations=st.integers(2000, 60000))
+def test_chunks_of_any_size_give_equal_outputs(frames: int, window: int, activations: int) -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = random_inputs(frames, 4, 10, 12)
+    t = torch.tensor([300])
+    with torch.inference_mode():
+        expected = net(x, t, net.prepare(**video, window=2 * window, activations=2**30))
+        computed = net(x, t, net.prepare(**video, window=2 * window, activations=activations))
+    assert difference(computed, expected) < ROUNDING
+
+
+@torch.inference_mode()
+def test_thread_count_changes_rounding_only() -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = random_inputs(30, 4, 10, 12)
+    threads = torch.get_num_threads()
+    outputs = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        outputs.append(net(x, torch.tensor([300]), net.prepare(**video, window=20)))
+    torch.set_num_threads(threads)
+    assert difference(outputs[1], outputs[0]) < ROUNDING
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("frames", [2, 40, 90])
+def test_window_of_twice_the_frames_equals_full_attention(frames: int) -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = random_inputs(frames, 4, 10, 12)
+    t = torch.tensor([300])
+    full = net(x, t, net.prepare(**video, window=None))
+    assert torch.equal(net(x, t, net.prepare(**video, window=2 * frames)), full)
+
+
+@torch.inference_mode()
+def test_statistics_of_maps_with_a_large_mean_are_exact() -> None:
+    net = copy.deepcopy(both(TINY, 10, 8)[0])
+    x, video = random_inputs(30, 4, 10, 12)
+    net.downs[0][0].block1.proj.bias += 300  # subtracted by the group normalisation
+    t = torch.tensor([300])
+    expected = net(x, t, net.prepare(**video, activations=2**30))
+    assert difference(net(x, t, net.prepare(**video, activations=1)), expected) < 2e-3  # 300 leaves 5 digits of float32
+
+
+@torch.no_grad()
+def test_resident_elements_are_the_largest_sum_of_live_maps() -> None:
+    """Counted over all live tensors whenever a pass allocates a map of all frames."""
+    frames = 100
+    net, _ = both(TINY, 10, 8)
+    x, video = random_inputs(frames, 4, 10, 12)
+    prepared = net.prepare(**video, window=20, activations=1)
+    most = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal most
+            out = func(*args, **(kwargs or {}))
+            if func is torch.ops.aten.new_empty.default:
+                maps = [y for y in gc.get_objects() if type(y) is Tensor and y.dim() == 5 and y.shape[1] == frames]
+                storages = {y.untyped_storage().data_ptr(): y.untyped_storage().nbytes() // 4 for y in maps}
+                most = max(most, sum(storages.values()))
+            return out
+
+    with Watch():
+        net(x, torch.tensor([3]), prepared)
+    assert most == net.resident_elements(frames, 4)
+
+
+@torch.inference_mode()
+def test_bfloat16_stays_near_float32() -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = random_inputs(50, 4, 10, 12)
+    t = torch.tensor([300])
+    for activations in (2**20, 3000):
+        prepared = net.prepare(**video, window=20, activations=activations)
+        expected = net(x, t, prepared)
+        with torch.autocast("cpu", torch.bfloat16):
+            computed = net(x, t, prepared)
+        assert 1e-5 < float((computed - expected).square().mean().sqrt() / expected.std()) < 0.05
