@@ -16,7 +16,7 @@ from dawn.errors import InputError
 from dawn.media.video_writer import write_video
 from eval.backbones.syncnet import SyncNet
 from eval.metrics.registry import METRICS, Metric, computed, discover, get_metric, of_preset, presets
-from eval.report.tables import paper_rows
+from eval.report.paper import paper_rows
 from tests.support.repository import REPOSITORY, copy_repository
 
 # A metric that no other file knows of: a feature of its own, and its mean over clips.
