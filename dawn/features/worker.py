@@ -27,6 +27,8 @@ from dawn.weights import MissingWeights
 WriteClip = Callable[[Clip, Path], None]
 OpenWriter = Callable[[], AbstractContextManager[WriteClip]]  # loads libraries and networks once; must pickle
 
+START_METHOD = "spawn"  # of multiprocessing: a fork of a process with threads may deadlock
+
 _TRIES = 2  # a process may also have been killed once for lack of memory
 _START = 300  # seconds to load libraries and networks from a slow disk
 _DISK_LOST = (errno.EIO, errno.ESTALE)  # faults of the disk, not of one video
@@ -91,7 +93,7 @@ class Worker:
         self.close()
 
     def _start(self) -> Connection:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context(START_METHOD)
         self._pipe, child_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_end, self._open_writer), daemon=True)
         self._process.start()

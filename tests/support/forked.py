@@ -8,7 +8,8 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-_CONTEXT = multiprocessing.get_context("forkserver")
+METHOD = "forkserver"
+_CONTEXT = multiprocessing.get_context(METHOD)
 _CONTEXT.set_forkserver_preload(["tests.support.forked_libraries"])
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dawn.features import worker
 from dawn.features.landmarks import FaceMesh
 from dawn.media.video import load_frames
+from tests.support import forked
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_workers() -> Iterator[None]:
+    """Fork worker processes from the server of :mod:`tests.support.forked`: spawned ones import libraries for seconds.
+
+    Those of a command line that a test starts are spawned all the same.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "START_METHOD", forked.METHOD)
+        yield
 
 
 @pytest.fixture(scope="module")
