@@ -1,4 +1,4 @@
-"""Where everything lies: the one place that knows file names, for commands and workflow alike."""
+"""File names of corpora and runs, for commands and workflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dawn.config import Config
 
 @dataclass(frozen=True)
 class Paths:
-    """Files of one configuration below the folders `data` and `results`."""
+    """Files of the corpus and the run of one configuration, below the folders `data` and `results`."""
 
     corpus: Path  # data/<corpus>
     clips: Path  # data/<corpus>/<resolution>
@@ -28,17 +28,17 @@ class Paths:
 
     @property
     def coverage(self) -> Path:
-        """Of how many clips and videos that are listed, how many there are."""
+        """Number of listed and of available clips and videos."""
         return self.corpus / "coverage.json"
 
     @property
     def rejected(self) -> Path:
-        """Clips that fell out, with stage and reason."""
+        """Rejected clips, with stage and reason."""
         return self.corpus / "rejected.csv"
 
     @property
     def dataset(self) -> Path:
-        """Clips that came through, as a manifest."""
+        """Manifest of the clips with features."""
         return self.clips / "dataset.csv"
 
     @property
@@ -52,11 +52,11 @@ class Paths:
 
     @property
     def test(self) -> Path:
-        """The clips that are measured, as a manifest."""
+        """Manifest of the test clips."""
         return self.run / "test.csv"
 
     def weights(self, stage: str) -> Path:
-        """Networks of a finished training stage."""
+        """Weights of a finished training stage."""
         return self.run / stage / "weights.safetensors"
 
     def videos(self, method: str) -> Path:
@@ -72,5 +72,5 @@ class Paths:
         return self.run / "generated" / f"{method}.json"
 
     def scores(self, method: str) -> Path:
-        """Folder of one method's measurements."""
+        """Folder of the scores of a method."""
         return self.run / "scores" / method

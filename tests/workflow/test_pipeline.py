@@ -1,4 +1,4 @@
-"""The whole way, small, as a person runs it: `dvc repro` on a copy of the repository, its demo as small as smoke."""
+"""The complete pipeline at the smallest size: `dvc repro` on a copy of the repository whose demo is smoke's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Copy:
         return done
 
     def planned(self) -> set[str]:
-        """Rules that Snakemake would run now."""
+        """Rules of the jobs that Snakemake would run."""
         out = self.run("snakemake", "-n", "--quiet", "rules", "--cores", "1", "all")
         text = out.stdout + out.stderr
         counted = [line.split() for line in text.splitlines()]
@@ -54,7 +54,7 @@ class Copy:
 
     @contextmanager
     def without(self, *places: str) -> Iterator[None]:
-        """Remove files or folders for a while; everything below results and data is put back as it was."""
+        """Delete files or folders temporarily; restores data and results afterwards."""
         saved = self.root.parent / "saved"
         for tree in ("data", "results"):
             shutil.copytree(self.root / tree, saved / tree)
@@ -83,7 +83,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return made
 
 
-def test_everything_is_there(copy: Copy) -> None:
+def test_the_target_all_writes_every_output(copy: Copy) -> None:
     table = (copy.root / "results/table1.csv").read_text()
     for metric in load(REPOSITORY / "config/smoke.yaml").evaluate.metrics:
         assert f",{metric}," in table
@@ -100,7 +100,7 @@ def test_everything_is_there(copy: Copy) -> None:
     assert all((copy.root / "results" / name).is_file() for name in shown)
 
 
-def test_videos_are_playable_marked_and_traceable(copy: Copy) -> None:
+def test_videos_are_marked_as_synthetic_and_have_provenance(copy: Copy) -> None:
     for clip in read_manifest(copy.root / f"{RUN}/test.csv"):
         path = copy.root / f"{RUN}/videos/{clip.clip}.mp4"
         with av.open(str(path)) as container:
@@ -119,8 +119,8 @@ def test_a_finished_run_has_nothing_to_do(copy: Copy) -> None:
     assert "results/table1.json" in json.dumps(shown)
 
 
-def test_a_published_run_goes_on_in_a_fresh_clone(copy: Copy, tmp_path: Path) -> None:
-    """Pushed to a remote, pulled into a clone, verified there: only what was not published is left to do."""
+def test_a_published_run_continues_in_a_fresh_clone(copy: Copy, tmp_path: Path) -> None:
+    """Pushed to a remote, pulled into a clone and verified there; only unpublished outputs remain to be computed."""
     here, there = Copy(tmp_path / "here"), Copy(tmp_path / "there")
     shutil.copytree(copy.root, here.root)
     here.environment["PYTHONPATH"], there.environment["PYTHONPATH"] = str(here.root), str(there.root)
@@ -161,7 +161,7 @@ AFTER_A2V = AFTER_VIDEOS | {"train"}
         ("results/table1.csv", "publish", {"train", "videos", "score", "table1"}),
     ],
 )
-def test_a_removed_output_is_made_again_and_nothing_before_it(
+def test_a_deleted_output_is_recomputed_without_the_steps_before_it(
     copy: Copy, removed: str, first: str, never: set[str]
 ) -> None:
     with copy.without(removed):
@@ -171,7 +171,7 @@ def test_a_removed_output_is_made_again_and_nothing_before_it(
     assert not planned & never
 
 
-def test_code_and_settings_reach_only_what_depends_on_them(copy: Copy) -> None:
+def test_an_edit_of_code_or_settings_reruns_only_what_depends_on_it(copy: Copy) -> None:
     def edited(name: str, old: str, new: str) -> set[str]:
         path = copy.root / name
         text = path.read_text()
@@ -265,7 +265,7 @@ def test_generate_refuses_in_one_line_and_leaves_nothing(copy: Copy, real: Path,
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
-def test_another_window_trains_nothing_and_another_curriculum_only_its_stage(copy: Copy) -> None:
+def test_another_window_trains_nothing_and_another_curriculum_only_its_stages(copy: Copy) -> None:
     def trained(sweep: str) -> set[str]:
         out = copy.run("snakemake", "-n", "--cores", "1", "--", f"results/sweeps/{sweep}.csv")
         lines = (out.stdout + out.stderr).splitlines()
@@ -276,7 +276,7 @@ def test_another_window_trains_nothing_and_another_curriculum_only_its_stage(cop
     assert trained("curriculum") == {f"training a2v_stage{k} of run smoke-curriculum-stage{k}" for k in (1, 2)}
 
 
-def test_a_bad_sweep_stops_only_who_asks_for_it(copy: Copy) -> None:
+def test_an_invalid_sweep_affects_no_other_target(copy: Copy) -> None:
     sweep = copy.root / "config/sweeps/bad.csv"
     sweep.write_text("generate.windw\n6\n")
     try:
@@ -288,7 +288,7 @@ def test_a_bad_sweep_stops_only_who_asks_for_it(copy: Copy) -> None:
 
 
 @pytest.mark.parametrize("name", ["crema128", "hdtf128", "hdtf256"])
-def test_paper_configurations_plan_the_whole_way(copy: Copy, name: str) -> None:
+def test_paper_configurations_plan_every_step(copy: Copy, name: str) -> None:
     done = copy.run(
         "snakemake", "-n", "--cores", "1", "--configfile", f"config/{name}.yaml", "--", "results/table1.csv"
     )
@@ -296,6 +296,6 @@ def test_paper_configurations_plan_the_whole_way(copy: Copy, name: str) -> None:
     assert f"results/{name}/a2v_stage2/weights.safetensors" in done.stdout
 
 
-def test_a_bad_key_is_one_clear_error(copy: Copy) -> None:
+def test_an_unknown_key_is_one_clear_error(copy: Copy) -> None:
     done = copy.run("snakemake", "-n", "--config", "generate={'step': 3}", "--", "results/table1.csv", code=1)
     assert "generate.step: unknown key; known keys: steps" in done.stdout + done.stderr
