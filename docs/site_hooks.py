@@ -1,8 +1,9 @@
-"""Hooks of the documentation site: tables of configuration keys and formulas as SVG, rendered during the build."""
+"""Hooks of the documentation site: command lines, configuration keys and formulas, rendered during the build."""
 
 from __future__ import annotations
 
 import html
+import importlib
 import io
 import re
 import types
@@ -11,12 +12,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import annotated_types
+import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from dawn.config import Config
 
-_TABLE = re.compile(r"^<!-- configuration: (?P<section>\w+) -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (?P<kind>configuration|commands): (?P<name>[\w-]+) -->$", re.MULTILINE)
+_PROGRAMS = {"dawn": "dawn.cli", "dawn-eval": "eval.cli"}  # program -> module with its typer application, `app`
 _BOUNDS = ((annotated_types.Ge, "ge", "≥"), (annotated_types.Gt, "gt", ">"), (annotated_types.Le, "le", "≤"))
 
 
@@ -27,11 +30,10 @@ def on_config(config: Any) -> None:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace each line ``<!-- configuration: SECTION -->`` by the table of the keys of this section.
-
-    ``top`` stands for the keys that belong to no section.
-    """
-    return _TABLE.sub(lambda match: configuration_table(match["section"]), markdown)
+    """Replace each line ``<!-- configuration: SECTION -->`` by the table of the keys of this section (``top``: those of
+    no section), and each line ``<!-- commands: PROGRAM -->`` by the reference of its commands."""
+    render = {"configuration": configuration_table, "commands": command_reference}
+    return _MARK.sub(lambda match: render[match["kind"]](match["name"]), markdown)
 
 
 def format_math(source: str, *_: Any, **__: Any) -> str:
@@ -52,6 +54,50 @@ def configuration_table(section: str) -> str:
         cells = (f"`{key}`", _type_name(field.annotation, field.metadata), _default(field), description)
         lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join(lines)
+
+
+def command_reference(program: str) -> str:
+    """Markdown of all commands of a program: a heading, usage, arguments and options with defaults, an example."""
+    application = importlib.import_module(_PROGRAMS[program]).app
+    return "\n\n".join(_commands(program, typer.main.get_command(application)))
+
+
+def _commands(name: str, command: Any) -> Iterator[str]:
+    if hasattr(command, "commands"):
+        for word, part in command.commands.items():
+            if not part.hidden:
+                yield from _commands(f"{name} {word}", part)
+        return
+    yield f"### {name}"
+    yield html.escape(" ".join((command.help or "").split()), quote=False)
+    rows = [
+        row for parameter in command.params if not getattr(parameter, "hidden", False) for row in _parameter(parameter)
+    ]
+    if rows:
+        yield "\n".join(["| argument or option | default | meaning |", "| --- | --- | --- |", *rows])
+    if command.epilog:
+        yield f"`{command.epilog.removeprefix('Example: ')}`"
+
+
+def _parameter(parameter: Any) -> Iterator[str]:
+    """The table row of one argument or option; none for ``--help``."""
+    is_option = parameter.opts[0].startswith("-")
+    if "--help" in parameter.opts:
+        return
+    value = parameter.metavar or ("" if getattr(parameter, "is_flag", False) else parameter.name.upper())
+    names = ", ".join([*parameter.opts, *parameter.secondary_opts]) if is_option else value
+    shown = f"{names} {value}".strip() if is_option else value
+    default = parameter.default
+    if isinstance(parameter.show_default, str):
+        text = parameter.show_default
+    elif parameter.required:
+        text = "required"
+    elif default is None or getattr(parameter, "is_flag", False) or default in ((), []):
+        text = ""
+    else:
+        text = f"`{getattr(default, 'value', default)}`"
+    cells = (f"`{shown}`", text, html.escape(parameter.help or "", quote=False))
+    yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
 def _keys(prefix: str, section: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
@@ -115,7 +161,7 @@ def _svg(formula: str) -> str:
     figure = Figure()
     figure.text(0, 0, f"${formula}$", fontsize=13)
     stream = io.StringIO()
-    with rc_context({"mathtext.fontset": "cm", "svg.fonttype": "path"}):
+    with rc_context({"svg.fonttype": "path"}):
         figure.savefig(stream, format="svg", bbox_inches="tight", pad_inches=0.03, transparent=True)
     drawing = stream.getvalue()
     drawing = drawing[drawing.index("<svg") :]

@@ -23,12 +23,19 @@ from scipy.ndimage import gaussian_filter1d
 from dawn.features.blink import eye_aspect_ratios
 from dawn.generation.timing import summary
 from eval.backbones import arcface
-from eval.metrics import bas, blink, csim, lse, opinion
+from eval.extract.audio_beats import audio_beats
+from eval.extract.lip_windows import audio_windows, mfcc, window_count
+from eval.metrics import opinion
+from eval.metrics.blink import lid_pair_means
+from eval.metrics.registry import METRICS
 from eval.stats import bootstrap
 from eval.stats.bias import expected_bias
 from eval.studies.learned import correlation, mouth_opening
 from tests.support.formulas import draws, frechet_of
+from tests.support.metric_values import metric_entry, rows_of
 from tests.support.pages import DOCS, assert_printed, metric_page
+
+METRIC_PAGES = DOCS / "reference" / "metrics"
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -47,10 +54,11 @@ def test_csim_page() -> None:
     mean = np.mean([cosine(a, b) for a, b in pairs])
     assert_printed(printed["CSIM of real and generated"], mean)
     assert_printed(printed["frames without face"], len(data["real"]) - len(pairs))
-    got = csim.csim(data["real"], data["generated"])
-    assert (got.csim, got.failed) == (pytest.approx(mean), 1)
-    one = csim.csim(data["true_embedding"][None], data["generated_embedding"][None])
-    assert one.csim == pytest.approx(single)
+    for name in ("csim", "csim_mesh", "csim_dlib"):
+        entry = metric_entry(name, rows_of(name, [data["real"]]), rows_of(name, [data["generated"]]))
+        assert (entry["value"], entry["frames_without_face"]) == (pytest.approx(mean), 1)
+        pair = (rows_of(name, [data[side][None]]) for side in ("true_embedding", "generated_embedding"))
+        assert metric_entry(name, *pair)["value"] == pytest.approx(single)
 
 
 def test_alignment_of_the_csim_page() -> None:
@@ -110,8 +118,20 @@ def test_lse_page() -> None:
     assert_printed(printed["LSE_D"], distance)
     assert_printed(printed["LSE_C"], confidence)
     assert_printed(printed["offset"], offset)
-    got = lse.sync(data["lips"], data["sound"])
-    assert (got.lse_d, got.lse_c, got.offset) == (pytest.approx(distance), pytest.approx(confidence), offset)
+    assert_printed(printed["LSE at offset 0"], curve[15])
+    expected = {"lse_d": distance, "lse_c": confidence, "offset": offset}
+    embeddings = {"lips": data["lips"], "sound": data["sound"], "coverage": np.asarray(1.0)}
+    for suffix in ("", "_whole", "_own"):
+        for name, value in expected.items():
+            assert lip_sync(f"{name}{suffix}", embeddings) == pytest.approx(value)
+    assert lip_sync("lse_d_unshifted_own", embeddings) == pytest.approx(curve[15])
+
+
+def lip_sync(name: str, embeddings: dict[str, np.ndarray]) -> float:
+    """Value of a lip-sync metric on one video."""
+    (spec,) = METRICS[name].fake
+    videos = [{spec.name: embeddings, "video": {"samples": np.asarray(1)}}]
+    return float(metric_entry(name, videos, videos)["value"])
 
 
 def test_sound_windows_of_the_lse_page() -> None:
@@ -121,11 +141,11 @@ def test_sound_windows_of_the_lse_page() -> None:
     assert_printed(printed["hops of samples"], len(hops))
     assert_printed(printed["first MFCC of hop 0"], hops[0, 0])
     assert_printed(printed["second MFCC of hop 0"], hops[0, 1])
-    assert lse.mfcc((data["samples"] / 32768).astype(np.float32)) == pytest.approx(hops, rel=1e-4, abs=1e-4)
+    assert mfcc((data["samples"] / 32768).astype(np.float32)) == pytest.approx(hops, rel=1e-4, abs=1e-4)
     count = min(87, 56000 // 640) - 5
     assert_printed(printed["windows of 87 frames and 56000 samples"], count)
-    assert lse.window_count(87, 56000) == count
-    windows = lse.audio_windows(hops.astype(np.float32), 22)  # hops 0 to 103 are needed, 99 are there
+    assert window_count(87, 56000) == count
+    windows = audio_windows(hops.astype(np.float32), 22)  # hops 0 to 103 are needed, 99 are there
     for t in (0, 7, 21):
         expected = [hops[min(4 * t + k, len(hops) - 1)] for k in range(20)]
         assert windows[t] == pytest.approx(np.asarray(expected).T, rel=1e-5)
@@ -152,13 +172,15 @@ def test_bas_page() -> None:
     motion = minima(gaussian_filter1d(speed, 5), 1)
     assert_printed(printed["beats of the motion, bas"], motion)
     expected = {
-        "bas": (bas.BAILANDO, score(sound, motion, 3)),
-        "bas_mint": (bas.MINT, score(minima(np.asarray([0, *speed]), 10), sound, 3)),
-        "bas_seconds": (bas.SECONDS, score(sound, minima(gaussian_filter1d(speed, 25 / 12), 1), 1.25)),
+        "bas": score(sound, motion, 3),
+        "bas_mint": score(minima(np.asarray([0, *speed]), 10), sound, 3),
+        "bas_seconds": score(sound, minima(gaussian_filter1d(speed, 25 / 12), 1), 1.25),
     }
-    for name, (form, value) in expected.items():
+    mesh = {"pose": rotation, "found": np.ones(len(rotation), bool)}
+    videos = [{"mesh": mesh, "beats": {"audio_beats": sound}, "video": {"samples": np.asarray(1)}}]
+    for name, value in expected.items():
         assert_printed(printed[name], value)
-        assert form.score(form.beats(rotation), sound) == pytest.approx(value, rel=1e-9)
+        assert metric_entry(name, videos, videos)["value"] == pytest.approx(value, rel=1e-9)
 
 
 def test_sound_beats_of_the_bas_page() -> None:
@@ -168,7 +190,7 @@ def test_sound_beats_of_the_bas_page() -> None:
     _, seconds = librosa.beat.beat_track(y=clicks, sr=16000, onset_envelope=onsets, units="time")
     expected = seconds * 25
     assert_printed(printed["beats of clicks, first three, in frames"], expected[:3])
-    assert bas.audio_beats(clicks) == pytest.approx(expected)
+    assert audio_beats(clicks) == pytest.approx(expected)
 
 
 def blinks(ratio: np.ndarray, threshold: float, merge: int, tail: bool) -> int:
@@ -189,14 +211,18 @@ def test_blink_page() -> None:
     ratio = data["ratio"]
     expected = {
         "blink": blinks(ratio, 0.7 * float(np.median(ratio)), 1, True),
+        "blink_ear6_median0.7": blinks(ratio, 0.7 * float(np.median(ratio)), 1, True),
         "blink_ear6_0.20": blinks(ratio, 0.2, 0, False),
         "blink_ear6_0.25": blinks(ratio, 0.25, 0, False),
     }
-    names = {"blink": blink.NAME, "blink_ear6_0.20": "ear6-0.20-2frames", "blink_ear6_0.25": "ear6-0.25-2frames"}
+    eye = np.array([(0, 0), (1 / 3, 0.5), (2 / 3, 0.5), (1, 0), (2 / 3, -0.5), (1 / 3, -0.5)])  # both ratios are 1
+    points = np.zeros((len(ratio), 68, 2), np.float32)
+    for first in (36, 42):
+        points[:, first : first + 6] = eye * np.stack([np.ones_like(ratio), ratio], axis=1)[:, None]
+    videos = [{"mesh": {"landmarks": points, "found": np.ones(len(ratio), bool)}}]
     for name, count in expected.items():
         assert_printed(printed[f"{name} of ratio"], count / (len(ratio) / 25))
-        counter = blink.COUNTERS[names[name]]
-        assert blink.blink_rate(np.stack([ratio, ratio], axis=1), counter=counter) == pytest.approx(count / 10)
+        assert metric_entry(name, videos, videos)["value"] == pytest.approx(count / 10)
 
 
 def test_eye_aspect_ratios_of_the_blink_page() -> None:
@@ -212,7 +238,7 @@ def test_eye_aspect_ratios_of_the_blink_page() -> None:
         (length(43, 47) + length(44, 46)) / (2 * length(42, 45)),
         (length(37, 41) + length(38, 40)) / (2 * length(36, 39)),
     ]
-    for signal, values, ratios in (("one pair", one, eye_aspect_ratios), ("two pairs", two, blink.lid_pair_means)):
+    for signal, values, ratios in (("one pair", one, eye_aspect_ratios), ("two pairs", two, lid_pair_means)):
         for side, value in zip(("left", "right"), values, strict=True):
             assert_printed(printed[f"{signal}, {side}"], value)
         assert ratios(points.astype(np.float32)) == pytest.approx(values, rel=1e-6)
@@ -309,6 +335,17 @@ def test_interval_and_bias_of_a_distance() -> None:
 
 
 def test_every_metric_page_has_a_test() -> None:
-    pages = {path.stem for path in (DOCS / "reference" / "metrics").glob("*.md")} - {"index"}
+    pages = {path.stem for path in METRIC_PAGES.glob("*.md")} - {"index"}
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_metric_pages_*.py"))
     assert set(re.findall(r'metric_page\("([\w-]+)"\)', tests)) == pages
+
+
+def test_every_metric_is_named_on_a_page_and_in_the_overview() -> None:
+    pages = [path for path in METRIC_PAGES.glob("*.md") if path.stem != "following"]  # of a study, not in the registry
+    lines = [line for path in pages for line in re.findall(r"^\| names? \| `.*$", path.read_text(), re.MULTILINE)]
+    named = [name for line in lines for name in re.findall(r"`([\w.]+)`", line)]
+    assert sorted(named) == sorted(METRICS)
+    overview = (METRIC_PAGES / "index.md").read_text()
+    patterns = [pattern.replace(".", r"\.").replace("*", ".*") for pattern in re.findall(r"`([\w.*]+)`", overview)]
+    for name in METRICS:
+        assert any(re.fullmatch(pattern, name) for pattern in patterns), f"{name} is not in the overview of the metrics"

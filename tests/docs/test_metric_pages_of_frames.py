@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from eval.backbones import efficientnet, i3d, resize
-from eval.metrics import degradation, fd_efficientnet, fvd
-from eval.stats.frechet import frechet
-from eval.stats.kid import kid
+from eval.backbones import i3d, resize
+from eval.extract.sampling import window_samplings
+from eval.metrics.degradation import degradation
 from tests.support.formulas import frechet_of, half_pixel_bilinear, sampled, singular_frechet_of
+from tests.support.metric_values import extracted, metric_entry, rows_of
 from tests.support.pages import Page, Printed, assert_printed, metric_page
 
 
@@ -26,7 +26,9 @@ def test_fid_page() -> None:
     expected = frechet_of(data["real"], data["generated"])
     assert singular_frechet_of(data["real"], data["generated"]) == pytest.approx(expected, rel=1e-9)
     assert_printed(printed["fid"], expected)
-    assert frechet(data["real"], data["generated"]) == pytest.approx(expected, rel=1e-9)
+    for name in ("fid", "fid_clean", "fid_clean_resize", "fid_tf1"):
+        real, fake = (rows_of(name, np.split(data[side], 2)) for side in ("real", "generated"))
+        assert metric_entry(name, real, fake)["value"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_resize_filters_of_the_fid_page() -> None:
@@ -60,7 +62,8 @@ def test_kid_page() -> None:
 
     expected = within(x) + within(y) - 2 * np.mean([kernel(a, b) for a in x for b in y])
     assert_printed(printed["kid"], expected)
-    assert kid(x, y) == pytest.approx(expected, rel=1e-9)
+    real, fake = (rows_of("kid", np.split(rows, 2)) for rows in (x, y))
+    assert metric_entry("kid", real, fake)["value"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_fd_efficientnet_page() -> None:
@@ -88,12 +91,8 @@ def test_fd_efficientnet_page() -> None:
     sides = [np.concatenate([features(video) for video in data[side]]) for side in ("real", "generated")]
     expected = singular_frechet_of(*sides)
     assert_printed(printed["fd_efficientnet"], expected, slack=2)
-    ours = efficientnet.EfficientNetLite0()
-    got = [
-        np.concatenate([fd_efficientnet.frame_features(video, ours) for video in data[side]])
-        for side in ("real", "generated")
-    ]
-    assert frechet(*got) == pytest.approx(expected, rel=1e-3)
+    real, fake = (extracted("fd_efficientnet", data[side]) for side in ("real", "generated"))
+    assert metric_entry("fd_efficientnet", real, fake)["value"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_fvd_page() -> None:
@@ -109,14 +108,14 @@ def test_fvd_page() -> None:
     place = int(np.random.default_rng(seed).integers(50 - 16 + 1))
     assert_printed(printed["fvd_stylegan_v_16, true video long_video below, first frame"], [place])
     generator = np.random.default_rng(seed)
-    for name, side, expected in (
-        ("windows16", "fake", starts(50, 16)),
-        ("windows32", "real", starts(50, 32)),
-        ("common-metrics16", "real", [0]),
-        ("stylegan-v16", "real", [place]),
-        ("stylegan-v16", "fake", [0]),
+    for name, window, side, expected in (
+        ("windows", 16, "fake", starts(50, 16)),
+        ("windows", 32, "real", starts(50, 32)),
+        ("common-metrics", 16, "real", [0]),
+        ("stylegan-v", 16, "real", [place]),
+        ("stylegan-v", 16, "fake", [0]),
     ):
-        assert fvd.PROTOCOLS[name].starts(50, side, generator) == expected
+        assert window_samplings(window)[name].starts(50, side, generator) == expected
 
     def prepared(window: np.ndarray) -> np.ndarray:
         height, width = window.shape[1:3]
@@ -134,30 +133,24 @@ def test_fvd_page() -> None:
     first = prepared(data["real"][0][:16])
     assert_printed(printed["prepared value at row 0, column 0, red, frame 0 of real[0]"], first[0, 0, 0, 0])
 
-    recorded: list[torch.Tensor] = []
-
-    def recorder(clips: torch.Tensor) -> torch.Tensor:
-        recorded.append(i3d.preprocess(clips))
-        return torch.zeros(1, 400)
-
-    windows = [
-        prepared(video[start : start + 16])
-        for side in ("real", "generated")
-        for video in data[side]
-        for start in starts(len(video), 16)
-    ]
-    for side in ("real", "generated"):
-        for video in data[side]:
-            fvd.window_features(video, recorder, 16)
-    assert torch.cat(recorded).numpy() == pytest.approx(np.stack(windows), abs=1e-5)
-
     net = i3d.load()
-    with torch.inference_mode():
-        rows = np.concatenate([net.logits_of(torch.from_numpy(window).float()[None]) for window in windows])
+
+    def logits(videos: list[np.ndarray]) -> np.ndarray:
+        windows = [prepared(video[start : start + 16]) for video in videos for start in starts(len(video), 16)]
+        with torch.inference_mode():
+            return np.concatenate([net.logits_of(torch.from_numpy(window).float()[None]) for window in windows])
+
+    rows = logits(data["real"]), logits(data["generated"])
     for name, ddof in (("fvd16", 1), ("the same windows and network with ddof 0", 0)):
-        expected = singular_frechet_of(rows[:2], rows[2:], ddof=ddof)
-        assert_printed(printed[name], expected, slack=2)
-        assert frechet(rows[:2], rows[2:], ddof) == pytest.approx(expected, rel=1e-6)
+        assert_printed(printed[name], singular_frechet_of(*rows, ddof=ddof), slack=2)
+    real, fake = (extracted("fvd16", data[side]) for side in ("real", "generated"))
+    assert metric_entry("fvd16", real, fake)["value"] == pytest.approx(singular_frechet_of(*rows), rel=1e-3)
+    fake = [
+        {f"i3d-stylegan-v:stylegan-v16-{side}": {"rows": part}}
+        for side, part in zip(("real", "fake"), rows, strict=True)
+    ]
+    got = metric_entry("fvd_stylegan_v_16", fake[:1], fake[1:])["value"]
+    assert got == pytest.approx(singular_frechet_of(*rows, ddof=0), rel=1e-6)
 
 
 def test_degradation_page() -> None:
@@ -173,8 +166,11 @@ def test_degradation_page() -> None:
             ends = [generated[:, :n], generated[:, -n:]]
             start, end = (frechet_of(pooled(a), pooled(b)) for a, b in zip(true_ends, ends, strict=True))
             assert_printed(printed[f"dr{n}, reference {reference}"], end / start - 1)
-            got = degradation.degradation(list(real), list(generated), n, reference=reference, resamples=1)
+            got = degradation(list(real), list(generated), n, reference=reference, resamples=1)
             assert (got.start, got.end, got.value) == pytest.approx((start, end, end / start - 1), rel=1e-8)
+            if reference == "matched":
+                entry = metric_entry(f"dr{n}", rows_of(f"dr{n}", real), rows_of(f"dr{n}", generated))
+                assert (entry["value"], entry["reference"]) == (pytest.approx(end / start - 1, rel=1e-8), "matched")
             if (n, reference) == (25, "matched"):
                 assert_printed(printed["dr25, reference matched, distance at the start"], start)
                 assert_printed(printed["dr25, reference matched, distance at the end"], end)
