@@ -40,7 +40,7 @@ def test_a_strategy_is_one_file_and_one_test(tmp_path: Path) -> None:
     assert "smoothed" in followed.run(choices)
     assert sweep.endswith("results/sweeps/smoothing.csv")  # run by tests/workflow/test_pipeline.py, on a finished run
     planned = followed.run(sweep.replace("snakemake", "snakemake -n --quiet rules"))
-    assert "videos" in planned and "measure" in planned
+    assert "videos" in planned and "score" in planned
 
 
 def test_a_corpus_is_a_folder_or_one_file_and_one_test(tmp_path: Path) -> None:
