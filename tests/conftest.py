@@ -16,7 +16,10 @@ MARK_OF_FIXTURE = {"real": "real", "http_server": "network"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their fixtures, and skip those of a GPU on machines without one."""
+    """Mark tests by their fixtures, skip those of a GPU on machines without one, and put files with slow tests first.
+
+    Processes that share the tests by files end together only if none of them begins a slow file last.
+    """
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
@@ -25,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             import torch
 
             item.add_marker(pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"))
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from dawn.corpora.manifest import read_manifest
 from dawn.media.json_files import read_json
 from tests.support.repository import REPOSITORY, copy_repository
 
+pytestmark = pytest.mark.slow
 RUN = "results/smoke"
 BIN = Path(sys.executable).parent
 

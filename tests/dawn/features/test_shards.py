@@ -86,6 +86,7 @@ def _killed(command: list[str], folder: Path, when: Path) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_preparation_killed_three_times_gives_the_same_bytes(videos: Path, prepared: Path, tmp_path: Path) -> None:
     config = _config(videos)
     (tmp_path / "config.yaml").write_text(config.dump())
@@ -205,6 +206,7 @@ def test_disk_space_is_estimated_closely_from_above(videos: Path, prepared: Path
         assert least < used / bytes_needed(config, frames, len(clips), stage) <= 1
 
 
+@pytest.mark.slow
 def test_real_clips_are_accepted_or_rejected_as_a_person_would(real: Path, tmp_path: Path) -> None:
     """All real clips (3 s of the two long ones), and typical unusable files."""
     root = tmp_path / "raw"
