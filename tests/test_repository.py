@@ -1,4 +1,4 @@
-"""The ground everything stands on: packages, pins, commands and generated files agree with each other."""
+"""Consistency of packages, pins, commands and generated files, and the length of files."""
 
 from __future__ import annotations
 
@@ -117,6 +117,17 @@ def test_make_help_lists_every_target() -> None:
 
 def test_the_schema_in_the_tree_is_that_of_the_code() -> None:
     assert (ROOT / "config" / "schema.json").read_text() == schema(), "run `make schema`"
+
+
+def test_no_source_or_page_is_longer_than_450_lines() -> None:
+    suffixes = {".py", ".smk", ".md", ".yaml", ".yml", ".sh", ".j2", ".toml"}
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    files = [ROOT / name for name in listed if Path(name).suffix in suffixes and (ROOT / name).is_file()]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert len(lengths) > 100
+    assert {name: length for name, length in lengths.items() if length > 450} == {}
 
 
 def test_dvc_reports_to_nobody() -> None:
