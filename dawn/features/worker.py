@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
@@ -27,7 +28,9 @@ from dawn.weights import MissingWeights
 WriteClip = Callable[[Clip, Path], None]
 OpenWriter = Callable[[], AbstractContextManager[WriteClip]]  # loads libraries and networks once; must pickle
 
-START_METHOD = "spawn"  # of multiprocessing: a fork of a process with threads may deadlock
+START_METHOD: Literal["spawn", "forkserver"] = (
+    "spawn"  # of multiprocessing: a fork of a process with threads may deadlock
+)
 
 _TRIES = 2  # a process may also have been killed once for lack of memory
 _START = 300  # seconds to load libraries and networks from a slow disk
