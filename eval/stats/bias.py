@@ -1,9 +1,9 @@
-"""How much of a Fréchet distance is there because samples are few.
+"""Bias of a Fréchet distance that is due to the number of samples.
 
-The distance of two finite samples of one distribution is not 0: with 400 dimensions and 41 windows it can be larger
-than that between good and bad videos. To first order the excess is proportional to one over the number of samples
-(Chong and Forsyth 2020), so distances of fewer clips, continued to infinitely many, say how large it is. Below one
-sample a dimension that line is no longer straight and the estimate is too small, which the warning says.
+The distance between two finite samples of one distribution is not 0: with 400 dimensions and 41 windows it can exceed
+that between good and bad videos. To first order the bias is proportional to one over the number of samples (Chong and
+Forsyth 2020), so it is estimated by extrapolating distances of fewer clips to infinitely many. With fewer samples than
+dimensions that relation is no longer linear and the estimate is too small, which the warning states.
 """
 
 from __future__ import annotations
@@ -19,16 +19,13 @@ from dawn.seeds import numpy_generator
 from eval.stats.frechet import frechet
 
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)  # of the clips
-_MIN_CLIPS = 8  # fewer are too alike, whichever are drawn
-_LARGE = 0.5  # of the value: from here on the bias decides
+_MIN_CLIPS = 8  # subsets of fewer clips overlap too much
+_LARGE = 0.5  # of the value: a larger bias is warned of
 
 
 @dataclass(frozen=True)
-class Biased:
-    """A distance, how much of it is expected from the count alone (NaN if unknown), and what to say about it.
-
-    `warning` is empty where the number means what it says.
-    """
+class ExpectedBias:
+    """A distance, the bias expected from the number of samples (NaN if unknown), and a warning, empty for none."""
 
     value: float
     bias: float
@@ -37,10 +34,11 @@ class Biased:
 
 def expected_bias(
     real: Sequence[ArrayLike], fake: Sequence[ArrayLike], *, ddof: int = 1, repeats: int = 4, seed: int = 0
-) -> Biased:
-    """Features of each clip, (n_i, D), n_i may be 0, true and generated in pairs -> :class:`Biased`.
+) -> ExpectedBias:
+    """Features of each clip, (n_i, D), n_i may be 0, real and generated in pairs -> :class:`ExpectedBias`.
 
-    Costs ``5 * repeats`` distances. Raises InputError for another number of clips, or features that cannot be compared.
+    repeats: random subsets for each of 5 sizes; each costs one distance. Raises InputError for unequal numbers of clips
+    and for features that cannot be compared.
     """
     if len(real) != len(fake) or repeats < 1:
         raise InputError(f"bias needs pairs of clips and repeats, got {len(real)}, {len(fake)} clips, {repeats}")
@@ -48,24 +46,24 @@ def expected_bias(
     pairs = [(a, b) for a, b in pairs if len(a) and len(b)]
     if not pairs:
         raise InputError("no clip has any features; are the clips shorter than a window?")
-    value, scarcity = _distance(pairs, ddof)
+    value, inverse_count = _distance(pairs, ddof)
     samples, size = min(sum(map(len, side)) for side in zip(*pairs, strict=True)), pairs[0][0].shape[1]
     if len(pairs) < _MIN_CLIPS:
-        return Biased(value, np.nan, f"{len(pairs)} clips are too few to know the bias; {_MIN_CLIPS} are needed")
+        return ExpectedBias(value, np.nan, f"{len(pairs)} clips are too few to know the bias; {_MIN_CLIPS} are needed")
     rng = numpy_generator(seed)
-    points = [(value, scarcity)]
+    points = [(value, inverse_count)]
     for count in (round(share * len(pairs)) for share in _SHARES for _ in range(repeats)):
         points.append(_distance([pairs[k] for k in rng.choice(len(pairs), count, replace=False)], ddof))
-    distances, scarcities = np.asarray(points).T
-    # The line goes through the value itself, which is known better than any other point.
-    steps = scarcities - scarcity
+    distances, inverse_counts = np.asarray(points).T
+    # The fitted line passes through the value of all clips, whose variance is smallest.
+    steps = inverse_counts - inverse_count
     slope = float(steps @ (distances - value) / (steps @ steps))
-    bias = float(np.clip(slope * scarcity, 0.0, value))
-    return Biased(value, bias, _warning(value, bias, samples, size))
+    bias = float(np.clip(slope * inverse_count, 0.0, value))
+    return ExpectedBias(value, bias, _warning(value, bias, samples, size))
 
 
 def _distance(pairs: Sequence[tuple[np.ndarray, np.ndarray]], ddof: int) -> tuple[float, float]:
-    """The distance of some clips and how scarce they are: the mean of one over the samples of either side."""
+    """The distance of some clips, and the mean over both sides of one over the number of samples."""
     real, fake = (np.concatenate(side) for side in zip(*pairs, strict=True))
     return frechet(real, fake, ddof), (1 / len(real) + 1 / len(fake)) / 2
 

@@ -1,7 +1,7 @@
-"""Confidence intervals by resampling clips.
+"""Bootstrap confidence intervals over clips.
 
-Windows of one clip are alike, so a clip is drawn with all its windows, and things measured on the same clips (real and
-generated, two methods) share each draw.
+Windows of one clip are correlated, so a clip is drawn with all its windows; values of the same clips (real and
+generated videos, two methods) share the draws.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its percentile interval and the number of clips behind it; NaN where nothing could be measured."""
+    """A value with its percentile interval and the number of clips; NaN where nothing could be measured."""
 
     value: float
     low: float
@@ -32,14 +32,17 @@ class Estimate:
 
 
 def draws(clips: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """(resamples, clips): how often each clip occurs in each resample of as many clips."""
+    """(resamples, clips): how often each clip occurs in each resample of `clips` clips. Raises InputError for none."""
     if clips < 1 or resamples < 1:
         raise InputError(f"cannot draw {resamples} resamples of {clips} clips")
     return numpy_generator(seed).multinomial(clips, np.full(clips, 1 / clips), size=resamples)
 
 
 def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float = 0.95) -> Estimate:
-    """Mean of one value a clip, (clips,); clips without one (NaN) are left out and not counted in n."""
+    """Mean of one value a clip, (clips,); clips without a value (NaN) are left out and not counted in n.
+
+    Raises InputError for another number of clips than `counts` has.
+    """
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or len(array) != counts.shape[1]:
         raise InputError(f"expected one value for each of {counts.shape[1]} clips, got {array.shape}")
@@ -51,7 +54,7 @@ def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float = 0.95) -
 
 
 def resampled_means(values: ArrayLike, counts: NDArray[np.int64]) -> Array:
-    """(resamples,) mean of one value a clip; NaN where a resample misses every clip that has a value."""
+    """(resamples,): mean of one value a clip, (clips,), in each resample; NaN where no drawn clip has a value."""
     array = np.asarray(values, np.float64)
     valid = np.isfinite(array)
     weights = counts[:, valid]
@@ -59,24 +62,9 @@ def resampled_means(values: ArrayLike, counts: NDArray[np.int64]) -> Array:
     return np.divide(weights @ array[valid], total, out=np.full(len(counts), np.nan), where=total > 0)
 
 
-def distance(
-    real: Sequence[ArrayLike],
-    fake: Sequence[ArrayLike],
-    counts: NDArray[np.int64],
-    coverage: float = 0.95,
-    label: str = "bootstrap",
-) -> Estimate:
-    """Fréchet distance (ddof 1) between the pooled features of clips, each an (n_i, D) array, n_i may be 0.
-
-    A resample repeats clips, and fewer distinct windows alone raise a Fréchet distance. The resampled distances are
-    therefore shifted so that their mean is the value: the interval shows the spread, not that bias.
-    """
-    return of_distance(*resampled(real, fake, counts, label), coverage, len(real))
-
-
-def of_distance(value: float, spread: Array, coverage: float, clips: int) -> Estimate:
-    """What :func:`resampled` found, with its interval; no distance is below 0."""
-    low, high = interval(spread, coverage)
+def of_distance(value: float, resampled: Array, coverage: float, clips: int) -> Estimate:
+    """The estimate of a distance and its resampled values (:func:`resampled`); the interval begins at 0 or above."""
+    low, high = interval(resampled, coverage)
     return Estimate(value, float(np.maximum(0.0, low)), high, clips)
 
 
@@ -87,37 +75,40 @@ def resampled(
     label: str = "bootstrap",
     ddof: int = 1,
 ) -> tuple[float, Array]:
-    """The distance of :func:`distance` and that of each resample, (resamples,), shifted to have it as their mean.
+    """Fréchet distance between the pooled features of clips, and its value in each resample, (resamples,).
 
-    NaN where a resample holds fewer than two rows of a side.
+    real, fake: features of each clip, (n_i, D), n_i may be 0. A resample repeats clips, and fewer distinct windows
+    alone raise a Fréchet distance; the resampled values are therefore shifted so that their mean is the distance: the
+    interval shows the variation, not that bias. NaN where a resample has fewer than two rows of a side. Raises
+    InputError where no clip of a side has features.
     """
-    a, owner_a = _pool(real, counts, "real")
-    b, owner_b = _pool(fake, counts, "generated")
-    value, kernel = frechet(a, b, ddof), _Kernel(a, b, ddof)
+    a, clip_a = _pool(real, counts, "real")
+    b, clip_b = _pool(fake, counts, "generated")
+    value, weighted = frechet(a, b, ddof), WeightedFrechet(a, b, ddof)
     bar = tqdm(counts, desc=label, unit="resample", mininterval=2, leave=False)
-    spread = np.asarray([kernel.distance(count[owner_a], count[owner_b]) for count in bar])
-    if np.isfinite(spread).any():
-        spread += value - np.nanmean(spread)
-    return value, spread
+    values = np.asarray([weighted.distance(count[clip_a], count[clip_b]) for count in bar])
+    if np.isfinite(values).any():
+        values += value - np.nanmean(values)
+    return value, values
 
 
 def interval(values: ArrayLike, coverage: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of resampled values; those that are NaN are left out, NaN for none."""
+    """Percentile interval of resampled values, NaN left out; NaN for none."""
     array = np.asarray(values, np.float64)
     known = array[~np.isnan(array)]
     return _percentiles(known, coverage) if len(known) else (float("nan"), float("nan"))
 
 
-class _Kernel:
-    """Fréchet distances of weighted subsets from inner products, all taken once.
+class WeightedFrechet:
+    """Fréchet distances of weighted subsets of rows, from inner products that are computed once.
 
-    With row weights w of sum n and ``K = X Y^T``, the centred and scaled K of a resample has as its nuclear norm the
-    cross term, and its trace terms come from the diagonals: no feature vector is touched again. Where rows outnumber
-    dimensions, the rows are first replaced by coordinates in which the smaller covariance form is used.
+    With row weights w of sum n and ``K = X Y^T``, the nuclear norm of the centred and scaled K of a resample is the
+    distance's cross term, and the trace terms follow from the diagonals of ``X X^T`` and ``Y Y^T``. Where rows
+    outnumber dimensions, the distance is computed from the repeated rows instead, since covariances are smaller then.
     """
 
     def __init__(self, a: Array, b: Array, ddof: int) -> None:
-        centre = (a.mean(axis=0) + b.mean(axis=0)) / 2  # a common shift changes nothing but keeps digits
+        centre = (a.mean(axis=0) + b.mean(axis=0)) / 2  # a common shift changes no distance and preserves precision
         a, b = a - centre, b - centre
         self.few = min(len(a), len(b)) <= a.shape[1]
         self.a, self.b, self.ddof = a, b, ddof
@@ -125,7 +116,7 @@ class _Kernel:
             self.aa, self.bb, self.ab = a @ a.T, b @ b.T, a @ b.T
 
     def distance(self, weight_a: NDArray[np.int64], weight_b: NDArray[np.int64]) -> float:
-        """Integer weights of the rows; NaN when a side has fewer than two rows."""
+        """Distance with rows repeated by integer weights, (N,) and (M,); NaN if a side has a total below two."""
         rows, columns = np.flatnonzero(weight_a), np.flatnonzero(weight_b)
         u, v = weight_a[rows].astype(np.float64), weight_b[columns].astype(np.float64)
         n, m = u.sum(), v.sum()
@@ -149,12 +140,13 @@ class _Kernel:
 def _pool(clips: Sequence[ArrayLike], counts: NDArray[np.int64], name: str) -> tuple[Array, NDArray[np.int64]]:
     if len(clips) != counts.shape[1]:
         raise InputError(f"{name}: features of {len(clips)} clips, draws of {counts.shape[1]}")
+    """The rows of all clips, (sum n_i, D), and the index of each row's clip."""
     arrays = [np.asarray(clip) for clip in clips]
-    filled = [array for array in arrays if len(array)]
-    if not filled:
+    with_rows = [array for array in arrays if len(array)]
+    if not with_rows:
         raise InputError(f"{name}: no clip has any features; are the clips shorter than a window?")
-    owner = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
-    return features(np.concatenate(filled), name), owner
+    clip_of_row = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
+    return features(np.concatenate(with_rows), name), clip_of_row
 
 
 def _percentiles(values: Array, coverage: float) -> tuple[float, float]:

@@ -1,8 +1,8 @@
-"""Fréchet distance between two sets of features, stable when they are few.
+"""Fréchet distance between two sets of features, numerically stable for few samples.
 
-``|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)``, covariances with ddof 1 unless said otherwise. The last term is
-the nuclear norm of ``R1 R2^T`` for any roots ``S = R^T R``, so no square root of a non-symmetric, often singular
-product is taken: that is where the usual implementations lose digits or fail.
+``|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)``, covariances with ddof 1 by default. The last term is computed as
+the nuclear norm of ``R1 R2^T`` for any roots ``S = R^T R``, which avoids the square root of a non-symmetric, often
+singular product, where common implementations lose precision or fail.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from dawn.errors import InputError
 
 Array = NDArray[np.float64]
-_BLOCK = 1024  # rows whose products are taken at once, bounds memory
+_BLOCK = 1024  # rows of one matrix product; bounds memory
 
 
 class Moments:
-    """Mean and covariance of features that come in parts and are not kept.
+    """Mean and covariance of features that are added in parts and not stored.
 
-    Sums are taken about the mean of the first part (the pilot): about zero they would lose digits where the mean is
-    large against the spread. Memory is three (D, D) arrays of float64 and a block of rows.
+    Sums are taken relative to the mean of the first part (the pilot): relative to zero they would lose precision where
+    the mean is large compared with the standard deviation. Memory: three (D, D) arrays of float64 and a block of rows.
     """
 
     def __init__(self) -> None:
@@ -30,12 +30,12 @@ class Moments:
         self._products = np.empty((0, 0))
 
     def add(self, rows: ArrayLike) -> None:
-        """(n, D) features, n may be 0. Raises InputError on another shape or D, and on values that are not finite."""
+        """Add (n, D) features, n may be 0. Raises InputError on another shape or D, and on non-finite values."""
         part = np.asarray(rows)
         if part.ndim != 2 or part.shape[1] < 1 or (self.count and part.shape[1] != len(self._pilot)):
             raise InputError(f"features must be (n, {len(self._pilot) or 'D'}), got {part.shape}")
         if not np.isfinite(part).all():
-            raise InputError("features hold values that are not finite")
+            raise InputError("features have non-finite values")
         if not len(part):
             return
         if not self.count:
@@ -49,13 +49,13 @@ class Moments:
         self.count += len(part)
 
     def mean(self) -> Array:
-        """(D,). Raises InputError before any feature came."""
+        """(D,). Raises InputError before the first features."""
         if not self.count:
-            raise InputError("no features were given")
+            raise InputError("no features were added")
         return self._pilot + self._sum / self.count
 
     def covariance(self, ddof: int = 1) -> Array:
-        """(D, D), divided by the count less `ddof`. Raises InputError for fewer than two features."""
+        """(D, D), divided by the count minus `ddof`. Raises InputError for fewer than two rows."""
         if self.count < 2:
             raise InputError(f"a covariance needs two features, got {self.count}")
         covariance = np.outer(self._sum, self._sum / -self.count)
@@ -65,17 +65,17 @@ class Moments:
 
 
 class Reference:
-    """One side of many distances: the root of its covariance is taken once."""
+    """One side of many distances; the root of its covariance is computed once."""
 
     def __init__(self, mean: ArrayLike, covariance: ArrayLike) -> None:
         """Mean (D,) and covariance (D, D), which may be singular. Raises InputError on shapes."""
         self.mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
         if self.mean.ndim != 1 or covariance.shape != (len(self.mean), len(self.mean)):
-            raise InputError(f"moments do not fit: mean {self.mean.shape}, covariance {covariance.shape}")
+            raise InputError(f"moments have unequal shapes: mean {self.mean.shape}, covariance {covariance.shape}")
         self._trace, self._root = float(np.trace(covariance)), _root(covariance)
 
     def distance(self, y: ArrayLike, ddof: int = 1) -> float:
-        """(M >= 2, D) features -> distance >= 0. Raises InputError on shapes and values that are not finite."""
+        """(M >= 2, D) features -> distance >= 0. Raises InputError on shapes and non-finite values."""
         rows = features(y, "compared")
         if rows.shape[1] != len(self.mean):
             raise InputError(f"features of {len(self.mean)} and {rows.shape[1]} dimensions cannot be compared")
@@ -94,7 +94,7 @@ class Reference:
 def frechet(x: ArrayLike, y: ArrayLike, ddof: int = 1) -> float:
     """(N, D) and (M, D) features, N and M >= 2 -> distance >= 0. Raises InputError on any other shape or on NaN.
 
-    `ddof` is 1 in FID and most of FVD, 0 in StyleGAN-V's and cd-fvd's FVD: with few samples a different number.
+    ddof: 1 in FID and most FVD implementations, 0 in StyleGAN-V's and cd-fvd's; it matters for few samples.
     """
     a, b = features(x, "first"), features(y, "second")
     if a.shape[1] != b.shape[1]:
@@ -112,17 +112,17 @@ def frechet_of_moments(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, c
     a, b = np.asarray(cov_a, np.float64), np.asarray(cov_b, np.float64)
     size = difference.shape[0] if difference.ndim == 1 else -1
     if a.shape != (size, size) or b.shape != (size, size):
-        raise InputError(f"moments do not fit: means {difference.shape}, covariances {a.shape} and {b.shape}")
+        raise InputError(f"moments have unequal shapes: means {difference.shape}, covariances {a.shape} and {b.shape}")
     return _distance(difference, float(np.trace(a) + np.trace(b)), _root(a) @ _root(b))
 
 
 def features(x: ArrayLike, name: str) -> Array:
-    """`x` as float64 (N >= 2, D), or InputError that calls it `name`."""
+    """`x` as float64 (N >= 2, D). Raises InputError, which calls it `name`, on other shapes and non-finite values."""
     array = np.asarray(x, np.float64)
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         raise InputError(f"{name} features must be (N >= 2, D), got {array.shape}")
     if not np.isfinite(array).all():
-        raise InputError(f"{name} features hold values that are not finite")
+        raise InputError(f"{name} features have non-finite values")
     return array
 
 
@@ -132,12 +132,12 @@ def _distance(difference: Array, traces: float, product: Array) -> float:
 
 
 def _triangle(centred: Array) -> Array:
-    """R with R^T R = X^T X and no more rows than needed."""
+    """R with R^T R = X^T X and at most as many rows as columns."""
     return np.asarray(np.linalg.qr(centred, mode="r")) if len(centred) > centred.shape[1] else centred
 
 
 def _root(covariance: Array) -> Array:
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    noise = values[-1] * len(values) * np.finfo(np.float64).eps  # its root would be 1e-8, not 0
+    noise = values[-1] * len(values) * np.finfo(np.float64).eps  # the root of rounding errors would be 1e-8, not 0
     root: Array = (vectors * np.sqrt(np.where(values > noise, values, 0))) @ vectors.T
     return root
