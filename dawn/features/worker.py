@@ -18,7 +18,6 @@ from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
@@ -28,9 +27,7 @@ from dawn.weights import MissingWeights
 WriteClip = Callable[[Clip, Path], None]
 OpenWriter = Callable[[], AbstractContextManager[WriteClip]]  # loads libraries and networks once; must pickle
 
-START_METHOD: Literal["spawn", "forkserver"] = (
-    "spawn"  # of multiprocessing: a fork of a process with threads may deadlock
-)
+CONTEXT = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
 
 _TRIES = 2  # a process may also have been killed once for lack of memory
 _START = 300  # seconds to load libraries and networks from a slow disk
@@ -96,9 +93,8 @@ class Worker:
         self.close()
 
     def _start(self) -> Connection:
-        context = multiprocessing.get_context(START_METHOD)
-        self._pipe, child_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(child_end, self._open_writer), daemon=True)
+        self._pipe, child_end = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=_serve, args=(child_end, self._open_writer), daemon=True)
         self._process.start()
         child_end.close()
         try:

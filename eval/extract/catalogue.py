@@ -65,9 +65,9 @@ def _load_beats(_: ExtractorOptions) -> Extractor:
     return lambda video, _: {"audio_beats": audio_beats(video.audio, fps=FPS)}
 
 
-# frames () and size (2,) at 25 fps, fps () of the file, samples () of the audio, 0 without a usable track
+# frames () at 25 fps, size (2,), fps () of the file, samples () of the audio, 0 without a usable track
 VIDEO = FeatureSpec("video", _video_settings, _load_video, reads=("frames", "audio"))
-# landmarks (N, 68, 2), pose (N, 6), found (N,), faces (N,); see eval.extract.faces.detect_faces
+# landmarks (N, 68, 2), pose (N, 6), found (N,), faces (N,): eval.extract.faces.detect_faces
 FACE_MESH = FeatureSpec("mesh", _mesh_settings, _load_mesh)
 # audio_beats (B,) in frames
 AUDIO_BEATS = FeatureSpec(
@@ -156,7 +156,7 @@ def _load_windows(network: str, sampling: WindowSampling, side: Side, _: Extract
     net = _load_network(network)
 
     def run(video: DecodedVideo, _: Features) -> Arrays:
-        # The random window is drawn from the video's own content, so that it is the same in every call.
+        # The random window is drawn with a seed from the video's content, so that it is the same in every call.
         rng = np.random.default_rng(zlib.crc32(video.frames[0].tobytes()))
         starts = sampling.starts(len(video.frames), side, rng)
         return {"rows": window_features(video.frames, net, starts, sampling.window)}

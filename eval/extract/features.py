@@ -41,8 +41,8 @@ class Extraction:
 class FeatureExtractors:
     """The extractors of some feature specifications; their networks stay loaded from one call to the next.
 
-    ``missing`` holds, for specifications whose weights are absent or wrong on this machine, the reason by name: the
-    others are extracted all the same. The facts of the video (:data:`eval.extract.catalogue.VIDEO`) are always
+    missing: for specifications whose weights are absent or wrong on this machine, the reason by name; the others are
+    extracted. The facts of the video (:data:`eval.extract.catalogue.VIDEO`) are always
     extracted. Without a `cache` everything is computed.
     """
 

@@ -1,6 +1,6 @@
 """Feature specifications: what a metric needs of a video, and everything that the result depends on.
 
-A :class:`FeatureSpec` names a set of arrays and says how to compute it from a decoded video. It is declared by the
+A :class:`FeatureSpec` names a set of arrays and states how to compute it from a decoded video. It is declared by the
 metrics (or taken from :mod:`eval.extract.catalogue`) and imports nothing heavy until it is loaded. :func:`resolve`
 applies the options of a call; the resolved feature has a fingerprint, which is its key in the feature cache.
 """

@@ -5,7 +5,7 @@ r"""Beat alignment score, BAS: do beats of head motion fall on beats of the audi
 b: beats of the audio (librosa's beat tracker on percussive onsets, 16 kHz); k: beats of the motion, the local minima of
 the smoothed speed :math:`|x_{t+1} - x_t|`, x being the head's yaw, pitch and roll in degrees at 25 fps. From 0 to 1.
 The paper states neither what moves nor how it is smoothed, and smoothing and :math:`\sigma` decide the value, so each
-form is a metric of its own:
+form is a separate metric:
 
 ===============  =================================  ==================================================================
 ``bas``          Bailando (Siyao et al. 2022)       mean over audio beats, sigma 3 frames, Gaussian smoothing 5 frames

@@ -6,7 +6,7 @@ A blink is a run of at least 2 frames in which the EAR, mean of both eyes, is be
 frame apart are one. The EAR is height over width of an eye: :math:`|p_{43} - p_{47}| / |p_{45} - p_{42}|` of the 68
 landmarks (one pair of lid points, as in the authors' code), or :math:`(|p_2 - p_6| + |p_3 - p_5|) / (2 |p_1 - p_4|)`
 over an eye's six points. Detector and threshold decide the value (the paper names neither; its real videos blink 0.75
-times a second on HDTF), so each way of counting is a metric of its own:
+times a second on HDTF), so each way of counting is a separate metric:
 
 ========================  ==============  =============================================================
 ``blink``                 one lid pair    threshold 0.7 times the clip's median EAR

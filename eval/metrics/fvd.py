@@ -4,8 +4,8 @@ r"""Fréchet video distance, FVD (Unterthiner et al. 2018), over windows of 16 a
 
 :math:`\mu, S`: mean and covariance of the 400 logits (before the softmax) of I3D trained on Kinetics-400, one row for
 each window of consecutive frames at 25 fps. No unit; 0 for equal sets. The paper states neither stride nor number of
-windows; the number moves the value more than anything else and is recorded beside it. Published implementations differ
-in windows, resizing and the covariance's denominator, so each is a metric of its own (xx = 16 or 32):
+windows; the number moves the value more than anything else and is recorded with it. Published implementations differ
+in windows, resizing and the covariance's denominator, so each is a separate metric (xx = 16 or 32):
 
 ===========================  ==========================================  =========================================  ====
 ``fvdxx``                    all windows that do not overlap             short side to 224 bilinear, centre crop    ddof

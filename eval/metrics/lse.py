@@ -50,7 +50,7 @@ class Sync:
 def sync(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: bool = True) -> Sync:
     """(T, D) embeddings of video and audio windows -> :class:`Sync`. Raises InputError on shapes.
 
-    With ``padded=False``, windows whose shifted audio lies outside the clip are left out of that shift's mean: a
+    With ``padded=False``, windows whose shifted audio is outside the clip are left out of that shift's mean: a
     variant without the penalty on short clips, which is not the published score.
     """
     curve = distances(video, audio, vshift, padded)

@@ -40,7 +40,7 @@ class Rating:
 class Opinion:
     """Mean score of one method for one question with its interval, and numbers of scores, raters and videos.
 
-    The interval is NaN for a single rater or video, which says nothing about others.
+    The interval is NaN, undefined, for a single rater or video.
     """
 
     method: str

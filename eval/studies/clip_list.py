@@ -27,9 +27,9 @@ def read_names(path: Path) -> list[str]:
         names = [line.strip() for line in lines]
     if not names:
         raise InputError(f"{path}: contains no clip names")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"{path}: clip {twice!r} is listed twice")
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise InputError(f"{path}: clip {duplicate!r} is listed twice")
     return names
 
 

@@ -70,8 +70,8 @@ def compare(first: Report, second: Report, cache: Path) -> Comparison:
     changed = next((name for name in names if rows[0][name]["real_sha256"] != rows[1][name]["real_sha256"]), None)
     if changed is not None:
         raise InputError(f"video {changed!r}: the two reports were measured against different true videos")
-    made = reports[0]["made"]
-    counts = bootstrap.draws(len(names), made["resamples"], made["seed"])
+    settings = reports[0]["made"]
+    counts = bootstrap.draws(len(names), settings["resamples"], settings["seed"])
     comparison = Comparison([], {})
     for name in dict.fromkeys((*reports[0]["metrics"], *reports[1]["metrics"])):
         lacking = [
@@ -85,7 +85,7 @@ def compare(first: Report, second: Report, cache: Path) -> Comparison:
         _check_parts(name, *reports)
         clips = [[side[clip] for clip in names] for side in rows]
         if name in clips[0][0]:
-            comparison.differences.append(_means(get_metric(name), clips, counts, made["coverage"]))
+            comparison.differences.append(_means(get_metric(name), clips, counts, settings["coverage"]))
         else:
             comparison.differences.append(_sets(get_metric(name), reports, clips, cache))
     return comparison
@@ -118,18 +118,18 @@ def _sets(
 ) -> Difference:
     """Difference of a distance between sets, on the clips that neither report has to leave out."""
     assert metric.compute is not None  # a report has its value
-    made = reports[0]["made"]
+    settings = reports[0]["made"]
     videos = [
         {side: _videos(metric, report, side, clips, cache) for side in SIDES}
         for report, clips in zip(reports, rows, strict=True)
     ]
     kept = list(range(len(rows[0])))
     for _ in range(2):
-        counts = bootstrap.draws(len(kept), made["resamples"], made["seed"])
+        counts = bootstrap.draws(len(kept), settings["resamples"], settings["seed"])
         results: list[MetricResult] = []
         for report_videos in videos:
             real, fake = ([report_videos[side][k] for k in kept] for side in SIDES)
-            results.append(metric.compute(ClipSet(real, fake, counts, made["coverage"], made["seed"])))
+            results.append(metric.compute(ClipSet(real, fake, counts, settings["coverage"], settings["seed"])))
         left_out = [bool(a or b) for a, b in zip(results[0].reasons, results[1].reasons, strict=True)]
         if not any(left_out) or all(left_out):
             break
@@ -137,18 +137,19 @@ def _sets(
     first, second = (result.aggregate for result in results)
     if first is None or second is None:
         undefined = np.full(1, np.nan)
-        return _difference(metric, [math.nan] * 2, [undefined] * 2, 0, made["coverage"])
+        return _difference(metric, [math.nan] * 2, [undefined] * 2, 0, settings["coverage"])
     values = [first.entry["value"], second.entry["value"]]
     # One of the two may have fewer resamples (aggregate.affordable): the first ones, of the same clips.
     common = min(len(first.resampled), len(second.resampled))
     return _difference(
-        metric, values, [first.resampled[:common], second.resampled[:common]], len(kept), made["coverage"]
+        metric, values, [first.resampled[:common], second.resampled[:common]], len(kept), settings["coverage"]
     )
 
 
 def _videos(metric: Metric, report: Mapping[str, Any], side: Side, rows: Sequence[Row], cache: Path) -> list[Video]:
-    made = report["made"]
-    options = ExtractorOptions(made["detect_side"], None if made["syncnet"] is None else Path(made["syncnet"]))
+    settings = report["made"]
+    syncnet = None if settings["syncnet"] is None else Path(settings["syncnet"])
+    options = ExtractorOptions(settings["detect_side"], syncnet)
     extractors = FeatureExtractors(getattr(metric, side), options, FeatureCache(cache))
     if extractors.missing:
         raise InputError(f"{metric.name}: {next(iter(extractors.missing.values()))}")

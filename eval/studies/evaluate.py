@@ -159,7 +159,7 @@ def _clip_row(pair: Pair, sides: Sequence[_Side]) -> dict[str, Any]:
 
 
 def _protocol(metric: Metric, result: MetricResult, sides: Sequence[_Side]) -> dict[str, Any]:
-    """What is recorded beside a value: title, protocol, features with their settings, and videos left out by reason."""
+    """What is recorded with a value: title, protocol, features with their settings, and videos left out by reason."""
     resolved = {name: feature for side in sides for name, feature in side.extractors.resolved.items()}
     return {
         "title": metric.title,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 VERSION = 2
 # Numbers that LSE, CSIM and the degradation rate cannot be read without, in words.
 _DETAILS = {
-    "coverage": "share of frames with a face that was followed",
+    "coverage": "share of frames with a face crop",
     "frames_without_face": "paired frames without a face in one of the two",
     "start": "distance at the start",
     "end": "at the end",
@@ -71,7 +71,7 @@ class Report:
     def clips(self) -> DataFrame:
         """One row a video, index ``clip``: paths, frames, frame rates, and the value of every metric that is a mean
         over
-        videos; a column ``<metric>_true`` holds that of the real video."""
+        videos; the column ``<metric>_true`` is that of the real video."""
         import pandas
 
         return pandas.DataFrame(self.data["clips"]).set_index("clip")
@@ -89,14 +89,11 @@ class Report:
 
     def table(self) -> str:
         """The report as text: one line a metric, then warnings, videos left out, and metrics that were not computed."""
-        data, metrics = self.data, self.data["metrics"]
+        data, metrics, settings = self.data, self.data["metrics"], self.data["made"]
         rows = [_HEADER, *(_line(name, entry) for name, entry in metrics.items())]
         lines = [tabulate(rows, tablefmt="plain", disable_numparse=True), ""]
-        made = data["made"]
-        lines.append(
-            f"{data['pairs']} pairs; brackets: {made['coverage']:.0%} interval, {made['resamples']} resamples of "
-            "videos."
-        )
+        interval = f"{settings['coverage']:.0%} interval, {settings['resamples']} resamples of videos"
+        lines.append(f"{data['pairs']} pairs; brackets: {interval}.")
         for side, names in (("true", data["only_real"]), ("generated", data["only_fake"])):
             if names:
                 few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -112,9 +112,9 @@ PERTURBATIONS = {
     for perturbation in (
         Perturbation("blur", "frames", "Gaussian sigma, % of the shorter side", (0, 0.5, 1, 2, 4), _blur),
         Perturbation("reencode", "frames", "H.264 CRF", (0, 20, 30, 40, 50), _reencode),
-        Perturbation("dim", "frames", "light taken away, %", (0, 20, 40, 60, 80), _dim),
-        Perturbation("swap", "frames", "last frames of somebody else, %", (0, 25, 50, 75, 100), _swap),
-        Perturbation("freeze", "frames", "last frames held, %", (0, 25, 50, 75, 100), _freeze),
+        Perturbation("dim", "frames", "brightness reduction, %", (0, 20, 40, 60, 80), _dim),
+        Perturbation("swap", "frames", "last frames of another person, %", (0, 25, 50, 75, 100), _swap),
+        Perturbation("freeze", "frames", "last frames frozen, %", (0, 25, 50, 75, 100), _freeze),
         Perturbation("shuffle", "frames", "frames in random order within windows of", (0, 2, 4, 8, 16), _shuffle),
         Perturbation("pitch", "audio", "semitones up", (0, 3, 6, 9, 12), _pitch),
         Perturbation("delay", "audio", "frames late", (0, 1, 2, 4, 8), _delay),

@@ -31,25 +31,25 @@ def verify(report: Report, cache: Path, only: Sequence[str] = ()) -> list[str]:
     cache: folder of extracted features. only: metrics to compute again; default: all of the report. Videos are those
     at the paths in the report. Raises InputError when the folders are gone.
     """
-    before, made = report.data, report.data["made"]
+    before, settings = report.data, report.data["made"]
     after = evaluate(
         before["real"],
         before["fake"],
-        list(only) or made["metrics"],
-        syncnet=made["syncnet"],
-        detect_side=made["detect_side"],
+        list(only) or settings["metrics"],
+        syncnet=settings["syncnet"],
+        detect_side=settings["detect_side"],
         cache=cache,
-        resamples=made["resamples"],
-        seed=made["seed"],
-        coverage=made["coverage"],
+        resamples=settings["resamples"],
+        seed=settings["seed"],
+        coverage=settings["coverage"],
     ).data
     lines = list(_videos(before, after))
     now = after["made"]
     for key, what in (("versions", "version of"), ("weights", "weights"), ("decoder", "decoder")):
-        shared = made[key].keys() & now[key].keys() if only else made[key].keys() | now[key].keys()
+        shared = settings[key].keys() & now[key].keys() if only else settings[key].keys() | now[key].keys()
         for name in sorted(shared):
-            lines += _differs(f"{what} {name}", made[key].get(name), now[key].get(name))
-    lines += _differs("code that measures", made["code"], now["code"])
+            lines += _differs(f"{what} {name}", settings[key].get(name), now[key].get(name))
+    lines += _differs("code that measures", settings["code"], now["code"])
     for name in now["metrics"]:
         lines += _metric(name, before, after)
     return lines

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-METHOD = "forkserver"
-_CONTEXT = multiprocessing.get_context(METHOD)
-_CONTEXT.set_forkserver_preload(["tests.support.forked_libraries"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.support.forked_libraries"])
 
 
 def start(function: Callable[..., object], *arguments: Any, stderr: str | os.PathLike[str] = os.devnull) -> BaseProcess:
@@ -18,7 +17,7 @@ def start(function: Callable[..., object], *arguments: Any, stderr: str | os.Pat
 
     The process exits with 0, or with 1 when the function raises; `kill()` sends SIGKILL and gives exit code -9.
     """
-    process = _CONTEXT.Process(target=_run, args=(function, arguments, os.fspath(stderr)))
+    process = CONTEXT.Process(target=_run, args=(function, arguments, os.fspath(stderr)))
     process.start()
     return process
 

@@ -22,7 +22,7 @@ def _forked_workers() -> Iterator[None]:
     Those of a command line that a test starts are spawned all the same.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "START_METHOD", forked.METHOD)
+        patch.setattr(worker, "CONTEXT", forked.CONTEXT)
         yield
 
 

@@ -165,7 +165,7 @@ def test_arcface_of_landmarks_on_real_faces(real: Path, tmp_path: Path) -> None:
     assert csim(one, one).csim == pytest.approx(1)
     assert csim(one, net(image[None, :, ::-1], landmarks[0][None])).csim < 0.97
     lost = csim(one, net(image[None], np.full((1, 68, 2), np.nan)))
-    assert lost.failure_rate == 1
+    assert (lost.compared, lost.failed) == (0, 1)
 
 
 def test_the_largest_detected_face_is_embedded(tmp_path: Path) -> None:
@@ -199,6 +199,6 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         net.embed(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 5, 2)))
 
 
-def test_no_paired_frames_have_no_failure_rate() -> None:
+def test_no_paired_frames_have_no_similarity() -> None:
     none = csim(np.empty((0, 512)), np.empty((0, 512)))
-    assert np.isnan(none.failure_rate)
+    assert np.isnan(none.csim) and (none.compared, none.failed) == (0, 0)
