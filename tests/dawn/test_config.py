@@ -1,4 +1,4 @@
-"""The configuration: what is accepted, what is refused and how, and that the shipped files say what the paper says."""
+"""The configuration: validation and its error messages, and the paper's values in the shipped files."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_released_files_carry_the_published_choices(side: int, epochs: int, batc
 
 
 def test_released_pose_is_in_published_units() -> None:
-    """Our usual head stands for the state that the published code falls back to, and changes scale alike."""
+    """Our usual head maps to the fallback state of the published code, and changes scale alike."""
     config = load(REPOSITORY / "config/released128.yaml")
     ours = torch.tensor([10.0, -5, 2, 0.74, 0.5, 0.375])
     low, high = (torch.tensor(value) for value in ([-90.0, -90, -90, 0, 0, 0], [90.0, 90, 90, 1, 720, 1080]))

@@ -12,7 +12,7 @@ MATERIAL = Path(os.environ.get("DAWN_TEST_MATERIAL", REPOSITORY.parent / "shared
 
 
 def copy_repository(place: Path, without: tuple[str, ...] = ()) -> None:
-    """Copy what the repository tracks, or would, to `place`, but for paths that begin with one of `without`."""
+    """Copy the tracked and untracked, not ignored files to `place`, except paths that begin with one of `without`."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )

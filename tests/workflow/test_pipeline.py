@@ -76,12 +76,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("copy") / "repository"
     copy_repository(root)
     shutil.copy2(root / "config/smoke.yaml", root / "config/demo.yaml")
-    made = Copy(root)
-    made.run("git", "init", "-q")
-    made.run("git", "add", "-A")
-    made.run("git", "commit", "-qm", "start")
-    made.run("dvc", "repro")
-    return made
+    copy = Copy(root)
+    copy.run("git", "init", "-q")
+    copy.run("git", "add", "-A")
+    copy.run("git", "commit", "-qm", "start")
+    copy.run("dvc", "repro")
+    return copy
 
 
 def test_the_target_all_writes_every_output(copy: Copy) -> None:

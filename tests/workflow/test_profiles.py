@@ -1,5 +1,5 @@
-"""The profiles for clusters: what they ask for; SLURM by a dry run and, where there is one to start, a real one;
-Kubernetes against a stand-in for kubectl that runs each job's command on this machine."""
+"""The cluster profiles: requested resources; SLURM by a dry run and, where SLURM can be started, a real run;
+Kubernetes with a fake kubectl that runs the command of each job on this machine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_cancelled_job_runs_again_on_a_real_slurm() -> None:
     assert "was cancelled and ran again" in done.stdout
 
 
-def test_where_there_is_no_slurm_the_script_says_so(tmp_path: Path) -> None:
+def test_the_script_is_skipped_without_slurm(tmp_path: Path) -> None:
     for tool in ("bash", "dirname", "id"):
         (tmp_path / tool).symlink_to(Path("/usr/bin") / tool)
     done = subprocess.run(
@@ -90,7 +90,7 @@ elif verb == "get":
 """
 
 
-def test_jobs_go_through_kubernetes_and_one_that_is_evicted_runs_again(tmp_path: Path) -> None:
+def test_jobs_run_on_kubernetes_and_an_evicted_job_runs_again(tmp_path: Path) -> None:
     jobs, tools = tmp_path / "jobs", tmp_path / "bin"
     jobs.mkdir()
     tools.mkdir()
@@ -116,17 +116,17 @@ def test_jobs_go_through_kubernetes_and_one_that_is_evicted_runs_again(tmp_path:
     assert container["workingDir"] == str(place) and job["spec"]["activeDeadlineSeconds"] == 60 * 240
 
 
-def test_a_training_job_asks_kubernetes_for_its_gpu(tmp_path: Path) -> None:
-    script, seen = tmp_path / "job.sh", tmp_path / "seen.json"
+def test_a_training_job_requests_its_gpu_from_kubernetes(tmp_path: Path) -> None:
+    script, manifest = tmp_path / "job.sh", tmp_path / "manifest.json"
     script.write_text("echo trained")
-    (tmp_path / "kubectl").write_text(f"#!/bin/sh\ncat > {seen}\nprintf dawn-7\n")
+    (tmp_path / "kubectl").write_text(f"#!/bin/sh\ncat > {manifest}\nprintf dawn-7\n")
     (tmp_path / "kubectl").chmod(0o755)
     command = [sys.executable, KUBERNETES / "submit", "--cpus", "8", "--memory-mb", "32000", "--gpus", "1"]
     command += ["--minutes", "1440", script]
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "dawn-7\n")
-    [container] = json.loads(seen.read_text())["spec"]["template"]["spec"]["containers"]
+    [container] = json.loads(manifest.read_text())["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert container["command"][-1] == "echo trained"
     nothing = subprocess.run(command, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
