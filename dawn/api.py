@@ -17,13 +17,14 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dawn.config import Config, Device
+from dawn.choices import Device, Precision, Solver
+from dawn.config import Config
 from dawn.errors import InputError
 from dawn.generation.driving import Driving, Source, start_video
 from dawn.generation.inputs import PathLike, Portrait, Speech, read_pose_blink, read_source, read_speech
@@ -39,8 +40,8 @@ def load(
     max_memory: str | None = None,
     threads: int | None = None,
     steps: int | None = None,
-    solver: Literal["ddim", "dpm++"] | None = None,
-    precision: Literal["float32", "bfloat16"] | None = None,
+    solver: Solver | None = None,
+    precision: Precision | None = None,
     compile: bool | None = None,
 ) -> Talker:
     """Load the networks of a trained run, a folder such as ``results/demo``.

@@ -7,7 +7,7 @@ import shutil
 
 import torch
 
-from dawn.config import Device
+from dawn.choices import Device
 from dawn.errors import InputError
 
 

@@ -6,7 +6,7 @@ A run is reproducible from its resolved configuration alone: :func:`load` reads 
 """
 
 from dawn.config.a2v import A2vStage, Diffusion, UnetModel
-from dawn.config.base import ConfigError, Device, Section
+from dawn.config.base import ConfigError, Section
 from dawn.config.data import (
     CORPUS_KINDS,
     Corpus,
@@ -36,7 +36,6 @@ __all__ = [
     "Corpus",
     "CremaCorpus",
     "DemoCorpus",
-    "Device",
     "Diffusion",
     "Features",
     "Fetching",

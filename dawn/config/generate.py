@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
-from dawn.config.base import Device, Fraction, Positive, Section
+from dawn.choices import Device, Precision, Solver
+from dawn.config.base import Fraction, Positive, Section
 
 
 class Sar(Section):
@@ -44,11 +43,11 @@ class Generate(Section):
         80, description="width of A2V's local attention, frames, half on either side (paper 4.1)"
     )
     pbnet_window: Positive | None = Field(400, description="width of PBNet's local attention, frames (paper 4.1)")
-    solver: Literal["ddim", "dpm++"] = Field(
+    solver: Solver = Field(
         "ddim",
         description="DDIM (published), or DPM-Solver++ 2M, which adds no noise after the start and needs fewer steps",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         "float32", description="precision of matrix products in U-Net and decoder; bfloat16 is faster and less exact"
     )
     compile: bool = Field(
