@@ -4,6 +4,7 @@
 >>> talker = dawn.load("results/demo")                                    # doctest: +SKIP
 >>> video = talker.generate("portrait.png", "speech.wav")                 # doctest: +SKIP
 >>> video.save("out.mp4")                                                 # doctest: +SKIP
+PosixPath('out.mp4')
 
 See :mod:`dawn.api`. Importing the package is cheap: torch is imported when a run is loaded.
 """

@@ -5,6 +5,7 @@
 >>> video = talker.generate("portrait.png", "speech.wav", seed=1)
 >>> frames = video.frames()                      # (n, H, W, 3) uint8, or: for frame in video
 >>> video.save("out.mp4")                        # the file that `dawn generate` writes, with sound
+PosixPath('out.mp4')
 
 Portraits are files, PIL images or arrays, speech is a file or ``(samples, rate)``:
 

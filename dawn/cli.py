@@ -179,7 +179,7 @@ def import_released(
     pbnet_eye: Published = None,
     mask_seed: Annotated[
         int,
-        typer.Option(help="seed of the face-mask embedder, which is in no published file; published training: 1234"),
+        typer.Option(help="seed of the face-mask embedder, which no published file holds (published training: 1234)"),
     ] = 1234,
 ) -> None:
     """Convert the authors' published weights to a run."""
@@ -215,19 +215,19 @@ def list_weights(
     """List, check and download the weights of networks."""
     from dawn import weights
 
-    names = weights.chosen(purposes or [])
+    names = weights.entries_for(purposes or [])
     absent = weights.provide(names, mirror, fetch)
     wrong = []
     for name in names:
         entry, status = weights.registry()[name], weights.status_of(name)
         size = f"{entry.size / 1e6:.0f} MB" if entry.size else "size unknown"
         print(f"{status.state:10}  {name}: {entry.what} ({size}; {entry.terms})")
-        if status.found is not None:
-            print(f"{'':12}{status.found.path}")
+        if status.local is not None:
+            print(f"{'':12}{status.local.path}")
         elif entry.package is None:
             print(f"{'':12}{entry.url}")
-        if status.state == "wrong hash" and status.found is not None:
-            wrong.append(f"{status.found.path} has sha256 {status.found.sha256}, expected {status.expected}")
+        if status.state == "wrong hash" and status.local is not None:
+            wrong.append(f"{status.local.path} has sha256 {status.local.sha256}, expected {status.expected}")
     print(f"{'store':10}  {weights.store()}")
     if wrong:
         raise InputError(f"wrong weights: {'; '.join(wrong)}")
@@ -262,7 +262,7 @@ def baseline_check(name: BaselineName) -> None:
     for line in lines:
         print(f"{name}: {line}")
     if lines:
-        raise InputError(f"{name} is not set up; missing: {len(lines)} (docs/baselines.md)")
+        raise InputError(f"{name} is not set up; missing: {len(lines)} (docs/how-to/baseline.md)")
     print(f"{name}: set up")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -46,35 +45,15 @@ def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None)
     The code is that of ``typer.Exit`` or an integer that the command returns, else 0; 2 with one line on standard error
     for wrong usage and for :class:`InputError`; :data:`INTERRUPTED` after Ctrl-C.
     """
-
-    def call() -> int:
-        try:
-            result = typer.main.get_command(app)(args=arguments, prog_name=name, standalone_mode=False)
-        except typer.TyperException as error:
-            raise InputError(
-                f"{getattr(error, 'format_message', error.__str__)()}; '{name} --help' shows usage"
-            ) from None
+    try:
+        result = typer.main.get_command(app)(args=arguments, prog_name=name, standalone_mode=False)
         if result == INTERRUPTED:
             raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
-
-    return _exit_code(name, call)
-
-
-def run_command(name: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Call what the parsed arguments name as ``run_command`` and return the exit code, as :func:`run_app` does."""
-    options = parser.parse_args(arguments)
-
-    def call() -> int:
-        options.run_command(options)
-        return 0
-
-    return _exit_code(name, call)
-
-
-def _exit_code(name: str, call: Callable[[], int]) -> int:
-    try:
-        return call()
+    except typer.TyperException as error:
+        problem = getattr(error, "format_message", error.__str__)().rstrip(".")
+        print(f"{name}: {' '.join(problem.split())}; '{name} --help' shows usage", file=sys.stderr)
+        return 2
     except InputError as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -8,22 +8,24 @@ times preparing videos against the straightforward script, `--only memory` looks
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import typer
 
 from benchmarks.dawn import preparation
 from benchmarks.dawn.extractors import compare
 from benchmarks.dawn.plots import plot_pass, plot_where
-from dawn.commands import run_command
+from dawn.commands import ListOptionsCommand, run_app
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
 
@@ -36,34 +38,54 @@ TRAINED = 6  # training steps that are timed
 BATCHES = (1, 2, 4, 8, 16, 64)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dawn", description=__doc__)
-    parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=ENGINE, help="parts to run (default: all of the engine)"
-    )
-    parser.add_argument(
-        "--frames", type=_numbers, default=FRAMES, help="lengths, such as 40,200 (default: the paper's)"
-    )
-    parser.add_argument(
-        "--plain-to", type=int, default=400, help="longest pass of the plain path: its memory grows with the square"
-    )
-    parser.add_argument("--videos", type=_numbers, default=(40, 200), help="lengths of whole videos that are measured")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
-    parser.add_argument("--repeat", type=int, default=2, help="turns of each measurement (default: %(default)s)")
-    parser.add_argument(
-        "--people", type=int, default=16, help="drawn clips for extractors and preparation (default: %(default)s)"
-    )
-    parser.add_argument("--side", type=int, default=128, help="their side, pixels (default: %(default)s)")
-    parser.add_argument(
-        "--demo", type=Path, default=Path("config/demo.yaml"), help="for training (default: %(default)s)"
-    )
-    parser.add_argument("--clips", type=Path, help="folder of real videos for extractors and preparation")
-    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
-    parser.set_defaults(run_command=_bench)
-    return run_command("benchmarks.dawn", parser, None)
+app = typer.Typer(add_completion=False)
 
 
-def _bench(options: argparse.Namespace) -> None:
+@dataclass(frozen=True)
+class Options:
+    """What the measurements share."""
+
+    frames: tuple[int, ...]
+    plain_to: int
+    videos: tuple[int, ...]
+    threads: int
+    repeat: int
+    people: int
+    side: int
+    demo: Path
+    clips: Path | None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 on success, 2 for input that cannot be used."""
+    return run_app("python -m benchmarks.dawn", app, arguments)
+
+
+@app.command(cls=ListOptionsCommand, help=__doc__, epilog="Example: python -m benchmarks.dawn --only pass video")
+def bench(
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART...", show_default="all of the engine", help=f"parts, of {', '.join(PARTS)}"),
+    ] = None,
+    frames: Annotated[str, typer.Option(help="lengths of passes")] = ",".join(map(str, FRAMES)),
+    plain_to: Annotated[
+        int, typer.Option(help="longest pass of the plain path: its memory grows with the square of the length")
+    ] = 400,
+    videos: Annotated[str, typer.Option(help="lengths of whole videos")] = "40,200",
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
+    repeat: Annotated[int, typer.Option(help="repetitions of each measurement")] = 2,
+    people: Annotated[int, typer.Option(help="drawn clips for extractors and preparation")] = 16,
+    side: Annotated[int, typer.Option(help="side of drawn clips, pixels")] = 128,
+    demo: Annotated[Path, typer.Option(help="configuration for training")] = Path("config/demo.yaml"),
+    clips: Annotated[Path | None, typer.Option(help="folder of real videos for extractors and preparation")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the results")] = Path("results/bench"),
+) -> None:
+    chosen = only or ENGINE
+    unknown = [name for name in chosen if name not in PARTS]
+    if unknown:
+        raise InputError(f"no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
+    options = Options(_numbers(frames), plain_to, _numbers(videos), threads, repeat, people, side, demo, clips)
     parts = {
         "pass": _pass,
         "where": _where,
@@ -76,22 +98,22 @@ def _bench(options: argparse.Namespace) -> None:
         "memory": lambda _: preparation.memory(),
     }
     for name in PARTS:
-        if name in options.only:
+        if name in chosen:
             table = parts[name](options)
-            with atomic_path(options.out / f"{name}.csv") as aside:
+            with atomic_path(out / f"{name}.csv") as aside:
                 table.to_csv(aside, index=False, float_format="%.5g")
             print(
-                f"\n{options.out / name}.csv\n{table.to_string(index=False, float_format='%.4g', na_rep='')}",
+                f"\n{out / name}.csv\n{table.to_string(index=False, float_format='%.4g', na_rep='')}",
                 flush=True,
             )
     plots = {"pass": plot_pass, "where": plot_where}
     for name, plot in plots.items():
-        if name in options.only:
-            with atomic_path(options.out / f"{name}.png") as aside:
-                plot(pd.read_csv(options.out / f"{name}.csv"), aside)
+        if name in chosen:
+            with atomic_path(out / f"{name}.png") as aside:
+                plot(pd.read_csv(out / f"{name}.csv"), aside)
 
 
-def _pass(options: argparse.Namespace) -> pd.DataFrame:
+def _pass(options: Options) -> pd.DataFrame:
     """Seconds and memory of a denoiser pass by length."""
     rows = []
     for frames in options.frames:
@@ -112,7 +134,7 @@ def _pass(options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _where(options: argparse.Namespace) -> pd.DataFrame:
+def _where(options: Options) -> pd.DataFrame:
     """Where the time of a pass of 40 frames goes."""
     found = _child(options, {"task": "where", "frames": 40})
     total = sum(found["seconds"].values())
@@ -130,7 +152,7 @@ def _where(options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _decode(options: argparse.Namespace) -> pd.DataFrame:
+def _decode(options: Options) -> pd.DataFrame:
     """Frames a second of the decoder; the source encoded for every frame, or once and decoded in batches."""
     asked: dict[str, dict[str, Any]] = {"encode per frame": {"task": "decode", "path": "plain", "frames": 16}}
     for batch in BATCHES:
@@ -145,7 +167,7 @@ def _decode(options: argparse.Namespace) -> pd.DataFrame:
     return table.assign(over_encode_per_frame=table.frames_per_second / table.frames_per_second[0])
 
 
-def _options(options: argparse.Namespace) -> pd.DataFrame:
+def _options(options: Options) -> pd.DataFrame:
     """What each inexact option costs in error and gains in speed, by itself."""
     asked: dict[str, dict[str, Any]] = {"exact": {"task": "pass", "path": "engine", "frames": 40}}
     asked["bfloat16"] = asked["exact"] | {"precision": "bfloat16"}
@@ -175,7 +197,7 @@ def _options(options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _video(options: argparse.Namespace) -> pd.DataFrame:
+def _video(options: Options) -> pd.DataFrame:
     """Whole videos: exact, and with every inexact option but compiling; the plain path's from its parts."""
     rows = []
     for frames in options.videos:
@@ -199,7 +221,7 @@ def _video(options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _training(options: argparse.Namespace) -> pd.DataFrame:
+def _training(options: Options) -> pd.DataFrame:
     """A training step of the demo's A2V, before and after: one thread, as the demo trains each of two processes."""
     rows = []
     for name, everywhere in (
@@ -214,18 +236,18 @@ def _training(options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _extractors(options: argparse.Namespace) -> pd.DataFrame:
+def _extractors(options: Options) -> pd.DataFrame:
     """The tools for landmarks and pose: degrees of error, blinks found, milliseconds a frame."""
     return compare(options.people, 5.0, options.side, options.clips)
 
 
-def _preparation(options: argparse.Namespace) -> pd.DataFrame:
+def _preparation(options: Options) -> pd.DataFrame:
     """A folder of videos prepared, and the straightforward script."""
     return preparation.compare(options.people, options.side, options.clips, options.threads)
 
 
 def _best(
-    options: argparse.Namespace, asked: dict[str, dict[str, Any]]
+    options: Options, asked: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
     """The least of each number over the turns, and the outputs of passes."""
     least: dict[str, dict[str, float]] = {}
@@ -241,7 +263,7 @@ def _best(
     return least, outputs
 
 
-def _child(options: argparse.Namespace, task: dict[str, Any]) -> dict[str, Any]:
+def _child(options: Options, task: dict[str, Any]) -> dict[str, Any]:
     """What one process found."""
     print(
         f"measuring {' '.join(str(value) for key, value in task.items() if key != 'out')}", file=sys.stderr, flush=True
@@ -266,7 +288,10 @@ def _spread(got: np.ndarray, want: np.ndarray) -> float:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{text!r}: give lengths such as 40,200") from None
 
 
 if __name__ == "__main__":

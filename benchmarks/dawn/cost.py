@@ -8,18 +8,19 @@ what `--tflops` says that one GPU sustains: an estimate, and of computing alone.
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
 import pandas as pd
 import torch
 import torchvision
+import typer
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.dawn.training import Drawn
-from dawn.commands import run_command
+from dawn.commands import run_app
 from dawn.config import Config, load, parse
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore
@@ -35,22 +36,25 @@ from dawn.training.pbnet import PbnetTask
 SUSTAINED = 50.0  # TFLOP/s of one GPU
 
 
-def main() -> int:
+app = typer.Typer(add_completion=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """0 on success, 2 for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dawn.cost", description=__doc__)
-    parser.add_argument("config", type=Path, help="such as config/hdtf128.yaml")
-    parser.add_argument("--clips", type=int, required=True, help="clips of the training split")
-    parser.add_argument("--frames", type=int, default=16, help="longest sample of A2V (default: %(default)s)")
-    parser.add_argument("--tflops", type=float, default=SUSTAINED, help="of one GPU (default: %(default)s)")
-    parser.set_defaults(run_command=_run)
-    return run_command("benchmarks.dawn.cost", parser, None)
+    return run_app("python -m benchmarks.dawn.cost", app, arguments)
 
 
-def _run(options: argparse.Namespace) -> None:
-    if min(options.clips, options.frames, options.tflops) <= 0:
+@app.command(help=__doc__, epilog="Example: python -m benchmarks.dawn.cost config/hdtf128.yaml --clips 3600")
+def estimate(
+    config: Annotated[Path, typer.Argument(help="configuration, such as config/hdtf128.yaml")],
+    *,
+    clips: Annotated[int, typer.Option(help="clips of the training split")],
+    frames: Annotated[int, typer.Option(help="longest sample of A2V, frames")] = 16,
+    tflops: Annotated[float, typer.Option(help="TFLOP/s that one GPU sustains")] = SUSTAINED,
+) -> None:
+    if min(clips, frames, tflops) <= 0:
         raise InputError("clips, frames and tflops are numbers above 0")
-    table = cost(load(options.config), options.clips, options.frames, options.tflops)
-    print(table.to_string(index=False, float_format="%.4g"))
+    print(cost(load(config), clips, frames, tflops).to_string(index=False, float_format="%.4g"))
 
 
 def cost(config: Config, clips: int, frames: int, tflops: float) -> pd.DataFrame:

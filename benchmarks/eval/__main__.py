@@ -6,7 +6,6 @@ Times and errors of one run can be compared with each other, not with another ma
 
 from __future__ import annotations
 
-import argparse
 import resource
 import subprocess
 import sys
@@ -14,13 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import scipy.linalg
+import typer
 from tqdm import tqdm
 
 from benchmarks.eval.suite import Turn, suite
-from dawn.commands import run_command
+from dawn.commands import ListOptionsCommand, run_app
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
 from eval.stats.frechet import Array, Moments, Reference, frechet
@@ -43,39 +44,44 @@ class Line:
     peak_mb: float | None = None  # of its process, beyond what the libraries take
 
 
+app = typer.Typer(add_completion=False)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 on success, 2 for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="benchmarks.eval", description="Times and memory of the Fréchet distance.")
-    parser.add_argument("--dimension", type=int, default=2048, help="of the features (default: %(default)s)")
-    parser.add_argument("--rows", type=int, nargs="+", default=[200, 4000], help="of each side (default: 200 4000)")
-    parser.add_argument("--moments", type=int, default=100_000, help="rows of the moments (default: %(default)s)")
-    words = "folders of videos to measure: the true ones, and those of one method or more"
-    parser.add_argument("--suite", type=Path, nargs="+", metavar="FOLDER", help=words)
-    parser.add_argument("--metrics", default=_METRICS, help="of the suite (default: %(default)s)")
-    parser.add_argument("--syncnet", type=Path, help="for metrics of a SyncNet of one's own")
-    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder (default: %(default)s)")
-    parser.add_argument("--moments-only", action="store_true", help=argparse.SUPPRESS)
-    parser.set_defaults(run_command=_run)
-    return run_command("benchmarks.eval", parser, arguments)
+    return run_app("python -m benchmarks.eval", app, arguments)
 
 
-def _run(options: argparse.Namespace) -> None:
-    if options.dimension < 2 or min(options.rows) < 2 or options.moments < 2:
+@app.command(cls=ListOptionsCommand, help=__doc__, epilog="Example: python -m benchmarks.eval --rows 200 4000")
+def bench(
+    *,
+    dimension: Annotated[int, typer.Option(help="of the features")] = 2048,
+    rows: Annotated[list[int], typer.Option(metavar="N...", help="of each of the two sets")] = [200, 4000],  # noqa: B006
+    moments_rows: Annotated[int, typer.Option("--moments", help="rows of the moments")] = 100_000,
+    suite_folders: Annotated[
+        list[Path] | None,
+        typer.Option("--suite", metavar="FOLDER...", help="videos to evaluate: true ones, then those of each method"),
+    ] = None,
+    metrics: Annotated[str, typer.Option(help="of the suite")] = _METRICS,
+    syncnet: Annotated[Path | None, typer.Option(help="SyncNet for the metrics that need one")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the results")] = Path("results/bench"),
+    moments_only: Annotated[bool, typer.Option("--moments-only", hidden=True)] = False,
+) -> None:
+    if dimension < 2 or min(rows) < 2 or moments_rows < 2:
         raise InputError("the benchmark needs two rows and two dimensions or more")
-    if options.moments_only:
-        print(" ".join(map(str, _moments(options.moments, options.dimension))))
+    if moments_only:
+        print(" ".join(map(str, _moments(moments_rows, dimension))))
         return
-    if options.suite is not None:
-        names = options.metrics.split(",")
-        real, *fakes = options.suite
+    if suite_folders:
+        real, *fakes = suite_folders
         if not fakes:
             raise InputError(f"--suite {real}: give the generated videos' folder after it")
-        _write(options.out / "suite.csv", suite(real, fakes, names, options.syncnet))
+        _write(out / "suite.csv", suite(real, fakes, metrics.split(","), syncnet))
         return
-    lines = [moments(options.dimension, options.moments)]
-    for rows in tqdm(options.rows, desc="distances"):
-        lines += distances(options.dimension, rows)
-    _write(options.out / "frechet.csv", lines)
+    lines = [moments(dimension, moments_rows)]
+    for count in tqdm(rows, desc="distances"):
+        lines += distances(dimension, count)
+    _write(out / "frechet.csv", lines)
 
 
 def _write(out: Path, lines: Sequence[Line] | Sequence[Turn]) -> None:

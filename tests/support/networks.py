@@ -63,7 +63,7 @@ def config(**generate: Any) -> Config:
                 "diffusion": {"objective": "clean", "flow": "residual", "flow_range": 0.3},
             },
             "pbnet": {"model": {"latent": 8, "audio_latent": 8, "heads": 2, "head_dim": 8, "rope_dim": 4}},
-            "generate": {"steps": 6, "window": 20, "device": "cpu"} | generate,
+            "generate": {"steps": 6, "window": 20, "device": "cpu", "threads": 1} | generate,
         }
     )
 
