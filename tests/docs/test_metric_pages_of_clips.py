@@ -28,7 +28,7 @@ from eval.extract.lip_windows import audio_windows, mfcc, window_count
 from eval.metrics import opinion
 from eval.metrics.blink import lid_pair_means
 from eval.metrics.registry import METRICS
-from eval.stats import bootstrap
+from eval.stats import aggregate, bootstrap
 from eval.stats.bias import expected_bias
 from eval.studies.learned import correlation, mouth_opening
 from tests.support.formulas import draws, frechet_of
@@ -317,8 +317,9 @@ def test_interval_and_bias_of_a_distance() -> None:
     low = max(0.0, low)
     assert_printed(printed["distance, low, 200 resamples, seed 0"], low)
     assert_printed(printed["distance, high, 200 resamples, seed 0"], high)
-    got = bootstrap.distance(real, generated, bootstrap.draws(10, 200, 0))
-    assert (got.value, got.low, got.high) == pytest.approx((value, low, high), rel=1e-6)
+    got = aggregate.distance(real, generated, bootstrap.draws(10, 200, 0), 0.95, "", costly_resamples=None)
+    assert got is not None
+    assert [got.entry[key] for key in ("value", "low", "high")] == pytest.approx([value, low, high], rel=1e-6)
 
     scarcity = 1 / 30
     generator = np.random.default_rng(0)
