@@ -35,7 +35,7 @@ smoke: $(READY) ## Table 1 at the smallest size, to check that every step runs
 	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv results/smoke/quality.json
 
 bench: $(READY) ## time and memory of generation and training against the reference implementation; results/bench, 30 minutes or more
-	$(BIN)/python -m benchmarks.dawn
+	$(BIN)/python -m benchmarks engine
 
 test: $(READY) ## run the tests; the summary lists skipped tests with the reason
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

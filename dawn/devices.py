@@ -1,9 +1,12 @@
-"""Where networks run."""
+"""Devices of networks: choice, compiler, peak memory."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import sys
+from pathlib import Path
 
 import torch
 
@@ -12,13 +15,13 @@ from dawn.errors import InputError
 
 
 def pick(name: Device) -> torch.device:
-    """The device named, or with ``auto`` the fastest there is. Raises InputError when this machine lacks it."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """The device `name`, or with ``auto`` the fastest available one. Raises InputError when this machine lacks it."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    elif not there[name]:
-        able = ", ".join(kind for kind, here in there.items() if here)
-        raise InputError(f"device {name}: this machine (or its PyTorch) has none; available: {able}")
+        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    elif not available[name]:
+        usable = ", ".join(kind for kind, present in available.items() if present)
+        raise InputError(f"device {name}: this machine (or its PyTorch) has none; available: {usable}")
     return torch.device(name)
 
 
@@ -27,3 +30,17 @@ def check_compiler(device: torch.device) -> None:
     name = os.environ.get("CXX", "g++")
     if device.type == "cpu" and shutil.which(name) is None:
         raise InputError(f"compile: no C++ compiler ({name} is not installed; CXX names another); leave it off")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Largest memory so far in bytes: allocations on a CUDA device, else resident memory of this process.
+
+    Linux reports the peak of the process itself; elsewhere it includes that of the parent process when it forked.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -18,6 +18,7 @@ import torch
 
 from dawn import weights
 from dawn.config import Config
+from dawn.devices import peak_memory
 from dawn.errors import InputError
 from dawn.features.speech import encode
 from dawn.generation.networks import Networks
@@ -242,7 +243,7 @@ def _timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float 
     work()
     if device.type != "cpu":
         getattr(torch, device.type).synchronize()
-    return time.perf_counter() - clock, _peak(device) if known else None
+    return time.perf_counter() - clock, peak_memory(device) if known else None
 
 
 def _reset_peak(device: torch.device) -> bool:
@@ -256,13 +257,6 @@ def _reset_peak(device: torch.device) -> bool:
     except OSError:
         return False
     return True
-
-
-def _peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device))
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return 1024.0 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def _machine_memory() -> float | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import dataclass
 
 import torch
 
 from dawn.config import Config
+from dawn.devices import peak_memory
 from dawn.errors import InputError
 from dawn.models.frame_chunks import default_activations
 from dawn.models.unet3d import UNet3D
@@ -65,4 +64,4 @@ def memory_in_use(device: torch.device) -> int:
     """Bytes in use before generation: the peak of the process so far, or the allocations on the GPU."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak_memory(torch.device("cpu"))

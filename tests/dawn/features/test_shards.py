@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.dawn import preparation
+from benchmarks import preparation
 from dawn.cli import main
 from dawn.config import Config, parse
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.dawn.extractors import closed_runs, compare, matched_blinks
+from benchmarks.extractors import closed_runs, compare, matched_blinks
 from dawn.config import Config, load
 from dawn.config import Features as FeaturesConfig
 from dawn.corpora.manifest import Clip, write_manifest

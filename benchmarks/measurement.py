@@ -1,12 +1,11 @@
-"""One measurement a process: ``python -m benchmarks.dawn.work '{"task": ...}'`` prints JSON.
+"""One measurement in one process: ``python -m benchmarks.measurement '{"task": ...}'`` prints JSON.
 
-Networks have the published 128-pixel sizes and random weights: cost does not depend on their values.
+Networks have the published 128-pixel sizes and random weights: time and memory do not depend on their values.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -19,8 +18,9 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.dawn.training import step
+from benchmarks.training import step
 from dawn.config import Diffusion, Generate, LfgModel, UnetModel
+from dawn.devices import peak_memory
 from dawn.models.diffusion import GaussianDiffusion, data_to_motion
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
@@ -28,8 +28,8 @@ from tests.reference.plain import PlainUNet3D, decode_plainly
 
 SPEECH, LATENT, MASK, SIDE, WINDOW = 1024, 256, 16, 128, 80  # published
 QUARTER = SIDE // 4
-WARM = 2  # frames of the pass that prepares libraries before one is measured
-# Operations by what they are for; each name counts with everything that it calls.
+WARM_UP = 2  # frames of the pass that initialises libraries before the measured one
+# Operations by purpose; the time of each includes the operations that it calls.
 PARTS = {
     "convolutions": ("aten::conv2d", "aten::conv_transpose2d"),
     "matrix products": ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"),
@@ -40,11 +40,11 @@ Path = Literal["engine", "plain"]
 
 
 def main() -> None:
-    """Do what the first argument asks for and print what was found."""
-    asked = json.loads(sys.argv[1])
-    torch.set_num_threads(asked.pop("threads"))
+    """Run the task of the first argument and print its result."""
+    settings = json.loads(sys.argv[1])
+    torch.set_num_threads(settings.pop("threads"))
     with torch.inference_mode():
-        print(json.dumps(TASKS[asked.pop("task")](**asked)))
+        print(json.dumps(TASKS[settings.pop("task")](**settings)))
 
 
 def denoise(
@@ -52,21 +52,21 @@ def denoise(
 ) -> dict[str, float]:
     """One denoiser pass; the output goes to the file `out`."""
     passes = _passes(path, compiled)
-    _in(precision, passes(frames if compiled else WARM))
+    _with_precision(precision, passes(frames if compiled else WARM_UP))
     run = passes(frames)
-    seconds, cpu, output = _timed(lambda: _in(precision, run))
+    seconds, cpu, output = _timed(lambda: _with_precision(precision, run))
     if out is not None:
         np.save(out, output.float().numpy())
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak()}
 
 
 def decode(path: Path, frames: int, batch: int = 1, precision: str = "float32") -> dict[str, float]:
-    """Frames from motions, in batches from the source encoded once, or plainly."""
+    """Decode motions, in batches with the source encoded once, or by the plain reference."""
     lfg = LatentFlowGenerator(LfgModel()).eval()
-    make = torch.Generator().manual_seed(0)
-    source = torch.rand(1, 3, SIDE, SIDE, generator=make)
-    flow = torch.rand(frames, QUARTER, QUARTER, 2, generator=make) * 2 - 1
-    occlusion = torch.rand(frames, 1, QUARTER, QUARTER, generator=make)
+    generator = torch.Generator().manual_seed(0)
+    source = torch.rand(1, 3, SIDE, SIDE, generator=generator)
+    flow = torch.rand(frames, QUARTER, QUARTER, 2, generator=generator) * 2 - 1
+    occlusion = torch.rand(frames, 1, QUARTER, QUARTER, generator=generator)
 
     def run(count: int) -> None:
         if path == "plain":
@@ -76,25 +76,25 @@ def decode(path: Path, frames: int, batch: int = 1, precision: str = "float32") 
         features = lfg.encode(source)
         for start in range(0, count, batch):
             part = slice(start, min(start + batch, count))
-            _in(precision, partial(lfg.decode, source, features, flow[part], occlusion[part]))
+            _with_precision(precision, partial(lfg.decode, source, features, flow[part], occlusion[part]))
 
-    run(WARM)
+    run(WARM_UP)
     seconds, cpu, _ = _timed(lambda: run(frames))
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak()}
 
 
 def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: str) -> dict[str, float]:
-    """A whole video, from conditions to frames: preparing, sampling, decoding."""
+    """A whole video, from conditions to frames: condition cache, sampling, decoding."""
     net, lfg = UNet3D(UnetModel(), SPEECH, LATENT).eval(), LatentFlowGenerator(LfgModel()).eval()
     settings = Diffusion()
     diffusion = GaussianDiffusion(settings)
-    noise, given = _given(frames)
+    noise, conditions = _inputs(frames)
     batch = Generate().batch_frames
 
     def run() -> None:
-        told = net.prepare(**given, window=WINDOW)
+        cache = net.prepare(**conditions, window=WINDOW)
         data = diffusion.sample(
-            lambda x, t: _in(precision, partial(net, x, t, told)).float(),
+            lambda x, t: _with_precision(precision, partial(net, x, t, cache)).float(),
             noise.shape,
             steps=steps,
             solver=solver,
@@ -105,7 +105,7 @@ def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: 
         features = lfg.encode(source)
         for start in range(0, frames, batch):
             part = slice(start, start + batch)
-            _in(precision, partial(lfg.decode, source, features, flow[0, part], occlusion[0, part]))
+            _with_precision(precision, partial(lfg.decode, source, features, flow[0, part], occlusion[0, part]))
 
     seconds, cpu, _ = _timed(run)
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak()}
@@ -134,19 +134,19 @@ def where(frames: int) -> dict[str, Any]:
 
 
 def solver(frames: int, steps: list[int]) -> dict[str, list[float]]:
-    """Error of few steps: the noise-free path of each solver against its own of 200 steps.
+    """Error of few steps: the deterministic sample of each solver against that of 200 steps of the same solver.
 
-    Against each other they would show what thresholding does: it is at work all the time where weights are random, and
-    DDIM, as published, pairs thresholded clean data with the noise of what was there before.
+    The difference between solvers would measure thresholding instead: with random weights it is always active, and
+    DDIM, as published, combines thresholded clean data with the noise predicted before thresholding.
     """
     net = UNet3D(UnetModel(), SPEECH, LATENT).eval()
     diffusion = GaussianDiffusion(Diffusion())
-    noise, given = _given(frames)
-    told = net.prepare(**given, window=WINDOW)
+    noise, conditions = _inputs(frames)
+    cache = net.prepare(**conditions, window=WINDOW)
 
     def sample(count: int, kind: Literal["ddim", "dpm++"]) -> Tensor:
         return diffusion.sample(
-            lambda x, t: net(x, t, told), noise.shape, steps=count, eta=0, solver=kind, noises=[noise]
+            lambda x, t: net(x, t, cache), noise.shape, steps=count, eta=0, solver=kind, noises=[noise]
         )
 
     kinds: tuple[Literal["ddim", "dpm++"], ...] = ("ddim", "dpm++")
@@ -155,7 +155,7 @@ def solver(frames: int, steps: list[int]) -> dict[str, list[float]]:
 
 
 def train(path: Path, demo: str, steps: int, everywhere: bool) -> dict[str, float]:
-    """A training step; see :func:`benchmarks.dawn.training.step`."""
+    """A training step; see :func:`benchmarks.training.step`."""
     with torch.inference_mode(False):
         return {"seconds": step(path, demo, steps, everywhere), "peak_mib": _peak()}
 
@@ -171,15 +171,15 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def _passes(path: Path, compiled: bool = False) -> Callable[[int], Callable[[], Tensor]]:
-    """From frames to a pass of one of the two paths, both with the same weights."""
+    """Function from a number of frames to a pass of one of the two paths, which have equal weights."""
     torch.manual_seed(0)
     engine = UNet3D(UnetModel(), SPEECH, LATENT).eval().requires_grad_(False)
     t = torch.tensor([500])
     if path == "engine":
 
         def engine_pass(frames: int) -> Callable[[], Tensor]:
-            noise, given = _given(frames)
-            return partial(engine, noise, t, engine.prepare(**given, window=WINDOW, compiled=compiled))
+            noise, conditions = _inputs(frames)
+            return partial(engine, noise, t, engine.prepare(**conditions, window=WINDOW, compiled=compiled))
 
         return engine_pass
     with torch.device("meta"):
@@ -187,47 +187,43 @@ def _passes(path: Path, compiled: bool = False) -> Callable[[int], Callable[[], 
     plain.load_state_dict(engine.state_dict(), assign=True)
 
     def plain_pass(frames: int) -> Callable[[], Tensor]:
-        noise, given = _given(frames)
-        return partial(plain, noise, t, window=WINDOW, **given)
+        noise, conditions = _inputs(frames)
+        return partial(plain, noise, t, window=WINDOW, **conditions)
 
     return plain_pass
 
 
-def _given(frames: int) -> tuple[Tensor, dict[str, Any]]:
-    make = torch.Generator().manual_seed(0)
+def _inputs(frames: int) -> tuple[Tensor, dict[str, Any]]:
+    generator = torch.Generator().manual_seed(0)
     shapes = {
         "static": (1, LATENT + MASK, QUARTER, QUARTER),
         "speech": (1, frames, SPEECH),
         "pose": (1, frames, 6),
         "eye": (1, frames, 2),
     }
-    given = {name: torch.randn(shape, generator=make) for name, shape in shapes.items()}
-    return torch.randn(1, 3, frames, QUARTER, QUARTER, generator=make), given
+    conditions = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    return torch.randn(1, 3, frames, QUARTER, QUARTER, generator=generator), conditions
 
 
-def _in(precision: str, run: Callable[[], Tensor]) -> Tensor:
+def _with_precision(precision: str, run: Callable[[], Tensor]) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
         return run()
 
 
 def _timed(run: Callable[[], Any]) -> tuple[float, float, Any]:
     clock, cpu = time.perf_counter(), time.process_time()
-    made = run()
-    return time.perf_counter() - clock, time.process_time() - cpu, made
+    result = run()
+    return time.perf_counter() - clock, time.process_time() - cpu, result
 
 
 def _peak() -> float:
-    """Most memory that this process has held, MiB."""
-    return mebibytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """Peak memory of this process, MiB."""
+    return peak_memory(torch.device("cpu")) / 2**20
 
 
-def mebibytes(maxrss: int) -> float:
-    """A peak of memory in the units of this operating system, in MiB."""
-    return maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _error(got: Tensor, want: Tensor) -> float:
-    return float((got - want).square().mean().sqrt() / want.std())
+def _error(sample: Tensor, reference: Tensor) -> float:
+    """Root mean square of the difference, relative to the standard deviation."""
+    return float((sample - reference).square().mean().sqrt() / reference.std())
 
 
 if __name__ == "__main__":

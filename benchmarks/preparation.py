@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.dawn.work import mebibytes
 from dawn.config import Config, parse
 from dawn.corpora.manifest import Clip, read_manifest
 from dawn.corpora.prepare import prepare, write_clip
@@ -47,7 +46,8 @@ _SHORT = 0.4  # seconds of each of these
 _PEAK = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(peak * (1 if sys.platform == "darwin" else 1024))
 sys.exit(done.returncode)
 """
 
@@ -137,10 +137,10 @@ def _run(place: Path, step: str, shards: int) -> list[float]:
     started = [subprocess.Popen([*command, str(shard)], **quiet) for shard in range(shards)]
     peaks = []
     for process in started:
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         if process.returncode:
             raise InputError(f"'dawn {step}' failed on these videos; prepare them as a corpus to see why")
-        peaks.append(mebibytes(int(said)))
+        peaks.append(int(output) / 2**20)
     return peaks
 
 

@@ -1,34 +1,26 @@
-"""``python -m benchmarks.eval``: the Fréchet distance against the matrix square root; memory of moments of many rows.
+"""The Fréchet distance against the matrix square root, and memory of the moments of many rows.
 
-Writes ``<out>/frechet.csv``; with ``--suite REAL FAKE...`` ``suite.csv``, the suite against its metrics one by one.
 Times and errors of one run can be compared with each other, not with another machine's.
 """
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
-from pathlib import Path
-from typing import Annotated
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-import typer
+import torch
 from tqdm import tqdm
 
-from benchmarks.eval.suite import Turn, suite
-from dawn.commands import ListOptionsCommand, run_app
+from dawn.devices import peak_memory
 from dawn.errors import InputError
-from dawn.media.csv_files import write_rows
 from eval.stats.frechet import Array, Moments, Reference, frechet
 
-# What needs no download: the columns of a run's Table 1, the lip-sync ones with --syncnet.
-_METRICS = "fd_efficientnet,fvd16,fvd32,csim_dlib,bas,blink,dr25_efficientnet,dr50_efficientnet"
-_PART = 4096  # rows that come at once, as from a network
+_PART = 4096  # rows added at once, as from a network
 
 
 @dataclass(frozen=True)
@@ -44,52 +36,14 @@ class Line:
     peak_mb: float | None = None  # of its process, beyond what the libraries take
 
 
-app = typer.Typer(add_completion=False)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 on success, 2 for input that cannot be used."""
-    return run_app("python -m benchmarks.eval", app, arguments)
-
-
-@app.command(cls=ListOptionsCommand, help=__doc__, epilog="Example: python -m benchmarks.eval --rows 200 4000")
-def bench(
-    *,
-    dimension: Annotated[int, typer.Option(help="of the features")] = 2048,
-    rows: Annotated[list[int], typer.Option(metavar="N...", help="of each of the two sets")] = [200, 4000],  # noqa: B006
-    moments_rows: Annotated[int, typer.Option("--moments", help="rows of the moments")] = 100_000,
-    suite_folders: Annotated[
-        list[Path] | None,
-        typer.Option("--suite", metavar="FOLDER...", help="videos to evaluate: true ones, then those of each method"),
-    ] = None,
-    metrics: Annotated[str, typer.Option(help="of the suite")] = _METRICS,
-    syncnet: Annotated[Path | None, typer.Option(help="SyncNet for the metrics that need one")] = None,
-    out: Annotated[Path, typer.Option(help="folder of the results")] = Path("results/bench"),
-    moments_only: Annotated[bool, typer.Option("--moments-only", hidden=True)] = False,
-) -> None:
-    if dimension < 2 or min(rows) < 2 or moments_rows < 2:
+def compare(dimension: int, rows: Sequence[int], moment_rows: int) -> list[Line]:
+    """Memory of moments of `moment_rows` rows, then distances for each number of `rows`. Raises InputError."""
+    if dimension < 2 or min(rows) < 2 or moment_rows < 2:
         raise InputError("the benchmark needs two rows and two dimensions or more")
-    if moments_only:
-        print(" ".join(map(str, _moments(moments_rows, dimension))))
-        return
-    if suite_folders:
-        real, *fakes = suite_folders
-        if not fakes:
-            raise InputError(f"--suite {real}: give the generated videos' folder after it")
-        _write(out / "suite.csv", suite(real, fakes, metrics.split(","), syncnet))
-        return
-    lines = [moments(dimension, moments_rows)]
+    lines = [moments(dimension, moment_rows)]
     for count in tqdm(rows, desc="distances"):
         lines += distances(dimension, count)
-    _write(out / "frechet.csv", lines)
-
-
-def _write(out: Path, lines: Sequence[Line] | Sequence[Turn]) -> None:
-    """One row a measurement, and the same for the terminal."""
-    write_rows(out, [field.name for field in fields(lines[0])], (astuple(line) for line in lines))
-    for line in lines:
-        numbers = (f"{key} {value:.3g}" for key, value in asdict(line).items() if isinstance(value, float | int))
-        print(", ".join([line.what, *numbers]))
+    return lines
 
 
 def distances(dimension: int, rows: int) -> list[Line]:
@@ -115,10 +69,8 @@ def distances(dimension: int, rows: int) -> list[Line]:
 
 def moments(dimension: int, rows: int) -> Line:
     """Mean and covariance of rows that come in parts, in a process of its own, whose memory is measured."""
-    size = ["--dimension", str(dimension), "--moments", str(rows)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.eval", "--moments-only", *size], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-m", "benchmarks.frechet", str(rows), str(dimension)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, peak = map(float, done.stdout.split())
     return Line("moments in parts", dimension, rows, seconds, peak_mb=peak)
 
@@ -154,13 +106,9 @@ def _moments(rows: int, dimension: int) -> tuple[float, float]:
 
 
 def _peak() -> float:
-    """Largest resident memory so far, in MB. Linux keeps a process' own; elsewhere it begins with its parent's."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM:"))
-        return int(line.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    """Peak memory of this process, MiB."""
+    return peak_memory(torch.device("cpu")) / 2**20
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print(*_moments(*map(int, sys.argv[1:])))

@@ -1,28 +1,22 @@
-"""``python -m benchmarks.dawn.cost CONFIG --clips N``: operations that training with a configuration takes, by stage.
+"""Operations and GPU hours of training with a configuration, by stage.
 
 One sample of each stage's own step (targets, loss, gradients, of every optimiser) is computed on this machine while its
 operations are counted; steps and batch are the configuration's. A sample is as long as a batch is on average, but at
-most `--frames`: beyond that, operations are taken as proportional to frames. Hours are the quotient of operations and
-what `--tflops` says that one GPU sustains: an estimate, and of computing alone.
+most `frames` frames: beyond that, operations are taken as proportional to frames. Hours are the operations divided by
+the rate `tflops` that one GPU sustains: an estimate that counts computation only.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, cast
+from typing import cast
 
 import pandas as pd
 import torch
 import torchvision
-import typer
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.dawn.training import Drawn
-from dawn.commands import run_app
-from dawn.config import Config, load, parse
-from dawn.errors import InputError
+from benchmarks.training import Drawn
+from dawn.config import Config, parse
 from dawn.features.clips import ClipStore
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.schedules import total_steps
@@ -32,29 +26,6 @@ from dawn.training.batch_shard import BatchShard
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask
-
-SUSTAINED = 50.0  # TFLOP/s of one GPU
-
-
-app = typer.Typer(add_completion=False)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 on success, 2 for input that cannot be used."""
-    return run_app("python -m benchmarks.dawn.cost", app, arguments)
-
-
-@app.command(help=__doc__, epilog="Example: python -m benchmarks.dawn.cost config/hdtf128.yaml --clips 3600")
-def estimate(
-    config: Annotated[Path, typer.Argument(help="configuration, such as config/hdtf128.yaml")],
-    *,
-    clips: Annotated[int, typer.Option(help="clips of the training split")],
-    frames: Annotated[int, typer.Option(help="longest sample of A2V, frames")] = 16,
-    tflops: Annotated[float, typer.Option(help="TFLOP/s that one GPU sustains")] = SUSTAINED,
-) -> None:
-    if min(clips, frames, tflops) <= 0:
-        raise InputError("clips, frames and tflops are numbers above 0")
-    print(cost(load(config), clips, frames, tflops).to_string(index=False, float_format="%.4g"))
 
 
 def cost(config: Config, clips: int, frames: int, tflops: float) -> pd.DataFrame:
@@ -115,7 +86,3 @@ def _perceptual(config: Config) -> float:
             net(made).sum().backward()
             net(torch.rand(1, 3, side, side))
     return float(counter.get_total_flops())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

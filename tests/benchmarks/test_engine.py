@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.dawn import cost
-from benchmarks.dawn import training as bench_training
+from benchmarks import cost
+from benchmarks import training as bench_training
 from dawn.config import load
 from dawn.schedules import total_steps
 
@@ -18,7 +18,7 @@ ROUNDING = 1e-4  # largest difference, in units of the largest number
 
 
 def test_the_benchmark_measures_both_paths(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.dawn", "--only", "pass", "--frames", "2"]
+    command = [sys.executable, "-m", "benchmarks", "engine", "--only", "pass", "--frames", "2"]
     command += ["--threads", "1", "--repeat", "1", "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
     table = pd.read_csv(tmp_path / "pass.csv")

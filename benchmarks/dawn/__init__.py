@@ -1,1 +1,0 @@
-"""Measures the engine against the plain path, on this machine: ``python -m benchmarks.dawn``."""

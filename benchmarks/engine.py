@@ -1,0 +1,221 @@
+"""Time and memory of the denoiser, the decoder and whole videos, against the plain reference network.
+
+Each measurement is a process of its own, so that its peak memory is its own. The two paths alternate, and the fastest
+of `repeat` measurements counts: other programs on the machine slow some measurements, never all of one path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dawn.errors import InputError
+
+FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths of the paper and beyond
+VIDEOS = (40, 200)  # lengths of whole videos
+STEPS = 20  # sampling steps, published
+FAST_STEPS = 6  # steps of DPM-Solver++ in the fast video
+TRAINING_STEPS = 6  # training steps that are timed
+BATCHES = (1, 2, 4, 8, 16, 64)  # frames decoded at once
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Sizes of the measurements."""
+
+    frames: Sequence[int] = FRAMES
+    plain_to: int = 400  # longest pass of the plain network, whose memory grows with the square of the length
+    videos: Sequence[int] = VIDEOS
+    threads: int = 2
+    repeat: int = 2
+    demo: Path = Path("config/demo.yaml")  # configuration of the training step
+
+
+def pass_by_length(options: EngineOptions) -> pd.DataFrame:
+    """Seconds and memory of a denoiser pass, by length."""
+    rows = []
+    for frames in options.frames:
+        tasks = {"engine": {"task": "pass", "path": "engine", "frames": frames}}
+        if frames <= options.plain_to:
+            tasks["plain"] = {"task": "pass", "path": "plain", "frames": frames}
+        results, outputs = _best(options, tasks)
+        row: dict[str, Any] = {"frames": frames}
+        for path, measured in results.items():
+            row |= {f"{path}_{name}": value for name, value in measured.items()}
+        row["engine_seconds_per_frame"] = row["engine_seconds"] / frames
+        if "plain" in results:
+            row |= {
+                name: row[f"plain_{name}"] / row[f"engine_{name}"] for name in ("seconds", "cpu_seconds", "peak_mib")
+            }
+            row["largest_difference"] = _largest(outputs["engine"], outputs["plain"])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def pass_by_part(options: EngineOptions) -> pd.DataFrame:
+    """Seconds and operations of a pass of 40 frames, by kind of operation."""
+    results = _child(options, {"task": "where", "frames": 40})
+    total = sum(results["seconds"].values())
+    rows = []
+    for part, seconds in results["seconds"].items():
+        operations = results["flops"].get(part)
+        row = {"part": part, "seconds": seconds, "share": seconds / total}
+        if operations:
+            rate = operations / seconds
+            row |= {"gflop": operations / 1e9, "gflop_per_second": rate / 1e9}
+            row["share_of_large_product_rate"] = rate / results["product_rate"]
+        rows.append(row)
+    for name, key in (("float32", "product_rate"), ("bfloat16", "product_rate_bfloat16")):
+        rows.append({"part": f"large matrix product, {name}", "gflop_per_second": results[key] / 1e9})
+    return pd.DataFrame(rows)
+
+
+def decoding(options: EngineOptions) -> pd.DataFrame:
+    """Frames a second of the decoder, with the source encoded for every frame, or once and decoded in batches."""
+    tasks: dict[str, dict[str, Any]] = {"encode per frame": {"task": "decode", "path": "plain", "frames": 16}}
+    for batch in BATCHES:
+        tasks[f"batches of {batch}"] = {"task": "decode", "path": "engine", "frames": 64, "batch": batch}
+    tasks["batches of 4, bfloat16"] = tasks["batches of 4"] | {"precision": "bfloat16"}
+    results, _ = _best(options, tasks)
+    rows = [
+        {"way": way, "frames_per_second": tasks[way]["frames"] / measured["seconds"], "peak_mib": measured["peak_mib"]}
+        for way, measured in results.items()
+    ]
+    table = pd.DataFrame(rows)
+    return table.assign(over_encode_per_frame=table.frames_per_second / table.frames_per_second[0])
+
+
+def inexact_options(options: EngineOptions) -> pd.DataFrame:
+    """Error and speed of each inexact option alone."""
+    tasks: dict[str, dict[str, Any]] = {"exact": {"task": "pass", "path": "engine", "frames": 40}}
+    tasks["bfloat16"] = tasks["exact"] | {"precision": "bfloat16"}
+    tasks["compile"] = tasks["exact"] | {"compiled": True}
+    results, outputs = _best(options, tasks)
+    rows = [
+        {
+            "option": name,
+            "error": _spread(outputs[name], outputs["exact"]),
+            "error_of": "one pass of 40 frames, against the exact one",
+            "speed": results["exact"]["seconds"] / measured["seconds"],
+        }
+        for name, measured in results.items()
+    ]
+    steps = [5, FAST_STEPS, 10, 15, STEPS]
+    errors = _child(options, {"task": "solver", "frames": 4, "steps": steps})
+    rows += [
+        {
+            "option": f"{kind}, {count} steps",
+            "error": error,
+            "error_of": "a noise-free sample of 4 frames, against 200 steps of the same solver",
+            "speed": STEPS / count,
+        }
+        for kind, of_kind in errors.items()
+        for count, error in zip(steps, of_kind, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def whole_videos(options: EngineOptions) -> pd.DataFrame:
+    """Whole videos: exact, and with all inexact options except compiling; the plain network from its parts."""
+    rows = []
+    for frames in options.videos:
+        tasks: dict[str, dict[str, Any]] = {
+            "exact": {"task": "video", "frames": frames, "steps": STEPS, "solver": "ddim", "precision": "float32"}
+        }
+        tasks["fast"] = tasks["exact"] | {"steps": FAST_STEPS, "solver": "dpm++", "precision": "bfloat16"}
+        parts = {
+            "pass": {"task": "pass", "path": "plain", "frames": frames},
+            "decode": {"task": "decode", "path": "plain", "frames": 16},
+        }
+        results, _ = _best(options, tasks | parts if frames <= options.plain_to else tasks)
+        row: dict[str, Any] = {"frames": frames}
+        if "pass" in results:
+            row["plain_seconds"] = STEPS * results["pass"]["seconds"] + frames / 16 * results["decode"]["seconds"]
+        for way in tasks:
+            row |= {f"{way}_seconds": results[way]["seconds"], f"{way}_peak_mib": results[way]["peak_mib"]}
+            if "pass" in results:
+                row[f"plain_over_{way}"] = row["plain_seconds"] / row[f"{way}_seconds"]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def training_step(options: EngineOptions) -> pd.DataFrame:
+    """A training step of the A2V of `demo`, plain and engine: one thread, as in each of the demo's two processes."""
+    rows = []
+    for name, everywhere in (
+        ("the demo's, regions recomputed", False),
+        ("attention everywhere, plain network", True),
+    ):
+        task = {
+            "task": "train",
+            "demo": str(options.demo),
+            "steps": TRAINING_STEPS,
+            "everywhere": everywhere,
+            "threads": 1,
+        }
+        results, _ = _best(options, {path: task | {"path": path} for path in ("plain", "engine")})
+        row: dict[str, Any] = {"before": name}
+        row |= {f"{path}_{key}": value for path in results for key, value in results[path].items()}
+        rows.append(row | {"speed": row["plain_seconds"] / row["engine_seconds"]})
+    return pd.DataFrame(rows)
+
+
+def _best(
+    options: EngineOptions, tasks: dict[str, dict[str, Any]]
+) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+    """Smallest value of each number over the repetitions, and the outputs of passes."""
+    least: dict[str, dict[str, float]] = {}
+    outputs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(options.repeat):
+            for name, task in tasks.items():
+                out = Path(folder) / f"{name}.npy"
+                results = _child(options, task | ({"out": str(out)} if task["task"] == "pass" else {}))
+                least[name] = {key: min(value, least.get(name, results)[key]) for key, value in results.items()}
+                if out.exists():
+                    outputs[name] = np.load(out)
+    return least, outputs
+
+
+def _child(options: EngineOptions, task: dict[str, Any]) -> dict[str, Any]:
+    """Result of one measurement process."""
+    print(
+        f"measuring {' '.join(str(value) for key, value in task.items() if key != 'out')}", file=sys.stderr, flush=True
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": str(task.get("threads", options.threads))}
+    command = [sys.executable, "-m", "benchmarks.measurement", json.dumps({"threads": options.threads} | task)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"signal {-done.returncode}, as when memory runs out"])[-1]
+        raise InputError(f"measuring {task} failed: {reason}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _largest(output: np.ndarray, reference: np.ndarray) -> float:
+    """Largest difference, relative to the largest number."""
+    return float(np.abs(output - reference).max() / np.abs(reference).max())
+
+
+def _spread(output: np.ndarray, reference: np.ndarray) -> float:
+    """Root mean square of the difference, relative to the standard deviation."""
+    return float(np.sqrt(np.square(output - reference).mean()) / reference.std())
+
+
+TABLES = {
+    "pass": pass_by_length,
+    "where": pass_by_part,
+    "decode": decoding,
+    "options": inexact_options,
+    "video": whole_videos,
+    "training": training_step,
+}
