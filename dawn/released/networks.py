@@ -1,4 +1,4 @@
-"""Published weights into our networks, every key accounted for."""
+"""Loading published weights into the networks of this project; every key is accounted for."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.facemask import FaceMaskEmbedder
 from dawn.models.pose_blink import build_pbnet
 from dawn.models.unet3d import UNet3D
-from dawn.released.files import LFG_ENTRIES, Source, options_beside, plain_names
+from dawn.released.files import LFG_ENTRIES, Source, plain_names, training_options
 from dawn.seeds import set_global_seed
 
 UNET = "denoise_fn."
 PUBLISHED_SEED = 1234
-_NAMED = 3  # keys that an error spells out
-_WINDOWS = {"reemb5": 400, "reemb6": 200}  # frames, of the published PBNet classes that end so
+_LISTED = 3  # keys in an error message
+_WINDOWS = {"reemb5": 400, "reemb6": 200}  # suffix of the published PBNet class -> attention window, frames
 
 
 @dataclass
 class Imported:
-    """Networks by stage and name, as our weights files hold them, and what there is to tell about each source."""
+    """The converted networks by stage and name, as in weights files, and remarks on the published files."""
 
     stages: dict[str, dict[str, nn.Module]]
-    unused: dict[str, list[str]] = field(default_factory=dict)  # by role: entries that generation has no use for
+    unused: dict[str, list[str]] = field(default_factory=dict)  # by role: entries that generation does not use
     cast: dict[str, int] = field(default_factory=dict)  # by network: tensors that were not float32
     notes: list[str] = field(default_factory=list)
 
@@ -38,9 +38,10 @@ class Imported:
 def assemble(sources: Mapping[str, Source], config: Config, mask_seed: int = PUBLISHED_SEED) -> Imported:
     """Networks of `config` with the weights of `sources`. Raises InputError naming the first key that does not fit.
 
-    The published training neither trained nor saved the face-mask embedder: it stayed as it was drawn, after the U-Net,
-    from the seed of the training. Here the networks are made in that order after `mask_seed`, and the published weights
-    replace all but the embedder; 1234, the published seed, gives the very numbers that a training begins with.
+    The published training neither trained nor saved the face-mask embedder: it kept its initial weights, drawn after
+    those of the U-Net from the seed of the training. Here the networks are built in that order with `mask_seed`, and
+    the published weights replace all but the embedder's; the published seed 1234 gives its initial weights of a
+    training.
     """
     if config.pbnet.joint:
         raise InputError("the published weights are one PBNet for pose and one for blinks; set pbnet.joint: false")
@@ -50,24 +51,24 @@ def assemble(sources: Mapping[str, Source], config: Config, mask_seed: int = PUB
         unet = UNet3D(config.a2v.model, config.features.speech.dim, 4 * config.lfg.model.expansion)
         mask = FaceMaskEmbedder(config.a2v.model.mask_channels)
         poses = build_pbnet(config)
-    made = Imported({"lfg": {"lfg": lfg}, "a2v_stage2": {"unet": unet, "mask": mask}, "pbnet": {**poses}})
+    imported = Imported({"lfg": {"lfg": lfg}, "a2v_stage2": {"unet": unet, "mask": mask}, "pbnet": {**poses}})
 
     for name in LFG_ENTRIES:
-        _fill(made, lfg.get_submodule(name), _network(sources["lfg"], name), f"{sources['lfg'].path}: {name}")
-    made.unused["lfg"] = _unused(sources["lfg"], LFG_ENTRIES)
+        _fill(imported, lfg.get_submodule(name), _network(sources["lfg"], name), f"{sources['lfg'].path}: {name}")
+    imported.unused["lfg"] = _unused(sources["lfg"], LFG_ENTRIES)
 
     origin = f"{sources['dawn'].path}: diffusion"
     diffusion = _network(sources["dawn"], "diffusion")
     _check_schedule({k: v for k, v in diffusion.items() if not k.startswith(UNET)}, config, origin)
-    _fill(made, unet, {k.removeprefix(UNET): v for k, v in diffusion.items() if k.startswith(UNET)}, origin)
-    made.unused["dawn"] = _unused(sources["dawn"], ("diffusion",))
+    _fill(imported, unet, {k.removeprefix(UNET): v for k, v in diffusion.items() if k.startswith(UNET)}, origin)
+    imported.unused["dawn"] = _unused(sources["dawn"], ("diffusion",))
 
     for name, net in poses.items():
         source = sources[f"pbnet_{name}"]
-        _check_pbnet(source, config, made.notes)
-        _fill(made, net, source.entries, str(source.path))
-        made.unused[f"pbnet_{name}"] = []
-    return made
+        _check_pbnet(source, config, imported.notes)
+        _fill(imported, net, source.entries, str(source.path))
+        imported.unused[f"pbnet_{name}"] = []
+    return imported
 
 
 def _network(source: Source, name: str) -> dict[str, Any]:
@@ -77,35 +78,35 @@ def _network(source: Source, name: str) -> dict[str, Any]:
     return plain_names(state)
 
 
-def _fill(made: Imported, network: nn.Module, state: dict[str, Any], origin: str) -> None:
-    wanted = network.state_dict()
+def _fill(imported: Imported, network: nn.Module, state: dict[str, Any], origin: str) -> None:
+    expected = network.state_dict()
     for problem, keys in (
-        ("lacks", [key for key in wanted if key not in state]),
-        ("holds the unknown", [key for key in state if key not in wanted]),
-        ("holds no tensor as", [key for key in wanted if not isinstance(state.get(key), Tensor)]),
+        ("lacks", [key for key in expected if key not in state]),
+        ("holds the unknown", [key for key in state if key not in expected]),
+        ("holds no tensor as", [key for key in expected if not isinstance(state.get(key), Tensor)]),
     ):
         if keys:
-            raise InputError(f"{origin}: {problem} {_some(keys)}; the file is not the published one, or not whole")
-    for key, want in wanted.items():
+            raise InputError(f"{origin}: {problem} {_listed(keys)}; the file is not the published one, or incomplete")
+    for key, ours in expected.items():
         value = state[key]
-        if value.shape != want.shape:
-            raise InputError(f"{origin}: {key} is {_size(value)}, but the configuration asks for {_size(want)}")
-        if value.is_floating_point() != want.is_floating_point():
-            raise InputError(f"{origin}: {key} holds {value.dtype}, not {want.dtype}")
+        if value.shape != ours.shape:
+            raise InputError(f"{origin}: {key} is {_size(value)}, but the configuration needs {_size(ours)}")
+        if value.is_floating_point() != ours.is_floating_point():
+            raise InputError(f"{origin}: {key} holds {value.dtype}, not {ours.dtype}")
         if not bool(torch.isfinite(value).all()):
             raise InputError(f"{origin}: {key} holds numbers that are not finite; download the file again")
-    cast = sum(state[key].dtype != want.dtype for key, want in wanted.items())
+    cast = sum(state[key].dtype != ours.dtype for key, ours in expected.items())
     if cast:
-        made.cast[origin] = cast
+        imported.cast[origin] = cast
     network.load_state_dict(state)
 
 
 def _check_schedule(state: dict[str, Any], config: Config, origin: str) -> None:
-    """The noise schedule is a function of the configuration; the published tables must say the same."""
+    """Compare the published tables of the noise schedule with those that follow from the configuration."""
     tables = GaussianDiffusion(config.a2v.diffusion).state_dict()
     unknown, absent = [k for k in state if k not in tables], [k for k in tables if k not in state]
     if unknown or absent:
-        raise InputError(f"{origin}: {'holds the unknown' if unknown else 'lacks'} {_some(unknown or absent)}")
+        raise InputError(f"{origin}: {'holds the unknown' if unknown else 'lacks'} {_listed(unknown or absent)}")
     for name, ours in tables.items():
         theirs = state[name]
         if not isinstance(theirs, Tensor) or not theirs.is_floating_point() or theirs.shape != ours.shape:
@@ -117,17 +118,18 @@ def _check_schedule(state: dict[str, Any], config: Config, origin: str) -> None:
 
 
 def _check_pbnet(source: Source, config: Config, notes: list[str]) -> None:
-    """Sizes that the shapes tell, and what the options beside the file say of the rest."""
-    found = _pbnet_sizes(source.entries)
-    wanted = {f"pbnet.model.{key}": value for key, value in config.pbnet.model.model_dump().items()}
-    wanted["features.speech.dim"] = config.features.speech.dim
-    options = options_beside(source.path)
+    """Compare sizes with the configuration: from shapes, and from the options of the published training."""
+    sizes = _pbnet_sizes(source.entries)
+    configured = {f"pbnet.model.{key}": value for key, value in config.pbnet.model.model_dump().items()}
+    configured["features.speech.dim"] = config.features.speech.dim
+    options = training_options(source.path)
     if isinstance(options.get("max_distance"), int):
-        found["pbnet.model.max_distance"] = options["max_distance"]
-    for key, value in found.items():
-        if value != wanted[key]:
+        sizes["pbnet.model.max_distance"] = options["max_distance"]
+    for key, value in sizes.items():
+        if value != configured[key]:
             raise InputError(
-                f"{source.path}: made with {key}: {value}, but the configuration says {wanted[key]}; set it to {value}"
+                f"{source.path}: trained with {key}: {value}, but the configuration says {configured[key]}; "
+                f"set it to {value}"
             )
     for value in options.values():
         for ending, window in _WINDOWS.items():
@@ -139,7 +141,7 @@ def _check_pbnet(source: Source, config: Config, notes: list[str]) -> None:
 
 
 def _pbnet_sizes(state: Mapping[str, Any]) -> dict[str, int]:
-    """Keys of the configuration as the shapes of a PBNet show them; what is missing is left to :func:`_fill`."""
+    """Values of configuration keys from the shapes of a PBNet; keys without a tensor are left to :func:`_fill`."""
 
     def size(key: str, axis: int) -> int | None:
         value = state.get(key)
@@ -165,29 +167,29 @@ def _pbnet_sizes(state: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _unused(source: Source, used: tuple[str, ...]) -> list[str]:
-    return [f"{name} ({_held(value)})" for name, value in source.entries.items() if name not in used]
+    return [f"{name} ({_summary(value)})" for name, value in source.entries.items() if name not in used]
 
 
-def _held(value: Any) -> str:
-    """What an unused entry is, in a few words."""
+def _summary(value: Any) -> str:
+    """A few words on an unused entry."""
     tensors: list[Tensor] = []
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
+    pending = [value]
+    while pending:
+        item = pending.pop()
         if isinstance(item, Tensor):
             tensors.append(item)
         elif isinstance(item, dict):
-            waiting += item.values()
+            pending += item.values()
         elif isinstance(item, list | tuple):
-            waiting += item
+            pending += item
     if tensors:
         return f"{len(tensors)} tensors, {sum(t.numel() for t in tensors):,} numbers"
     return type(value).__name__ if isinstance(value, dict | list | tuple) else f"{value!r:.40}"
 
 
-def _some(keys: list[str]) -> str:
-    more = len(keys) - _NAMED
-    return ", ".join(keys[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _listed(keys: list[str]) -> str:
+    more = len(keys) - _LISTED
+    return ", ".join(keys[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _size(value: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""``dawn import-released``: a run folder from the published files."""
+"""``dawn import-released``: write a run folder from the published files."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def import_released(
     named: Mapping[str, Path] | None = None,
     mask_seed: int = PUBLISHED_SEED,
 ) -> dict[str, Any]:
-    """Write the run ``results/<config.name>`` from the published files below `folder`; returns its report.
+    """Write the run ``results/<config.name>`` from the published files in `folder`; returns its report.
 
-    `named` gives the file of a role of :data:`dawn.released.files.ROLES` instead of looking for it. All files of the
-    run are written, or none: the weights of three stages, the configuration and :data:`REPORT`. An earlier import is
+    `named` are files of roles of :data:`dawn.released.files.ROLES` that are not searched for. Either all files of the
+    run are written or none: the weights of three stages, the configuration and :data:`REPORT`. An earlier import is
     replaced. Raises InputError for files that are missing, damaged or do not fit, and for a run that was trained here.
     """
     paths = Paths.of(config, results=results)
@@ -43,19 +43,19 @@ def import_released(
     if not report_path.is_file() and any(path.exists() for path in weights.values()):
         raise InputError(f"{paths.run}: holds a run that was trained here; give another folder with --results")
     sources = find(folder, named or {}, config.corpus.resolution)
-    made = assemble(sources, config, mask_seed)
+    imported = assemble(sources, config, mask_seed)
     files = {
         role: {"file": source.path.name, "bytes": source.path.stat().st_size, "sha256": sha256_file(source.path)}
         for role, source in sources.items()
     }
-    report = _report(made, files, config, mask_seed)
+    report = _report(imported, files, config, mask_seed)
     with contextlib.ExitStack() as stack:
-        # Renamed together at the end, in reverse: the report, which vouches for the rest, last.
+        # All are renamed at the end, in reverse order: the report, which marks the import as complete, last.
         report_aside, config_aside, *asides = (
             stack.enter_context(atomic_path(path))
             for path in (report_path, paths.run / "config.yaml", *weights.values())
         )
-        for (stage, networks), aside in zip(made.stages.items(), asides, strict=True):
+        for (stage, networks), aside in zip(imported.stages.items(), asides, strict=True):
             origin = {role: files[role]["sha256"] for role in _ROLES[stage]}
             metadata = {
                 "stage": stage,
@@ -72,10 +72,10 @@ def import_released(
     return report
 
 
-def _report(made: Imported, files: dict[str, dict[str, Any]], config: Config, mask_seed: int) -> dict[str, Any]:
+def _report(imported: Imported, files: dict[str, dict[str, Any]], config: Config, mask_seed: int) -> dict[str, Any]:
     counts = {
         stage: {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
-        for stage, networks in made.stages.items()
+        for stage, networks in imported.stages.items()
     }
     return {
         "run": config.name,
@@ -83,31 +83,31 @@ def _report(made: Imported, files: dict[str, dict[str, Any]], config: Config, ma
         "terms": TERMS,
         "sources": files,
         "stages": {stage: {"parameters": count} for stage, count in counts.items()},
-        "unused": made.unused,
-        "cast_to_float32": made.cast,
+        "unused": imported.unused,
+        "cast_to_float32": imported.cast,
         "face_mask_embedder": {
             "seed": mask_seed,
             "why": "in no published checkpoint: the published training neither trained nor saved it. Drawn as that "
             f"training draws it from its seed ({PUBLISHED_SEED}); whether the released networks saw these numbers "
             "cannot be checked",
         },
-        "notes": made.notes,
+        "notes": imported.notes,
     }
 
 
 def summary(report: Mapping[str, Any], run: Path) -> str:
-    """The report in lines for a person."""
+    """The report as text."""
     lines = [f"{run}: published networks at {report['resolution']} pixels, {report['terms']}"]
     for role, source in report["sources"].items():
         unused = report["unused"][role]
         lines.append(f"  {role}: {source['file']}, sha256 {source['sha256']}")
         lines += [f"    not used: {entry}" for entry in unused]
     for stage, written in report["stages"].items():
-        held = ", ".join(f"{name} {count:,}" for name, count in written["parameters"].items())
-        lines.append(f"  {stage}: {held} parameters")
-    lines += [f"  {count} tensors made float32: {where}" for where, count in report["cast_to_float32"].items()]
+        counts = ", ".join(f"{name} {count:,}" for name, count in written["parameters"].items())
+        lines.append(f"  {stage}: {counts} parameters")
+    lines += [f"  {count} tensors converted to float32: {where}" for where, count in report["cast_to_float32"].items()]
     embedder = report["face_mask_embedder"]
     lines.append(f"  face-mask embedder: seed {embedder['seed']}; {embedder['why']}")
     lines += [f"  note: {note}" for note in report["notes"]]
-    lines.append(f"  the same in {run / REPORT}")
+    lines.append(f"  this report: {run / REPORT}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The published checkpoints into a run: synthetic files with the published keys, whole, damaged and hostile."""
+"""Import of published checkpoints: synthetic files with the published keys, intact, damaged and hostile."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def blank(key: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def published(recipe: ModuleType, value: Callable[[str, tuple[int, ...]], Tensor]) -> Files:
-    """The contents of the four files, each tensor made by `value` from its key and shape."""
+    """The contents of the four files, each tensor computed by `value` from its key and shape."""
 
     def state(network: str) -> dict[str, Tensor]:
         return {key: value(key, shape) for key, shape in recipe.shapes(network).items()}
@@ -83,13 +83,13 @@ def write(folder: Path, files: Files) -> Path:
 @pytest.fixture
 def files(recipe: ModuleType, tmp_path: Path) -> Iterator[Files]:
     yield published(recipe, blank)
-    for made in tmp_path.rglob("*.safetensors"):
-        made.unlink()  # half a gigabyte a run
+    for weights in tmp_path.rglob("*.safetensors"):
+        weights.unlink()  # half a gigabyte per run
 
 
 @pytest.fixture(scope="module")
 def imported(recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imported]:
-    """Folder of files with the golden weights at full size, the run made of them, and its report."""
+    """Folder of files with the golden weights at full size, the imported run, and its report."""
     folder, results = (tmp_path_factory.mktemp(name) for name in ("published", "results"))
 
     def value(key: str, shape: tuple[int, ...]) -> Tensor:
@@ -108,8 +108,8 @@ def imported(recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> It
 
     report = import_released(write(folder, published(recipe, value)), config(), results)
     yield folder, results / "released128", report
-    for made in (folder, results):
-        shutil.rmtree(made)
+    for temporary in (folder, results):
+        shutil.rmtree(temporary)
 
 
 # ------------------------------------------------------------------------------------------------------------ the way
@@ -224,7 +224,7 @@ def test_the_resolution_in_a_path_tells_files_of_equal_shapes_apart(files: Files
 
 # --------------------------------------------------------------------------------------------------- unusable material
 def refused(folder: Path, results: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that the command ends with; nothing may be left behind."""
+    """The error line of the command, which must write nothing."""
     arguments = ["import-released", str(folder), "--results", str(results)]
     assert main([*arguments, "--config", str(REPOSITORY / "config/released128.yaml")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -232,8 +232,8 @@ def refused(folder: Path, results: Path, capsys: pytest.CaptureFixture[str]) -> 
     return line
 
 
-class Asks:
-    """What a hostile file holds: loading it carelessly runs a command."""
+class RunsCommand:
+    """Content of a hostile file: unpickling it runs a command."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -243,17 +243,17 @@ class Asks:
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "pickle"])
-def test_a_pickle_that_asks_for_more_than_weights_is_refused(
+def test_a_pickle_that_loads_more_than_weights_is_refused(
     files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     folder, mark = write(tmp_path / "in", files), tmp_path / "mark"
-    hostile = files["lfg"] | {"example": Asks(mark)}
+    hostile = files["lfg"] | {"example": RunsCommand(mark)}
     if kind == "pickle":
-        (folder / FILES["lfg"]).write_bytes(pickle.dumps({"generator": Asks(mark)}, protocol=2))
+        (folder / FILES["lfg"]).write_bytes(pickle.dumps({"generator": RunsCommand(mark)}, protocol=2))
     else:
         torch.save(hostile, folder / FILES["lfg"], _use_new_zipfile_serialization=kind == "zip")
     line = refused(folder, tmp_path / "results", capsys)
-    assert "LFG.pth: refused: it asks for posix.mkdir" in line
+    assert "LFG.pth: refused: it would load posix.mkdir" in line
     assert not mark.exists()
 
 
@@ -279,7 +279,7 @@ def test_old_and_foreign_files(files: Files, tmp_path: Path) -> None:
         read(tmp_path / "list.pth")
 
 
-def test_a_missing_file_is_said_by_role(files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_named_by_role(files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del files["pbnet_eye"]
     line = refused(write(tmp_path / "in", files), tmp_path / "results", capsys)
     assert "a PBNet of blinks (2 numbers a frame) is in none of its 3 files" in line and "--pbnet-eye" in line
@@ -317,12 +317,12 @@ def change(files: Files, how: str) -> None:
         ("missing", "LFG.pth: generator: lacks final.weight"),
         ("extra", "LFG.pth: generator: holds the unknown final.extra"),
         ("extra outside the U-Net", "DAWN.pth: diffusion: holds the unknown ema_fn.weight"),
-        ("shape", "init_conv.weight is 64 x 259 x 1 x 7 x 7, but the configuration asks for 64 x 275 x 1 x 7 x 7"),
+        ("shape", "init_conv.weight is 64 x 259 x 1 x 7 x 7, but the configuration needs 64 x 275 x 1 x 7 x 7"),
         ("type", "holds no tensor as init_conv.weight"),
         ("not finite", "init_conv.bias holds numbers that are not finite"),
         ("schedule", "betas differs from the schedule of a2v.diffusion"),
         ("no dictionary", "bg_predictor is Tensor, not a dictionary of tensors"),
-        ("pbnet size", "made with pbnet.model.latent: 128, but the configuration says 64; set it to 128"),
+        ("pbnet size", "trained with pbnet.model.latent: 128, but the configuration says 64; set it to 128"),
         ("pbnet key", "pose/checkpoint.pth.tar: lacks encoder.mu_layer.bias"),
     ],
 )
@@ -340,7 +340,7 @@ def test_options_beside_pbnet_are_read_without_building_objects(files: Files, tm
     (note,) = assemble(find(folder, {}, 128), config()).notes
     assert "cvae_transformerreemb6" in note and "generate.pbnet_window: 200" in note and not mark.exists()
     options.write_text("max_distance: 256\n")
-    with pytest.raises(InputError, match=r"eye/checkpoint\.pt: made with pbnet\.model\.max_distance: 256"):
+    with pytest.raises(InputError, match=r"eye/checkpoint\.pt: trained with pbnet\.model\.max_distance: 256"):
         assemble(find(folder, {}, 128), config())
 
 
