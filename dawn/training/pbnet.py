@@ -26,7 +26,7 @@ class PbnetTask:
         self.clips = clips
         self.total = total
         self.pbnets = build_pbnet(config)
-        self.discriminators = {f"discriminator_{part}": PatchDiscriminator(part_width(part)) for part in self.pbnets}
+        self.discriminators = {_weights_name(part): PatchDiscriminator(part_width(part)) for part in self.pbnets}
         self.networks: dict[str, nn.Module] = {**self.pbnets, **self.discriminators}
         self.frozen: dict[str, nn.Module] = {}
         self.groups: tuple[tuple[str, ...], ...] = (tuple(self.pbnets), tuple(self.discriminators))
@@ -59,7 +59,7 @@ class PbnetTask:
                 generated.append(("gan_prior", weights.gan_prior, net.decode(prior_z, speech, reference, mask)))
             fakes = [(decoded + reference[:, None]) * mask[..., None] for _, _, decoded in generated]
             for (loss, weight, _), fake in zip(generated, fakes, strict=True):
-                logits = self.discriminators[f"discriminator_{part}"](fake)
+                logits = self.discriminators[_weights_name(part)](fake)
                 losses[f"{part}/{loss}"] = weight * _cross_entropy(logits, 1.0)
             self.pending[part, shard.samples] = (x, [fake.detach() for fake in fakes])
         return losses
@@ -68,7 +68,7 @@ class PbnetTask:
         losses = {}
         for part in self.pbnets:
             real, fakes = self.pending.pop((part, shard.samples))
-            discriminator = self.discriminators[f"discriminator_{part}"]
+            discriminator = self.discriminators[_weights_name(part)]
             real_loss = _cross_entropy(discriminator(real), 1.0)
             fake_losses = [_cross_entropy(discriminator(fake), 0.0) for fake in fakes]
             losses[f"{part}/discriminator"] = 0.5 * (real_loss + torch.stack(fake_losses).mean())
@@ -100,6 +100,11 @@ class PbnetTask:
         frames = min(self.schedule.frames, len(motion))
         start = int(torch.randint(len(motion) - frames + 1, (), generator=generator))
         return motion[start : start + frames], speech[start : start + frames]
+
+
+def _weights_name(part: str) -> str:
+    """Name of a discriminator in weights files and checkpoints, as in those of earlier versions."""
+    return f"judge_{part}"
 
 
 def _cross_entropy(logits: Tensor, target: float) -> Tensor:

@@ -95,6 +95,6 @@ def test_the_discriminator_trains_on_posterior_and_prior_samples() -> None:
         task = task_of(weight)
         task.loss(shard(), 0)
         task.loss(shard(), 1)["motion/discriminator"].backward()
-        gradients.append([value.grad.clone() for value in task.discriminators["discriminator_motion"].parameters()])
+        gradients.append([value.grad.clone() for value in task.discriminators["judge_motion"].parameters()])
         assert not task.pending  # no sample is kept for the next step
     assert any(not torch.equal(a, b) for a, b in zip(*gradients, strict=True))
