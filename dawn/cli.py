@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dawn.choices import Device, Precision, Solver
 from dawn.commands import ListOptionsCommand, run_app
@@ -74,6 +75,14 @@ def _known_stage(stage: str) -> str:
     if stage not in _stages():
         raise typer.BadParameter(f"no stage {stage!r}; stages are {', '.join(_stages())}")
     return stage
+
+
+class _MethodCommand(TyperCommand):
+    """A command whose help lists the methods, which are discovered only when it is shown."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.help = f"{self.help}\n\nMethods: {', '.join(_methods())}."
+        super().format_help(ctx, formatter)
 
 
 def _known_method(method: str) -> str:
@@ -347,7 +356,9 @@ def testset(*, config: ConfigFile = DEMO) -> None:
     choose_clips(*_setup(config))
 
 
-@app.command(rich_help_panel=_STEPS, epilog="Example: dawn videos dawn --config config/hdtf128.yaml")
+@app.command(
+    cls=_MethodCommand, rich_help_panel=_STEPS, epilog="Example: dawn videos dawn --config config/hdtf128.yaml"
+)
 def videos(
     method: Annotated[
         str,
