@@ -27,7 +27,7 @@ def test_a_run_is_trained_on_for_one_person(tmp_path: Path) -> None:
     start = load(REPOSITORY / "config/smoke.yaml")
     run = write_run(followed.root / "results/demo", start)
     pbnets = build_pbnet(start)  # a trained run also has the discriminators
-    nets = pbnets | {f"discriminator_{name}": PatchDiscriminator(part_width(name)) for name in pbnets}
+    nets = pbnets | {f"judge_{name}": PatchDiscriminator(part_width(name)) for name in pbnets}
     state = {name: net.state_dict() for name, net in nets.items()}
     save_weights(run / "pbnet/weights.safetensors", state, {"stage": "pbnet", "config": start.dump()})
     (run / "config.yaml").write_text(start.dump())

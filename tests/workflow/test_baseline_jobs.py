@@ -36,4 +36,4 @@ def test_videos_of_a_baseline_add_its_jobs_alone(tmp_path: Path) -> None:
     video.unlink()
     bare, text = planned()
     assert "hallo" not in text
-    assert given == bare | {"baseline": 1, "measure": bare["measure"] + 1, "total": bare["total"] + 2}
+    assert given == bare | {"baseline": 1, "score": bare["score"] + 1, "total": bare["total"] + 2}

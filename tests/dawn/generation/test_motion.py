@@ -62,7 +62,7 @@ def test_a_video_does_not_depend_on_how_the_work_is_split(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow, frames = unsplit_video()
-    monkeypatch.setattr(memory, "fitting", lambda device: 5000)
+    monkeypatch.setattr(memory, "default_activations", lambda device: 5000)
     split_flow, split_frames = generate(networks(**settings))
     assert difference(split_flow, flow) < ROUNDING
     assert np.abs(split_frames.astype(int) - frames.astype(int)).max() <= 1
