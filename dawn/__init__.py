@@ -6,7 +6,7 @@
 >>> video.save("out.mp4")                                                 # doctest: +SKIP
 PosixPath('out.mp4')
 
-See :mod:`dawn.api`. Importing the package is cheap: torch is imported when a run is loaded.
+See :mod:`dawn.api`. Importing the package does not import torch; :func:`load` does.
 """
 
 from typing import TYPE_CHECKING, Any

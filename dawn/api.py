@@ -79,14 +79,14 @@ def load(
 
 
 class Talker:
-    """The networks of a run, ready to generate videos. Made by :func:`load`."""
+    """Trained networks of a run, ready to generate videos. Created by :func:`load`."""
 
     def __init__(self, networks: Networks) -> None:
         self.networks = networks
 
     @property
     def config(self) -> Config:
-        """The settings of the run, with those given to :func:`load`."""
+        """Configuration of the run, with the arguments of :func:`load` substituted."""
         return self.networks.config
 
     def generate(
@@ -98,12 +98,12 @@ class Talker:
         seed: int = 0,
         progress: bool = False,
     ) -> Video:
-        """A video of the person in `portrait` speaking `speech`.
+        """Generate a video of the person in `portrait` speaking `speech`.
 
         The largest face of the portrait is cropped as in training; frames are ``corpus.resolution`` pixels wide and
-        high, at ``corpus.fps`` frames a second, and as many as the speech covers. All motion is sampled now, which
-        takes most of the time; frames are decoded when the video is iterated or saved. The same arguments give the same
-        video; another seed gives another performance.
+        high, at ``corpus.fps`` frames a second, and as many as the speech covers. This call samples the latent motion
+        of all frames, which takes most of the time; images are decoded when the video is iterated or saved. Equal
+        arguments give equal videos; another seed gives other head motion, blinks and lips.
 
         portrait
             An image file, a PIL image, or an RGB array uint8 (H, W, 3).
@@ -113,7 +113,7 @@ class Talker:
         pose_from
             A video whose head pose and blinks are used instead of sampled ones.
         seed
-            Of all random numbers; from 0 to 2**63 - 1.
+            Seed of all random numbers, from 0 to 2**63 - 1.
         progress
             Show a progress bar of the sampling steps.
 
@@ -139,8 +139,8 @@ class Talker:
 class Video:
     """A generated video: an iterable of frames (S, S, 3) uint8 RGB, with sound.
 
-    Every iteration decodes the frames anew from the sampled motion, a few at a time: repeated iterations give identical
-    frames, and memory grows with length by the motion alone, about 12 kB a frame at 128 pixels.
+    Each iteration decodes the frames again from the sampled latent motion, a few at a time, and yields identical
+    frames. Memory grows with length only by the latent motion, about 12 kB a frame at 128 pixels.
     """
 
     def __init__(
@@ -156,17 +156,18 @@ class Video:
         self._networks, self._source, self._driving, self._motion = networks, source, driving, motion
         self.audio = audio  # (T,) float32 in [-1, 1]
         self.seed = seed
-        self.motion_seconds = motion_seconds  # that encoding speech and sampling motion took
+        self.motion_seconds = motion_seconds  # wall time of encoding speech and sampling motion
 
     def __len__(self) -> int:
-        """Number of frames."""
+        """Return the number of frames."""
         return len(self._driving)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Decode the frames in order, each (S, S, 3) uint8 RGB."""
         return decode(self._networks, self._source, self._motion)
 
     def frames(self) -> NDArray[np.uint8]:
-        """All frames (n, S, S, 3) uint8 RGB."""
+        """Return all frames as one array (n, S, S, 3) uint8 RGB."""
         return np.stack(list(self))
 
     @property
@@ -181,12 +182,12 @@ class Video:
 
     @property
     def pose(self) -> NDArray[np.float32]:
-        """Head pose (n, 6) that the frames were generated for: yaw, pitch, roll in degrees, scale, tx, ty."""
+        """Head pose (n, 6) that conditioned the denoiser: yaw, pitch, roll in degrees, scale, tx, ty."""
         return self._driving.pose
 
     @property
     def blink(self) -> NDArray[np.float32]:
-        """Eye aspect ratios (n, 2) that the frames were generated for, left and right."""
+        """Eye aspect ratios (n, 2), left and right, that conditioned the denoiser."""
         return self._driving.blink
 
     @property
@@ -202,7 +203,7 @@ class Video:
 
 
 def check_output(path: PathLike) -> Path:
-    """`path` as a Path. Raises InputError when its name does not end in .mp4."""
+    """Return `path` as a Path. Raises InputError when its name does not end in .mp4."""
     path = Path(os.fspath(path))
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path}: the output is an MP4 video; give a name that ends in .mp4")

@@ -1,4 +1,4 @@
-"""Values that settings, command lines and the Python interface take, in one place that imports nothing."""
+"""Allowed values of settings, command-line options and arguments of the Python interface. Imports no other module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dawn``: generation, and every step of the workflow, as a command."""
+"""Command line ``dawn``: generation, and every step of the workflow."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _known_stage(stage: str) -> str:
 
 
 class _MethodCommand(TyperCommand):
-    """A command whose help lists the methods, which are discovered only when it is shown."""
+    """A typer command whose help lists the methods; they are discovered only when the help is printed."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.help = f"{self.help}\n\nMethods: {', '.join(_methods())}."

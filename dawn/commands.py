@@ -1,4 +1,4 @@
-"""How a command ends: the same exit codes and error lines for every program of the project."""
+"""Exit codes and error lines that all programs of the project share."""
 
 from __future__ import annotations
 

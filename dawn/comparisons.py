@@ -1,4 +1,4 @@
-"""The paper's comparisons: the rows of Tables 2 to 8, each with its run, its method and the metrics that it shows."""
+"""Rows of the paper's Tables 2 to 8, each with its run, its method and the metrics that the table shows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dawn.variants import Row, RunSet, sweep_rows
 
 @dataclass(frozen=True)
 class Experiments:
-    """The run of a configuration, with the runs of its comparisons and of all sweeps of a folder."""
+    """Main run of a configuration, with the runs of its comparison tables and of all sweeps of a folder."""
 
     runs: RunSet
     comparisons: Mapping[str, list[Row]]  # rows by table ("table8") or sweep (the stem of its file)
-    errors: Mapping[str, str]  # for those that this configuration does not allow, the reason
+    errors: Mapping[str, str]  # reason, by table or sweep that this configuration does not allow
 
     def rows(self, name: str) -> list[Row]:
-        """The rows of a table or sweep. Raises ConfigError for an unknown one and for one with an error."""
+        """Return the rows of a table or sweep. Raises ConfigError for an unknown one and for one with an error."""
         if name in self.errors:
             raise ConfigError(self.errors[name])
         if name not in self.comparisons:
@@ -30,9 +30,9 @@ class Experiments:
 
 
 def experiments_of(base: Config, sweeps: Path) -> Experiments:
-    """All runs of the workflow, always in the same order, so that equal runs have the same name everywhere.
+    """Build all runs of the workflow, in a fixed order, so that a run shared by several tables has one name.
 
-    `base` is the configuration of the main run, `sweeps` the folder of sweep files.
+    `base` is the configuration of the main run, `sweeps` the folder of sweep files (CSV).
     """
     runs, comparisons, errors = RunSet(base), {}, {}
     readers: dict[str, Callable[[], list[Row]]] = {name: partial(rows, runs) for name, rows in TABLES.items()}

@@ -1,4 +1,4 @@
-"""Devices of networks: choice, compiler, peak memory."""
+"""Devices of networks: selection, compiler check, peak memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from dawn.errors import InputError
 
 
 def pick(name: Device) -> torch.device:
-    """The device `name`, or with ``auto`` the fastest available one. Raises InputError when this machine lacks it."""
+    """Return the device `name`, with ``auto`` the fastest available one.
+
+    Raises InputError when this machine lacks it.
+    """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
@@ -33,9 +36,9 @@ def check_compiler(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Largest memory so far in bytes: allocations on a CUDA device, else resident memory of this process.
+    """Return the peak memory so far in bytes: allocations on a CUDA device, else resident memory of this process.
 
-    Linux reports the peak of the process itself; elsewhere it includes that of the parent process when it forked.
+    Linux reports the peak of this process only; elsewhere it includes that of the parent process at the fork.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

@@ -1,4 +1,4 @@
-"""``dawn doctor``: checks whether this machine can generate with a run, and estimates the cost of a video."""
+"""``dawn doctor``: checks whether this machine can generate with a run, and estimates time and memory of a video."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cost of a video, extrapolated linearly from two short measured passes."""
+    """Time and memory of a video, extrapolated linearly from two short measured passes."""
 
     frames: int
     seconds: float  # of motion and decoding; face detection, speech features and encoding of the file are extra
@@ -67,7 +67,7 @@ class Findings:
 
     @property
     def reason(self) -> str | None:
-        """Why generation is impossible, in one line; None when it is possible."""
+        """Reasons why generation is impossible, in one line; None when it is possible."""
         return "; ".join(self.problems) or None
 
 
@@ -117,9 +117,10 @@ def examine(run: Path, seconds: float) -> Findings:
 
 @torch.inference_mode()
 def measure(nets: Networks, frames: int) -> Estimate:
-    """Cost of `frames` frames from passes of :data:`PASSES` frames: time and memory grow linearly with length.
+    """Estimate time and memory of `frames` frames from measured passes of :data:`PASSES` frames.
 
-    That holds beyond the attention window. The short passes do not fill it, so long videos may take somewhat more.
+    Both grow linearly with length beyond the attention window. The short passes do not fill the window, so long videos
+    may take somewhat more.
     """
     config, device = nets.config, _device(nets)
     side = config.corpus.resolution
@@ -164,7 +165,7 @@ def measure(nets: Networks, frames: int) -> Estimate:
 
 
 def report(findings: Findings, as_json: bool = False) -> str:
-    """The findings as text, or as JSON."""
+    """Format the findings as text, or as JSON."""
     if as_json:
         return json.dumps(dataclasses.asdict(findings) | {"possible": not findings.problems}, indent=1, sort_keys=True)
     rows = [("versions", ", ".join(f"{name} {version}" for name, version in findings.versions.items()))]
@@ -227,7 +228,7 @@ def _codec(name: str, mode: Literal["r", "w"]) -> bool:
 
 
 def _state(name: str) -> str:
-    """``present``, or the remedy for weights that their package should contain."""
+    """Return ``present``, or the remedy for weights that an installed package should contain."""
     try:
         weights.verified(name)
     except weights.MissingWeights as error:
@@ -236,7 +237,7 @@ def _state(name: str) -> str:
 
 
 def _timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float | None]:
-    """Seconds of a call, and its peak memory in bytes, None where the peak cannot be reset."""
+    """Measure a call; returns its seconds and its peak memory in bytes, None where the peak cannot be reset."""
     measurable = _reset_peak(device)
     clock = time.perf_counter()
     work()

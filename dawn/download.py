@@ -1,6 +1,6 @@
-"""Downloads over unreliable connections: one URL into one file, resumed where the connection broke.
+"""Downloads over unreliable connections: one URL to one file, resumed where the connection broke.
 
-A partial file stays as ``.part`` until a caller has accepted the whole, so that no byte is transferred twice, not even
+A partial file stays as ``.part`` until the caller has accepted the whole, so that no byte is transferred twice, even
 after a kill.
 """
 
@@ -24,20 +24,20 @@ _TIMEOUT = (15, 60)  # seconds to connect, and between two blocks
 
 
 class Unavailable(InputError):
-    """A server that does not answer, or repeatedly breaks connections: a later call may succeed."""
+    """Temporary failure: a server does not respond, or repeatedly breaks connections; a later call may succeed."""
 
 
 class Refused(InputError):
-    """The server has no such file, or denies it: status 400 to 499."""
+    """Permanent failure: the server has no such file, or denies it (status 400 to 499)."""
 
 
 class Wrong(InputError):
-    """The file that came is not the expected one."""
+    """Downloaded file that is not the expected one."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path, purpose: str) -> Iterator[None]:
-    """Create `folder` and lock it for this process; raises InputError where another process holds the lock."""
+    """Create `folder` and lock it for this process. Raises InputError where another process holds the lock."""
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,11 +62,11 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     by_hand: str = "fetch it by other means",
 ) -> None:
-    """Download `url` to `part`, which `accept` then moves away, or refuses by raising :class:`Wrong`.
+    """Download `url` to `part`, then call `accept`, which moves the file away or raises :class:`Wrong`.
 
-    A `part` of an earlier call that turns out wrong may have been the start of another file: the download is then
-    repeated once from its beginning. Raises Unavailable, Refused and Wrong; after the last of them `part` is deleted.
-    `by_hand` ends messages.
+    A rejected `part` of an earlier call may have been the start of another file: the download is then repeated once
+    from its beginning. Raises Unavailable, Refused and Wrong; after Wrong `part` is deleted. `by_hand` ends error
+    messages.
     """
     for last_try in (False, True):
         resumed = part.exists()
@@ -91,10 +91,11 @@ def download(
     headers: Mapping[str, str] | None = None,
     by_hand: str = "fetch it by other means",
 ) -> None:
-    """Download `url` to `part`, from the end of `part` on if the server supports ranges; returns once it is whole.
+    """Download `url` to `part`, resuming at the end of `part` if the server supports ranges.
 
     Broken connections are resumed, up to five times in a row without progress. After status 429 or 503 the pause that
-    the server asks for is kept, up to two minutes. An empty `label` disables the progress bar.
+    the server requests is respected, up to two minutes. `size` is the expected size in bytes. An empty `label` disables
+    the progress bar. Raises Unavailable, Refused, and Wrong for a file longer than `size`.
     """
     import requests
     from tqdm import tqdm
@@ -127,7 +128,7 @@ def download(
 
 
 def session(headers: Mapping[str, str] | None = None) -> Any:
-    """A `requests.Session` that retries busy servers (429, 5xx) and sends `headers`."""
+    """Create a `requests.Session` that retries busy servers (429, 5xx) and sends `headers`."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
@@ -154,12 +155,12 @@ def _size(part: Path) -> int:
 
 
 def _version_file(part: Path) -> Path:
-    """File of the ETag of the version that `part` is the start of."""
+    """Return the file that holds the ETag of the version that `part` is the start of."""
     return part.with_name(f"{part.name}.version")
 
 
 def _request(web: Any, url: str, part: Path, have: int, size: int | None, bar: Any, by_hand: str) -> bool:
-    """Send one request and append its body to `part`, or replace `part` by it; True if the file is whole."""
+    """Send one request and append its body to `part`, or replace `part` by it; returns whether the file is whole."""
     headers = {"Accept-Encoding": "identity"}
     version = _version_file(part)
     if have:

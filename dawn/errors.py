@@ -1,4 +1,4 @@
-"""Errors that the user can correct: shown as a single line, with exit code 2."""
+"""Errors that the user can correct: printed as a single line, with exit code 2."""
 
 
 class InputError(ValueError):

@@ -1,4 +1,4 @@
-"""Fingerprints: SHA-256 of settings, and of the code that a result depends on, found by following imports.
+"""Fingerprints: SHA-256 of settings, and of the code that a result depends on, determined by following imports.
 
 Sources are parsed, never imported. A module depends on what it imports anywhere in its body, function bodies included,
 and on what it declares at module level, as paths and patterns relative to its folder:
@@ -31,21 +31,21 @@ _TEXTS = {"Field": "description", "Option": "help", "Argument": "help"}  # call 
 
 
 def fingerprint(value: Any) -> str:
-    """Hexadecimal SHA-256 of a JSON-able value, independent of the order of its keys."""
+    """Compute the hexadecimal SHA-256 of a JSON-serialisable value, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 @functools.cache
 def code_fingerprint(*modules: str) -> str:
-    """Fingerprint of `modules` (dotted names) and everything that they depend on, as first read by this process.
+    """Compute the fingerprint of `modules` (dotted names) and all their dependencies, as first read by this process.
 
-    Raises ValueError for a module that does not exist, and for a declared data file that does not.
+    Returns 16 hexadecimal digits. Raises ValueError for a module or a declared data file that does not exist.
     """
     return _sources().fingerprint(*modules)
 
 
 class Use(enum.IntEnum):
-    """How much of a module counts; each value includes the ones before."""
+    """Share of a module that the fingerprint includes; each value includes the ones before."""
 
     RUN = 0  # statements with an effect at import: no functions, classes or assignments that call nothing
     DECLARE = 1  # all statements at module level, without functions and classes
@@ -53,7 +53,7 @@ class Use(enum.IntEnum):
 
 
 class Sources:
-    """The project's files below `root`, each read once."""
+    """Source files of the project below `root`, each read once."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
@@ -62,7 +62,7 @@ class Sources:
         self._file = functools.cache(self._find)
 
     def edited(self, place: str, text: str) -> Sources:
-        """The same files, the existing file `place` (path below root) having the content `text`."""
+        """Return the same files, the existing file `place` (path below root) having the content `text`."""
         other = Sources(self._root)
         other._file = self._file
         other._contents = {**self._contents, place: text.encode()}
@@ -70,17 +70,18 @@ class Sources:
         return other
 
     def fingerprint(self, *modules: str) -> str:
-        """Fingerprint of `modules` and everything that they depend on: 16 hexadecimal digits."""
+        """Compute the fingerprint of `modules` and all their dependencies: 16 hexadecimal digits."""
         total = hashlib.sha256()
         for place, use in sorted(self.closure(*modules).items()):
             total.update(f"{place}\0{self._digest(place, use)}\0".encode())
         return total.hexdigest()[:16]
 
     def closure(self, *modules: str) -> dict[str, Use]:
-        """Files below root that `modules` depend on, and how much of each counts.
+        """Find the files below root that `modules` depend on, and the share of each that counts.
 
-        A package that is imported as the parent of a module runs, without use of its names; discovered plug-ins
-        declare. The same holds for what they import, except inside functions, which do not count.
+        A package imported as the parent of a module counts with :data:`Use.RUN`, without use of its names; discovered
+        plug-ins with :data:`Use.DECLARE`. The same holds for their imports; imports inside functions do not count for
+        either.
         """
         pending: list[tuple[str, Use]] = []
         for name in modules:
@@ -102,7 +103,7 @@ class Sources:
         return _parse(content).digests[use] if place.endswith(".py") else hashlib.sha256(content).hexdigest()
 
     def _resolve(self, place: str, use: Use) -> list[tuple[str, Use]]:
-        """The files that `place` depends on directly, as in :meth:`closure`; a file may occur several times."""
+        """Return the direct dependencies of `place`, as in :meth:`closure`, without repetition."""
         if not place.endswith(".py"):
             return []
         module = _parse(self._content(place))
@@ -116,7 +117,7 @@ class Sources:
         return list(dict.fromkeys(needs))
 
     def _named(self, name: str, use: Use) -> Iterator[tuple[str, Use]]:
-        """The module `name`, or the one whose attribute it is, and the packages above it."""
+        """Yield the module `name`, or the module that defines attribute `name`, and its parent packages."""
         if any(f"{name}.".startswith(f"{boundary}.") for boundary in _BOUNDARIES):
             return
         parts = name.split(".")
@@ -156,13 +157,13 @@ class _Import:
     deferred: bool  # inside a function
 
     def absolute(self, folder: tuple[str, ...]) -> str:
-        """The name as seen from the root, of an import in a file of `folder` (its parts below the root)."""
+        """Resolve the name from the root, for an import in a file of `folder` (its parts below the root)."""
         return ".".join((*folder[: len(folder) + 1 - self.level], self.name)) if self.level else self.name
 
 
 @dataclass(frozen=True)
 class _Module:
-    """What counts of one source file."""
+    """Digests and dependencies of one source file."""
 
     digests: dict[Use, str]  # of its syntax tree
     imports: tuple[_Import, ...]
@@ -188,7 +189,7 @@ def _parse(content: bytes) -> _Module:
 
 
 def _least_use(statement: ast.stmt) -> Use:
-    """The least use of a module with which its statement `statement` counts."""
+    """Return the least use of a module with which its statement `statement` counts."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             return Use.ALL
@@ -198,7 +199,10 @@ def _least_use(statement: ast.stmt) -> Use:
 
 
 def _flatten(node: ast.AST, words: list[str], imports: list[_Import], deferred: bool) -> None:
-    """Append node names and values in order to `words`, without what does not count; append what is imported."""
+    """Append names and values of the nodes to `words` in order, and imported names to `imports`.
+
+    Nodes that do not count (see module) are left out.
+    """
     text = None
     match node:
         case ast.Expr(value=ast.Constant()):  # a docstring

@@ -1,12 +1,12 @@
-"""The methods: what generates the test videos that are evaluated, and how their rows are labelled.
+"""Methods: how the test videos that are evaluated are generated, and how their table rows are labelled.
 
-Three kinds have an entry here: DAWN and the strategies that generate frames in another order, one module each in
-``dawn/generation/strategies``; the controls that DAWN's scores are compared with; and rows that no videos of ours stand
-behind. Baselines, systems of other authors, are declared in ``config/baselines`` (see ``dawn.baselines.methods``).
+Three kinds have an entry here: DAWN and the other generation strategies, one module each in
+``dawn/generation/strategies``; the controls that DAWN's scores are compared with; and table rows without generated
+videos. Baselines, systems of other authors, are declared in ``config/baselines`` (see ``dawn.baselines.methods``).
 
 A strategy is added by a module ``dawn/generation/strategies/<name>.py`` that defines ``METHOD``, a :class:`Method`, and
 ``generate``, a :class:`dawn.generation.strategies.Generate`. It imports torch inside functions only, so that labels are
-available without it.
+available without torch.
 
 >>> get_method("dawn").label
 'DAWN'
@@ -31,7 +31,7 @@ _STRATEGIES = "dawn.generation.strategies"
 
 @dataclass(frozen=True)
 class Method:
-    """One method: its rows in tables, and what its test video of a clip is generated from."""
+    """One method: its rows in tables, and the inputs that its test video of a clip is generated from."""
 
     name: str  # in file names and on the command line
     label: str  # in tables
@@ -46,7 +46,7 @@ class Method:
     sound: Literal["clip", "other"] = "clip"  # sound track, which also sets the length
     pose_blink: Literal["pbnet", "clip", "other"] = "pbnet"  # where head pose and blink come from
     styled: bool = False  # whether the source frame is restyled (paper Figure 3)
-    stages: tuple[str, ...] = ()  # training stages of its networks besides DAWN's own
+    stages: tuple[str, ...] = ()  # training stages of its networks in addition to DAWN's
 
 
 _CONTROLS = (
@@ -66,7 +66,7 @@ _ROWS_ONLY = (
 
 @functools.cache
 def strategies() -> dict[str, Method]:
-    """The strategies by the name of their module, DAWN's own first."""
+    """Return the strategies by module name, DAWN's first."""
     methods: dict[str, Method] = {
         name: replace(load_plugin(_STRATEGIES, name, "METHOD"), strategy=name) for name in plugin_names(_STRATEGIES)
     }
@@ -75,31 +75,34 @@ def strategies() -> dict[str, Method]:
 
 @functools.cache
 def methods() -> dict[str, Method]:
-    """All methods but the baselines, by name: DAWN, its controls, the other strategies, rows without videos."""
+    """Return all methods except baselines, by name: DAWN, its controls, other strategies, rows without videos."""
     dawn, *others = strategies().values()
     return {method.name: method for method in (dawn, *_CONTROLS, *others, *_ROWS_ONLY)}
 
 
 def generated_methods(*, on_demand: bool | None = None) -> tuple[str, ...]:
-    """Names of the methods that ``dawn videos`` generates; with `on_demand`, those that are or are not so."""
+    """Return the names of the methods that ``dawn videos`` generates.
+
+    `on_demand` selects those generated only when needed (True) or always (False); None selects all.
+    """
     return tuple(
         name for name, method in methods().items() if method.generated and on_demand in (None, method.on_demand)
     )
 
 
 def get_method(name: str) -> Method:
-    """The generated method `name`. Raises InputError listing the known ones for another name."""
+    """Return the generated method `name`. Raises InputError listing the known ones for another name."""
     if name not in generated_methods():
         raise InputError(f"no method {name!r}; methods are {', '.join(generated_methods())}")
     return methods()[name]
 
 
 def networks_of_method(config: Config, method: str) -> tuple[str, ...]:
-    """Training stages whose networks generate the videos of a method."""
+    """Return the training stages whose networks generate the videos of a method."""
     found = get_method(method)
     return () if found.strategy is None else (*networks_of(config), *found.stages)
 
 
 def videos_folder(paths: Paths, method: str) -> Path:
-    """Folder of the test videos of a method or baseline."""
+    """Return the folder of the test videos of a method or baseline."""
     return paths.videos(method) if method in methods() else paths.baseline_videos(method)

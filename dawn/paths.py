@@ -10,7 +10,7 @@ from dawn.config import Config
 
 @dataclass(frozen=True)
 class Paths:
-    """Files of the corpus and the run of one configuration, below the folders `data` and `results`."""
+    """Files of the corpus and the run of one configuration."""
 
     corpus: Path  # data/<corpus>
     clips: Path  # data/<corpus>/<resolution>
@@ -18,17 +18,18 @@ class Paths:
 
     @classmethod
     def of(cls, config: Config, data: Path = Path("data"), results: Path = Path("results")) -> Paths:
+        """Return the paths of `config` below the folders `data` and `results`."""
         corpus = data / config.corpus.name
         return cls(corpus, corpus / str(config.corpus.resolution), results / config.name)
 
     @property
     def manifest(self) -> Path:
-        """All clips of the corpus."""
+        """Manifest of all clips of the corpus."""
         return self.corpus / "clips.csv"
 
     @property
     def coverage(self) -> Path:
-        """Number of listed and of available clips and videos."""
+        """Numbers of listed and of available clips and videos."""
         return self.corpus / "coverage.json"
 
     @property
@@ -47,7 +48,7 @@ class Paths:
         return self.clips / "features"
 
     def shard(self, stage: str, index: int) -> Path:
-        """Report of one job of the sharded stage `clips` or `features`."""
+        """Return the report of one job of the sharded stage `clips` or `features`."""
         return self.clips / "shards" / f"{stage}-{index}.json"
 
     @property
@@ -56,21 +57,21 @@ class Paths:
         return self.run / "test.csv"
 
     def weights(self, stage: str) -> Path:
-        """Weights of a finished training stage."""
+        """Return the weights file of a training stage, written when it is finished."""
         return self.run / stage / "weights.safetensors"
 
     def videos(self, method: str) -> Path:
-        """Folder of the test videos of DAWN, a control or another strategy (see ``dawn.methods.videos_folder``)."""
+        """Return the folder of test videos of a method that is no baseline (see ``dawn.methods.videos_folder``)."""
         return self.run / "videos" if method == "dawn" else self.run / "controls" / method
 
     def baseline_videos(self, baseline: str) -> Path:
-        """Folder of the test videos of a baseline."""
+        """Return the folder of test videos of a baseline."""
         return self.run / "baselines" / baseline
 
     def videos_report(self, method: str) -> Path:
-        """List of the test videos of a method or baseline, with hashes."""
+        """Return the list (JSON) of the test videos of a method or baseline, with hashes."""
         return self.run / "generated" / f"{method}.json"
 
     def scores(self, method: str) -> Path:
-        """Folder of the scores of a method."""
+        """Return the folder of scores of a method."""
         return self.run / "scores" / method

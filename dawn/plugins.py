@@ -1,4 +1,4 @@
-"""Discovery of plug-ins: each is one module of a package, found by its file name."""
+"""Discovery of plug-ins: each is one module of a package, identified by its file name."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dawn.errors import InputError
 
 
 def plugin_names(package: str) -> tuple[str, ...]:
-    """Names of the plug-in modules of `package`, sorted; modules whose name begins with an underscore are helpers.
+    """Return the names of the plug-in modules of `package`, sorted.
 
-    The package is imported, its modules are not.
+    Modules whose name begins with an underscore are not plug-ins. The package is imported, its modules are not.
     """
     modules = pkgutil.iter_modules(importlib.import_module(package).__path__)
     return tuple(sorted(module.name for module in modules if not module.name.startswith("_")))
 
 
 def load_plugin(package: str, name: str, attribute: str) -> Any:
-    """`attribute` of the plug-in module `name`. Raises InputError when there is no such module or attribute."""
+    """Import the plug-in module `name` and return its `attribute`. Raises InputError when either does not exist."""
     if name not in plugin_names(package):
         raise InputError(f"{package} has no module {name!r}; it has: {', '.join(plugin_names(package))}")
     module = importlib.import_module(f"{package}.{name}")

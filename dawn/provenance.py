@@ -1,4 +1,4 @@
-"""Provenance: the code and library versions recorded with a result, and reports whose files are missing."""
+"""Provenance: code and library versions that are recorded with a result, and deletion of reports with missing files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dawn.media.json_files import read_json
 
 @functools.cache
 def commit() -> str:
-    """The checked-out commit, with '+' if tracked files differ from it, or 'unknown' outside a git repository."""
+    """Return the checked-out commit, with '+' if tracked files differ from it, or 'unknown' outside a repository."""
     try:
         head = _git("rev-parse", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
@@ -24,14 +24,14 @@ def commit() -> str:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Version of Python and of the installed `packages`."""
+    """Return the versions of Python and of the installed `packages`."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def delete_incomplete(report: str | Path, folder: str | Path, suffix: str) -> bool:
-    """Delete `report` if a file of its key ``files`` (stems) is missing from `folder`; True if it was deleted.
+    """Delete `report` if a file of its key ``files`` (stems) is missing from `folder`; returns whether it was deleted.
 
-    The workflow then runs the step that writes report and files again.
+    The workflow then repeats the step that writes report and files.
     """
     path = Path(report)
     if not path.is_file() or all((Path(folder) / f"{stem}{suffix}").is_file() for stem in read_json(path)["files"]):

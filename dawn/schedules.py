@@ -1,4 +1,7 @@
-"""Number of steps and learning rate of a training schedule. Apart from the configuration, which holds values only."""
+"""Number of steps and learning rate of a training schedule.
+
+Separate from the configuration, which holds values only.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dawn.config import Schedule
 
 
 def total_steps(schedule: Schedule, clips: int) -> int:
-    """Optimiser steps of `schedule` on a training split of `clips` clips."""
+    """Compute the number of optimiser steps of `schedule` on a training split of `clips` clips."""
     if schedule.steps is not None:
         return schedule.steps
     assert schedule.epochs is not None
@@ -16,7 +19,10 @@ def total_steps(schedule: Schedule, clips: int) -> int:
 
 
 def learning_rate(schedule: Schedule, step: int, total: int) -> float:
-    """Learning rate of step `step` of `total`: linear warm-up, then cosine from `lr` to `lr_final` (published)."""
+    """Compute the learning rate of step `step` of `total`: linear warm-up, then cosine from `lr` to `lr_final`.
+
+    The schedule is the published one.
+    """
     if step < schedule.warmup:
         return schedule.lr * (step + 1) / schedule.warmup
     progress = (step - schedule.warmup) / max(1, total - schedule.warmup)

@@ -1,7 +1,7 @@
-"""From a seed (``config.seed``, ``corpus.seed``, ``evaluate.seed``, ``--seed``) to random numbers: the only way.
+"""Random numbers from a seed (``config.seed``, ``corpus.seed``, ``evaluate.seed``, ``--seed``): all streams.
 
-Every consumer has a stream of its own, which depends on the seed and the consumer's name alone. A result therefore does
-not depend on what else is computed, in which order, on how many processes, or after an interruption.
+Every consumer has a separate stream that depends only on the seed and the consumer's name. A result is therefore
+independent of other computations, their order, the number of processes, and interruptions.
 
 =============================  =====================================================================================
 training, initial weights      ``set_global_seed(step_seed(seed, stage, INITIAL_WEIGHTS))``
@@ -9,8 +9,8 @@ training, a sample of a step   ``torch_generator(step_seed(seed, stage, step, sa
 training, dropout of a group   ``set_global_seed(step_seed(seed, f"{stage}/{group}", step, first_sample))``
 a generated video              ``torch_generator(seed)``, for ``dawn generate --seed``; the test video of a clip has the
                                seed ``video_seed(config.seed, clip)``, which its JSON file states
-drawn people of the demo       ``numpy_generator(corpus.seed, ...)``
-held-out people of a corpus    ``ranking_key(corpus.seed, name)``
+people of the demo corpus      ``numpy_generator(corpus.seed, ...)``
+test identities of a corpus    ``ranking_key(corpus.seed, name)``
 bootstrap and subsets          ``numpy_generator(evaluate.seed)``
 SyncNet                        ``set_global_seed(seed)``, ``numpy_generator(seed, step)``
 =============================  =====================================================================================
@@ -31,40 +31,40 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-ALL_SAMPLES = -1  # in place of a sample's index: numbers that all samples of a batch have in common
+ALL_SAMPLES = -1  # in place of a sample's index: random numbers that all samples of a batch share
 INITIAL_WEIGHTS = -1  # in place of a step
 
 
 def step_seed(seed: int, stream: str, step: int, sample: int = ALL_SAMPLES) -> int:
-    """63-bit seed of one sample of one step of `stream` (a training stage), or of what all its samples share."""
+    """Derive the 63-bit seed of one sample of one step of `stream` (a training stage), or of what all samples share."""
     name = f"{seed}/{stream}/{step}/{sample}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 def video_seed(seed: int, clip: str) -> int:
-    """Seed of the test video of `clip`: ``dawn generate --seed`` with it draws the same noise."""
+    """Derive the seed of the test video of `clip`; ``dawn generate --seed`` with it draws the same noise."""
     return step_seed(seed, f"generate/{clip}", 0)
 
 
 def torch_generator(seed: int) -> torch.Generator:
-    """A new generator on the CPU; noise for other devices is drawn here and copied, so that devices agree."""
+    """Create a generator on the CPU. Noise for other devices is drawn on the CPU and copied, so that devices agree."""
     import torch
 
     return torch.Generator().manual_seed(seed)
 
 
 def set_global_seed(seed: int) -> None:
-    """Seed torch's global generators: initial weights and dropout, which take no generator."""
+    """Seed torch's global generators, which initial weights and dropout use."""
     import torch
 
     torch.manual_seed(seed)
 
 
 def numpy_generator(seed: int, *stream: int) -> np.random.Generator:
-    """A new generator of the numbered `stream` of a seed; without a number, of the seed itself."""
+    """Create a generator of the numbered `stream` of a seed; without a number, of the seed itself."""
     return np.random.default_rng((seed, *stream) if stream else seed)
 
 
 def ranking_key(seed: int, name: str) -> bytes:
-    """Key that puts names into a random order in which additional names do not move the others."""
+    """Compute a key that sorts names in a random order in which additional names do not move the others."""
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()

@@ -1,4 +1,4 @@
-"""The graph of training stages and their settings, for the workflow, training and generation. Imports no torch.
+"""Graph of training stages and their settings, for the workflow, training and generation. Imports no torch.
 
 ============  ======================================================================================================
 lfg           latent flow generator (paper 3.2)
@@ -29,21 +29,21 @@ _RESOURCES: Any = {"lfg": _DIVISION, "pbnet": _DIVISION}
 
 
 def stages_of(config: Config) -> tuple[str, ...]:
-    """Stages of DAWN's networks in training order, without :data:`TTR_STAGES`."""
+    """Return the stages of DAWN's networks in training order, without :data:`TTR_STAGES`."""
     return ("lfg", *(("pbnet",) if config.a2v.pose_blink else ()), *_A2V[config.a2v.curriculum])
 
 
 def networks_of(config: Config) -> tuple[str, ...]:
-    """Stages whose networks DAWN generates with; the denoiser is the one of the last A2V stage.
+    """Return the stages whose networks DAWN generates with; the denoiser is that of the last A2V stage.
 
-    The stages that another method needs are listed by :func:`dawn.methods.networks_of_method`.
+    :func:`dawn.methods.networks_of_method` adds the stages that another method needs.
     """
     *_, last = stages_of(config)
     return (*(stage for stage in stages_of(config) if not stage.startswith("a2v")), last)
 
 
 def needs_of(config: Config, stage: str) -> tuple[str, ...]:
-    """Stages whose weights `stage` starts from or uses frozen."""
+    """Return the stages whose weights `stage` starts from or uses frozen."""
     if stage in ("lfg", "pbnet"):
         return ()
     if stage in TTR_STAGES:
@@ -52,21 +52,24 @@ def needs_of(config: Config, stage: str) -> tuple[str, ...]:
 
 
 def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
-    """Weights files of other configurations' runs that `stage` starts from (keys ``lfg.start`` etc.)."""
+    """Return the weights files of other configurations' runs that `stage` starts from (keys ``lfg.start`` etc.)."""
     first = _A2V[config.a2v.curriculum][0]
     start = {"lfg": config.lfg.start, "pbnet": config.pbnet.start, first: config.a2v.start}.get(stage)
     return () if start is None else (Path(start),)
 
 
 def clips_of(config: Config, stage: str) -> A2vStage:
-    """How an A2V or TTR stage samples clips and weighs its losses."""
+    """Return how an A2V or TTR stage samples clips and weights its losses."""
     if stage in TTR_STAGES:
         return config.a2v.ttr.train or clips_of(config, stages_of(config)[-1])
     return config.a2v.stage1 if stage == "a2v_stage1" else config.a2v.stage2
 
 
 def schedule_of(config: Config, stage: str) -> Schedule:
-    """Schedule of a stage. A single A2V stage trains on as many frames as both stages together (paper 4.5)."""
+    """Return the schedule of a stage.
+
+    A single A2V stage trains on as many frames as both stages together (paper 4.5).
+    """
     if stage in ("lfg", "pbnet"):
         return config.lfg.train if stage == "lfg" else config.pbnet.train
     if stage in TTR_STAGES:
@@ -86,7 +89,7 @@ def schedule_of(config: Config, stage: str) -> Schedule:
 
 
 def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
-    """(run, stage) -> the run that trains the stage; other runs with the same stage copy its weights.
+    """Map (run, stage) to the run that trains the stage; other runs with the same stage copy its weights.
 
     Two stages are the same if their settings, their corpus and the stages they need are; the first run trains it. Runs
     whose corpus has the same name share clips and features.
@@ -102,12 +105,12 @@ def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
 
 
 def cores_of(schedule: Schedule) -> int:
-    """CPU cores that a stage keeps busy."""
+    """Return the number of CPU cores that a stage uses."""
     return schedule.threads * schedule.processes
 
 
 def settings_of(config: Config, stage: str) -> dict[str, Any]:
-    """The configuration values that a stage's weights depend on, and no others."""
+    """Select the configuration values that a stage's weights depend on."""
     tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
     starts = {"starts": [str(path) for path in starts_of(config, stage)]} if starts_of(config, stage) else {}

@@ -37,7 +37,7 @@ class Row:
 
 
 class RunSet:
-    """The run of a configuration and runs that differ from it, by name; runs with equal settings are the same run."""
+    """Main run of a configuration and runs that differ from it, by name; runs with equal settings are the same run."""
 
     def __init__(self, base: Config) -> None:
         self.base = base
@@ -62,7 +62,7 @@ class RunSet:
         return name
 
     def _with_corpus_name(self, config: Config) -> Config:
-        """Name the corpus after the first run with the same clips and features, which then share a folder."""
+        """Name the corpus after the first run with the same clips and features, so that both share a folder."""
         for other in self.configs.values():
             corpus = config.corpus.model_copy(update={"name": other.corpus.name})
             if (corpus, config.features) == (other.corpus, other.features):
@@ -99,7 +99,7 @@ def sweep_rows(runs: RunSet, path: Path) -> list[Row]:
 
 
 def _concurrent(base: Config) -> Config:
-    """The configuration that other runs derive from: `base` with compare.processes for concurrent trainings."""
+    """Derive the configuration of the other runs: `base` with compare.processes for concurrent trainings."""
     tree = base.model_dump(mode="json")
     if base.compare.processes is not None:
         for key in _SCHEDULES:
@@ -123,7 +123,7 @@ def _set(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:
 
 
 def _value(key: str, cell: str) -> Any:
-    """The YAML value of a cell; ``none`` is None for a key that may be None."""
+    """Parse a cell as YAML; ``none`` is None for a key that may be None."""
     try:
         value = yaml.safe_load(cell)
     except yaml.YAMLError:
@@ -132,7 +132,7 @@ def _value(key: str, cell: str) -> Any:
 
 
 def _choices(key: str) -> tuple[Any, ...]:
-    """The types allowed for the value of a key; empty for an unknown key."""
+    """Return the types allowed for the value of a key; empty for an unknown key."""
     node: Any = Config
     for part in key.split("."):
         field = getattr(node, "model_fields", {}).get(part)

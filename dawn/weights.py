@@ -1,8 +1,8 @@
-"""Weights files of other people's networks: which there are, where each is on this machine, and how to obtain it.
+"""Registry of other authors' weights files: location on this machine, verification by hash, and download.
 
 ``config/weights.yaml`` lists them. A file is searched in the user's store (``DAWN_WEIGHTS``, else ``dawn/weights`` in
 the cache folder), then in the folder of the library that usually downloads it, or inside the package that contains it.
-Nothing here uses a network, except :func:`provide` with `fetch`.
+Only :func:`provide` with `fetch` uses the network.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from dawn.errors import InputError
 from dawn.media.files import atomic_path, is_disk_full, sha256_file, user_cache
 
 REGISTRY = Path(__file__).resolve().parent.parent / "config" / "weights.yaml"
-_RECORD = "recorded.json"  # hashes at first arrival of files whose publisher states none
+_RECORD = "recorded.json"  # hashes, taken when first stored, of files whose publisher states none
 _BLOCK = 1 << 20  # bytes
 
 
 class MissingWeights(InputError):
-    """Weights that are not on this machine, or not usable. The message is the reason, in one line."""
+    """Weights that are absent from this machine, or refused. The message is the reason, in one line."""
 
 
 class Entry(BaseModel):
-    """One weights file, as ``config/weights.yaml`` describes it."""
+    """Description of one weights file in ``config/weights.yaml``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,7 +70,7 @@ class Entry(BaseModel):
 
 @dataclass(frozen=True)
 class LocalWeights:
-    """A weights file on this machine, and its hash."""
+    """Weights file on this machine, with its SHA-256."""
 
     path: Path
     sha256: str
@@ -78,7 +78,7 @@ class LocalWeights:
 
 @dataclass(frozen=True)
 class Status:
-    """State of one entry; `local` is None when it is absent."""
+    """State of one entry; `local` is None when it is absent, `expected` is the pinned or recorded hash."""
 
     state: Literal["present", "recorded", "unverified", "absent", "wrong hash"]
     local: LocalWeights | None
@@ -87,7 +87,7 @@ class Status:
 
 @functools.cache
 def registry(path: Path = REGISTRY) -> dict[str, Entry]:
-    """All entries by name. Raises InputError when the file is missing or wrong."""
+    """Read all entries by name. Raises InputError when the file is missing or invalid."""
     try:
         with open(path, encoding="utf-8") as stream:
             return {name: Entry.model_validate(values) for name, values in yaml.safe_load(stream).items()}
@@ -96,14 +96,14 @@ def registry(path: Path = REGISTRY) -> dict[str, Entry]:
 
 
 def store() -> Path:
-    """The user's folder of weights files; it need not exist."""
+    """Return the user's folder of weights files; it need not exist."""
     if chosen := os.environ.get("DAWN_WEIGHTS"):
         return Path(chosen).expanduser()
     return user_cache() / "dawn" / "weights"
 
 
 def locate(name: str) -> Path:
-    """Path of the file of entry `name`; its hash is not checked. Raises MissingWeights when it is absent."""
+    """Find the file of entry `name` without verifying its hash. Raises MissingWeights when it is absent."""
     path = _find(_entry(name))
     if path is None:
         raise MissingWeights(f"weights {name} are not on this machine: {_remedy(name)}")
@@ -111,10 +111,10 @@ def locate(name: str) -> Path:
 
 
 def verified(name: str, pinned: bool = False) -> LocalWeights:
-    """The file of entry `name`, whose hash is the pinned one, or the one recorded when it first arrived.
+    """Find the file of entry `name` and verify it against the pinned hash, or the one recorded when first stored.
 
-    With `pinned`, a recorded hash is not enough: for formats that can contain code. Raises MissingWeights when the file
-    is absent or has another hash.
+    With `pinned`, a recorded hash does not suffice: for formats that can contain code. Raises MissingWeights when the
+    file is absent or has another hash.
     """
     path = locate(name)
     entry, status = _entry(name), status_of(name)
@@ -129,14 +129,15 @@ def verified(name: str, pinned: bool = False) -> LocalWeights:
 
 
 def folder(name: str) -> Path | None:
-    """The store's folder of a network of several files (``hubert-large-ls960-ft``), or None if a file is absent."""
+    """Return the store's folder of a network of several files (``hubert-large-ls960-ft``), or None if it is incomplete.
+    """
     entries = [entry for entry in registry().values() if entry.file.startswith(f"{name}/") and entry.url]
     whole = bool(entries) and all((store() / entry.file).is_file() for entry in entries)
     return store() / name if whole else None
 
 
 def status_of(name: str) -> Status:
-    """State of one entry; reads the whole file."""
+    """Determine the state of one entry; hashes the whole file."""
     entry = _entry(name)
     path = _find(entry)
     recorded = _recorded().get(name)
@@ -152,7 +153,7 @@ def status_of(name: str) -> Status:
 
 
 def entries_for(purposes: Sequence[str]) -> list[str]:
-    """Names of the entries for any of `purposes`, which may be names of entries; of all entries without a purpose.
+    """Return the names of the entries for any of `purposes` (purposes or entry names); of all entries without one.
 
     Raises InputError for an unknown purpose.
     """
@@ -168,10 +169,10 @@ def entries_for(purposes: Sequence[str]) -> list[str]:
 
 
 def provide(names: Sequence[str], mirror: Path | None = None, fetch: bool = False) -> list[str]:
-    """Copy absent files into the store: from the folder `mirror`, then, with `fetch`, from the publishers.
+    """Copy absent files to the store: from the folder `mirror`, then, with `fetch`, from the publishers.
 
     Returns the names of those still absent. Raises InputError for a file with a wrong hash, which is not stored, for a
-    URL that does not answer, and when the store cannot be written.
+    URL that does not respond, and when the store cannot be written.
     """
     if mirror is not None and not mirror.is_dir():
         raise InputError(f"{mirror}: no such folder; give the folder that holds the weights files")
@@ -231,7 +232,7 @@ def _mismatch(origin: Path | str, expected: str | None, sha256: str) -> str:
 
 
 def _library_folders() -> dict[str, str]:
-    """Folders of the libraries that download weights themselves."""
+    """Return the folders of the libraries that download weights themselves."""
     torch_home = os.environ.get("TORCH_HOME") or user_cache() / "torch"
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or user_cache() / "huggingface") / "hub"
     return {
@@ -252,7 +253,7 @@ def _hash(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _hash_of(path: Path, size: int, changed: int) -> str:
-    """SHA-256 of a file, which is read once per process unless its size or time of change differs."""
+    """Compute the SHA-256 of a file once per process, as long as its size and modification time stay the same."""
     return sha256_file(path)
 
 
@@ -296,7 +297,7 @@ def _from_publisher(name: str) -> None:
 
 
 def _store(name: str, path: Path, move: bool = False) -> None:
-    """Check the hash of a file and move or copy it into the store, whole or not at all."""
+    """Verify the hash of a file and move or copy it to the store atomically."""
     entry = _entry(name)
     origin = entry.url if move and entry.url else path
     sha256 = sha256_file(path)
