@@ -50,6 +50,8 @@ Inside = Annotated[Text, AfterValidator(_inside)]
 
 
 class Citation(Section):
+    """Paper of a baseline."""
+
     authors: Text
     title: Text
     year: int = Field(ge=2000, le=2100)
@@ -57,19 +59,21 @@ class Citation(Section):
 
 
 class Upstream(Section):
+    """Repository of a baseline's code."""
+
     repository: str = Field(pattern=r"^https://[^\s]+$", description="URL to clone")
     commit: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="commit to check out; null: not verified")
 
 
 class Licence(Section):
-    """Terms as upstream states them; null where none could be verified."""
+    """Terms of code and weights as upstream states them; null where none could be verified."""
 
     code: Text | None
     weights: Text | None
 
 
 class Environment(Section):
-    """Environment that upstream documents; the user creates it, separate from this project's."""
+    """Environment that upstream documents; the user creates it, separate from this project's environment."""
 
     python: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+$")], ...] = Field(
         description="versions that upstream documents; empty: none"
@@ -81,19 +85,21 @@ class Environment(Section):
 
 
 class Weight(Section):
+    """One weights file that the command needs."""
+
     file: Inside = Field(description="path in the checkout")
     source: Text = Field(description="source that upstream documents")
 
 
 class Native(Section):
-    """Size and rate of the system's own videos; null where the size is that of the portrait."""
+    """Frame size and rate of the videos that the system writes; `side` is null where they have the portrait's size."""
 
     side: int | None = Field(ge=32, description="pixels")
     fps: float = Field(gt=0, description="frames per second")
 
 
 class Crop(Section):
-    """How the portrait is cropped from the first frame of a clip."""
+    """Rule that crops the portrait from the first frame of a clip."""
 
     rule: Literal["clip", "aligned"] = Field(
         description="clip: the whole frame; aligned: a square around the face, for systems that accept nothing else"
@@ -111,7 +117,7 @@ class Crop(Section):
 
 
 class Baseline(Section):
-    """One system. Placeholders in `command`, `output` and `files` are substituted for each clip.
+    """Declaration of one baseline. Placeholders in `command`, `output` and `files` are substituted for each clip.
 
     {python} is the interpreter, {portrait} a PNG file, {speech} a WAV file (16 kHz, mono), {folder} a folder for this
     clip alone, {output} an MP4 path in it, {name} the stem of portrait and speech. The command runs in the checkout;
@@ -145,13 +151,13 @@ class Baseline(Section):
         return self
 
     def fingerprint(self) -> str:
-        """Fingerprint of the keys that a video depends on; terms, notes and sources do not count."""
+        """Compute the fingerprint of the keys that a video depends on: files, command, output, crop and commit."""
         tree = self.model_dump(mode="json")
         return fingerprint([tree[key] for key in ("files", "command", "output", "crop")] + [self.upstream.commit])
 
 
 def substitute(value: Any, values: Mapping[str, str]) -> Any:
-    """`value` (text, or a tree of mappings and lists) with its placeholders substituted."""
+    """Replace the placeholders in `value`, a text or a tree of mappings and lists."""
     if isinstance(value, str):
         return value.format_map(dict(values))
     if isinstance(value, dict):
@@ -162,12 +168,15 @@ def substitute(value: Any, values: Mapping[str, str]) -> Any:
 
 
 def names(folder: Path = FOLDER) -> tuple[str, ...]:
-    """Names of the declared baselines, alphabetically."""
+    """Return the names of the declared baselines, sorted."""
     return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
 
 
 def load(name: str, folder: Path = FOLDER) -> Baseline:
-    """The declaration of one baseline. Raises InputError naming the file and the first bad key."""
+    """Read and validate the declaration of baseline `name`.
+
+    Raises InputError naming the file and the first invalid key.
+    """
     if name not in names(folder):
         raise InputError(f"no baseline {name!r}; there are: {', '.join(names(folder)) or 'none'}")
     path = folder / f"{name}.yaml"
@@ -185,7 +194,7 @@ def load(name: str, folder: Path = FOLDER) -> Baseline:
 
 @functools.cache
 def declared() -> dict[str, Baseline]:
-    """All baselines by name, oldest paper first."""
+    """Load all declarations, by name, ordered by the paper's year, then by name."""
     baselines = {name: load(name) for name in names()}
     return dict(sorted(baselines.items(), key=lambda item: (item[1].citation.year, item[0])))
 

@@ -1,4 +1,4 @@
-"""Setup of a baseline on this machine, what is missing there, and which baselines a run has.
+"""Setup of baselines on this machine: folders, missing requirements, and the baselines available to a run.
 
 =====================  ==============================================================================
 ``<home>/repo``        upstream's checkout, at the declared commit, with its weights
@@ -27,31 +27,31 @@ ELSEWHERE, HERE = "elsewhere", "here"  # where the videos of a baseline were gen
 
 @dataclass(frozen=True)
 class Setup:
-    """The folders of one baseline."""
+    """Folders of one baseline."""
 
     home: Path
 
     @classmethod
     def of(cls, name: str) -> Setup:
-        """The setup of baseline `name`; its folders need not exist."""
+        """Return the setup of baseline `name`; its folders need not exist."""
         return cls(Path(os.environ.get("DAWN_BASELINES") or "external") / name)
 
     @property
     def repo(self) -> Path:
-        """Upstream's checkout."""
+        """Folder of upstream's checkout."""
         return self.home / "repo"
 
     @property
     def python(self) -> Path:
-        """The interpreter of its environment."""
+        """Interpreter of the baseline's environment."""
         return self.home / "env/bin/python"
 
     def videos(self) -> dict[str, Path]:
-        """Videos that were generated elsewhere, by clip."""
+        """Find the videos that were generated elsewhere, by clip."""
         return {path.stem: path for path in sorted(self.home.glob("*.mp4")) if not path.name.startswith(".")}
 
     def commit(self) -> str | None:
-        """The commit of the checkout, with '+' if files differ from it; None without a checkout."""
+        """Return the commit of the checkout, with '+' if tracked files differ from it; None without a checkout."""
         if not (self.repo / ".git").exists():
             return None
         try:
@@ -62,7 +62,7 @@ class Setup:
 
 
 def missing(baseline: Baseline, setup: Setup) -> list[str]:
-    """One line, with the remedy, for each requirement of `baseline` that `setup` lacks."""
+    """Check the requirements of `baseline`; returns one line, with the remedy, for each that `setup` lacks."""
     lines = []
     upstream, environment = baseline.upstream, baseline.environment
     commit = setup.commit()
@@ -94,7 +94,10 @@ def missing(baseline: Baseline, setup: Setup) -> list[str]:
 
 
 def available(paths: Paths) -> tuple[str, ...]:
-    """Baselines with a row in the tables of a run: those with videos of its test clips, or set up to generate them."""
+    """Return the baselines that have a row in the tables of a run.
+
+    These are the baselines with videos of its test clips, and those set up to generate them.
+    """
     clips = {clip.clip for clip in read_manifest(paths.test)} if paths.test.is_file() else None
     names = []
     for name, baseline in declared().items():
@@ -107,7 +110,7 @@ def available(paths: Paths) -> tuple[str, ...]:
 
 
 def _generated_here(name: str, paths: Paths, clips: set[str] | None) -> bool:
-    """True if its command has generated all videos of the run, so that the setup may have been deleted since."""
+    """Return whether the command has generated all videos of the run; the setup may have been deleted since."""
     report_file = paths.videos_report(name)
     if not report_file.is_file():
         return False

@@ -99,7 +99,7 @@ def make_videos(name: str, baseline: Baseline, config: Config, paths: Paths, set
 
 
 def portrait(frame: NDArray[np.uint8], rule: Crop, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The source for a baseline, uint8 (side, side, 3), from a square frame (S, S, 3) and its landmarks (68, 2)."""
+    """Crop the portrait, uint8 (side, side, 3), from a square frame (S, S, 3) and its landmarks (68, 2), in pixels."""
     if rule.face is None:
         return crop(frame, (0, 0, frame.shape[1], frame.shape[0]), rule.side)
     x0, y0, x1, y1 = (float(value) for value in face_box(landmarks))
@@ -128,7 +128,7 @@ def _check_setup(name: str, baseline: Baseline, setup: Setup, clips: Sequence[Cl
 
 
 def _is_current(out: Path, inputs: dict[str, Any]) -> bool:
-    """True if `out` exists with the hash of its sidecar, which states these inputs."""
+    """Return whether `out` exists with the hash in its sidecar, and the sidecar states these inputs."""
     sidecar = out.with_suffix(".json")
     if not (out.is_file() and sidecar.is_file()):
         return False
@@ -139,7 +139,7 @@ def _is_current(out: Path, inputs: dict[str, Any]) -> bool:
 def _generate(
     baseline: Baseline, config: Config, paths: Paths, setup: Setup, clip: Clip, frames: int, out: Path, log: Path
 ) -> dict[str, Any]:
-    """Run upstream's command for one clip and write its video to `out`; further entries of the sidecar."""
+    """Run upstream's command for one clip and write its video to `out`; returns further entries of the sidecar."""
     true = paths.clips / f"{clip.clip}.mp4"
     speech = _speech(true, config, frames)
     landmarks = Features.load(paths.features / f"{clip.clip}.safetensors").landmarks[0]
@@ -169,10 +169,11 @@ def _generate(
 
 
 def _run(command: list[str], setup: Setup, pattern: str, log: Path) -> Path:
-    """Run `command` in the checkout, its output into `log`; the newest video matching `pattern` that it wrote."""
+    """Run `command` in the checkout with its output in `log`; returns the newest video written that matches `pattern`.
+    """
     repo = setup.repo.absolute()
     before = _matches(repo, pattern)
-    # The baseline's own environment, without that of this process.
+    # Environment of the baseline: without the Python paths of this process, its interpreter first on PATH.
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     environment["PATH"] = f"{setup.python.absolute().parent}{os.pathsep}{environment.get('PATH', '')}"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +194,7 @@ def _run(command: list[str], setup: Setup, pattern: str, log: Path) -> Path:
 
 
 def _matches(repo: Path, pattern: str) -> dict[Path, int]:
-    """Files that match `pattern`, with their times of change."""
+    """Find the files that match `pattern`; returns their modification times in nanoseconds."""
     root = Path("/") if pattern.startswith("/") else repo
     return {path: path.stat().st_mtime_ns for path in root.glob(pattern.lstrip("/")) if path.is_file()}
 
@@ -213,7 +214,7 @@ def _copy(original: Path, true: Path, baseline: Baseline, config: Config, frames
 def _resample(
     video: Path, speech: NDArray[np.float32], baseline: Baseline, config: Config, frames: int, out: Path
 ) -> list[int]:
-    """Write `video` at the corpus' size and rate, at most `frames` long, with `speech`; its original size."""
+    """Write `video` at the corpus' size and rate, at most `frames` long, with `speech`; returns its original size."""
     info = probe(video)
     if info.width != info.height:
         raise InputError(f"{video.name}: {info.width} x {info.height} pixels; the clips are square")
@@ -248,13 +249,13 @@ def _check_length(video: Path, count: int, frames: int) -> None:
 
 
 def _speech(true: Path, config: Config, frames: int) -> NDArray[np.float32]:
-    """The clip's speech, float32 (T,), as long as `frames` frames."""
+    """Read the clip's speech, mono float32 (T,), cut to the duration of `frames` frames."""
     rate = config.corpus.sample_rate
     return read_audio(true, rate)[: frames * rate // config.corpus.fps]
 
 
 def _tail(log: Path) -> list[str]:
-    """The last lines of a log that are not blank; none without a log."""
+    """Return the last non-blank lines of a log; none without a log."""
     if not log.is_file():
         return []
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""Corpora: where clips come from, how they are listed in a manifest, and how each is written as a square video.
+"""Corpora: acquisition of sources, manifest of clips, and writing of each clip as a square video.
 
-Light on purpose: generation reads manifests without the packages that corpora are prepared with.
+Generation reads manifests; importing this package therefore imports none of the packages that preparation needs.
 """

@@ -1,6 +1,6 @@
-"""Lossless cutting of a span from a video: its packets are copied, from the key frame before the span on.
+"""Lossless cutting of a span from a video: packets are copied, starting with the key frame before the span.
 
-A tag of the cut file states where the span begins after that key frame, and how long it is.
+A metadata tag of the cut file states the offset of the span after that key frame, and its length.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _TOLERANCE = 1.0  # seconds by which a video may end before the span does: the l
 
 @dataclass(frozen=True)
 class Cut:
-    """Contents of the tag."""
+    """Contents of the metadata tag."""
 
     lead: float  # seconds from the first frame of the file to the span
-    frames: int  # of the span, at 25 a second
+    frames: int  # length of the span, at the `fps` of :func:`cut_span`
 
 
 def cut_span(sources: Sequence[Path], start: float, end: float, fps: int, out: Path) -> None:
-    """Write the span from second `start` to `end` of a video, whose picture and sound are in one file or in two.
+    """Write the span from second `start` to `end` of a video to `out` (Matroska) without re-encoding.
 
-    Seconds count from the first frame. Raises InputError when there is no picture or sound, or the video ends more than
-    a second before the span does.
+    `sources` is one file with picture and sound, or one file for each. Seconds count from the first frame. Raises
+    InputError when there is no picture or no sound, or the video ends more than a second before the span does.
     """
     with contextlib.ExitStack() as stack:
         picture = _first_stream(stack, sources, "video")
@@ -78,7 +78,7 @@ def cut_span(sources: Sequence[Path], start: float, end: float, fps: int, out: P
 
 
 def read_cut(path: Path) -> Cut:
-    """The tag of a cut file. Raises InputError when the file has none."""
+    """Read the tag of a cut file. Raises InputError when the file has none."""
     with open_media(path, "a cut video") as container:
         text = container.metadata.get(_TAG)
     if text is None:
@@ -87,13 +87,13 @@ def read_cut(path: Path) -> Cut:
 
 
 def span_frames(path: Path, cut: Cut, fps: int) -> Iterator[NDArray[np.uint8]]:
-    """Frames of the span, RGB uint8 (H, W, 3), at `fps`, in time to half a frame."""
+    """Decode the frames of the span, RGB uint8 (H, W, 3), at `fps`; their times are exact to half a frame."""
     first = round(cut.lead * fps)
     return islice(iter_frames(path, fps), first, first + cut.frames)
 
 
 def span_audio(path: Path, cut: Cut, fps: int, sample_rate: int) -> NDArray[np.float32]:
-    """Sound of these frames, mono float32 (T,), as :func:`dawn.media.audio.read_audio` gives it."""
+    """Decode the sound of the span's frames, mono float32 (T,), as :func:`dawn.media.audio.read_audio` does."""
     first = round(cut.lead * fps) * sample_rate // fps
     return read_audio(path, sample_rate)[first : first + cut.frames * sample_rate // fps]
 
@@ -101,7 +101,10 @@ def span_audio(path: Path, cut: Cut, fps: int, sample_rate: int) -> NDArray[np.f
 def _first_stream(
     stack: contextlib.ExitStack, sources: Sequence[Path], medium: str
 ) -> tuple[InputContainer, Stream] | None:
-    """The first stream of a medium ("video" or "audio"), in a separate container."""
+    """Open the first stream of a medium ("video" or "audio") in `sources`, in a separate container.
+
+    Returns None when no source has such a stream.
+    """
     for source in sources:
         container = stack.enter_context(open_media(source, "a video"))
         streams: Sequence[Stream] = getattr(container.streams, medium)
@@ -111,7 +114,7 @@ def _first_stream(
 
 
 def _video_packets(container: InputContainer, stream: Stream, start: float, end: float) -> list[Packet]:
-    """Packets from the last key frame presented at `start` or before, to `end`, on the container's clock."""
+    """Collect packets from the last key frame at or before `start` up to `end`, seconds of the container's clock."""
     packets: list[Packet] = []
     for margin in (0.5, 20.0, start):  # some containers seek to a key frame after the requested time
         container.seek(max(0, round((start - margin) * av.time_base)), backward=True)

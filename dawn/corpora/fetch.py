@@ -1,8 +1,8 @@
-"""Fetching of many files of known size and hash from a publisher into a folder: resumable and verified.
+"""Fetching of many files of known hash from a publisher into a folder: resumable and verified.
 
-A file has its name in the folder only once its hash is right. A partial file waits in ``.parts``; a file that the
-publisher does not have, or has with another hash, is a row of the folder's ``rejected.csv`` and is not requested again.
-A process that was killed, at any moment, is simply started again.
+A file gets its name in the folder only after its hash was verified; a partial file stays in ``.parts``. A file that the
+publisher does not have, or has with another hash, becomes a row of the folder's ``rejected.csv`` and is not requested
+again. After a kill at any moment, the next call continues.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ FindAddresses = Callable[[Sequence[RemoteFile]], Mapping[str, Address | str]]
 def fetch_all(
     files: Sequence[RemoteFile], folder: Path, find_addresses: FindAddresses, jobs: int, label: str
 ) -> list[Rejected]:
-    """Fetch all `files` into `folder`, `jobs` at once; returns a row for each that cannot be had, with the reason.
+    """Fetch `files` into `folder`, `jobs` in parallel; returns a row with the reason for each file that is unavailable.
 
-    The same rows are in ``rejected.csv``. Uses no network when nothing is missing. Raises InputError when the disk is
-    too small, and download.Unavailable when files are still to come, after all others came.
+    The same rows are written to ``rejected.csv``. No request is sent when nothing is missing. Raises InputError when
+    the disk is too small, and download.Unavailable when files failed for the moment, after all others were fetched.
     """
     with download.locked(folder, label):
         rejects = RejectLog(folder)
@@ -90,7 +90,7 @@ def fetch_all(
 
 
 class RejectLog:
-    """Rows of a folder's ``rejected.csv`` by name: what cannot be had. A person may add rows to the file."""
+    """Rows of a folder's ``rejected.csv``, by name: unavailable files or clips. A user may add rows to the file."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / REJECTED
@@ -98,17 +98,17 @@ class RejectLog:
         self.rows = {row.clip: row for row in read_rejected(self._path)} if self._path.exists() else {}
 
     def add(self, rows: Iterable[Rejected]) -> None:
-        """Add `rows` and write the file, whole; any thread may call."""
+        """Add `rows` and rewrite the whole file. Thread-safe."""
         with self._lock:
             self.rows |= {row.clip: row for row in rows}
             write_rejected(self._path, self.rows.values())
 
 
 def run_batches(work: Iterable[Sequence[Callable[[], None]]], jobs: int, done: Callable[[], object]) -> list[str]:
-    """Run batches of tasks, `jobs` at once, and call `done` after each task that succeeds.
+    """Run batches of tasks, `jobs` in parallel, and call `done` after each task that succeeds.
 
-    Returns the messages of tasks that raised download.Unavailable. When five in a row do so at the end of a batch, the
-    remaining batches are not run.
+    Returns the messages of tasks that raised download.Unavailable. The remaining batches are skipped when, at the end
+    of a batch, the last five tasks or more raised it.
     """
     faults: list[str] = []
     in_a_row = 0
@@ -129,7 +129,7 @@ def run_batches(work: Iterable[Sequence[Callable[[], None]]], jobs: int, done: C
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Consecutive pieces of a sequence, `size` items each but for the last."""
+    """Split a sequence into consecutive pieces of `size` items; the last may be shorter."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
@@ -151,7 +151,7 @@ def _part(file: RemoteFile, parts: Path) -> Path:
 def _fetch_file(
     file: RemoteFile, address: Address | str, folder: Path, parts: Path, find_addresses: FindAddresses
 ) -> str | None:
-    """Fetch one file; the reason why it cannot be had, or None. Raises download.Unavailable."""
+    """Fetch one file; returns None, or the reason why it is unavailable. Raises download.Unavailable."""
 
     def accept(part: Path) -> None:
         sha256 = sha256_file(part)

@@ -1,4 +1,4 @@
-"""Files of a repository's Git LFS storage, by hash, through its batch API.
+"""Addresses of files in a repository's Git LFS storage, by hash, from its batch API.
 
 https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
 """
@@ -12,13 +12,13 @@ from dawn import download
 from dawn.corpora.fetch import Address, FindAddresses, RemoteFile
 
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
-_TIMEOUT = (15, 60)  # seconds to connect, and for an answer
+_TIMEOUT = (15, 60)  # seconds to connect, and for a response
 
 
 def addresses_at(servers: Sequence[str]) -> FindAddresses:
-    """Addresses from the first of `servers` (``https://.../repository.git``) that has one for a file.
+    """Return a function that finds the address of each file at the first of `servers` (``https://.../repository.git``).
 
-    The function raises download.Unavailable when a file has no answer from any server.
+    That function raises download.Unavailable when no server responded for a file.
     """
 
     def find(files: Sequence[RemoteFile]) -> dict[str, Address | str]:

@@ -1,4 +1,4 @@
-"""Published lists of clips to cut from videos on the net, and what one row of them becomes."""
+"""Publishers' lists of clips to cut from videos on the web: fetching, reading, and the clip that one row defines."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class ListedClip:
 
 
 def lists_folder(corpus: WebCorpus) -> Path:
-    """Folder that the lists of a corpus are fetched to."""
+    """Return the folder that the lists of a corpus are fetched to."""
     return Path(corpus.root) / "lists"
 
 
 def fetch_lists(corpus: WebCorpus, hashes: Mapping[str, str], label: str) -> None:
-    """Fetch the lists of a corpus (file name -> SHA-256) as far as they are missing.
+    """Fetch the missing lists of a corpus; `hashes` maps file names to SHA-256.
 
-    Raises InputError where one cannot be had with that hash, and download.Unavailable.
+    Raises InputError where a list is unavailable with that hash, and download.Unavailable.
     """
     folder = lists_folder(corpus)
     files = [RemoteFile(name, name, None, sha256) for name, sha256 in hashes.items()]
@@ -47,7 +47,7 @@ def fetch_lists(corpus: WebCorpus, hashes: Mapping[str, str], label: str) -> Non
 
 
 def read_list(path: Path) -> str:
-    """Text of a list. Raises InputError when it cannot be read."""
+    """Read the text of a list. Raises InputError when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")  # some lists begin with a byte-order mark
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The manifest of a corpus and the list of its rejected clips: two small CSV files, validated on every read."""
+"""Manifest of a corpus and list of its rejected clips: two small CSV files, validated on every read."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Clip:
 
     clip: str  # file-safe name, unique in the corpus
     identity: str  # name of the person
-    split: str  # train or test; an identity may be in both only if the corpus' own list says so
+    split: str  # train or test; an identity is in both only if the publisher's list of the corpus has it so
     frames: int  # at 25 a second
     seconds: float
-    source: str  # file that the clip is cut or drawn from, relative to the corpus' folder of sources
+    source: str  # file that the clip is cut or rendered from, relative to the corpus' folder of sources
     sha256: str  # of that file
 
 
@@ -40,7 +40,7 @@ class Rejected:
 
 
 def read_manifest(path: str | os.PathLike[str]) -> list[Clip]:
-    """All rows of a manifest. Raises InputError naming file, row and column of the first fault."""
+    """Read and validate all rows of a manifest. Raises InputError naming file, row and column of the first fault."""
     clips: list[Clip] = []
     names: set[str] = set()
     for row, cells in _rows(path, [f.name for f in fields(Clip)]):
@@ -61,22 +61,22 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Clip]:
 
 
 def write_manifest(path: str | os.PathLike[str], clips: Iterable[Clip]) -> None:
-    """Write a manifest, whole or not at all; rows keep their order."""
+    """Write a manifest atomically; rows keep their order."""
     _write(path, [f.name for f in fields(Clip)], [astuple(clip) for clip in clips])
 
 
 def read_rejected(path: str | os.PathLike[str]) -> list[Rejected]:
-    """All rows of a list of rejects. Raises InputError when the file does not have its columns."""
+    """Read all rows of a list of rejects. Raises InputError when the columns of the file differ."""
     return [Rejected(*cells) for _, cells in _rows(path, [f.name for f in fields(Rejected)])]
 
 
 def write_rejected(path: str | os.PathLike[str], rejected: Iterable[Rejected]) -> None:
-    """Write a list of rejects, whole or not at all; an empty list writes the header alone."""
+    """Write a list of rejects atomically; an empty list gives the header alone."""
     _write(path, [f.name for f in fields(Rejected)], [astuple(item) for item in rejected])
 
 
 def _rows(path: str | os.PathLike[str], columns: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """Data rows with their numbers (the header is row 1), each with exactly `columns` cells."""
+    """Read the data rows with their numbers (the header is row 1), each with exactly as many cells as `columns`."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

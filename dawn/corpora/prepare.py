@@ -1,4 +1,4 @@
-"""Preparation of a corpus of any kind: sources and manifest first, then each clip by itself."""
+"""Preparation of a corpus of any kind: sources and manifest first, then each clip independently."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def prepare(
 ) -> None:
     """Acquire the sources; write ``clips.csv``, ``rejected.corpus.csv``, ``coverage.json`` and ``credit.txt``.
 
-    They go to `folder`, ``data/<corpus.name>``. ``coverage.json`` holds how many of the listed clips (and videos, for a
-    fetched corpus) there are; ``credit.txt`` authors and terms of the material. `check` may refuse the clips before
-    the manifest is written. `cluster_faces` is needed where identities come from faces. Raises InputError as the kind's
-    methods and `check` do, and when not a single clip is usable.
+    `folder`, ``data/<corpus.name>``, receives them. ``coverage.json`` holds the numbers of listed and available clips
+    (and videos, for a fetched corpus); ``credit.txt`` authors and terms of the material. `check` may reject the clips,
+    by raising, before the manifest is written. `cluster_faces` is needed where identities come from faces. Raises
+    InputError as the kind's methods and `check` do, and when no clip is usable.
     """
     kind = kind_of(corpus)
     if cluster_faces is None and kind.clusters_faces(corpus):
@@ -47,8 +47,8 @@ def prepare(
 def write_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: FindBox) -> None:
     """Write one clip of the manifest as video: 25 fps, square, `corpus.resolution` pixels, with 16 kHz mono speech.
 
-    `folder` is ``data/<corpus.name>``; `find_box` detects a face and is not called for drawn people. Raises InputError
-    with the reason when the clip must be rejected, or its source is not the file of the manifest.
+    `folder` is ``data/<corpus.name>``; `find_box` detects a face and is not called for the demo corpus. Raises
+    InputError with the reason when the clip must be rejected, or when the hash of its source differs from the manifest.
     """
     kind = kind_of(corpus)
     source = kind.source_root(corpus, folder) / clip.source

@@ -1,7 +1,7 @@
-"""Kinds of corpus: what each must define, and how the one that ``corpus.kind`` names is found.
+"""Interface of a kind of corpus, and lookup of the kind that ``corpus.kind`` names.
 
-A kind is one module of :mod:`dawn.corpora.kinds`, which defines ``CORPUS``, an instance of :class:`CorpusKind`; its
-file name is the value of ``corpus.kind``. Nothing else has to be edited to add one.
+A kind is one module of :mod:`dawn.corpora.kinds` that defines ``CORPUS``, an instance of :class:`CorpusKind`; its file
+name is the value of ``corpus.kind``. Adding one requires no edit elsewhere.
 """
 
 from __future__ import annotations
@@ -19,34 +19,37 @@ from dawn.plugins import load_plugin
 if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
-# Videos with their SHA-256 -> for each, the number of the person it shows, or the reason why there is none.
+# Function from videos with their SHA-256 to, for each, the number of its person, or the reason why it has none.
 ClusterFaces = Callable[[Sequence[tuple[Path, str]]], Sequence[int | str]]
 
 
 @dataclass(frozen=True)
 class ClipList:
-    """The clips of a corpus."""
+    """Clips and rejects of a corpus."""
 
     clips: list[Clip]
     rejected: list[Rejected] = field(default_factory=list)  # listed by the corpus, but unusable
-    videos: dict[str, int] | None = None  # of a fetched corpus: how many videos are "listed", and how many it "had"
+    videos: dict[str, int] | None = None  # of a fetched corpus: numbers of videos "listed" and "had" (available)
 
 
 class CorpusKind(Protocol):
-    """One kind of corpus. In all methods `corpus` is the configuration and `folder` is ``data/<corpus.name>``."""
+    """Interface of one kind of corpus.
 
-    # The model of ``corpus.options``, for a kind that has no section of its own in dawn.config.
+    In all methods `corpus` is the configuration and `folder` is ``data/<corpus.name>``.
+    """
+
+    # The model of ``corpus.options``, for a kind without a section in dawn.config.
     options: ClassVar[type[Section] | None] = None
 
     @abstractmethod
     def credit(self, corpus: Corpus) -> str:
-        """Authors and terms of the material, in one line."""
+        """Return authors and terms of the material, in one line."""
 
     def acquire(self, corpus: Corpus, folder: Path) -> None:
-        """Fetch or generate the sources of the clips, as far as they are missing.
+        """Fetch or generate the missing sources of the clips.
 
-        What cannot be had is recorded, so that :meth:`clips` lists it as rejected. Raises InputError when the sources
-        cannot be used at all, download.Unavailable when some are still to come.
+        Unavailable sources are recorded, so that :meth:`clips` lists them as rejected. Raises InputError when the
+        sources cannot be used at all, download.Unavailable when some failed for the moment.
         """
         return  # by default there is nothing to fetch
 
@@ -55,7 +58,7 @@ class CorpusKind(Protocol):
         """List the clips of the acquired sources, in a fixed order, each with identity and split."""
 
     def source_root(self, corpus: Corpus, folder: Path) -> Path:
-        """Folder that the column ``source`` of the manifest is relative to."""
+        """Return the folder that the column ``source`` of the manifest is relative to."""
         return folder
 
     @abstractmethod
@@ -66,11 +69,11 @@ class CorpusKind(Protocol):
         """
 
     def clusters_faces(self, corpus: Corpus) -> bool:
-        """True if :meth:`clips` takes identities from `cluster_faces`."""
+        """Return whether :meth:`clips` takes identities from `cluster_faces`."""
         return False
 
 
 def kind_of(corpus: Corpus) -> CorpusKind:
-    """The implementation of ``corpus.kind``."""
+    """Load the implementation of ``corpus.kind``."""
     kind: CorpusKind = load_plugin(CORPUS_KINDS, corpus.kind, "CORPUS")
     return kind

@@ -1,4 +1,4 @@
-"""Which clips are for testing: identities drawn by a seed, or names from a text file."""
+"""Selection of test clips: identities drawn by a seed, or names from a text file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dawn.seeds import ranking_key
 
 
 def hold_out(identities: Iterable[str], fraction: float, seed: int) -> set[str]:
-    """`fraction` of the identities, at least one of two or more, for the test split.
+    """Draw `fraction` of the identities, at least one of two or more, for the test split.
 
-    They are chosen by a hash of seed and name, so that additional identities change the split of few others.
+    They are ranked by a hash of seed and name, so that additional identities change the split of few others.
     """
     ranked = sorted(set(identities), key=lambda name: ranking_key(seed, name))
     count = round(fraction * len(ranked))
@@ -22,7 +22,7 @@ def hold_out(identities: Iterable[str], fraction: float, seed: int) -> set[str]:
 
 
 def read_test_list(path: str | None) -> set[str] | None:
-    """Clip names from a text file, one a line, lines that begin with # left out; None for no file.
+    """Read clip names from a text file, one a line, without lines that begin with #; None for no file.
 
     Raises InputError when the file cannot be read.
     """

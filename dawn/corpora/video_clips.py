@@ -1,4 +1,4 @@
-"""Square clips around a face, from videos that show a person who speaks."""
+"""Square clips cropped around the face, from videos of one speaking person."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from dawn.media.framing import Box, FindBox, crop, crop_box
 from dawn.media.video import iter_frames, probe
 from dawn.media.video_writer import write_video
 
-_DETECT_EVERY = 5  # frames between two in which a face is detected
-_MIN_SHARE = 0.5  # of these frames must show a face
+_DETECT_EVERY = 5  # a face is detected in every fifth frame
+_MIN_SHARE = 0.5  # least share of these frames with a detected face
 
 
 def count_frames(video: Path, name: str, fps: int, min_seconds: float = 0) -> int:
-    """Frames of a video at `fps`. Raises InputError, naming it `name`, when it is damaged, silent or too short."""
+    """Compute the number of frames of a video at `fps`.
+
+    Raises InputError, naming the video `name`, when it is damaged, has no sound, or is shorter than `min_seconds`.
+    """
     info = probe(video)
     if not info.has_audio:
         raise InputError(f"{name}: has no sound; give a video with speech")
@@ -45,9 +48,10 @@ def write_face_clip(corpus: Corpus, clip: Clip, source: Path, out: Path, find_bo
 
 
 def face_square(frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: str) -> tuple[Box, tuple[int, ...], int]:
-    """The square around the face of a clip's frames (H, W, 3); height and width of the last frame; number of frames.
+    """Compute the square around the face over a clip's frames (H, W, 3), pixels.
 
-    Raises InputError, naming the clip `name`, when a face is detected in fewer than half of the frames searched.
+    Returns it with height and width of the last frame and the number of frames. Raises InputError, naming the clip
+    `name`, when a face is detected in fewer than half of the frames searched.
     """
     boxes: list[Box | None] = []
     count = 0
@@ -72,9 +76,9 @@ def write_square(
     count: int,
     out: Path,
 ) -> None:
-    """Write the crop of `count` frames to `square`, with `audio` (T,) padded by silence to their length.
+    """Write `count` frames cropped to `square` and resized, with `audio` (T,) padded by silence to their duration.
 
-    `shape` is the height and width that `square` belongs to: frames of another size are resized to it first.
+    `shape` is the height and width that `square` refers to: frames of another size are resized to it first.
     """
     audio = np.pad(audio, (0, max(0, count * corpus.sample_rate // corpus.fps - len(audio))))
     squares = _crops(frames, square, corpus.resolution, shape)

@@ -1,7 +1,7 @@
-"""Corpora of videos on the net: each video is fetched once, the listed clips are cut from it, then it is deleted.
+"""Corpora of videos on the web: each video is fetched once, the listed clips are cut from it, then it is deleted.
 
-A clip that is cut, or is a row of ``rejected.csv``, is settled; a video whose clips are all settled is not requested
-again. A process that was killed, at any moment, is simply started again.
+A clip is settled when it is cut or is a row of ``rejected.csv``; a video whose clips are all settled is not requested
+again. After a kill at any moment, the next call continues.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
 Settings = TypeVar("Settings", bound=WebCorpus)
-_BATCH = 10  # videos of each job, after which a site that delivers none is given up
-_BYTES = 5e5  # of a second at 1080 rows: about the most that YouTube sends
+_BATCH = 10  # videos of each job; fetching stops after a batch that ends in failures
+_BYTES = 5e5  # per second of video at 1080 rows: about the highest rate of YouTube
 
 
 class WebVideos(CorpusKind, Generic[Settings]):
-    """A corpus that is cut from videos on the net by its publisher's lists."""
+    """Corpus cut from videos on the web by its publisher's lists."""
 
     title: str  # of the corpus
     lists: Mapping[str, str]  # file name -> SHA-256
 
     @abstractmethod
     def settings(self, corpus: Corpus) -> Settings:
-        """The section of the configuration that belongs to this kind."""
+        """Return the section of the configuration that belongs to this kind."""
 
     @abstractmethod
     def listed_clips(self, web: Settings, seed: int) -> tuple[list[ListedClip], list[Rejected]]:
-        """Clips of the fetched lists, and what the lists name but cannot be cut, in their order."""
+        """Parse the fetched lists; returns clips, and rejected entries, in the order of the lists."""
 
     def acquire(self, corpus: Corpus, folder: Path) -> None:
-        """Fetch the lists, then cut every listed clip that can be had to ``cuts`` below the root.
+        """Fetch the lists, then cut every available listed clip to ``cuts`` below the root.
 
         Raises as :func:`dawn.corpora.lists.fetch_lists` and :func:`fetch_cuts` do.
         """
@@ -57,7 +57,7 @@ class WebVideos(CorpusKind, Generic[Settings]):
         fetch_cuts(listed, web, corpus.fetch, self.title)
 
     def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
-        """Clips and rejects in the order of the lists, and how many videos are listed and could be had."""
+        """List clips and rejects in the order of the lists, with the numbers of listed and available videos."""
         from dawn.corpora.cut import read_cut
 
         web = self.settings(corpus)
@@ -102,10 +102,10 @@ class WebVideos(CorpusKind, Generic[Settings]):
 
 
 def fetch_cuts(listed: Sequence[ListedClip], web: WebCorpus, fetching: Fetching, label: str) -> list[Rejected]:
-    """Cut every clip that can be had to ``cuts`` below the root; returns a row for each other one, with the reason.
+    """Fetch videos and cut the clips to ``cuts`` below the root; returns a row, with the reason, for each clip not cut.
 
-    The same rows are in ``rejected.csv``. Uses no network when nothing is missing. Raises InputError when the disk is
-    too small, and download.Unavailable when videos are still to come, after all others came.
+    The same rows are written to ``rejected.csv``. No request is sent when nothing is missing. Raises InputError when
+    the disk is too small, and download.Unavailable when videos failed for the moment, after all others were fetched.
     """
     root = Path(web.root)
     with download.locked(root, label):
@@ -136,13 +136,13 @@ def fetch_cuts(listed: Sequence[ListedClip], web: WebCorpus, fetching: Fetching,
 
 @functools.cache
 def _windows(kind: WebVideos[Any], web: WebCorpus, seed: int) -> dict[str, Box | None]:
-    """The window of each clip, by name."""
+    """Return the window of each clip, by name."""
     listed, _ = kind.listed_clips(web, seed)
     return {clip.name: clip.box for clip in listed}
 
 
 def _cut_video(video: str, clips: Sequence[ListedClip], web: WebCorpus, fetching: Fetching, rejects: RejectLog) -> None:
-    """Settle the clips of one video. Raises download.Unavailable and InputError."""
+    """Fetch one video and cut or reject its clips. Raises download.Unavailable and InputError."""
     from dawn.corpora.cut import cut_span
     from dawn.corpora.ytdlp import fetch_video
 
@@ -174,5 +174,5 @@ def _cut_file(clip: ListedClip) -> str:
 
 
 def _cut_bytes(clips: Sequence[ListedClip], web: WebCorpus) -> float:
-    """Estimated size of the cuts, bytes."""
+    """Estimate the size of the cuts in bytes."""
     return sum(clip.end - clip.start for clip in clips) * _BYTES * (web.height / 1080) ** 2

@@ -1,4 +1,7 @@
-"""One video from its page, through yt-dlp: resumable, and a removed video is distinguished from a busy site."""
+"""Resumable download of one video from its web page through yt-dlp.
+
+Removed videos are distinguished from a busy site.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _WHOLE = "whole.json"  # names the files of a complete video
 _LONGEST_PAUSE = 120.0  # seconds, even if a server asks for more
 _TIMEOUT = 60  # seconds between two blocks
 _GONE = {404, 410, 451}  # status codes
-# Phrases of a site that would serve the video to another client, later, or to a newer yt-dlp.
+# Messages of faults that another client, a later try or a newer yt-dlp may overcome.
 _TEMPORARY = re.compile(
     r"not a bot|captcha|try again later|rate.?limit|too many requests|requested format is not available"
     r"|no video formats|needs to be reloaded|please sign in|on this app|latest version of|error code",
@@ -29,15 +32,15 @@ _TEMPORARY = re.compile(
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a video did not come."""
+    """Reason why a download failed."""
 
     reason: str  # one line
     retry_after: float = 0.0  # seconds that the server asks to wait
-    gone: bool = False  # for good, to these cookies
+    gone: bool = False  # whether the failure is permanent with these cookies
 
 
 class _Retries:
-    """Tries in a row without a new byte in `folder`, and the pauses between them."""
+    """Count of consecutive tries without a new byte in `folder`, and the pauses between them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -58,11 +61,11 @@ class _Retries:
 
 
 def fetch_video(url: str, folder: Path, height: int, fetching: Fetching) -> list[Path]:
-    """The files of the video at `url` in `folder`: one with picture and sound, or one for each.
+    """Download the video at `url` to `folder`; returns one file with picture and sound, or one file for each.
 
-    Uses no network when they are there. The picture has at most `height` rows where the site has several. Raises
-    download.Refused, with the site's reason, when it serves the video to nobody with these cookies, and
-    download.Unavailable after five tries in a row that brought nothing.
+    No request is sent when they exist. The picture has at most `height` rows where the site offers several heights.
+    Raises download.Refused, with the site's reason, when the video is permanently unavailable with these cookies, and
+    download.Unavailable after five consecutive tries without a new byte.
     """
     if (folder / _WHOLE).exists():
         files = [folder / name for name in read_json(folder / _WHOLE)]
@@ -127,10 +130,10 @@ def _options(folder: Path, height: int, fetching: Fetching, log: _Log) -> dict[s
 
 
 def select_formats(formats: Sequence[Mapping[str, Any]], height: int) -> list[Mapping[str, Any]]:
-    """What to fetch of a video's formats, ordered from worst to best: picture and sound in one, or one for each.
+    """Select from a video's formats, ordered from worst to best: one with picture and sound, or one for each.
 
-    The picture with the most rows up to `height`, or else with the fewest. Picture and sound stay in separate files,
-    since joining them needs another program and cut.py reads both. Empty where one of them is missing.
+    The picture has the most rows up to `height`, or else the fewest. Picture and sound stay in separate files, since
+    joining them needs another program and cut.py reads both. Returns an empty list where either is missing.
     """
     pictures = [row for row in formats if row.get("vcodec") != "none"]
     sounds = [row for row in formats if row.get("vcodec") == "none" and row.get("acodec") != "none"]
@@ -148,7 +151,7 @@ def _rows(row: Mapping[str, Any]) -> int:
 
 
 def classify_error(error: BaseException) -> Fault:
-    """Reason of an exception of yt-dlp, the pause that the server asks for, and whether the video is gone for good."""
+    """Classify an exception of yt-dlp: reason, requested pause, and whether the video is permanently unavailable."""
     from yt_dlp.networking.exceptions import HTTPError, TransportError
     from yt_dlp.utils import ExtractorError
 
@@ -171,7 +174,7 @@ def classify_error(error: BaseException) -> Fault:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and all that it came from, each once."""
+    """Yield an exception and its causes, each once."""
     pending: list[Any] = [error]
     visited: set[int] = set()
     while pending:
@@ -185,7 +188,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_sentence(text: str) -> str:
-    """The site's own words: yt-dlp appends advice on its options."""
+    """Extract the site's message; yt-dlp appends advice on its options to it."""
     text = re.split(r"\s+Use --|; please report this issue|\s+See\s+https?://", " ".join(text.split()))[0]
     return text.removeprefix("ERROR: ").rstrip(" .")
 
@@ -195,17 +198,17 @@ def _bytes_in(folder: Path) -> int:
 
 
 class _Log:
-    """Receives what yt-dlp would print."""
+    """Logger that receives the messages of yt-dlp."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
     def debug(self, text: str) -> None:
-        """Drop it: a corpus has thousands of videos."""
+        """Drop the message: a corpus has thousands of videos."""
 
     def warning(self, text: str) -> None:
-        """Keep it, to be reported with the fault that follows."""
+        """Keep the message; the fault that follows reports it."""
         self.warnings.append(_first_sentence(text.removeprefix("WARNING: ")))
 
     def error(self, text: str) -> None:
-        """Drop it: it is raised as well."""
+        """Drop the message: yt-dlp raises it as well."""

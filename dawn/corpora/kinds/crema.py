@@ -29,7 +29,7 @@ LIST = Path(__file__).with_name(READS[0])
 
 @cache
 def listed_files(path: Path = LIST) -> tuple[RemoteFile, ...]:
-    """All videos, by name: the first four digits are the actor's, then sentence, emotion and level."""
+    """Read the list of all videos. A name states actor (first four digits), sentence, emotion and level."""
     with open(path, encoding="utf-8", newline="") as stream:
         return tuple(
             RemoteFile(row["clip"], f"VideoFlash/{row['clip']}.flv", int(row["bytes"]), row["sha256"])
@@ -50,9 +50,10 @@ class CremaD(CorpusKind):
         fetch_all(listed_files(), Path(corpus.crema.root), addresses, corpus.fetch.jobs, "CREMA-D")
 
     def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
-        """Clips and rejects, by name.
+        """List clips and rejects, by name.
 
-        The paper (4.1) splits as Diffused Heads did: 820 clips of ten actors for testing, the others for training.
+        The split is that of Diffused Heads, as in the paper (4.1): 820 clips of ten actors for testing, the others for
+        training.
         """
         from dawn.corpora.video_clips import count_frames
 

@@ -1,4 +1,4 @@
-"""The embedded corpus of drawn people who speak (:mod:`dawn.demo`): nothing is fetched, all follows from a seed."""
+"""Demo corpus: rendered people who speak (:mod:`dawn.demo`), generated from a seed; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dawn.media.files import sha256_file
 if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
-_FIRST_TEST_PERSON = 1000  # a fixed number, so that test people do not change when training people are added
+_FIRST_TEST_PERSON = 1000  # fixed, so that test people do not change when training people are added
 
 
 class Demo(CorpusKind):
-    """Drawn people of ``corpus.demo``; the source of a clip is the file of its ground truth."""
+    """Rendered people of ``corpus.demo``; the source of a clip is its ground-truth file."""
 
     def credit(self, corpus: Corpus) -> str:
         """See :class:`CorpusKind`."""
@@ -38,7 +38,7 @@ class Demo(CorpusKind):
             truth.save(folder / _source(name))
 
     def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
-        """Clips in the order of people and utterances."""
+        """List the clips, ordered by person and utterance."""
         frames = round(corpus.demo.seconds * corpus.fps)
         clips = []
         for name, split, _, _ in _utterances(corpus):
@@ -48,7 +48,7 @@ class Demo(CorpusKind):
         return ClipList(clips)
 
     def write_clip(self, corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
-        """Draw the frames of the clip; no face has to be detected."""
+        """Render the frames of the clip; `find_box` is not called."""
         from dawn.demo import render_clip
         from dawn.demo.truth import GroundTruth
 
@@ -59,7 +59,7 @@ CORPUS = Demo()
 
 
 def _utterances(corpus: Corpus) -> Iterator[tuple[str, str, int, int]]:
-    """Clip name, split, person and utterance of each clip."""
+    """Yield clip name, split, person and utterance of each clip."""
     demo = corpus.demo
     for split, prefix, first, people, utterances in (
         ("train", "p", 0, demo.train_identities, demo.train_utterances),

@@ -1,4 +1,4 @@
-"""Videos in a folder of the user's: found, named and split; identities come from the path or from the faces."""
+"""Corpus of the user's videos in a folder: discovery, names, splits, and identities from the path or from the faces."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Folder(CorpusKind):
         return f"Videos below {corpus.folder.root}, supplied by the user; their terms are those of their publishers"
 
     def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
-        """Clips and rejects of all videos, ordered by path.
+        """List clips and rejects of all videos, ordered by path.
 
         Raises InputError when the root, the test list or the identity expression cannot be used.
         """
@@ -92,7 +92,10 @@ CORPUS = Folder()
 def _usable_videos(
     corpus: Corpus, root: Path, paths: dict[str, Path], expression: re.Pattern[str]
 ) -> tuple[list[_Video], list[Rejected]]:
-    """Videos by clip name; the identity of those that are to be identified by face stays empty."""
+    """Probe and hash videos, given by clip name; returns usable and rejected ones.
+
+    Identities that come from faces are left empty.
+    """
     from dawn.corpora.video_clips import count_frames
 
     videos: list[_Video] = []
@@ -110,7 +113,7 @@ def _usable_videos(
 
 
 def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> tuple[list[_Video], list[Rejected]]:
-    """The videos with an identity for each cluster of faces; those without a face are rejected.
+    """Assign an identity to each cluster of faces; videos without a face are rejected.
 
     An identity is named after the lowest hash of its videos, so that an additional video changes neither the names nor
     the split of other people.
@@ -161,7 +164,7 @@ def _compile_identity(expression: str) -> re.Pattern[str]:
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
-    """File-safe clip names: the stem where it is unique without regard to case, else with the folders before it."""
+    """Derive file-safe clip names: the stem where it is unique regardless of case, else with its parent folders."""
     stems = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).strip("._-") or "clip" for path in paths]
     full = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.with_suffix("").as_posix()).strip("._-") or "clip" for path in paths]
     names: list[str] = []

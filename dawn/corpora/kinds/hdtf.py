@@ -1,8 +1,8 @@
 """HDTF (Zhang et al. 2021): clips of about 370 videos on YouTube, by the publisher's lists, CC BY 4.0.
 
-The lists, in three groups, state for each video its address, the frame height that the publisher worked at, and the
-times of its clips; for each clip, a square window. Where the lists contradict themselves, a clip is rejected with the
-reason, or cropped around the detected face, which is the publisher's second way.
+The lists, in three groups, state for each video its address, the frame height of the publisher's copy, and the times
+of its clips; for each clip, a square window in pixels of that copy. A clip with contradictory times, or without window,
+is rejected; one whose window does not fit is cropped around the face, the publisher's alternative.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ CORPUS = Hdtf()
 
 
 def listed_clips(folder: Path, corpus: HdtfCorpus, seed: int) -> tuple[list[ListedClip], list[Rejected]]:
-    """Clips of the lists in `folder`, and what the lists name but cannot be cut, in their order.
+    """Parse the lists in `folder`; returns clips, and rejected entries, in the order of the lists.
 
     A clip is named by group, video and three digits, as in other preparations of HDTF. The split follows a hash of
-    `seed` and video, available or not: it depends neither on which videos are gone nor on the clip of a video. Raises
-    InputError when a list cannot be read or the test list names an unknown clip.
+    `seed` and video, available or not: it depends neither on which videos were removed nor on the clip of a video.
+    Raises InputError when a list cannot be read or the test list names an unknown clip.
     """
     clips: list[ListedClip] = []
     rejected: list[Rejected] = []
@@ -122,13 +122,16 @@ def _clips_of_group(folder: Path, group: str, corpus: HdtfCorpus) -> tuple[list[
 
 
 def _rows(path: Path) -> dict[str, list[str]]:
-    """Cells of each row after the first, by the first: the name of a video or clip, with or without ``.mp4``."""
+    """Read the rows of a list as cells, keyed by the first cell: name of a video or clip, without ``.mp4``."""
     cells = [line.split() for line in read_list(path).splitlines()]
     return {row[0].removesuffix(".mp4"): row[1:] for row in cells if len(row) > 1}
 
 
 def _parse_span(span: str, earliest: int) -> tuple[int, int]:
-    """Start and end, seconds, of "minutes:seconds-minutes:seconds", which must not begin before `earliest`."""
+    """Parse "minutes:seconds-minutes:seconds" to start and end in seconds.
+
+    Raises InputError if the span begins before `earliest` or is empty.
+    """
     match = _SPAN.fullmatch(span)
     if match is None:
         raise InputError(f"the publisher's list has {span!r} for its times")
@@ -140,7 +143,10 @@ def _parse_span(span: str, earliest: int) -> tuple[int, int]:
 
 
 def _parse_window(window: list[str], height: int) -> Box | None:
-    """Box of a window "x, width, y, height" in frames `height` pixels high; None if it does not fit into them."""
+    """Convert a window "x, width, y, height" in pixels to a box in units of the frame height `height`.
+
+    Returns None when the window ends below the frame, or the height is unknown (0).
+    """
     x, width, y, rows = (int(cell) for cell in window)
     if not height or y + rows > height:
         return None

@@ -1,7 +1,7 @@
-"""VoxCeleb1 (Nagrani et al. 2017) as first-order motion models (Siarohin et al. 2019) are trained on it.
+"""VoxCeleb1 (Nagrani et al. 2017), preprocessed as for first-order motion models (Siarohin et al. 2019).
 
-Their list has one row for each run of frames in which a face stays inside a box: frame numbers at `fps`, and the box in
-pixels of frames of `width` and `height`. The list has no licence: it is fetched, never part of this repository.
+Siarohin's list has one row for each run of frames in which a face stays inside a box: frame numbers at `fps`, and the
+box in pixels of frames of `width` by `height`. The list has no licence: it is fetched, never part of this repository.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class VoxCeleb(WebVideos[VoxcelebCorpus]):
         return corpus.voxceleb
 
     def listed_clips(self, web: VoxcelebCorpus, seed: int) -> tuple[list[ListedClip], list[Rejected]]:
-        """See :func:`listed_clips`; the split is the list's own, whatever the seed."""
+        """See :func:`listed_clips`; the split is that of the list and independent of `seed`."""
         return listed_clips(lists_folder(web), web)
 
 
@@ -46,7 +46,7 @@ CORPUS = VoxCeleb()
 
 
 def listed_clips(folder: Path, corpus: VoxcelebCorpus) -> tuple[list[ListedClip], list[Rejected]]:
-    """Clips of the list in `folder`, each once, in the split of the list, and those that are too short.
+    """Parse the list in `folder`; returns its clips, each once, in the split of the list, and those that are too short.
 
     A clip that the list has in both splits is a test clip. Raises InputError when the list cannot be read.
     """
@@ -78,10 +78,10 @@ def _parse_row(row: dict[str, str]) -> ListedClip:
 
 
 def _square(box: str, width: int, height: int) -> Box:
-    """The square around "left-top-right-bottom", in frame heights, moved and shrunk until it lies inside the frame.
+    """Compute the square around "left-top-right-bottom" (pixels), in frame heights.
 
-    Boxes of the list reach beyond the frame and are not square; the list's own program resizes the part inside to a
-    square.
+    The square is moved and shrunk until it lies inside the frame. Boxes of the list reach beyond the frame and are not
+    square; Siarohin's program resizes the visible part to a square.
     """
     left, top, right, bottom = (int(number) for number in box.split("-"))
     right, bottom = min(right, width), min(bottom, height)
