@@ -1,4 +1,4 @@
-"""Drawn people who speak real (synthesised) sentences, with the exact motion of every frame.
+"""Demo corpus of rendered people who speak synthesised sentences, with the ground-truth motion of every frame.
 
 All of it follows from a seed and the numbers of a person and an utterance: appearance, voice and manner of a person
 (:mod:`.look`), speech with phoneme times (:mod:`.speech`), the motion that accompanies it (:mod:`.motion`), and frames
@@ -19,7 +19,7 @@ from dawn.seeds import numpy_generator
 
 
 def generate_truth(seed: int, index: int, utterance: int, seconds: float) -> GroundTruth:
-    """Speech and motion of an utterance of person `index`; they depend on nothing but the arguments."""
+    """Generate speech and motion of utterance number `utterance` of person `index`. Depends on the arguments only."""
     person = generate_person(seed, index)
     rng = numpy_generator(seed, 2, index, utterance)
     frames = round(seconds * FPS)
@@ -28,6 +28,6 @@ def generate_truth(seed: int, index: int, utterance: int, seconds: float) -> Gro
 
 
 def render_clip(truth: GroundTruth, side: int, out: Path) -> None:
-    """Write the clip's video, `side` pixels square, with its sound."""
+    """Render the clip's frames, `side` pixels square, and write them with its sound as video."""
     frames = render_frames(generate_person(truth.seed, truth.index), truth.motion, side)
     write_video(out, frames, fps=FPS, audio=truth.speech.audio, sample_rate=SAMPLE_RATE)

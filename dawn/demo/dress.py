@@ -1,4 +1,4 @@
-"""Hair, beard, glasses and background of a drawn person: outlines that move rigidly with the head, and the backdrop."""
+"""Hair, beard, glasses and background of a rendered person: outlines that move rigidly with the head, and backdrop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HAIRLINE = {  # height of the hair above the face at 0, 20, 40, 55, 66 and 76 d
 
 
 def rigid_outlines(head: Head) -> dict[str, Points]:
-    """Rigid outlines by name, (n, 3) head units each; which ones there are depends on the appearance."""
+    """Compute the rigid outlines by name, (n, 3) head units each; the set of names depends on the appearance."""
     look = head.look
     outlines: dict[str, Points] = {
         "skull": np.concatenate([head.around(angle, np.linspace(-0.84, 0.79, 18)) for angle in range(-180, 180, 15)]),
@@ -58,7 +58,7 @@ def rigid_outlines(head: Head) -> dict[str, Points]:
 
 
 def backdrop(look: Look, size: int) -> NDArray[np.uint8]:
-    """Background (size, size, 3): plain, a gradient, or soft large spots or bars."""
+    """Render the background, uint8 (size, size, 3): plain, a gradient, soft large spots or bars."""
     near, far = (np.asarray(colour, np.float64) for colour in look.background)
     y, x = (np.mgrid[0:size, 0:size] + 0.5) / size
     if look.pattern == "plain":
@@ -73,7 +73,7 @@ def backdrop(look: Look, size: int) -> NDArray[np.uint8]:
 
 
 def _patch(head: Head) -> Points:
-    """Outline of the bare face: hairline, temples, then down in front of the ears to the jaw."""
+    """Compute the outline of the bare face: hairline, temples, then down in front of the ears to the jaw."""
     style = head.look.style
     if style == "bald":
         return head.around(np.linspace(-75, 75, 21), -0.5)
@@ -178,7 +178,7 @@ def _hair(head: Head) -> dict[str, Points]:
 
 
 def _fall(style: str) -> Points:
-    """Hair behind the neck, from the crown down."""
+    """Compute the outline of the hair behind the neck, from the crown down."""
     end = 0.86 if style == "bob" else 1.9
     y = np.concatenate([np.linspace(-0.9, -0.3, 10), np.linspace(-0.2, end, 14)])
     wave = 0.028 * np.sin(9 * y) * (y > 0) if style == "wavy" else 0.0 * y
@@ -191,7 +191,7 @@ def _fall(style: str) -> Points:
 
 
 def _lock(head: Head, side: int, style: str) -> Points:
-    """Hair from the parting over the edge of the cheek, in front of the ear."""
+    """Compute the outline of the hair from the parting over the edge of the cheek, in front of the ear."""
     end = 0.84 if style == "bob" else 1.9
     y = np.linspace(0.0, end, 12)
     wave = 0.028 * np.sin(9 * y) if style == "wavy" else 0.0 * y
@@ -210,7 +210,7 @@ def _lock(head: Head, side: int, style: str) -> Points:
 
 
 def _fringe(head: Head, style: str) -> Points:
-    """Hair on the forehead: straight above the brows, or swept to one side."""
+    """Compute the outline of the hair on the forehead: straight above the brows, or swept to one side."""
     angles = np.linspace(-80, 80, 24)
     if style == "fringe":
         low = -0.33 - 0.008 * np.cos(np.linspace(0, 20, 24)) + 0.16 * (np.abs(angles) / 80) ** 6
@@ -223,9 +223,10 @@ def _fringe(head: Head, style: str) -> Points:
 
 
 def _beard(head: Head) -> dict[str, Points]:
-    """Hair along the jaw, below the mouth. Above the lip there is only stubble, as part of the skin's tint.
+    """Compute the outline of the beard along the jaw, below the mouth.
 
-    A landmark detector confuses a dark moustache with the upper lip.
+    Above the lip only the skin's tint shows stubble, since a landmark detector confuses a dark moustache with the upper
+    lip.
     """
     if head.look.beard != "full":
         return {}

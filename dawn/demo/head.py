@@ -1,7 +1,7 @@
-"""The drawn head in three dimensions: a smooth surface, and the features on it.
+"""Three-dimensional head of a rendered person: a smooth surface, and the features on it.
 
-Head units: 1 is the height from the brows to the chin. x points to the right of the picture, y down, z to the viewer;
-the origin lies between the eyes, on the axis of the head.
+Head units: 1 is the height from the brows to the chin. x points to the right of the image, y down, z to the camera; the
+origin lies between the eyes, on the axis of the head.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LIP_LIFT = np.array([0.0, 0.012, 0.01, 0.0, -0.03, -0.03, 0.0])
 
 
 def _layout(lengths: dict[str, int]) -> dict[str, slice]:
-    """Slice of each outline in an array of concatenated outlines; 'length' spans all of them."""
+    """Compute the slice of each outline in an array of concatenated outlines; 'length' spans all of them."""
     ends = np.cumsum(list(lengths.values())).tolist()
     return {name: slice(end - lengths[name], end) for name, end in zip(lengths, ends, strict=True)} | {
         "length": slice(0, ends[-1])
@@ -61,7 +61,7 @@ MOUTH = _layout(
 
 @dataclass(frozen=True)
 class Mesh:
-    """Points of the surface, for shading: positions, unit normals and tint (RGB factors), each (n, 3)."""
+    """Surface points for shading: positions, unit normals and tint (RGB factors), each (n, 3)."""
 
     points: Points
     normals: Points
@@ -89,7 +89,7 @@ class Head:
         self._eye_centre = np.concatenate([centre - 0.006 * side, np.full_like(side, -0.012), depth + 0.045], axis=1)
 
     def on_surface(self, x: ArrayLike, y: ArrayLike, lift: ArrayLike = 0.0) -> Points:
-        """Points (n, 3) of the front of the face at x, y, moved outwards by `lift`."""
+        """Compute points (n, 3) of the front of the face at x, y, moved outwards by `lift`."""
         x, y, lift = np.broadcast_arrays(*(np.asarray(value, float) for value in (x, y, lift)))
         half = np.maximum(self._width(y), 1e-6)
         cosine = np.sqrt(np.clip(1 - (x / half) ** 2, 0, 1))
@@ -97,7 +97,7 @@ class Head:
         return np.stack([x, y, z + lift], axis=-1)
 
     def around(self, degrees: ArrayLike, y: ArrayLike, grow: float = 1.0) -> Points:
-        """Points (n, 3) at an angle from straight ahead (positive to the right), on the skull grown by a factor."""
+        """Compute points (n, 3) of the skull, scaled by `grow`, at angles from straight ahead (positive: right)."""
         angle, height = np.broadcast_arrays(np.radians(degrees), np.asarray(y, float))
         depth = np.where(np.cos(angle) > 0, self._forward(height), _backward(height))
         points = np.stack([self._width(height) * np.sin(angle), height, depth * np.cos(angle)], axis=-1)
@@ -105,7 +105,7 @@ class Head:
         return np.asarray((points - centre) * grow + centre)
 
     def rim(self, points: Points) -> NDArray[np.float64]:
-        """Elliptic coordinates (n, 3) of points on the sides of the head: half width, depth, angle in radians.
+        """Compute elliptic coordinates (n, 3) of points on the sides of the head: half width, depth, angle in radians.
 
         x = half width * sin(angle), z = depth * cos(angle).
         """
@@ -115,7 +115,7 @@ class Head:
         return np.stack([width * stretch, forward * stretch, angle], axis=1)
 
     def mesh(self) -> Mesh:
-        """The shaded surface: about 2600 points of the front and the sides."""
+        """Sample the shaded surface: about 2600 points of the front and the sides."""
         angle = np.linspace(-_SIDE, _SIDE, _COLUMNS)
         y = np.linspace(_TOP + 0.005, _PROFILE_Y[-1] - 0.003, _ROWS)
         grid_angle, grid_y = np.meshgrid(angle, y)
@@ -129,7 +129,7 @@ class Head:
         return Mesh(flat, normals.reshape(-1, 3), self._tint(flat))
 
     def eyes(self, closure: ArrayLike, gaze: ArrayLike) -> Points:
-        """Both eyes, that at image left first: (2, k, 3), outlines concatenated as in `EYE`.
+        """Compute the outlines of both eyes, that at image left first: (2, k, 3), concatenated as in `EYE`.
 
         closure (2,) is 0 open to 1 closed; gaze (2,) is right and down, -1..1.
         """
@@ -167,7 +167,7 @@ class Head:
         return points
 
     def mouth(self, shape: ArrayLike, smile: float) -> Points:
-        """Outlines of the mouth, (k, 3), concatenated as in `MOUTH`, each from left to right.
+        """Compute the outlines of the mouth, (k, 3), concatenated as in `MOUTH`, each from left to right.
 
         shape is opening 0..1, width -1..1, rounding 0..1, press 0..1.
         """
@@ -197,21 +197,21 @@ class Head:
         return self.on_surface(half * s, np.minimum(rows, 0.77), lift).reshape(-1, 3)
 
     def _width(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Half the width of the head at height y."""
+        """Interpolate half the width of the head at height y."""
         return np.asarray(np.interp(y, self._levels, self._widths))
 
     def _forward(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distance of the face from the axis at height y."""
+        """Interpolate the distance of the face from the axis at height y."""
         return np.asarray(np.interp(y, self._levels, self._depths))
 
     def _relief(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Relief of nose, sockets, brow ridge, cheeks, muzzle and chin on the smooth skull, head units."""
+        """Evaluate the relief of nose, sockets, brow ridge, cheeks, muzzle and chin on the smooth skull, head units."""
         cx, cy, height, sx, sy = (column[:, None] for column in self._bumps.T)
         flat = np.exp(-(((x.ravel() - cx) / sx) ** 2) - ((y.ravel() - cy) / sy) ** 2)
         return np.asarray((height * flat).sum(axis=0).reshape(x.shape))
 
     def _tint(self, points: Points) -> Points:
-        """Colour factors (n, 3) of the skin: rosy cheeks and nose, darker sockets, soft shadows."""
+        """Compute colour factors (n, 3) of the skin: rosy cheeks and nose, darker sockets, soft shadows."""
         x, y = points[:, 0], points[:, 1]
 
         def spot(cx: float, cy: float, sx: float, sy: float) -> Points:
@@ -231,18 +231,18 @@ class Head:
 
 
 def _backward(y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Depth of the back of the skull; nothing below the ears."""
+    """Interpolate the depth of the back of the skull at height y; it decreases below the ears."""
     return np.asarray(np.interp(y, (_TOP, -0.7, -0.4, 0.0, 0.3, 0.5), (0.0, 0.45, 0.66, 0.62, 0.4, 0.1)))
 
 
 def jaw_weights(points: Points) -> NDArray[np.float64]:
-    """Weight, 0..1, with which each point follows the jaw."""
+    """Compute the weight, 0..1, with which each point follows the jaw."""
     rise = np.clip((points[..., 1] - 0.46) / 0.24, 0, 1)
     return np.asarray(rise * rise * (3 - 2 * rise))
 
 
 def open_jaw(points: Points, weights: NDArray[np.float64], opening: float) -> Points:
-    """A copy of the points with the jaw opened (0..1); `weights` are those of :func:`jaw_weights`."""
+    """Return a copy of the points with the jaw opened (0..1); `weights` are those of :func:`jaw_weights`."""
     moved = points.copy()
     moved[:, 1] += (0.105 * opening) * weights
     moved[:, 2] -= (0.03 * opening) * weights
@@ -250,7 +250,7 @@ def open_jaw(points: Points, weights: NDArray[np.float64], opening: float) -> Po
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """Rotation (3, 3) for angles in degrees: yaw, then pitch, then roll, signs as in `motion.Motion`."""
+    """Compute the rotation (3, 3) for angles in degrees: yaw, then pitch, then roll, signs as in `motion.Motion`."""
     a, b, c = -np.radians((yaw, pitch, roll))
     turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     nod = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
@@ -259,7 +259,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 def _bumps(look: Look) -> NDArray[np.float64]:
-    """Gaussian bumps (n, 5) of the relief: centre x, centre y, height, extent in x, extent in y."""
+    """Return the Gaussian bumps (n, 5) of the relief: centre x, centre y, height, extent in x, extent in y."""
     n = look.nose
     midline = [
         (0.0, -0.02, 0.045, 0.05, 0.13),

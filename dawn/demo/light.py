@@ -1,4 +1,4 @@
-"""Light on the drawn head: computed at surface points, scattered into a small image, smoothed, enlarged."""
+"""Shading of the rendered head: light at surface points, scattered into a small image, smoothed, enlarged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WARMTH = np.array([0.88, 1.0, 1.06])  # shadows on skin keep their red
 
 
 class Light:
-    """The light that falls on one head."""
+    """Light on one head."""
 
     def __init__(self, mesh: Mesh, side: float) -> None:
         """`side` is the position of the lamp, -1 left to 1 right."""
@@ -27,7 +27,7 @@ class Light:
         self._towards = towards / np.linalg.norm(towards)
 
     def factors(self, turn: NDArray[np.float64], placed: Points, size: int) -> NDArray[np.uint8]:
-        """Image (size, size, 3) of light factors, in units of 1 / `UNIT`, valid inside the head.
+        """Compute the image (size, size, 3) of light factors, in units of 1 / `UNIT`, valid inside the head.
 
         `turn` is the head's rotation (3, 3); `placed` (n, 2) are the mesh points in the frame, 0..1.
         """

@@ -1,4 +1,4 @@
-"""Identities of the drawn people: appearance, voice and manner of each, all from the seed.
+"""Identities of the demo corpus: appearance, voice and manner of each person, from the seed.
 
 The main traits are spread evenly over the identities (a golden-ratio sequence for each trait) rather than drawn
 independently, so that even a few people cover the range of skin, age and hair.
@@ -64,7 +64,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Person:
-    """One identity."""
+    """One identity: appearance, voice and manner."""
 
     look: Look
     voice: Voice
@@ -72,7 +72,7 @@ class Person:
 
 
 def generate_person(seed: int, index: int) -> Person:
-    """Identity number `index` of the corpus of `seed`; it does not depend on the number of identities."""
+    """Generate identity number `index` of the corpus of `seed`; it is independent of the number of identities."""
     rng = numpy_generator(seed, 1, index)
     offsets = numpy_generator(seed, 0).random(8)
 
@@ -152,7 +152,7 @@ def _manner(rng: np.random.Generator) -> Manner:
 
 
 def blend(a: Colour, b: Colour, share: float) -> Colour:
-    """Colour between a (share 0) and b (share 1)."""
+    """Interpolate between colours a (share 0) and b (share 1)."""
     red, green, blue = (round(p + (q - p) * share) for p, q in zip(a, b, strict=True))
     return red, green, blue
 

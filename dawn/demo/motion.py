@@ -1,7 +1,7 @@
-"""Motion of a drawn person who speaks, at 25 frames a second.
+"""Motion of a rendered person who speaks, at 25 frames a second.
 
 Head, brows and blinks follow the speech (stress, loudness, phrase ends), as people's do, with a large random part. The
-motion does not depend on appearance or resolution.
+motion is independent of appearance and resolution.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Manner:
-    """How strongly a person moves; 1.0 is the average."""
+    """Amplitudes of a person's motion; 1.0 is the average."""
 
     turn: float  # size of head turns
     nod: float  # nods on stressed syllables
@@ -57,7 +57,7 @@ class Motion:
 
 
 def generate_motion(speech: Speech, manner: Manner, rng: np.random.Generator) -> Motion:
-    """Motion of an utterance; the length of its audio gives the number of frames."""
+    """Generate the motion of an utterance; the length of its audio gives the number of frames."""
     seconds = len(speech.audio) / SAMPLE_RATE
     frames = round(seconds * FPS)
     times = (np.arange(frames) + 0.5) / FPS
@@ -108,13 +108,13 @@ def generate_motion(speech: Speech, manner: Manner, rng: np.random.Generator) ->
 
 
 def _energy(audio: Array, frames: int) -> NDArray[np.float64]:
-    """Loudness of each frame, relative to the loudest of the clip, 0..1."""
+    """Compute the loudness of each frame, (N,), relative to the loudest of the clip, 0..1."""
     rms = np.sqrt(np.square(audio[: frames * (len(audio) // frames)].astype(np.float64)).reshape(frames, -1).mean(1))
     return np.asarray(np.sqrt(rms / max(rms.max(), 1e-6)))
 
 
 def _sway(frames: int, sigma: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Smooth noise of unit variance, correlated over about `sigma` frames."""
+    """Draw smooth noise (N,) of unit variance, correlated over about `sigma` frames."""
     pad = int(4 * sigma) + 1
     noise = gaussian_filter1d(rng.standard_normal(frames + 2 * pad), sigma)[pad:-pad]
     return np.asarray(noise * np.sqrt(2 * sigma * np.sqrt(np.pi)))
@@ -123,12 +123,15 @@ def _sway(frames: int, sigma: float, rng: np.random.Generator) -> NDArray[np.flo
 def _pulses(
     times: NDArray[np.float64], at: NDArray[np.floating], size: NDArray[np.float64], width: float
 ) -> NDArray[np.float64]:
-    """Sum of bumps of the given sizes, `width` seconds wide, just after the moments `at`."""
+    """Sum Gaussian bumps of the given sizes, `width` seconds wide, 0.06 s after the times `at`."""
     return np.asarray((size * np.exp(-(((times[:, None] - at - 0.06) / width) ** 2))).sum(axis=1))
 
 
 def _postures(times: NDArray[np.float64], cues: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Four tracks (4, N) that are constant between some of the speech's cues; unit variance over many clips."""
+    """Draw four smoothed piecewise-constant tracks (4, N) that change at some of the speech's cues.
+
+    They have unit variance over many clips.
+    """
     changes = [0.0]
     for cue in np.sort(cues):
         if cue - changes[-1] > 0.35 and rng.random() < 0.65:
@@ -145,18 +148,18 @@ def _postures(times: NDArray[np.float64], cues: NDArray[np.floating], rng: np.ra
 
 
 def _ample(values: NDArray[np.float64], least: float, most: float) -> NDArray[np.float64]:
-    """The track scaled to a standard deviation between `least` and `most` degrees within the clip."""
+    """Scale the track to a standard deviation between `least` and `most` degrees within the clip."""
     spread = max(float(values.std()), 1e-6)
     return values * (min(max(spread, least), most) / spread)
 
 
 def _bounded(values: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-    """Values compressed smoothly into (-limit, limit), nearly unchanged below two thirds of it."""
+    """Compress values smoothly into (-limit, limit), nearly unchanged below two thirds of the limit."""
     return np.asarray(values / (1 + np.abs(values / limit) ** 4) ** 0.25)
 
 
 def _lids(frames: int, rate: float, pauses: NDArray[np.floating], rng: np.random.Generator) -> Array:
-    """Closure of both lids (N, 2): blinks at random and at phrase ends, never in the first frames."""
+    """Draw the closure of both lids (N, 2): blinks at random and at phrase ends, never in the first frames."""
     closure = np.zeros((frames, 2), np.float32)
     starts: list[int] = []
     moment = rng.uniform(0.35, min(0.35 + 1.2 / rate, max(0.4, 0.8 * frames / FPS)))
@@ -174,7 +177,7 @@ def _lids(frames: int, rate: float, pauses: NDArray[np.floating], rng: np.random
 
 
 def _gaze(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Gaze (N, 2) with small saccades: constant, then a jump within a frame."""
+    """Draw the gaze (N, 2) with small saccades: constant, then a jump within a frame."""
     gaze = np.zeros((frames, 2))
     frame = int(rng.integers(8, 20))
     while frame < frames:

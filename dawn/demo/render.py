@@ -1,4 +1,4 @@
-"""Frames of a drawn person from appearance and motion: projection, then painting from back to front."""
+"""Rendering of a person from appearance and motion: projection, then painting from back to front."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dawn.demo.motion import Motion
 from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT
 
 _CAMERA = 5.6  # distance of the camera from the head's axis, head units
-_FACE_DEPTH = 0.57  # depth that is drawn at its true size
+_FACE_DEPTH = 0.57  # depth z at which the projection has scale 1
 _BITS = 4  # sub-pixel bits of polygon corners
 
 Corners = NDArray[np.int32]  # (n, 2), in 1 / 2**_BITS pixels of the canvas
@@ -28,7 +28,7 @@ _SPAN = np.linspace(-1, 1, 15)
 
 
 def render_frames(person: Person, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
-    """Frames of a clip, RGB uint8 (side, side, 3), one for each row of `motion`."""
+    """Render the frames of a clip, RGB uint8 (side, side, 3), one for each row of `motion`."""
     painter = Painter(person, side)
     rows = zip(motion.pose, motion.closure, motion.mouth, motion.gaze, motion.brows, strict=True)
     for pose, closure, mouth, gaze, brows in rows:
@@ -36,7 +36,7 @@ def render_frames(person: Person, motion: Motion, side: int) -> Iterator[NDArray
 
 
 class Painter:
-    """Painter of one person at one size; what does not move is prepared once."""
+    """Renderer of one person at one size; static parts are prepared once."""
 
     def __init__(self, person: Person, side: int) -> None:
         look = self.look = person.look
@@ -72,7 +72,7 @@ class Painter:
     def frame(
         self, pose: ArrayLike, closure: ArrayLike, mouth: ArrayLike, gaze: ArrayLike, brows: float
     ) -> NDArray[np.uint8]:
-        """One frame, RGB uint8 (side, side, 3); the arguments are rows of :class:`dawn.demo.motion.Motion`."""
+        """Render one frame, RGB uint8 (side, side, 3); the arguments are rows of :class:`dawn.demo.motion.Motion`."""
         yaw, pitch, roll, scale, *shift = np.asarray(pose, float).tolist()
         shut = np.asarray(closure, float).tolist()
         turn = rotation(yaw, pitch, roll)
@@ -112,7 +112,7 @@ class Painter:
         return np.asarray(cv2.resize(canvas, (self.side, self.side), interpolation=cv2.INTER_AREA), np.uint8)
 
     def _to_edge(self, yaw: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """x and z of the side points; points that a rotation hides stop at the silhouette of the head.
+        """Compute x and z of the side points; points that a rotation hides stop at the silhouette of the head.
 
         A section of the head is an ellipse; rotated, it is visible from -90 to 90 degrees minus `ahead`.
         """
@@ -133,13 +133,13 @@ class Painter:
         self._fill(canvas, np.concatenate([first, second[::-1]]), colour)
 
     def _line(self, canvas: Canvas, lines: list[Corners], colour: Colour, width: float, closed: bool = False) -> None:
-        """Lines `width` frame sides wide."""
+        """Draw lines `width` frame sides wide."""
         cv2.polylines(canvas, lines, closed, colour, max(1, round(width * self.size)), cv2.LINE_AA, _BITS)
 
     def _body(
         self, canvas: Canvas, part: dict[str, Corners], neck: NDArray[np.float64], sway: NDArray[np.float64]
     ) -> None:
-        """Hair behind the neck, neck and clothes; `neck` (3, 2) are both ends of the jaw and the chin in the frame."""
+        """Paint hair behind the neck, neck and clothes; `neck` (3, 2) are both ends of the jaw and the chin, 0..1."""
         look, paint = self.look, self._paint
         if "back" in part:
             self._fill(canvas, part["back"], paint["hair behind"])
@@ -175,7 +175,7 @@ class Painter:
             self._line(canvas, [self._fixed(base + flap)], paint["seam"], 0.004, closed=True)
 
     def _skull(self, canvas: Canvas, part: dict[str, Corners], outline: Corners, shell: Corners, yaw: float) -> None:
-        """Ears, hair on the skull and the bare face."""
+        """Paint ears, hair on the skull and the bare face."""
         style, paint = self.look.style, self._paint
         covered = "lock left" in part or style == "scarf"
         near = [] if covered else [name for name, away in (("left", yaw), ("right", -yaw)) if away <= 4]
@@ -204,7 +204,7 @@ class Painter:
             self._fill(canvas, part["beard"], paint["beard"])
 
     def _eye(self, canvas: Canvas, part: dict[str, Corners], closed: float) -> None:
-        """White, iris and pupil, then the lids, then the lashes."""
+        """Paint white, iris and pupil, then the lids, then the lashes."""
         paint = self._paint
         if closed < 0.97:
             self._between(canvas, part["upper"], part["lower"], paint["white"])
@@ -231,7 +231,7 @@ class Painter:
         cv2.copyTo(cv2.convertScaleAbs(view, alpha=0.78), mask, view)
 
     def _features(self, canvas: Canvas, part: dict[str, Corners]) -> None:
-        """Brows, nose and the lines of age."""
+        """Paint brows, nose and the lines of age."""
         paint = self._paint
         for name in ("left", "right"):
             self._fill(canvas, part[f"nostril {name}"], paint["nostril"])
@@ -241,7 +241,7 @@ class Painter:
             self._line(canvas, [part[name] for name in self._lines], paint["age"], 0.006)
 
     def _mouth(self, canvas: Canvas, part: dict[str, Corners], gap: float) -> None:
-        """Inside of the mouth with teeth and tongue, then the lips; `gap` is the opening in head units."""
+        """Paint the inside of the mouth with teeth and tongue, then the lips; `gap` is the opening in head units."""
         paint = self._paint
         if gap > 0.012:
             self._between(canvas, part["inner upper"], part["inner lower"], paint["mouth"])
@@ -253,7 +253,7 @@ class Painter:
         self._line(canvas, [part["inner upper"], part["inner lower"]], paint["lip edge"], 0.005)
 
     def _front(self, canvas: Canvas, part: dict[str, Corners]) -> None:
-        """Hair in front of the face, and glasses."""
+        """Paint hair in front of the face, and glasses."""
         for name in ("fringe", "lock left", "lock right"):
             if name in part:
                 self._fill(canvas, part[name], self._paint["lock"])
@@ -263,14 +263,14 @@ class Painter:
 
 
 def _hull(corners: Corners) -> Corners:
-    """Convex hull of the points."""
+    """Compute the convex hull of the points."""
     return np.asarray(cv2.convexHull(corners), np.int32)
 
 
 def _project(
     points: Points, turn: NDArray[np.float64], scale: float, shift: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Frame coordinates (n, 2), 0..1, of points (n, 3) in head units."""
+    """Project points (n, 3) in head units to frame coordinates (n, 2), 0..1, by a perspective camera."""
     turned = points @ turn.T
     turned += PIVOT - turn @ PIVOT
     near = (FACE_HEIGHT * scale * (_CAMERA - _FACE_DEPTH)) / (_CAMERA - turned[:, 2])
@@ -279,7 +279,7 @@ def _project(
 
 
 def _palette(person: Person) -> dict[str, Colour]:
-    """Colour of each painted part."""
+    """Choose the colour of each painted part."""
     look = person.look
     skin, hair = look.skin, look.hair
     black, white = (0, 0, 0), (255, 255, 255)

@@ -1,4 +1,4 @@
-"""What the drawn people say: plain everyday sentences, written for this project."""
+"""Sentences of the demo corpus: plain everyday English, written for this project."""
 
 SENTENCES = (
     "Good morning, the bakery on the corner opens at seven.",

@@ -54,9 +54,10 @@ class Speech:
 
 
 def synthesise(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech:
-    """Everyday sentences in one voice, joined and cut to exactly `seconds`.
+    """Synthesise everyday sentences in one voice, joined and cut to exactly `seconds`.
 
-    The same voice, length and generator state give the same samples in any process, whatever it synthesised before.
+    The same voice, length and generator state give the same samples in any process, independent of earlier calls.
+    Raises InputError when the library cannot start or has no such voice.
     """
     length = round(seconds * SAMPLE_RATE)
     parts: list[NDArray[np.float32]] = []
@@ -115,10 +116,10 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @contextmanager
 def _library(seed: int) -> Iterator[Any]:
-    """The espeak-ng library, loaded anew.
+    """Load the espeak-ng library for one utterance and unload it afterwards.
 
-    It keeps oscillator phases and a noise generator between utterances; speech depends on its arguments
-    alone because it is unloaded afterwards.
+    The library keeps oscillator phases and a noise generator between utterances; unloading makes speech a function of
+    the arguments only.
     """
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     data = espeakng_loader.get_data_path().encode()
@@ -140,7 +141,7 @@ def _set_voice(library: Any, voice: Voice) -> None:
 
 
 def _synthesise_sentence(library: Any, text: str) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
-    """Audio of one sentence at 16 kHz and its (milliseconds, IPA) events."""
+    """Synthesise one sentence; returns audio (T,) at 16 kHz and its (milliseconds, IPA) events."""
     chunks: list[NDArray[np.int16]] = []
     events: list[tuple[int, str]] = []
     callback = _Callback(partial(_receive, chunks, events))
@@ -155,10 +156,7 @@ def _synthesise_sentence(library: Any, text: str) -> tuple[NDArray[np.float32], 
 
 
 def _without_glides(audio: NDArray[np.float64], events: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Events whose empty symbols are silence.
-
-    The library also leaves the symbol of some audible glides empty; such a glide is merged into the phoneme before it.
-    """
+    """Merge audible glides, whose symbol the library leaves empty, into the phoneme before; keep silences."""
     kept = []
     ends = [ms for ms, _ in events[1:]] + [round(1000 * len(audio) / SAMPLE_RATE)]
     for (start, symbol), end in zip(events, ends, strict=True):

@@ -1,4 +1,4 @@
-"""Ground truth of a drawn clip: speech and motion, in the file that its frames are drawn from."""
+"""Ground truth of a demo clip: speech and motion, in the file that its frames are rendered from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOTION = tuple(field.name for field in fields(Motion))
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """One clip: the person, by seed of the corpus and number; its speech; its motion."""
+    """Speech and motion of one clip, and its person, given by the corpus' seed and the person's number."""
 
     seed: int
     index: int
@@ -39,7 +39,7 @@ class GroundTruth:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GroundTruth:
-        """Read a file that :meth:`save` wrote. Raises InputError when it is missing or something else."""
+        """Read a file that :meth:`save` wrote. Raises InputError when it is missing or of another kind."""
         try:
             arrays, description = load_arrays(path, "truth")
             motion = Motion(**{name: arrays[name] for name in _MOTION})

@@ -50,17 +50,18 @@ _CONSONANTS = {
 _TONGUE = (0.24, 0.1, 0.0, 0.0, 0.45)  # articulated by the tongue: the lips follow neighbouring phonemes
 _SILENCE = (0.02, 0.0, 0.0, 0.12, 1.1)
 _STRESS = "ˈ"  # IPA primary stress
-_REACH = 0.05  # seconds over which a target's pull falls to 1/e
+_REACH = 0.05  # seconds over which a target's dominance falls to 1/e
 _FINE = 4  # moments per frame that are evaluated and averaged, as by a shutter
 
 
 def mouth_shapes(
     starts: NDArray[np.float32], phonemes: Sequence[str], seconds: float, frames: int
 ) -> NDArray[np.float32]:
-    """Mouth of each frame, float32 (frames, 4): opening 0..1, width -1..1, rounding 0..1, press 0..1.
+    """Compute the mouth of each frame, float32 (frames, 4): opening 0..1, width -1..1, rounding 0..1, press 0..1.
 
     The mouth is the mean of the shapes of all phonemes, weighted by a dominance that decays with the distance in time
     (Cohen and Massaro, 1993). So vowels round before a following /w/, and bilabials, which dominate, close the lips.
+    `starts` are the phonemes' starts in seconds; the last one ends at `seconds`.
     """
     ends = np.append(starts[1:], seconds)
     centres: list[float] = []
@@ -84,12 +85,12 @@ def mouth_shapes(
 
 
 def stressed(phonemes: Sequence[str]) -> NDArray[np.bool_]:
-    """True for phonemes with primary stress, (P,)."""
+    """Return which phonemes have primary stress, bool (P,)."""
     return np.array([symbol.startswith(_STRESS) for symbol in phonemes], bool)
 
 
 def _targets(symbol: str) -> list[tuple[float, ...]]:
-    """Mouth shapes of one phoneme in time; a diphthong has two."""
+    """Return the successive mouth shapes of one phoneme, with dominance; a diphthong has two."""
     targets: list[tuple[float, ...]] = []
     emphasis = 1.15 if symbol.startswith(_STRESS) else 1.0
     for letter in symbol:
