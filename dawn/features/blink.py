@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def eye_aspect_ratios(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Landmarks (..., 68, 2) to height over width of the left and the right eye, (..., 2).
+    """Compute height over width of the left and the right eye, (..., 2), from landmarks (..., 68, 2).
 
     One pair of lid points per eye, as published: left |43 - 47| / |45 - 42|, right |37 - 41| / |39 - 36|. About 0.3 for
     an open eye, near 0 for a closed one; an eye of zero width gives 0.

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 
 def face_box(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Box (..., 4) around all of the landmarks (..., 68, 2)."""
+    """Compute the box (..., 4) around all landmarks (..., 68, 2)."""
     return _around(landmarks)
 
 
 def mouth_box(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Box (..., 4) around the lips (points 48 to 67) of landmarks (..., 68, 2)."""
+    """Compute the box (..., 4) around the lips (points 48 to 67) of landmarks (..., 68, 2)."""
     return _around(landmarks[..., 48:68, :])
 
 

@@ -1,4 +1,4 @@
-"""Clips of a data set with their features; frames are decoded on first use and cached in memory up to a limit."""
+"""Store of a dataset's clips with their features; decoded frames are cached in memory up to a limit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
 from dawn.features.store import Features
 
-CACHE_BYTES = 4 * 1024**3  # decoded frames
+CACHE_BYTES = 4 * 1024**3  # of decoded frames
 
 
 class ClipStore:
-    """The clips of one split (all for None) listed in a manifest, with ``features/`` and videos in its folder.
+    """Clips of one split (None: all) listed in a manifest, with ``features/`` and videos in the manifest's folder.
 
     A clip is decoded whole on first use. The least recently used clips are dropped from the cache once it exceeds
-    `cache_bytes`; results do not depend on the cache. Raises InputError when the split has no clips.
+    `cache_bytes`; results are independent of the cache. Raises InputError when the split has no clips.
     """
 
     def __init__(self, dataset: Path, split: str | None, cache_bytes: int = CACHE_BYTES) -> None:
@@ -37,21 +37,21 @@ class ClipStore:
         return len(self.clips)
 
     def path(self, index: int) -> Path:
-        """Video file of clip `index`."""
+        """Return the video file of clip `index`."""
         return self.folder / f"{self.clips[index].clip}.mp4"
 
     def features(self, index: int) -> Features:
-        """Features of clip `index`, one row for each frame."""
+        """Load the features of clip `index`, one row for each frame."""
         if index not in self._features:
             self._features[index] = Features.load(self.folder / "features" / f"{self.clips[index].clip}.safetensors")
         return self._features[index]
 
     def length(self, index: int) -> int:
-        """Number of frames of clip `index`."""
+        """Return the number of frames of clip `index`."""
         return len(self.features(index).found)
 
     def frames(self, index: int, which: Sequence[int] | slice = slice(None)) -> Tensor:
-        """Frames `which` of clip `index`, RGB uint8 (n, 3, H, W)."""
+        """Decode frames `which` of clip `index`, RGB uint8 (n, 3, H, W)."""
         if index in self._frames:
             self._frames.move_to_end(index)
         else:
@@ -65,5 +65,5 @@ class ClipStore:
 
 
 def to_float(frames: Tensor) -> Tensor:
-    """uint8 images to float32 in [0, 1]."""
+    """Convert uint8 images to float32 in [0, 1]."""
     return frames.float() / 255

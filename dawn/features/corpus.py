@@ -1,4 +1,4 @@
-"""The first stage of preparation, with what the corpora need of the features: free disk space and face identities."""
+"""First stage of preparation, with the parts that depend on features: check of disk space and clustering of faces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dawn.paths import Paths
 def prepare_corpus(config: Config, paths: Paths) -> None:
     """Acquire the sources of the corpus and write its manifest (:func:`dawn.corpora.prepare.prepare`).
 
-    Raises InputError as that function does, and when the disk has no room for clips and features.
+    Raises InputError as that function does, and when the disk is too small for clips and features.
     """
 
     def cluster(videos: Sequence[tuple[Path, str]]) -> Sequence[int | str]:

@@ -1,4 +1,4 @@
-"""The dataset of a corpus: the clips whose features were extracted, and what was rejected on the way."""
+"""Dataset of a corpus: the clips whose features were extracted, and the list of all rejected clips."""
 
 from __future__ import annotations
 

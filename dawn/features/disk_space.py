@@ -1,4 +1,4 @@
-"""Disk space that preparation needs, estimated before it is written."""
+"""Estimates and checks of the disk space that preparation needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dawn.corpora.manifest import Clip
 from dawn.media.files import require_space
 from dawn.paths import Paths
 
-# Of a clip at the quality of dawn.media.video: above every measured value (docs/explanation/scale.md).
+# Of a clip at the quality of dawn.media.video_writer: above every measured value (docs/explanation/scale.md).
 BYTES_A_PIXEL = 0.12
 _AUDIO = 128_000 / 8 / 25  # bytes per frame
 _VALUES = 68 * 2 + 6 + 2 + 4 + 4  # float32 per frame, without speech
@@ -19,14 +19,14 @@ _SPARE = 200e6  # bytes that stay free during preparation, for other programs
 
 
 def bytes_needed(config: Config, frames: int, clips: int, stage: str) -> float:
-    """Estimated bytes that `stage` ("clips" or "features") writes for `clips` clips of `frames` frames in total."""
+    """Estimate the bytes that `stage` ("clips" or "features") writes for `clips` clips of `frames` frames in total."""
     if stage == "clips":
         return frames * (BYTES_A_PIXEL * config.corpus.resolution**2 + _AUDIO) + clips * _FILE
     return frames * (4 * (_VALUES + config.features.speech.dim) + 1) + clips * _FILE
 
 
 def check_corpus_space(config: Config, paths: Paths, clips: Sequence[Clip]) -> None:
-    """Raise InputError when the disk is too small for those clips and features of the corpus that are missing yet."""
+    """Raise InputError when the disk is too small for the clips and features of the corpus that are still missing."""
     frames = sum(clip.frames for clip in clips)
     total = sum(bytes_needed(config, frames, len(clips), stage) for stage in ("clips", "features"))
     folders = [folder for folder in (paths.clips, paths.features) if folder.is_dir()]

@@ -1,4 +1,4 @@
-"""All features of a clip, from a single decoding of its video."""
+"""Extraction of all features of a clip, face and speech."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from dawn.media.video import iter_frames
 
 
 class NoFaceError(InputError):
-    """A video that shows a face in too few of its frames."""
+    """Video with a face in too few of its frames."""
 
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """The face in each of N frames; rows of frames without a face are interpolated."""
+    """Face in each of N frames; rows of frames without a face are interpolated."""
 
     landmarks: NDArray[np.float32]  # (N, 68, 2) pixels
-    pose: NDArray[np.float32]  # (N, 6)
-    blink: NDArray[np.float32]  # (N, 2)
+    pose: NDArray[np.float32]  # (N, 6) yaw, pitch, roll in degrees, scale, tx, ty
+    blink: NDArray[np.float32]  # (N, 2) eye aspect ratio, left and right
     found: NDArray[np.bool_]  # (N,) False where the row is interpolated
     extractor: str  # name and version
 
@@ -38,8 +38,8 @@ class FaceTrack:
 def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25) -> FaceTrack:
     """Detect the face in each frame of a video, sampled at `fps`; sound is not needed.
 
-    Raises InputError when the video cannot be read, NoFaceError when it shows a face in less than cfg.min_face_share of
-    its frames.
+    Raises InputError when the video cannot be read, NoFaceError when less than cfg.min_face_share of its frames show a
+    face.
     """
     landmarks: list[NDArray[np.float32] | None] = []
     poses: list[NDArray[np.float32] | None] = []
@@ -65,9 +65,9 @@ def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float =
 
 
 def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25) -> Features:
-    """Features of a clip with sound, one row per frame at `fps`.
+    """Extract the features of a clip with sound, one row per frame at `fps`.
 
-    Raises InputError, with the reason, for a clip that cannot be read, has no sound or shows too little of a face.
+    Raises InputError, with the reason, for a clip that cannot be read, has no sound or shows a face in too few frames.
     """
     audio = read_audio(video)
     track = track_face(video, cfg, fps)
@@ -86,7 +86,7 @@ def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25
 
 
 def _interpolated(rows: list[NDArray[np.float32] | None]) -> NDArray[np.float32]:
-    """N rows as (N, ...), those that are None interpolated."""
+    """Stack N rows to (N, ...), interpolating those that are None."""
     known = [index for index, row in enumerate(rows) if row is not None]
     values = np.stack([row for row in rows if row is not None])
     return interpolate_rows(values, known, np.arange(len(rows))).astype(np.float32)

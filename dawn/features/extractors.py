@@ -1,10 +1,10 @@
-"""Landmarks and pose of the face in a frame, by either of two tools behind one interface.
+"""Extraction of landmarks and head pose from a frame, by either of two tools behind one interface.
 
 ``mediapipe``: Face Mesh, part of its package; pose by a fit to a rigid head (:mod:`dawn.features.pose`).
 ``3ddfa``: the paper's tool (:mod:`dawn.features.tddfa`), with weights from ``dawn weights``. Face Mesh detects the face
 for it, in place of the published FaceBoxes. ``features.landmarks`` and ``features.pose`` select the tool independently.
 
-Scale and position are in each tool's own units; angles agree in unit and sign.
+Angles agree in unit and sign between the tools; units of scale and position differ.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from dawn.features.pose import head_pose
 
 @dataclass(frozen=True)
 class FaceObservation:
-    """The largest face of a frame."""
+    """Landmarks and pose of the largest face of a frame."""
 
     landmarks: NDArray[np.float32]  # (68, 2) pixels of the frame
     pose: NDArray[np.float32]  # (6,) yaw, pitch, roll in degrees, scale, tx, ty
 
 
 class Extractor:
-    """The tools that ``features.pose`` and ``features.landmarks`` name, as a context manager, one instance per clip.
+    """Face extractor with the tools that ``features.pose`` and ``features.landmarks`` name.
 
-    Frames of one clip are expected in order, or, with `static`, any frames. Raises MissingWeights.
+    A context manager, one instance per clip. Frames of one clip are expected in order, or, with `static`, any frames.
+    Raises MissingWeights.
     """
 
     def __init__(self, cfg: config.Features, static: bool = False) -> None:
@@ -49,7 +50,7 @@ class Extractor:
             self.version += f", pose {names[cfg.pose]}"
 
     def detect(self, frame: NDArray[np.uint8]) -> FaceObservation | None:
-        """The largest face of an RGB frame uint8 (H, W, 3), or None."""
+        """Detect the largest face of an RGB frame uint8 (H, W, 3); returns None without a face."""
         face = self.mesh.detect(frame)
         if face is None:
             return None

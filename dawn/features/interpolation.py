@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 
 def interpolate_rows(rows: NDArray[Any], at: Sequence[int] | NDArray[Any], times: NDArray[Any]) -> NDArray[np.float64]:
-    """Rows (K, ...) known at increasing times `at` (K,), interpolated linearly to `times` (N,): (N, ...).
+    """Interpolate rows (K, ...) at increasing times `at` (K,) linearly to `times` (N,): (N, ...).
 
-    Before the first known row and after the last, these two are repeated.
+    Before the first row and after the last, these two are repeated.
     """
     columns = rows.reshape(len(rows), -1).T
     values = np.stack([np.interp(times, at, column) for column in columns], axis=1)

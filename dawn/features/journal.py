@@ -1,4 +1,4 @@
-"""Outcomes of preparation on disk, one line per clip, by which an interrupted or repeated run skips finished clips."""
+"""Journal of preparation: one outcome per clip, so that an interrupted or repeated run skips finished clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Outcome = dict[str, str]  # {"sha256": hash of the clip's file} or {"reason": wh
 
 
 class JsonLines:
-    """`rows` of JSON after a header in a file, appended one at a time.
+    """File of JSON lines: a header, then `rows`, appended one at a time.
 
     A file with another header counts as empty, and is overwritten once a row is added. An incomplete last line, left by
     a kill, is ignored.
@@ -44,8 +44,8 @@ class Journal:
     """Outcomes by clip, in the file `path`.
 
     `fingerprint` covers settings and code: a journal of another fingerprint counts as empty. An outcome is valid only
-    while the clip's `source` hash is the same, and its file (`target(clip)`) has the hash that was recorded. Files in
-    the journals of `other_shards` count too: an additional clip moves others from shard to shard.
+    while the clip's `source` hash is the same, and its file (`target(clip)`) has the recorded hash. Files in the
+    journals of `other_shards` count too: an additional clip moves others from shard to shard.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Journal:
         self._rows = {(row["clip"], row["source"]): row for row in rows}
 
     def outcome(self, clip: str, source: str) -> Outcome | None:
-        """The recorded outcome of `clip`, if it is still valid."""
+        """Return the recorded outcome of `clip` if it is still valid, else None."""
         row = self._rows.get((clip, source))
         if row is None:
             return None
@@ -73,9 +73,10 @@ class Journal:
         self._lines.add({"clip": clip, "source": source, **outcome})
 
     def finish(self, outcomes: Iterable[tuple[str, str, Outcome]]) -> None:
-        """Keep only the files of a finished shard's `outcomes` (clip, source, outcome); a new run retries rejects.
+        """Rewrite the journal with the files of a finished shard's `outcomes` (clip, source, outcome), without rejects.
 
-        Files that this shard wrote earlier, and that belong to another shard now, stay recorded.
+        A new run thus retries rejects. Files that this shard wrote earlier and that now belong to another shard stay
+        recorded.
         """
         rows = [{"clip": clip, "source": source, **outcome} for clip, source, outcome in outcomes]
         current = {row["clip"] for row in rows}

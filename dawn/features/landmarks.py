@@ -44,13 +44,13 @@ MESH_68 = np.array([
 
 @dataclass(frozen=True)
 class Face:
-    """One face in one frame."""
+    """Landmarks of one face in one frame."""
 
     mesh: NDArray[np.float32]  # (478, 3) x, y in pixels of the frame; z in the same unit, smaller is nearer the camera
 
     @property
     def landmarks(self) -> NDArray[np.float32]:
-        """(68, 2) x, y in pixels of the frame."""
+        """68 iBUG landmarks (68, 2): x, y in pixels of the frame."""
         return self.mesh[MESH_68, :2]
 
     @property
@@ -61,11 +61,11 @@ class Face:
 
 
 class FaceMesh:
-    """A landmark detector, as a context manager, one instance per clip.
+    """Face landmark detector, as a context manager, one instance per clip.
 
     By default it tracks: `detect` expects the frames of one clip in order, and a new FaceMesh gives the same result for
     the same frames. With `static`, frames are independent of each other. Frames whose longer side is below `side`
-    pixels are enlarged to it first; all are padded to squares.
+    pixels are enlarged to it first; all are padded to squares. At most `faces` faces are detected in a frame.
     """
 
     def __init__(self, side: int = 256, static: bool = False, faces: int = 4) -> None:
@@ -85,7 +85,7 @@ class FaceMesh:
         self._warned = False
 
     def detect(self, frame: NDArray[np.uint8]) -> Face | None:
-        """The largest face of an RGB frame uint8 (H, W, 3), or None."""
+        """Detect the largest face of an RGB frame uint8 (H, W, 3); returns None without a face."""
         height, width = frame.shape[:2]
         longer = max(height, width)
         scale = max(1.0, self.side / longer)
@@ -120,7 +120,7 @@ def _points(detection: Any) -> NDArray[np.float32]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Discard what C++ code writes to standard error."""
+    """Discard output of C++ code on standard error."""
     sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as discard:
@@ -133,10 +133,10 @@ def _quiet() -> Iterator[None]:
 
 
 def confirm_face(crop: NDArray[np.uint8]) -> bool:
-    """True if MediaPipe's full-range detector, which Face Mesh does not use, detects a face in its square crop.
+    """Return whether MediaPipe's full-range detector, which Face Mesh does not use, detects a face in its square crop.
 
-    For faces framed as the clips are its score is 0.78 to 0.95 for people, also painted, drawn and carved ones; it
-    detects nothing in a dog in which Face Mesh finds all landmarks.
+    Its score is 0.78 to 0.95 for people framed as in the clips, also painted, drawn and carved ones; it detects nothing
+    in a dog in which Face Mesh finds all landmarks.
     """
     margin = crop.shape[0] // 2  # it misses faces that fill the image
     square = np.pad(crop, ((margin, margin), (margin, margin), (0, 0)))

@@ -1,4 +1,4 @@
-"""Face detection in an image of any size and kind, and its crop as the clips are framed."""
+"""Face detection in an image of any size and kind, and the crop of its face as in the clips."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from dawn.features.boxes import face_box
 from dawn.features.landmarks import FaceMesh, confirm_face
 from dawn.media.framing import Box, crop, crop_box
 
-_CONFIRM_SIDE = 256  # pixels of the crop that the second detector gets
+_CONFIRM_SIDE = 256  # side of the second detector's input, pixels
 
 
 def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
-    """Box x0, y0, x1, y1 around the 68 landmarks of the largest face in a frame (H, W, 3), pixels, or None."""
+    """Compute the box x0, y0, x1, y1, pixels, around the 68 landmarks of the largest face in a frame (H, W, 3).
+
+    Returns None without a face.
+    """
     face = mesh.detect(frame)
     if face is None:
         return None
@@ -25,7 +28,7 @@ def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
 
 
 class ConfirmedBoxes:
-    """:func:`find_box` for the frames of one video; a second detector runs until it finds a face in one of them."""
+    """Callable :func:`find_box` for the frames of one video; a second detector runs until it has confirmed one face."""
 
     def __init__(self, mesh: FaceMesh) -> None:
         self._mesh = mesh
@@ -34,7 +37,7 @@ class ConfirmedBoxes:
 
     @property
     def unconfirmed(self) -> bool:
-        """True if boxes were detected, and the second detector found a face in none of these frames."""
+        """Whether boxes were detected, and the second detector found a face in none of these frames."""
         return self._detected and not self._confirmed
 
     def __call__(self, frame: NDArray[np.uint8]) -> Box | None:
@@ -49,12 +52,12 @@ class ConfirmedBoxes:
 def crop_portrait(
     image: NDArray[np.uint8], resolution: int, *, mesh: FaceMesh, name: str = "the image"
 ) -> NDArray[np.uint8]:
-    """The face of an image uint8 (H, W, 3) as uint8 (resolution, resolution, 3), framed as the clips are.
+    """Crop the face of an image uint8 (H, W, 3) to uint8 (resolution, resolution, 3), framed as in the clips.
 
-    `mesh` must be static. The image is searched whole, then with a margin for faces that fill it, then in ever smaller
-    overlapping parts for small faces; the largest face of the first search with a detection is cropped. A second
-    detector must confirm it, because Face Mesh alone finds landmarks in dogs. Raises InputError, naming `name`, when
-    there is no face.
+    `mesh` must be static. The search covers the whole image, then the image with a margin for faces that fill it, then
+    ever smaller overlapping parts for small faces; the largest face of the first search with a confirmed detection is
+    cropped. A second detector must confirm it, because Face Mesh alone finds landmarks in dogs. Raises InputError,
+    naming `name`, when there is no face.
     """
     for parts in _searches(image):
         boxes = []
@@ -73,7 +76,7 @@ _Part = tuple[NDArray[np.uint8], int, int]  # pixels, left, top
 
 
 def _searches(image: NDArray[np.uint8]) -> Iterator[list[_Part]]:
-    """Parts of the image for one search after the other."""
+    """Yield the parts of the image that each successive search covers."""
     height, width = image.shape[:2]
     yield [(image, 0, 0)]
     margin = max(height, width) // 2
@@ -90,7 +93,7 @@ def _searches(image: NDArray[np.uint8]) -> Iterator[list[_Part]]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Starts of parts of `side` pixels that cover `length` and overlap by half or more."""
+    """Compute the starts of parts of `side` pixels that cover `length` and overlap by half or more."""
     if length <= side:
         return [0]
     count = int(np.ceil(2 * (length - side) / side)) + 1

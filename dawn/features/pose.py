@@ -48,7 +48,7 @@ RIGID_HEAD = np.concatenate([_HEAD[:, 2:], _PAIRS[:, 2:] * [-1, 1, 1]])  # (48, 
 
 
 def head_pose(mesh: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Mesh (..., 478, 3) in pixels of a frame of `width` x `height` to pose (..., 6): yaw, pitch, roll, scale, tx, ty.
+    """Compute the pose (..., 6), yaw, pitch, roll, scale, tx, ty, of a mesh (..., 478, 3) in pixels of a frame.
 
     Yaw, pitch and roll in degrees are those of the published extractor: with R the rotation of the head in axes x to
     image right, y up, z to the camera, yaw = asin(R20), pitch = atan2(R21, R22), roll = atan2(R10, R00). So yaw is
@@ -58,8 +58,10 @@ def head_pose(mesh: NDArray[np.float32], width: int, height: int) -> NDArray[np.
     the nose, in frame widths and heights from the top left corner. (The published scale and position are in units of
     its face model and of pixels; only their change over time is used.)
 
-    All frames are fitted at once; scikit-image's fit of one frame differs in the last bit of the scale.
+    `width` and `height` are the frame's, in pixels. All frames are fitted at once; scikit-image's fit of one frame
+    differs in the last bit of the scale.
     """
+    # Umeyama 1991: R from the SVD of the covariance with the rigid head, scale from its singular values.
     points = mesh[..., RIGID_VERTICES, :].astype(np.float64) * [1, -1, -1]
     centre = points.mean(axis=-2, keepdims=True)
     u, stretch, vt = np.linalg.svd(np.swapaxes(points - centre, -1, -2) @ RIGID_HEAD)

@@ -1,8 +1,8 @@
-"""Clips and features of a whole corpus, in shards.
+"""Writing of clips and features of a whole corpus, in shards.
 
-A shard is every n-th clip of the manifest. Its report lists the files that it wrote, with their hashes, and the clips
-that it rejected. An interrupted shard continues at the clip where it was; when clips are added to a corpus, only these
-are processed. A clip that crashes its decoder, or takes too long, is rejected like any other.
+A shard is every n-th clip of the manifest. Its report lists the written files with their hashes, and the rejected
+clips. An interrupted shard continues with the next clip; when clips are added to a corpus, only these are processed. A
+clip that crashes its decoder, or exceeds the time limit, is rejected like any other.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def make_features(config: Config, paths: Paths, index: int) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of one shard."""
+    """One stage of one shard: names, folders and fingerprint."""
 
     name: str  # clips or features
     paths: Paths
@@ -65,18 +65,18 @@ class Stage:
 
     @property
     def report(self) -> Path:
-        """What the shard wrote and rejected."""
+        """Report of the files that the shard wrote and the clips that it rejected."""
         return self.paths.shard(self.name, self.index)
 
     def target(self, clip: str) -> Path:
-        """The file of a clip."""
+        """Return the file of a clip."""
         return self.folder / f"{clip}{self.suffix}"
 
 
 def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWriter) -> None:
     """Write the file of every clip whose file is missing or outdated, then the report of the shard.
 
-    Raises InputError or MissingWeights for faults that are not one clip's; the journal keeps what was done until then.
+    Raises InputError or MissingWeights for faults that concern all clips; the journal keeps the outcomes up to then.
     """
     others = stage.report.parent.glob(f"{stage.name}-*.journal")
     journal = Journal(stage.report.with_suffix(".journal"), stage.fingerprint, stage.target, others)
@@ -110,7 +110,7 @@ def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
     return clips[index :: config.corpus.shards]
 
 
-# The imports of these two are loaded by the worker process alone, not by the parent that survives it.
+# Only the worker process imports the modules that these two functions need, not its parent.
 @contextlib.contextmanager
 def _clip_writer(config: Config, paths: Paths) -> Iterator[WriteClip]:
     from dawn.corpora.prepare import write_clip

@@ -29,10 +29,10 @@ _BLOCK = 4096  # hops per Fourier transform, which bounds memory
 
 
 def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
-    """Speech (T,) at 16 kHz to float32 (frames, cfg.dim), row k for the time k / 25 to (k + 1) / 25 s.
+    """Encode speech (T,) at 16 kHz to float32 (frames, cfg.dim), row k for the time k / 25 to (k + 1) / 25 s.
 
-    Shorter sound is padded with silence; sound beyond the frame after the last is left out. Raises InputError when the
-    encoder cannot be used or gives another width than cfg.dim.
+    Shorter sound is padded with silence; sound beyond the frame after the last is ignored. Raises InputError when the
+    encoder cannot be used or its width differs from cfg.dim, and MissingWeights when it is not on this machine.
     """
     if frames < 1:
         raise InputError(f"speech features of {frames} frames requested; give at least one")
@@ -44,7 +44,7 @@ def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.f
 
 
 def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
-    """Log mel energies, cfg.context hops of 10 ms around the middle of each frame, normalised over the clip."""
+    """Compute log mel energies, cfg.context hops of 10 ms around the middle of each frame, normalised over the clip."""
     # Hop j is centred at first + 160 j; the hops of frame k are symmetric about its middle, 640 k + 320.
     first = FRAME // 2 - _HOP * (cfg.context - 1) // 2
     step = FRAME // _HOP
@@ -71,7 +71,7 @@ def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.
 
 
 def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
-    """Last hidden state of a transformers encoder, resampled to one row per frame.
+    """Compute the last hidden state of a transformers encoder, resampled to one row per frame.
 
     As published for HuBERT: the processor normalises the whole clip; the network encodes chunks of cfg.chunk_seconds,
     each extended by the samples that its convolutions need for whole strides (80), then the remainder if that gives a
@@ -108,7 +108,7 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np
 
 @functools.lru_cache(maxsize=1)
 def _load(name: str) -> tuple[Any, Any]:
-    """Processor and network, from this machine only, so that a run does not depend on the state of a server."""
+    """Load processor and network from this machine only, so that a run is independent of the state of a server."""
     import torch
     from transformers import AutoFeatureExtractor, AutoModel
 

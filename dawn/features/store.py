@@ -27,21 +27,21 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
 
 @dataclass(frozen=True)
 class Features:
-    """One row for each of the N frames of a clip."""
+    """Features of one clip, one row for each of its N frames."""
 
     landmarks: NDArray[np.float32]  # (N, 68, 2) pixels of the clip
     pose: NDArray[np.float32]  # (N, 6) yaw, pitch, roll in degrees, scale, tx, ty (see dawn.features.pose)
     blink: NDArray[np.float32]  # (N, 2) eye aspect ratio, left and right
-    speech: NDArray[np.float32]  # (N, C)
+    speech: NDArray[np.float32]  # (N, C) output of the speech encoder
     face_box: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1, pixels
-    mouth_box: NDArray[np.float32]  # (N, 4)
+    mouth_box: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1, pixels
     found: NDArray[np.bool_]  # (N,) False where the face was not found and the row is interpolated
     extractor: str  # name and version of the landmark detector
     encoder: str  # speech encoder
     fps: float
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all. The same features give the same bytes."""
+        """Write the file atomically. The same features give the same bytes."""
         arrays = {
             name: np.asarray(getattr(self, name), dtype=np.bool_ if name == "found" else np.float32) for name in _SHAPES
         }

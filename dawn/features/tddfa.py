@@ -1,4 +1,4 @@
-"""Pose and landmarks by the paper's tool, the network of 3DDFA_V2 (Guo et al. 2020; the tool of paper 3.3).
+"""Pose and landmarks by 3DDFA_V2 (Guo et al. 2020), the tool of the paper (3.3).
 
 A MobileNet of half width maps a crop of the head, 120 x 120 pixels, to 62 parameters of a face model, of which the
 first 12 are the camera, and, by a second output layer, to 68 landmarks.
@@ -40,7 +40,7 @@ _MAX_SINE = 0.998  # of yaw: beyond it, roll and pitch rotate about the same axi
 
 
 class Separable(nn.Module):
-    """A depthwise convolution, then a pointwise one; names are those of the published weights."""
+    """Depthwise convolution followed by a pointwise one; names are those of the published weights."""
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -55,10 +55,10 @@ class Separable(nn.Module):
 
 
 class Regressor(nn.Module):
-    """Crops (n, 3, 120, 120), BGR, (value - 127.5) / 128, to parameters (n, 62) and landmarks (n, 2, 68).
+    """Regressor from BGR crops (n, 3, 120, 120) to parameters (n, 62) and landmarks (n, 2, 68).
 
-    Parameters are standardised: 12 of the camera, 40 of shape, 10 of expression. Landmarks are in half crop sides from
-    the centre of the crop, x to the right, y down.
+    Pixels are (value - 127.5) / 128. Parameters are standardised: 12 of the camera, 40 of shape, 10 of expression.
+    Landmarks are in half crop sides from the centre of the crop, x to the right, y down.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,10 @@ class Regressor(nn.Module):
 
 
 class Tddfa:
-    """The published network with its statistics. Raises MissingWeights when a file is absent or has another hash."""
+    """Published network with the statistics of its parameters.
+
+    Raises MissingWeights when a file is absent or has another hash.
+    """
 
     def __init__(self) -> None:
         network = verified(WEIGHTS, pinned=True).path
@@ -92,9 +95,9 @@ class Tddfa:
     def measure(
         self, frame: NDArray[np.uint8], landmarks: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Landmarks (68, 2), pixels, and :func:`camera_pose` (6,) of a face in an RGB frame (H, W, 3).
+        """Compute landmarks (68, 2), pixels, and :func:`camera_pose` (6,) of a face in an RGB frame (H, W, 3).
 
-        `landmarks` (68, 2), which may be rough, locate the face.
+        `landmarks` (68, 2), which may be approximate, locate the face.
         """
         left, top, side = head_square(landmarks)
         crop = head_crop(frame, left, top, side)[..., ::-1].astype(np.float32)
@@ -108,12 +111,12 @@ class Tddfa:
 
 @functools.lru_cache(maxsize=1)
 def load() -> Tddfa:
-    """The network, loaded once per process."""
+    """Load the network, once per process."""
     return Tddfa()
 
 
 def head_square(landmarks: NDArray[np.float32]) -> tuple[int, int, int]:
-    """Left, top and side, pixels, of the crop that 3DDFA_V2 takes around landmarks (68, 2) of the previous frame.
+    """Compute left, top and side, pixels, of 3DDFA_V2's crop around landmarks (68, 2) of the previous frame.
 
     Its half side is the half diagonal of the square around them; it may extend beyond the frame.
     """
@@ -123,7 +126,7 @@ def head_square(landmarks: NDArray[np.float32]) -> tuple[int, int, int]:
 
 
 def camera_pose(camera: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Camera (3, 4), which maps the face model to pixels of the crop with y up, to the paper's pose (6,).
+    """Convert a camera (3, 4), which maps the face model to pixels of the crop with y up, to the paper's pose (6,).
 
     Yaw, pitch, roll in degrees, scale (crop pixels per unit of the face model, about 5e-4), tx, ty in pixels of the
     crop from its bottom left corner, as published; the signs are those of :mod:`dawn.features.pose`.
@@ -144,7 +147,7 @@ def camera_pose(camera: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def head_crop(frame: NDArray[np.uint8], left: int, top: int, side: int) -> NDArray[np.uint8]:
-    """The square of a frame (H, W, 3), black outside the frame, resized to (120, 120, 3)."""
+    """Crop a square of a frame (H, W, 3), black outside the frame, and resize it to (120, 120, 3)."""
     height, width = frame.shape[:2]
     square = np.zeros((side, side, 3), np.uint8)
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
@@ -154,7 +157,7 @@ def head_crop(frame: NDArray[np.uint8], left: int, top: int, side: int) -> NDArr
 
 
 class _Arrays(pickle.Unpickler):
-    """Reads arrays and plain values, and refuses anything else that a pickle could construct."""
+    """Unpickler of arrays and plain values; refuses anything else that a pickle could construct."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
@@ -165,7 +168,7 @@ class _Arrays(pickle.Unpickler):
 
 
 def read_statistics(path: Path) -> dict[str, NDArray[np.float32]]:
-    """ "mean" and "std" (62,) of the parameters. Raises InputError for a file that holds something else."""
+    """Read "mean" and "std" (62,) of the parameters. Raises InputError for a file with other contents."""
     try:
         with open(path, "rb") as stream:
             content = _Arrays(stream).load()

@@ -1,7 +1,7 @@
-"""A process that writes the files of clips, one after the other, for a parent that survives its crashes.
+"""Process that writes the files of clips, one after the other, for a parent that survives its crashes.
 
-Decoders and detectors are native code: on some of thousands of files they crash or never return. That must reject the
-clip, not end the shard.
+Decoders and detectors are native code: for some of thousands of files they crash or never return. Such a fault rejects
+the clip and does not end the shard.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _DISK_LOST = (errno.EIO, errno.ESTALE)  # faults of the disk, not of one video
 
 
 class ClipRejected(InputError):
-    """A clip that cannot be written; the message is the reason."""
+    """Clip that cannot be written; the message is the reason."""
 
 
 class Worker:
-    """Runs ``open_writer()`` and the function it gives in a separate process, which is restarted when it ends."""
+    """Separate process that runs ``open_writer()`` and the function that it yields; restarted when it ends."""
 
     def __init__(self, open_writer: OpenWriter) -> None:
         self._open_writer = open_writer
@@ -47,9 +47,9 @@ class Worker:
         self._pipe: Connection | None = None
 
     def write(self, clip: Clip, out: Path, seconds: float) -> None:
-        """Write `out` of `clip` within `seconds`.
+        """Write the file `out` of `clip` within `seconds`.
 
-        Raises ClipRejected for faults of the clip, a crash or hang of the process included, and InputError or
+        Raises ClipRejected for faults of the clip, including a crash or hang of the process, and InputError or
         MissingWeights for all others.
         """
         reason = ""
@@ -108,7 +108,7 @@ class Worker:
         return self._pipe
 
     def _exit_reason(self) -> str:
-        """Name of the signal that ended the process, or its exit code."""
+        """Return the name of the signal that ended the process, or its exit code."""
         assert self._process is not None
         self._process.join(5)
         code = self._process.exitcode
@@ -148,7 +148,7 @@ def _outcome(write: WriteClip, clip: Clip, out: Path) -> tuple[str, str]:
 
 
 def _end_with_parent() -> None:
-    """End when the parent is killed: the next run of the parent writes the clip."""
+    """End this process when the parent is killed: the next run of the parent writes the clip."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
