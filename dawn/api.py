@@ -156,7 +156,7 @@ class Video:
         self._networks, self._source, self._driving, self._motion = networks, source, driving, motion
         self.audio = audio  # (T,) float32 in [-1, 1]
         self.seed = seed
-        self.motion_seconds = motion_seconds  # wall time of encoding speech and sampling motion
+        self.motion_seconds = motion_seconds  # wall time of speech encoding, driving video and motion sampling
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -129,8 +129,7 @@ def verified(name: str, pinned: bool = False) -> LocalWeights:
 
 
 def folder(name: str) -> Path | None:
-    """Return the store's folder of a network of several files (``hubert-large-ls960-ft``), or None if it is incomplete.
-    """
+    """Return the store's folder of a network of several files (``hubert-large-ls960-ft``), None if it is incomplete."""
     entries = [entry for entry in registry().values() if entry.file.startswith(f"{name}/") and entry.url]
     whole = bool(entries) and all((store() / entry.file).is_file() for entry in entries)
     return store() / name if whole else None

@@ -10,8 +10,9 @@ from dawn.methods import Method, methods
 
 @functools.cache
 def all_methods() -> dict[str, Method]:
-    """Return methods and baselines by name; `generated` is False for baselines, whose videos no command of ours
-    generates.
+    """Return methods and baselines by name.
+
+    `generated` is False for baselines: ``dawn videos`` does not generate them.
     """
     baselines = {
         name: Method(

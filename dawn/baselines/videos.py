@@ -169,8 +169,7 @@ def _generate(
 
 
 def _run(command: list[str], setup: Setup, pattern: str, log: Path) -> Path:
-    """Run `command` in the checkout with its output in `log`; returns the newest video written that matches `pattern`.
-    """
+    """Run `command` in the checkout with its output in `log`; returns the newest video written that fits `pattern`."""
     repo = setup.repo.absolute()
     before = _matches(repo, pattern)
     # Environment of the baseline: without the Python paths of this process, its interpreter first on PATH.

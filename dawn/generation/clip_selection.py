@@ -9,7 +9,10 @@ from dawn.paths import Paths
 
 
 def choose_clips(config: Config, paths: Paths) -> None:
-    """Write the manifest of test clips: at most ``evaluate.max_clips`` of the test split, spread over identities."""
+    """Write the manifest of test clips: at most ``evaluate.max_clips`` of the test split, spread over identities.
+
+    Raises InputError when the test split is empty.
+    """
     clips = [clip for clip in read_manifest(paths.dataset) if clip.split == "test"]
     rank: dict[str, int] = {}
     order = []

@@ -1,4 +1,4 @@
-"""The source of a video and the signals that drive it: speech, head pose and blink (paper 3.4)."""
+"""Source of a video and its driving signals: speech, head pose and blink (paper 3.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dawn.seeds import torch_generator
 
 @dataclass(frozen=True)
 class Source:
-    """A portrait with the head pose, blink and face box that are measured on it."""
+    """Portrait with its measured head pose, blink and face box."""
 
     image: NDArray[np.uint8]  # (S, S, 3) RGB
     pose: NDArray[np.float32]  # (6,) yaw, pitch, roll in degrees, scale, tx, ty
@@ -27,7 +27,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Driving:
-    """The driving signals of n frames."""
+    """Driving signals of n frames."""
 
     speech: NDArray[np.float32]  # (n, c) features
     pose: NDArray[np.float32]  # (n, 6)
@@ -37,7 +37,7 @@ class Driving:
         return len(self.speech)
 
     def frames(self, which: slice) -> Driving:
-        """The signals of some of the frames."""
+        """Return the signals of the frames `which`."""
         return Driving(self.speech[which], self.pose[which], self.blink[which])
 
 
@@ -48,7 +48,7 @@ def start_video(
     seed: int,
     pose_blink: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> tuple[Driving, torch.Generator]:
-    """Driving signals for `speech` (n, c), and the generator of all noise that is drawn after them.
+    """Compute the driving signals for `speech` (n, c), and return them with the generator of all further noise.
 
     Pose (n, 6) and blink (n, 2) are `pose_blink` where given, else sampled by PBNet with the same generator. Every
     video starts here: equal inputs and an equal seed give equal motion, in the test set as in ``dawn generate``.
@@ -62,10 +62,10 @@ def start_video(
 def sample_pose_blink(
     nets: Networks, source: Source, speech: NDArray[np.float32], generator: torch.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pose (n, 6) and blink (n, 2) for speech features (n, c), as offsets from the source's (paper eq. 9).
+    """Sample pose (n, 6) and blink (n, 2) for speech features (n, c), as offsets from the source's (paper eq. 9).
 
-    Without PBNet both stay the source's: that A2V was trained without pose and blink, and moves head and eyes by itself
-    (paper 4.5).
+    Without PBNet both are constant at the source's values: A2V is then trained without pose and blink and generates
+    head and eye motion itself (paper 4.5).
     """
     config = nets.config
     if not config.a2v.pose_blink:
@@ -84,11 +84,11 @@ def sample_pose_blink(
 def transfer_pose_blink(
     pose: NDArray[np.float32], blink: NDArray[np.float32], source: Source, frames: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A driving video's pose (m, 6) and blink (m, 2) for the source: (frames, 6) and (frames, 2) (paper A.4.1).
+    """Transfer a driving video's pose (m, 6) and blink (m, 2) to the source: (frames, 6) and (frames, 2) (paper A.4.1).
 
-    Angles are transferred as they are. Scale, translation and eye opening differ between people and framings: their
-    change since the driving video's first frame is added to the source's. A driving video shorter than `frames` is
-    played back and forth.
+    Angles are copied. Scale, translation and eye opening differ between people and framings: their change since the
+    driving video's first frame is added to the source's values. A driving video shorter than `frames` is played back
+    and forth.
     """
     pose = pose.copy()
     pose[:, 3:] += source.pose[3:] - pose[0, 3:]

@@ -1,4 +1,4 @@
-"""What a person gives to generate from: a portrait, speech, and a driving video for head pose and blinks.
+"""Inputs of generation: a portrait, speech, and a driving video for head pose and blinks.
 
 Media and face libraries are imported when they are used, so that generation itself runs without them.
 """
@@ -22,13 +22,13 @@ PathLike: TypeAlias = "str | os.PathLike[str]"
 Portrait: TypeAlias = "PathLike | Image | NDArray[np.uint8]"
 Speech: TypeAlias = "PathLike | tuple[ArrayLike, int]"
 
-SILENCE = 1e-3  # peak amplitude; below it (-60 dB) a recording is refused
+SILENCE = 1e-3  # peak amplitude; a recording below it (-60 dB) is an error
 
 
 def read_source(portrait: Portrait, config: Config) -> Source:
-    """Find, crop and measure the largest face of an image file, PIL image or RGB array uint8 (H, W, 3).
+    """Detect, crop and measure the largest face of an image file, PIL image or RGB array uint8 (H, W, 3).
 
-    Raises InputError when it cannot be read or shows no face.
+    Raises InputError when the image cannot be read or no face is detected.
     """
     from dawn.features.blink import eye_aspect_ratios
     from dawn.features.boxes import face_box
@@ -55,7 +55,7 @@ def read_source(portrait: Portrait, config: Config) -> Source:
 
 
 def read_speech(speech: Speech, config: Config) -> tuple[NDArray[np.float32], int]:
-    """Sound (T,) in [-1, 1] at ``corpus.sample_rate``, and the number of video frames that it covers.
+    """Read sound (T,) in [-1, 1] at ``corpus.sample_rate``, and count the video frames that it covers.
 
     `speech` is a sound or video file, or (samples, rate) with samples (T,) or (T, channels): floats in [-1, 1] or
     16-bit integers. Raises InputError when it cannot be used, is silent or is shorter than a frame.
@@ -78,9 +78,9 @@ def read_speech(speech: Speech, config: Config) -> tuple[NDArray[np.float32], in
 def read_pose_blink(
     video: PathLike, source: Source, frames: int, config: Config
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pose (frames, 6) and blink (frames, 2) of a driving video, transferred to the source (paper A.4.1).
+    """Measure pose (frames, 6) and blink (frames, 2) of a driving video, transferred to the source (paper A.4.1).
 
-    Raises InputError when the video cannot be read or shows too little of a face.
+    Raises InputError when the video cannot be read or shows a face in too few frames.
     """
     from dawn.features.extract import track_face
 

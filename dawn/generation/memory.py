@@ -1,4 +1,4 @@
-"""How much is computed at once within a memory limit. The video stays the same up to rounding."""
+"""Split of the computation within a memory limit. The video stays the same up to rounding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dawn.models.unet3d import UNet3D
 
 UNITS = {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}
 FLOAT = 4  # bytes
-SPARE = 1.1  # factor on the feature maps: conditions, rotary tables and the sampler's data of each frame come on top
+SPARE = 1.1  # factor on the feature maps, for conditions, rotary tables and the sampler's data of each frame
 LIBRARIES = 2**27  # bytes that libraries allocate for themselves when first used
-AT_ONCE = 8  # numbers alive for each that a chunk computes: lower levels have more channels, libraries copy
+AT_ONCE = 8  # elements allocated for each that a chunk computes: lower levels have more channels, libraries copy
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How work is split to keep to a limit."""
+    """Sizes of the parts that are computed at once, and the estimated peak."""
 
     activations: int  # elements of activations that the denoiser computes at once
     batch: int  # frames decoded at once
@@ -29,10 +29,10 @@ class MemoryPlan:
 
 
 def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> MemoryPlan:
-    """The fastest split of the work on `frames` frames within ``generate.max_memory``.
+    """Compute the fastest split of the work on `frames` frames within ``generate.max_memory``.
 
     Raises InputError with the smallest sufficient limit when the feature maps of all frames and the work on one frame
-    do not fit.
+    exceed it.
     """
     side, image = config.latent_side, config.corpus.resolution
     base = memory_in_use(device) + LIBRARIES
@@ -55,13 +55,13 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Mem
 
 
 def size(text: str) -> int:
-    """Bytes of a size such as ``4GiB`` or ``512 MiB``, as ``generate.max_memory`` is written."""
+    """Convert a size such as ``4GiB`` or ``512 MiB``, the format of ``generate.max_memory``, to bytes."""
     unit = text.lstrip("0123456789. ")
     return int(float(text.removesuffix(unit)) * UNITS[unit])
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes in use before generation: the peak of the process so far, or the allocations on the GPU."""
+    """Return the bytes in use before generation: the peak of the process so far, or the allocations on the GPU."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return peak_memory(torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Motion from driving signals by the diffusion model (paper 3.6), and frames from motion (paper eq. 4)."""
+"""Sampling of motion from driving signals by the diffusion model (paper 3.6), and decoding of frames (paper eq. 4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dawn.models.unet3d import ConditionCache
 
 @dataclass(frozen=True)
 class Motion:
-    """Motion of n frames relative to the source."""
+    """Flow and occlusion of n frames relative to the source."""
 
     flow: Tensor  # (n, h, w, 2) absolute sampling grid in [-1, 1]
     occlusion: Tensor  # (n, 1, h, w) in [0, 1]
@@ -36,15 +36,15 @@ class DenoiserConditions:
     activations: int  # elements of activations that the denoiser computes at once
 
     def frames(self, which: slice) -> DenoiserConditions:
-        """The conditions of some of the frames."""
+        """Return the conditions of the frames `which`."""
         return replace(self, speech=self.speech[:, which], pose=self.pose[:, which], eye=self.eye[:, which])
 
 
 @dataclass(frozen=True)
 class KnownFrames:
-    """Frames whose motion is known before sampling: replacement conditioning.
+    """Frames whose motion is known before sampling, for replacement conditioning.
 
-    `noisy`: the denoiser's input has them with the noise of the step, as the others; otherwise without noise.
+    `noisy`: at the denoiser's input they have the noise level of the step, like the other frames; otherwise no noise.
     """
 
     frames: slice
@@ -56,14 +56,21 @@ class KnownFrames:
 def sample_motion(
     nets: Networks, source: Source, driving: Driving, generator: torch.Generator, *, progress: bool = False
 ) -> Motion:
-    """Motion of all n frames of `driving` in one pass (paper 3.6 and eq. 6); with `progress`, a bar over its steps."""
+    """Sample the motion of all n frames of `driving` in one pass (paper 3.6 and eq. 6).
+
+    `progress` shows a bar over the sampling steps.
+    """
     conditions = prepare_conditions(nets, source, driving, frames_at_once=len(driving))
     return as_motion(nets, denoise(nets, conditions, generator, progress=progress))
 
 
 @torch.inference_mode()
 def prepare_conditions(nets: Networks, source: Source, driving: Driving, *, frames_at_once: int) -> DenoiserConditions:
-    """Conditions of all frames of `driving`, for a denoiser that receives at most `frames_at_once` in a pass."""
+    """Compute the conditions of all frames of `driving`.
+
+    `frames_at_once` is the largest number of frames that the denoiser receives in a pass; it determines the memory
+    budget.
+    """
     config = nets.config
     image = _image(source).to(nets.device)
     box = torch.from_numpy(source.face_box).to(nets.device)
@@ -103,7 +110,7 @@ def denoise(
     unconditional = prepare(0) if settings.guidance != 1 else None
 
     def network(x: Tensor, t: Tensor) -> Tensor:
-        """The network's output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
+        """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
         with nets.autocast():
             output = nets.unet(x, t, conditional).float()
             if unconditional is None:
@@ -127,17 +134,17 @@ def denoise(
 
 
 def as_motion(nets: Networks, data: Tensor) -> Motion:
-    """Flow and occlusion of clean data (1, 3, n, h, w)."""
+    """Convert clean data (1, 3, n, h, w) to flow and occlusion."""
     flow, occlusion = data_to_motion(data, nets.config.a2v.diffusion)
     return Motion(flow[0], occlusion[0])
 
 
 def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, generator: torch.Generator) -> Network:
-    """`network` with replacement conditioning: known frames are part of its input and exact in its output.
+    """Wrap `network` with replacement conditioning: known frames are part of its input and exact in its output.
 
     Known frames x_0 replace those of x_t at the network's input, clean or diffused to step t (paper eq. 1). In the
-    output they are replaced by the target that makes the sampler's estimate of x_0 exact, so that its dynamic
-    threshold is computed from clean data.
+    output they are replaced by the target that makes the sampler's estimate of x_0 exact, so that its dynamic threshold
+    is computed from clean data.
     """
     diffusion = nets.diffusion
 
@@ -160,7 +167,7 @@ def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, gen
 
 @torch.inference_mode()
 def decode(nets: Networks, source: Source, motion: Motion) -> Iterator[NDArray[np.uint8]]:
-    """Frames (S, S, 3) uint8 RGB, decoded in batches; the source is encoded once (paper eq. 4)."""
+    """Decode frames (S, S, 3) uint8 RGB in batches; the source is encoded once (paper eq. 4)."""
     image = _image(source).to(nets.device)
     batch = plan(nets.config, nets.unet, len(motion.flow), nets.device).batch
     features = nets.lfg.encode(image)

@@ -1,4 +1,4 @@
-"""The trained networks of a run, ready to generate."""
+"""Trained networks of a run, for generation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dawn.stages import TTR_STAGES, networks_of, settings_of
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of a run, in evaluation mode on one device. `hashes` are the SHA-256 of the weights files."""
+    """Networks of a run, in evaluation mode on one device. `hashes` are the SHA-256 of the weights files, by stage."""
 
     config: Config
     lfg: LatentFlowGenerator
@@ -44,10 +44,10 @@ class Networks:
     ) -> Networks:
         """Load the networks of a run folder (``results/<run>``), configured by `config` or as they were trained.
 
-        `stages` are the training stages to load (see :func:`dawn.methods.networks_of_method`); empty: DAWN's own.
+        `stages` are the training stages to load (see :func:`dawn.methods.networks_of_method`); empty: those of DAWN.
 
-        Keys of the section ``generate`` that are given by name replace those. Raises InputError when the folder holds
-        no finished run, the weights do not fit the configuration, or this machine lacks what the settings need.
+        Keyword arguments replace keys of the section ``generate``. Raises InputError when the folder holds no finished
+        run, the weights do not fit the configuration, or this machine lacks what the settings need.
         """
         if config is None:
             config = _settings(run)
@@ -85,17 +85,17 @@ class Networks:
         )
 
     def denoiser(self, stage: str) -> Networks:
-        """These networks with the denoiser of another loaded stage."""
+        """Return these networks with the denoiser of another loaded stage."""
         unet, mask = self.ttr[stage]
         return replace(self, unet=unet, mask=mask)
 
     def autocast(self) -> torch.autocast:
-        """Context in which matrix products have the precision ``generate.precision``."""
+        """Return a context in which matrix products have the precision ``generate.precision``."""
         lower = self.config.generate.precision == "bfloat16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=lower)
 
     def face_mask(self, box: torch.Tensor) -> torch.Tensor:
-        """Embedded face mask (1, c, h, w) of a face box (4,) in pixels of the source (paper 3.3)."""
+        """Embed the face mask of a box (4,) in pixels of the source: (1, c, h, w) (paper 3.3)."""
         side = self.config.corpus.resolution
         return self.mask(box_mask(box[None], side, side)[:, None])
 
@@ -110,10 +110,10 @@ def _weights(run: Path, stage: str) -> Path:
 
 
 def _settings(run: Path) -> Config:
-    """The configuration that the networks were trained with, or the run's ``config.yaml``.
+    """Read the configuration that the networks were trained with, or the run's ``config.yaml``.
 
-    The latter is used when it differs in no setting of the networks: a run with copied weights has sampling settings of
-    its own.
+    The latter is used when it differs in no setting of the networks: a run with copied weights has different sampling
+    settings.
     """
     first = run / "a2v_stage1" / "weights.safetensors"
     trained = None

@@ -1,4 +1,4 @@
-"""Generated videos as files: with sound, and marked as synthetic."""
+"""Writing of generated videos with sound, marked as synthetic."""
 
 from __future__ import annotations
 

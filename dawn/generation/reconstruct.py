@@ -1,4 +1,4 @@
-"""Reconstruction of test frames from the first one by the latent flow generator: the ceiling of generated videos."""
+"""Reconstruction of test frames from the first one by the latent flow generator: upper bound of generated videos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dawn.paths import Paths
 
 @torch.inference_mode()
 def reconstruct(config: Config, paths: Paths) -> None:
-    """Write ``<run>/reconstruction.json``: PSNR (dB) of each test clip, of its reconstruction and of the bare source.
+    """Write ``<run>/reconstruction.json``: PSNR (dB) per test clip of the reconstruction, and of the repeated source.
 
     The reconstruction decodes the source with the motion that the generator estimates between source and frame.
     """
@@ -55,6 +55,6 @@ def reconstruct(config: Config, paths: Paths) -> None:
 
 
 def psnr(images: Tensor, reference: Tensor) -> float:
-    """Mean over n images (n, 3, H, W) in [0, 1] of 10 log10(1 / MSE), dB."""
+    """Compute the mean over n images (n, 3, H, W) in [0, 1] of 10 log10(1 / MSE), dB."""
     mse = ((images - reference) ** 2).mean(dim=(1, 2, 3)).clamp(min=1e-10)
     return float((-10 * torch.log10(mse)).mean())

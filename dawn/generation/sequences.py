@@ -1,4 +1,4 @@
-"""Test videos of any length: speech of several clips in a row, and pose and blink played back and forth.
+"""Driving signals of test videos of any length: concatenated speech of clips, pose and blink played back and forth.
 
 Where lengths are compared (paper Tables 3 and 5), every clip gives a video of the same length. Beyond the end of a
 clip, speech continues with the other test clips of the same person in the order of their names, then starts again.
@@ -18,7 +18,10 @@ from dawn.paths import Paths
 
 
 def clips_filling(clips: Sequence[Clip], clip: Clip, frames: int) -> list[Clip]:
-    """Clips whose speech fills `frames` frames: `clip`, the others of `clips` by the same person, `clip` again, ..."""
+    """Choose clips whose speech fills `frames` frames.
+
+    The order is `clip`, the others of `clips` by the same person sorted by name, `clip` again, ...
+    """
     others = [other for other in clips if other.identity == clip.identity and other.clip != clip.clip]
     order = [clip, *sorted(others, key=lambda other: other.clip)]
     chosen: list[Clip] = []
@@ -28,13 +31,13 @@ def clips_filling(clips: Sequence[Clip], clip: Clip, frames: int) -> list[Clip]:
 
 
 def joined_speech(clips: Sequence[Clip], frames: int, paths: Paths) -> NDArray[np.float32]:
-    """Speech features (frames, c) of one clip after the other."""
+    """Concatenate the speech features of clips and cut them to (frames, c)."""
     parts = {clip.clip: Features.load(paths.features / f"{clip.clip}.safetensors").speech for clip in clips}
     return np.concatenate([parts[clip.clip][: clip.frames] for clip in clips])[:frames]
 
 
 def joined_sound(clips: Sequence[Clip], frames: int, config: Config, paths: Paths) -> NDArray[np.float32]:
-    """Sound (T,) in [-1, 1] of one clip after the other, each as long as its frames; T = frames * rate / fps."""
+    """Concatenate the sound of clips, each as long as its frames, to (T,) in [-1, 1]; T = frames * rate / fps."""
     from dawn.media.audio import read_audio
 
     rate, fps = config.corpus.sample_rate, config.corpus.fps
@@ -47,7 +50,7 @@ def joined_sound(clips: Sequence[Clip], frames: int, config: Config, paths: Path
 
 
 def ping_pong(length: int, frames: int) -> NDArray[np.int64]:
-    """Indices (frames,) into `length` frames that never jump: forwards, backwards, forwards, ..."""
+    """Compute indices (frames,) into `length` frames without jumps: forwards, backwards, forwards, ..."""
     period = max(1, 2 * length - 2)
     phase = np.arange(frames) % period
     return np.minimum(phase, period - phase)

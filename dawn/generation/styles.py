@@ -1,7 +1,7 @@
 """Portraits in other styles (paper Figure 3): the source of a test clip as a painting, a sketch or a cartoon.
 
-The paper shows hand-picked images. Here filters turn the sources of test clips into such images: reproducible, at any
-resolution, and different from the training images in style only, since the face keeps its place.
+The paper shows hand-picked images. Here filters restyle the sources of test clips: reproducible, at any resolution, and
+different from the training images in style only, since the face keeps its place.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Mat = NDArray[Any]  # as OpenCV types its arrays; uint8 here
 
 
 def painting(image: Image) -> Image:
-    """Oil painting: each pixel takes the mean colour of the most frequent brightness around it."""
+    """Render an oil painting: each pixel takes the mean colour of the most frequent brightness around it."""
     import cv2
 
     return _filtered(image, lambda x: cv2.xphoto.oilPainting(x, len(x) // 40, 8))
 
 
 def sketch(image: Image) -> Image:
-    """Grey pencil drawing: the image divided by a blurred copy of itself, which leaves the edges."""
+    """Render a grey pencil drawing: the image divided by a blurred copy of itself, which leaves the edges."""
     import cv2
 
     def run(x: Mat) -> Mat:
@@ -37,7 +37,7 @@ def sketch(image: Image) -> Image:
 
 
 def cartoon(image: Image) -> Image:
-    """Flat colours between dark lines (Gastal and Oliveira 2011)."""
+    """Render flat colours between dark lines (Gastal and Oliveira 2011)."""
     import cv2
 
     return _filtered(image, lambda x: cv2.stylization(x, None, 20, 0.35))
@@ -47,12 +47,12 @@ STYLES: dict[str, Callable[[Image], Image]] = {"painting": painting, "sketch": s
 
 
 def style_of(index: int) -> str:
-    """The style of test clip number `index`: the styles alternate."""
+    """Return the style of test clip number `index`: the styles alternate."""
     return list(STYLES)[index % len(STYLES)]
 
 
 def _filtered(image: Image, run: Callable[[Mat], Mat]) -> Image:
-    """`image` (S, S, 3) RGB filtered by `run`, which takes BGR.
+    """Filter `image` (S, S, 3) RGB by `run`, which takes BGR.
 
     Strokes have a width in pixels, so small images are filtered at four times their side.
     """

@@ -1,9 +1,9 @@
-"""The test videos of a run: DAWN's, those of its controls, and those of the other strategies.
+"""Generation of a run's test videos: those of DAWN, its controls, and the other strategies.
 
 =============  =====================================================================================================
 dawn           speech of the clip; pose and blink from PBNet
 other_speech   as dawn, with the speech of another person's clip as condition; the sound track is the clip's
-commanded      speech, pose and blink of the clip: how well the networks follow given conditions
+commanded      speech, pose and blink of the clip: measures how well the networks follow given conditions
 reenact        speech, sound, pose and blink of another person's clip, as ``dawn generate --pose-from`` takes them
 styled         as dawn, from the source as a painting, a sketch or a cartoon, saved as a PNG file next to the video
 still          the source frame, repeated
@@ -12,8 +12,8 @@ sar, ttr, ar   as dawn, by another strategy (docs/explanation/strategies.md)
 
 The source is the first frame of each clip. The video is as long as the clip unless ``evaluate.inference_frames`` is
 given; beyond the clip, speech continues as in :mod:`dawn.generation.sequences`, and the clip's pose and blink are
-played back and forth. Every video has a JSON file that states what it was generated from, and a safetensors file with
-the pose and blink that conditioned it.
+played back and forth. Every video has a JSON file that states its inputs and settings, and a safetensors file with the
+pose and blink that conditioned it.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ def generate_videos(config: Config, paths: Paths, name: str) -> None:
 
 
 def source_of(clip: Clip, features: Features, paths: Paths) -> Source:
-    """The first frame of a clip as the source, with its measured features."""
+    """Build the source from the first frame of a clip and its measured features."""
     return Source(_first_frame(clip, paths), features.pose[0], features.blink[0], features.face_box[0])
 
 
 @dataclass(frozen=True)
 class _TestVideo:
-    """What one test video is generated from, and where to."""
+    """Inputs and output file of one test video."""
 
     clip: Clip
     driver: Clip  # the clip itself, or one of another person
@@ -104,7 +104,7 @@ def _generate(nets: Networks, method: Method, video: _TestVideo, paths: Paths) -
     if style is not None:
         source = replace(source, image=STYLES[style](source.image))
         _write_image(source.image, out.with_suffix(".png"))
-    # The seed is of the clip: its video does not depend on which others are generated.
+    # The seed depends on the clip: its video is independent of the other videos.
     seed = video_seed(config.seed, clip.clip)
     clock = time.perf_counter()
     pose_blink = None
@@ -145,7 +145,7 @@ def _generate(nets: Networks, method: Method, video: _TestVideo, paths: Paths) -
 
 
 def _other_person(clips: list[Clip], index: int, method: str) -> Clip:
-    """The next test clip of another person."""
+    """Return the next test clip of another person. Raises InputError when the test split holds one person."""
     identity = clips[index].identity
     other = next((clip for clip in clips[index + 1 :] + clips[:index] if clip.identity != identity), None)
     if other is None:
@@ -154,7 +154,7 @@ def _other_person(clips: list[Clip], index: int, method: str) -> Clip:
 
 
 def _repeated_speech(clip: Clip, frames: int, paths: Paths) -> NDArray[np.float32]:
-    """Speech features (frames, c) of a clip, repeated or cut."""
+    """Load the speech features of a clip, repeated or cut to (frames, c)."""
     speech = Features.load(paths.features / f"{clip.clip}.safetensors").speech
     return speech[np.arange(frames) % len(speech)]
 

@@ -1,4 +1,4 @@
-"""Seconds that generation takes, whatever is done with the frames in between."""
+"""Measurement of generation time, without the time that the consumer of the frames takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Timed:
-    """An iterator over frames that sums the seconds spent on generating them in `seconds`."""
+    """Iterator over frames that sums the time of generating them in `seconds`."""
 
     def __init__(self, frames: Iterator[NDArray[np.uint8]]) -> None:
         self._frames = frames

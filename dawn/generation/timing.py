@@ -1,4 +1,4 @@
-"""How long each strategy takes (paper 4.3 and A.4.3): one run, the same clips, strategies alternating.
+"""Generation time of each strategy (paper 4.3 and A.4.3): one run, the same clips, strategies alternating.
 
 Timed are pose and blink, motion and decoding: from speech features to decoded frames. Not timed are reading weights,
 which happens once for any number of videos, encoding speech (as in the paper), and writing and evaluating the video.
@@ -75,7 +75,7 @@ def time_strategies(config: Config, paths: Paths) -> None:
 
 
 def seconds_of_video(nets: Networks, strategy: str, source: Source, speech: NDArray[np.float32], seed: int) -> float:
-    """Seconds to generate one video. Frames arrive on the CPU, so a GPU has finished its work by then."""
+    """Measure the seconds to generate one video. Frames are copied to the CPU, which waits for the GPU's work."""
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         driving, generator = start_video(nets, source, speech, seed)
@@ -88,7 +88,10 @@ def seconds_of_video(nets: Networks, strategy: str, source: Source, speech: NDAr
 
 
 def summary(seconds: Sequence[float], coverage: float) -> dict[str, float | int]:
-    """Median and the narrowest interval of order statistics with this coverage; for few values, their range."""
+    """Compute the median and the narrowest interval of order statistics with this coverage.
+
+    For few values, whose order statistics do not reach the coverage, the interval is their range.
+    """
     ordered, n = sorted(seconds), len(seconds)
     cut = 0
     while 2 * sum(math.comb(n, k) for k in range(cut + 2)) / 2**n <= 1 - coverage:

@@ -1,4 +1,4 @@
-"""Strategies: in which order the frames of a video are generated, one module each (docs/explanation/strategies.md).
+"""Strategies: orders in which the frames of a video are generated, one module each (docs/explanation/strategies.md).
 
 All share networks, sampler and decoder. A module defines ``METHOD``, its entry in :mod:`dawn.methods`, and
 ``generate``, a :class:`Generate`. It imports torch inside functions only: tables read the labels without it.
@@ -23,7 +23,7 @@ READS = ("*.py",)
 
 
 class Generate(Protocol):
-    """Frames (S, S, 3) uint8 RGB of `source`, one for each frame of `driving`.
+    """Generator function of a strategy: frames (S, S, 3) uint8 RGB of `source`, one for each frame of `driving`.
 
     Frames are computed when the iterator is advanced; all noise comes from `generator`.
     """
@@ -34,5 +34,5 @@ class Generate(Protocol):
 
 
 def load_strategy(name: str) -> Generate:
-    """The function ``generate`` of the strategy `name`."""
+    """Load the function ``generate`` of the strategy `name`."""
     return cast(Generate, load_plugin(__name__, name, "generate"))

@@ -1,7 +1,7 @@
 """Autoregressive generation in image space: each frame, or short chunk, starts from the last generated frame.
 
-As Diffused Heads (Stypułkowski et al. 2024) and Hallo (Xu et al. 2024) do, with DAWN's own networks: an error in a
-frame is passed on to all later frames (paper 1 and A.3).
+The order is that of Diffused Heads (Stypułkowski et al. 2024) and Hallo (Xu et al. 2024), with DAWN's networks: an
+error in a frame propagates to all later frames (paper 1 and A.3).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METHOD = Method("ar", "Frame by frame (AR)", on_demand=True)
 def generate(
     nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
-    """The strategy: sample and decode a chunk, then continue from its last frame."""
+    """Sample and decode one chunk after the other, each with the last generated frame as its source."""
     from dawn.generation.motion import decode, sample_motion
 
     chunk = nets.config.generate.ar.chunk
@@ -39,7 +39,7 @@ def generate(
 def next_source(
     source: Source, frame: NDArray[np.uint8], pose: NDArray[np.float32], blink: NDArray[np.float32]
 ) -> Source:
-    """`frame` (S, S, 3) as the source of the next chunk, with the pose (6,) and blink (2,) that it was generated for.
+    """Build the source of the next chunk from `frame` (S, S, 3) and its conditions: pose (6,) and blink (2,).
 
     The face box moves with the head's translation; its size stays, since a talking head hardly changes its distance.
     """

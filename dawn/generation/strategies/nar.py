@@ -1,4 +1,4 @@
-"""Non-autoregressive generation, DAWN's own strategy: the motion of all frames in one sampling pass (paper 3.6)."""
+"""Non-autoregressive generation, DAWN's strategy: the motion of all frames in one sampling pass (paper 3.6)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHOD = Method("dawn", "DAWN")
 def generate(
     nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
-    """The strategy: sample all motion, then decode frame by frame."""
+    """Sample all motion, then decode frame by frame."""
     from dawn.generation.motion import decode, sample_motion
 
     yield from decode(nets, source, sample_motion(nets, source, driving, generator))

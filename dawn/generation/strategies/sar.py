@@ -1,7 +1,7 @@
 """Semi-autoregressive generation: in segments, each continuing the last frames of the previous one (paper 4.3).
 
-Similar to GAIA (He et al. 2023), with DAWN's own networks: at every step of the sampler the leading frames of a segment
-are replaced by their known motion with the noise of that step, so that the new frames continue them.
+Similar to GAIA (He et al. 2023), with DAWN's networks: at every step of the sampler the leading frames of a segment are
+replaced by their known motion with the noise of that step, so that the new frames continue them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ METHOD = Method("sar", "Semi-autoregressive (SAR)", on_demand=True)
 def generate(
     nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
-    """The strategy: sample the motion of all segments, then decode frame by frame."""
+    """Sample the motion of all segments, then decode frame by frame."""
     from dawn.generation.motion import decode
 
     yield from decode(nets, source, sample_motion(nets, source, driving, generator))
 
 
 def sample_motion(nets: Networks, source: Source, driving: Driving, generator: torch.Generator) -> Motion:
-    """Motion of all frames of `driving`."""
+    """Sample the motion of all frames of `driving`, segment by segment."""
     import torch
 
     from dawn.generation.motion import KnownFrames, as_motion, denoise, prepare_conditions

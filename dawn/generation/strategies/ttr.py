@@ -1,7 +1,7 @@
 """Two temporal resolutions: keyframes in one pass, then the frames between them (paper 4.3, Harvey et al. 2022).
 
-Each resolution has a denoiser of its own (``dawn/training/ttr.py``). The gaps between keyframes are filled a few at
-once, conditioned on their keyframes without noise; after the last keyframe the dense denoiser continues to the end.
+Each resolution has a separate denoiser (``dawn/training/ttr.py``). The gaps between keyframes are filled a few at once,
+conditioned on their keyframes without noise; after the last keyframe the dense denoiser continues to the end.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ METHOD = Method("ttr", "Two temporal resolutions (TTR)", on_demand=True, stages=
 def generate(
     nets: Networks, source: Source, driving: Driving, generator: torch.Generator
 ) -> Iterator[NDArray[np.uint8]]:
-    """The strategy: sample the motion of both resolutions, then decode frame by frame."""
+    """Sample the motion of both resolutions, then decode frame by frame."""
     from dawn.generation.motion import decode
 
     yield from decode(nets, source, sample_motion(nets, source, driving, generator))
 
 
 def sample_motion(nets: Networks, source: Source, driving: Driving, generator: torch.Generator) -> Motion:
-    """Motion of all frames of `driving`."""
+    """Sample the motion of all frames of `driving`: keyframes, then the frames between them."""
     import torch
 
     from dawn.generation.motion import KnownFrames, as_motion, denoise, prepare_conditions
