@@ -18,7 +18,7 @@ MIN_SECONDS = 0.04  # one video frame at 25 fps
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArray[np.float32]:
-    """The first sound track of any sound or video file, mono float32 (T,) in [-1, 1] at `sample_rate` Hz.
+    """Read the first sound track of any sound or video file, mono float32 (T,) in [-1, 1] at `sample_rate` Hz.
 
     Channels are averaged (the published pipeline takes the first one). In a video, sample 0 is at the time of the first
     frame: sound that starts later is padded with silence, earlier sound is cut off. Raises InputError when the file is
@@ -60,7 +60,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArra
 
 
 def as_audio(samples: ArrayLike, rate: int, sample_rate: int = 16000) -> NDArray[np.float32]:
-    """Samples (T,) or (T, channels) at `rate` Hz as mono float32 (T',) in [-1, 1] at `sample_rate` Hz.
+    """Convert samples (T,) or (T, channels) at `rate` Hz to mono float32 (T',) in [-1, 1] at `sample_rate` Hz.
 
     16-bit integers are divided by 32768; channels are averaged. Raises InputError for other types or shapes, samples
     that are not finite and a rate below 1.
@@ -84,7 +84,7 @@ def as_audio(samples: ArrayLike, rate: int, sample_rate: int = 16000) -> NDArray
 
 
 def write_wav(path: str | os.PathLike[str], audio: NDArray[np.float32], sample_rate: int = 16000) -> None:
-    """Write mono float (T,) in [-1, 1] as 16-bit PCM."""
+    """Write mono float (T,) in [-1, 1] as 16-bit PCM at `sample_rate` Hz."""
     pcm = np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2")
     with atomic_path(Path(path)) as aside, wave.open(str(aside), "wb") as out:
         out.setnchannels(1)

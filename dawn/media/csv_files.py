@@ -19,7 +19,7 @@ def write_rows(out: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, as cells by column name. Raises InputError for a missing or unreadable file."""
+    """Read the rows of a CSV file as cells by column name. Raises InputError for a missing or unreadable file."""
     try:
         with open(path, encoding="utf-8", newline="") as stream:
             return list(csv.DictReader(stream))

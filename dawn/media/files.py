@@ -16,10 +16,11 @@ from dawn.errors import InputError
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path in the folder of `path`, with its suffix; renamed onto `path` on success, deleted on failure.
+    """Yield a temporary path in the folder of `path`, with its suffix.
 
-    The file gets the access mode of a newly created one (umask), whichever library writes it: safetensors writes 0600,
-    which other users of a shared file system cannot read.
+    The file is renamed to `path` on success and deleted on failure. It gets the access mode of a newly created one
+    (umask), whichever library writes it: safetensors writes 0600, which other users of a shared file system cannot
+    read.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,20 +37,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Compute the hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def user_cache() -> Path:
-    """The user's cache folder: ``$XDG_CACHE_HOME``, else ``~/.cache`` on every system, as for torch's own files."""
+    """Return the user's cache folder: ``$XDG_CACHE_HOME``, else ``~/.cache`` on every system, as torch does."""
     from platformdirs.unix import Unix
 
     return Path(Unix().user_cache_dir).expanduser()
 
 
 def free_space(folder: Path) -> int:
-    """Free bytes on the disk of `folder`, which need not exist."""
+    """Return the free bytes on the disk of `folder`, which need not exist."""
     existing = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
     return shutil.disk_usage(existing).free
 
@@ -65,13 +66,13 @@ def require_space(folder: Path, needed: float, purpose: str, *, spare: float = 0
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """True if the error is ENOSPC or EDQUOT."""
+    """Return whether the error is ENOSPC or EDQUOT."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
 def disk_full_as_input_error(folder: Path) -> Iterator[None]:
-    """Turn the error of a full disk into an InputError that names `folder`."""
+    """Convert the error of a full disk to an InputError that names `folder`."""
     try:
         yield
     except OSError as error:

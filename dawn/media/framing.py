@@ -1,4 +1,4 @@
-"""How a face is framed in a clip: one square around its landmark boxes, and the crop of a frame to that square.
+"""Framing of a face in a clip: one square around its landmark boxes, and the crop of a frame to that square.
 
 A box is x0, y0, x1, y1 in pixels of the frame.
 """
@@ -21,11 +21,11 @@ FACE_CENTRE = (0.5, 0.56)  # x, y of the landmark box's centre, in sides of the 
 
 
 def crop_box(boxes: NDArray[np.float64]) -> Box:
-    """One square for a whole clip from its landmark boxes (n, 4).
+    """Compute one square for a whole clip from its landmark boxes (n, 4).
 
     The median box is `FACE_HEIGHT` of the square's side high and its centre lies at `FACE_CENTRE`. The square is
-    enlarged until it holds the boxes of all frames between their 5th and 95th percentile, so that a moving head stays
-    inside. Raises InputError when the boxes have no height.
+    enlarged until it contains the boxes between their 5th and 95th percentile, so that a moving head stays inside.
+    Raises InputError when the boxes have no height.
     """
     x0, y0, x1, y1 = np.median(boxes, axis=0)
     side = (y1 - y0) / FACE_HEIGHT
@@ -47,9 +47,9 @@ def crop_box(boxes: NDArray[np.float64]) -> Box:
 
 
 def crop(frame: NDArray[np.uint8], box: Box, side: int) -> NDArray[np.uint8]:
-    """The square `box` of a frame (H, W, 3) resized to (side, side, 3); pixels outside the frame repeat its edge.
+    """Crop the square `box` of a frame (H, W, 3) and resize it to (side, side, 3).
 
-    Raises InputError when the box lies outside the frame.
+    Pixels outside the frame replicate its edge. Raises InputError when the box lies outside the frame.
     """
     x0, y0, x1, y1 = (round(value) for value in box)
     x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)

@@ -13,7 +13,7 @@ from dawn.errors import InputError
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """An image file as RGB uint8 (H, W, 3).
+    """Read an image file as RGB uint8 (H, W, 3).
 
     It is rotated by its EXIF tag; transparency is composited over white; grayscale, palette, CMYK and 16-bit files are
     converted; of an animation the first frame is read. Raises InputError when the file is missing or no image.
@@ -34,7 +34,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 
 def as_rgb(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A PIL image or an array as RGB uint8 (H, W, 3), converted as by :func:`read_image`.
+    """Convert a PIL image or an array to RGB uint8 (H, W, 3) as :func:`read_image` does.
 
     Raises InputError for an array that is not uint8 (H, W, 3).
     """

@@ -1,4 +1,4 @@
-"""JSON files: written atomically and indented; a damaged one is an InputError."""
+"""JSON files, written atomically and indented; reading a damaged one raises InputError."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dawn.media.files import atomic_path
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` to `path`, indented, with sorted keys; the file appears complete or not at all."""
+    """Write `value` to `path` atomically, indented, with sorted keys."""
     with atomic_path(path) as aside:
         aside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

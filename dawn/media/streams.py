@@ -15,7 +15,7 @@ from dawn.errors import InputError
 
 @contextlib.contextmanager
 def open_media(path: str | os.PathLike[str], expected: str) -> Iterator[InputContainer]:
-    """The opened container; any failure to open, demux or decode inside the block is raised as InputError.
+    """Open a media file; any failure to open, demux or decode inside the block is raised as InputError.
 
     `expected` names the kind of file for the message ("a video", "a sound file").
     """
@@ -35,7 +35,7 @@ def open_media(path: str | os.PathLike[str], expected: str) -> Iterator[InputCon
 
 
 def start_time(container: InputContainer) -> float | None:
-    """Start of the picture (of the sound, in a file without picture), seconds on the container's clock.
+    """Return the start of the picture (of the sound, in a file without picture), seconds on the container's clock.
 
     Frame 0 and sample 0 are both at this time, so that picture and sound of one file are synchronous.
     """

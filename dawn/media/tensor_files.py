@@ -16,7 +16,7 @@ from dawn.media.files import atomic_path
 
 
 def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], key: str, description: str) -> None:
-    """Write `arrays`, whole or not at all, with `description` (JSON text) as the metadata entry `key`.
+    """Write `arrays` atomically, with `description` (JSON text) as the metadata entry `key`.
 
     The same arguments give the same bytes. There is a single metadata entry because safetensors does not keep the order
     of several.
@@ -27,7 +27,7 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]
 
 
 def load_arrays(path: str | os.PathLike[str], key: str) -> tuple[dict[str, NDArray[Any]], Any]:
-    """Arrays by name, and the decoded metadata entry `key`, None where there is none.
+    """Read arrays by name, and the decoded metadata entry `key`, None where it is absent.
 
     Raises OSError for a file that cannot be read, ValueError for one that is no safetensors file or is damaged.
     """

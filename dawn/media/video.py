@@ -35,7 +35,7 @@ class VideoInfo:
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Size, length and frame rate of a video. Raises InputError when the file cannot be used as one."""
+    """Determine size, length and frame rate of a video. Raises InputError when the file cannot be used as one."""
     with open_media(path, "a video") as container:
         stream = _video_stream(container, path)
         first = next(container.decode(stream), None)
@@ -55,7 +55,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
 
 
 def iter_frames(path: str | os.PathLike[str], fps: float | None = 25.0) -> Iterator[Frame]:
-    """Frames RGB uint8 (H, W, 3) of a video, rotated by its metadata.
+    """Decode the frames of a video, RGB uint8 (H, W, 3), rotated by its metadata.
 
     With `fps` the video is resampled to that rate, variable rates included: frame k is the stored frame whose time
     stamp is nearest to k / fps after the first. None gives the frames as stored. Raises InputError when the file is
@@ -90,7 +90,7 @@ def iter_frames(path: str | os.PathLike[str], fps: float | None = 25.0) -> Itera
 
 
 def load_frames(path: str | os.PathLike[str]) -> Frame:
-    """All frames of a video at 25 fps, RGB uint8 (N, H, W, 3)."""
+    """Decode all frames of a video at 25 fps, RGB uint8 (N, H, W, 3)."""
     return np.stack(list(iter_frames(path)))
 
 
@@ -103,7 +103,7 @@ def _video_stream(container: InputContainer, path: str | os.PathLike[str]) -> Vi
 def _timed_frames(
     container: InputContainer, stream: VideoStream, path: str | os.PathLike[str]
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Decoded frames with their time in seconds since the first, strictly increasing."""
+    """Yield decoded frames with their time in seconds since the first, strictly increasing."""
     origin: Fraction | None = None
     last: Fraction | None = None
     spacing = 1 / (stream.average_rate or Fraction(25))
@@ -130,7 +130,7 @@ def _timed_frames(
 
 
 def _pixels(frame: VideoFrame) -> Frame:
-    """RGB pixels, rotated as the file states, to the nearest right angle."""
+    """Convert a frame to RGB pixels, rotated as the file states, to the nearest right angle."""
     # frame.side_data would also state mirroring, but reading it corrupts memory for some frames (PyAV 18.1).
     pixels = np.rot90(frame.to_ndarray(format="rgb24", interpolation=SCALER), round(frame.rotation / 90))
     return np.ascontiguousarray(pixels, dtype=np.uint8)

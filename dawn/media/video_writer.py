@@ -40,7 +40,7 @@ def write_video(
 
     Frames are consumed one at a time, and the sound is interleaved with them and cut to their length, so that memory
     does not grow with length. The same input gives the same bytes, whatever the number of cores. The default quality
-    keeps the lips of a 64-pixel face sharp, which the customary crf of 18 blurs. The file appears whole or not at all.
+    keeps the lips of a 64-pixel face sharp, which the customary crf of 18 blurs. The file is written atomically.
     Raises InputError for no frames, odd sides or frames of unequal size.
     """
     metadata = metadata or {}
@@ -81,7 +81,7 @@ def write_video(
 
 
 class _Sound:
-    """A sound track that is written in pieces, up to the time of the picture."""
+    """Sound track that is written in pieces, up to the time of the picture."""
 
     def __init__(self, container: OutputContainer, audio: NDArray[np.float32], sample_rate: int) -> None:
         self.container = container
