@@ -18,19 +18,19 @@ BLOCK = 32  # queries that share one slice of keys under a window; changes speed
 
 
 def rotary_frequencies(dim: int, base: float = 10000.0) -> Tensor:
-    """Angles per frame (dim / 2,), in radians, of the rotated channel pairs (RoPE, Su et al. 2023; paper 3.3)."""
+    """Compute the angles per frame (dim / 2,), radians, of the channel pairs of RoPE (Su et al. 2023; paper 3.3)."""
     return base ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim).float()
 
 
 def rotary_table(freqs: Tensor, positions: Tensor) -> Tensor:
-    """Rotations exp(i p theta) (n, len(freqs)), complex, of frame indices `positions` (n,)."""
+    """Compute the rotations exp(i p theta) (n, len(freqs)), complex, of frame indices p = `positions` (n,)."""
     angles = positions.to(freqs.dtype)[:, None] * freqs
     return torch.polar(torch.ones_like(angles), angles)
 
 
 def apply_rotary_emb(x: Tensor, table: Tensor) -> Tensor:
     """Rotate pair (2i, 2i + 1) of the last axis of x (..., 2 m) by `table`, which broadcasts to (..., m)."""
-    # In half precision the product would lose the angle.
+    # Half precision is too coarse for the angle.
     work = x if x.dtype in (torch.float32, torch.float64) else x.float()
     pairs = torch.view_as_complex(work.unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
@@ -50,7 +50,10 @@ def rotate(x: Tensor, freqs: Tensor, positions: Tensor | None = None) -> Tensor:
 
 
 class Rotary(nn.Module):
-    """Rotary positions with fixed frequencies (``freqs``, (dim / 2,)): saved with the weights, never trained."""
+    """Rotary position embedding with fixed frequencies (``freqs``, (dim / 2,)): saved with the weights, never trained.
+
+    Raises InputError for an odd `dim`.
+    """
 
     freqs: Tensor
 
@@ -61,15 +64,15 @@ class Rotary(nn.Module):
         self.register_buffer("freqs", rotary_frequencies(dim))
 
     def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
-        """See :func:`rotate`."""
+        """Rotate x (..., n, d); see :func:`rotate`."""
         return rotate(x, self.freqs, positions)
 
 
 def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor:
-    """Bucket of each signed distance (key frame minus query frame), int64 in [0, buckets) (T5).
+    """Compute the bucket of each signed distance (key frame minus query frame), int64 in [0, buckets) (T5).
 
-    Each sign has half of the buckets. The nearer half of those hold one distance each; the others widen
-    logarithmically up to `max_distance`, and all larger distances share the last one.
+    Each sign has half of the buckets. The nearer half of those hold one distance each; the others widen logarithmically
+    up to `max_distance`, and all larger distances share the last one.
     """
     half = buckets // 2
     exact = half // 2
@@ -80,7 +83,7 @@ def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor
 
 
 class RelativePositionBias(nn.Module):
-    """A learned bias for each head and distance, added to attention logits (published code; not in the paper)."""
+    """Learned bias for each head and distance, added to attention logits (published code; not in the paper)."""
 
     def __init__(self, heads: int, buckets: int = 32, max_distance: int = 32) -> None:
         super().__init__()
@@ -91,7 +94,7 @@ class RelativePositionBias(nn.Module):
         self.relative_attention_bias = nn.Embedding(buckets, heads)
 
     def forward(self, distance: Tensor) -> Tensor:
-        """Bias (heads, ...) of signed distances (...), in frames, key minus query."""
+        """Look up the bias (heads, ...) of signed distances (...), in frames, key minus query."""
         table = self.relative_attention_bias.weight.t()
         bucket = relative_bucket(distance, self.buckets, self.max_distance)
         return table[:, bucket.flatten()].unflatten(1, distance.shape)
@@ -100,9 +103,9 @@ class RelativePositionBias(nn.Module):
 class LocalAttentionMask:
     """Addend of the attention logits of `frames` frames: relative bias, minus infinity outside the window (paper 3.6).
 
-    It depends only on the distance between frames, so one mask serves every layer that shares the bias table.
-    `window` is in frames: each frame attends to window // 2 frames on either side (the paper's 80 is 40 on either
-    side, as published); None attends to all. Time and memory of :func:`attend` grow with frames times window.
+    It depends only on the distance between frames, so one mask serves every layer that shares the bias table. `window`
+    is in frames: each frame attends to window // 2 frames on either side (the paper's 80 is 40 on either side, as
+    published); None attends to all. Time and memory of :func:`attend` grow with frames times window.
     """
 
     def __init__(
@@ -132,9 +135,10 @@ class LocalAttentionMask:
         self._rotary_tables: dict[Rotary, Tensor] = {}
 
     def rotary_table(self, rotary: Rotary, heads: int, head_dim: int) -> Tensor:
-        """Rotations (frames, heads * head_dim / 2) of the channels of all heads; unrotated pairs have angle 0.
+        """Compute the rotations (frames, heads * head_dim / 2) of the channels of all heads.
 
-        Repeated for every head, because a product over long rows is several times faster. Cached for each layer.
+        Unrotated pairs have angle 0. The table is repeated for every head, because a product over long rows is several
+        times faster, and cached for each layer.
         """
         if rotary not in self._rotary_tables:
             freqs = F.pad(rotary.freqs, (0, head_dim // 2 - rotary.freqs.numel()))
@@ -143,7 +147,7 @@ class LocalAttentionMask:
         return self._rotary_tables[rotary]
 
     def blocks(self) -> list[tuple[slice, slice, Tensor | None]]:
-        """Query frames, key frames and addend of the logits (heads or 1, queries, keys) of each block."""
+        """List the query frames, key frames and addend of the logits (heads or 1, queries, keys) of each block."""
         blocks: list[tuple[slice, slice, Tensor | None]] = []
         for start in range(0, self.frames, self.block):
             stop = min(start + self.block, self.frames)
@@ -157,10 +161,11 @@ class LocalAttentionMask:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: LocalAttentionMask, valid: Tensor | None = None) -> Tensor:
-    """Softmax attention over frames, softmax(q k^T / sqrt(d) + mask) v: q, k, v (b, heads, n, d) to the same shape.
+    """Apply softmax attention over frames, softmax(q k^T / sqrt(d) + mask) v; all tensors are (b, heads, n, d).
 
-    `valid` (b, n) is true for frames that may be attended to; each window must hold at least one. The result is exact
-    for any window: a block of queries is multiplied only with the keys inside the window of some query of the block.
+    `valid` (b, n) is true for frames that may be attended to; each window must contain at least one. The result is
+    exact for any window: a block of queries is multiplied only with the keys inside the window of some query of the
+    block.
     """
     outputs = []
     for queries, keys, logits in mask.blocks():
@@ -189,7 +194,7 @@ class ChannelNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) to (..., dim)."""
+        """Normalise (..., dim) over its last axis."""
         return F.layer_norm(x, x.shape[-1:], self.gamma.flatten(), None, 1e-5)
 
 
@@ -209,7 +214,10 @@ class FrameAttention(nn.Module):
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
 
     def forward(self, x: Tensor, mask: LocalAttentionMask, valid: Tensor | None = None) -> Tensor:
-        """Sequences (b, n, dim) to the same shape; see :func:`attend` for `mask` and `valid`."""
+        """Attend among the frames of sequences (b, n, dim), to the same shape.
+
+        See :func:`attend` for `mask` and `valid`.
+        """
         qkv = self.to_qkv(x)
         inner = self.to_out.in_features
         # RoPE on queries and keys of all heads at once; the values carry no position.
@@ -222,7 +230,7 @@ class FrameAttention(nn.Module):
 
 
 class PreNorm(nn.Module):
-    """``fn`` of the normalised input."""
+    """Module ``fn`` applied to the normalised input."""
 
     def __init__(self, norm: nn.Module, fn: nn.Module) -> None:
         super().__init__()
@@ -230,15 +238,17 @@ class PreNorm(nn.Module):
         self.norm = norm
 
     def forward(self, x: Tensor, *arguments: object) -> Tensor:
+        """Compute fn(norm(x), *arguments)."""
         return self.fn(self.norm(x), *arguments)
 
 
 class Residual(nn.Module):
-    """The input plus ``fn`` of it."""
+    """Residual connection around ``fn``."""
 
     def __init__(self, fn: nn.Module) -> None:
         super().__init__()
         self.fn = fn
 
     def forward(self, x: Tensor, *arguments: object) -> Tensor:
+        """Compute x + fn(x, *arguments)."""
         return x + self.fn(x, *arguments)

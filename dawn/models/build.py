@@ -9,13 +9,15 @@ from dawn.models.unet3d import UNet3D
 
 
 def build_flow_generator(config: Config) -> LatentFlowGenerator:
-    """The latent flow generator (paper 3.2); ``lfg`` in its weights file."""
+    """Build the latent flow generator (paper 3.2), named ``lfg`` in its weights file."""
     return LatentFlowGenerator(config.lfg.model)
 
 
 def build_denoiser(config: Config) -> tuple[UNet3D, FaceMaskEmbedder]:
-    """The denoiser of the A2V diffusion model and its face-mask embedder (paper 3.3); ``unet`` and ``mask`` in the
-    weights files of every A2V stage."""
+    """Build the denoiser of the A2V diffusion model and its face-mask embedder (paper 3.3).
+
+    They are named ``unet`` and ``mask`` in the weights files of every A2V stage.
+    """
     latent_channels = 4 * config.lfg.model.expansion
     mask = FaceMaskEmbedder(config.a2v.model.mask_channels)
     mask.requires_grad_(config.a2v.model.train_mask_embedder)

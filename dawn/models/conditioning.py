@@ -24,7 +24,7 @@ QUERY_ELEMENTS = 2**17  # elements of queries computed at once
 
 
 class Gain(nn.Module):
-    """A gain ``g`` (dim,) of a layer normalisation without offset."""
+    """Gain ``g`` (dim,) of a layer normalisation without offset."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -54,10 +54,10 @@ class CrossAttention(nn.Module):
 
 
 class ConditionTokens(NamedTuple):
-    """Projections of k cross-attentions of H heads that depend on the condition tokens of b samples of f frames alone.
+    """Projections of k cross-attentions of H heads that depend only on the condition tokens of b samples of f frames.
 
-    They do not depend on the noisy motion: a sampler computes them once. What a chunk of frames needs besides costs
-    less to recompute than to keep.
+    They are independent of the noisy motion: a sampler computes them once. Everything else that a chunk of frames needs
+    costs less to recompute than to store.
     """
 
     query: Tensor  # (k, H, d, c_in) query weights with the input's normalisation folded in
@@ -68,7 +68,7 @@ class ConditionTokens(NamedTuple):
     gain: Tensor  # (k, c_out) of the last norm
 
     def of_frames(self, frames: slice) -> ConditionTokens:
-        """The tokens of a chunk of frames."""
+        """Return the tokens of a chunk of frames."""
         return self._replace(
             key_difference=self.key_difference[:, :, frames], value_difference=self.value_difference[:, :, frames]
         )
@@ -101,10 +101,10 @@ def project_tokens(attentions: Sequence[CrossAttention], tokens: Tensor) -> Cond
 
 
 def add_cross_attentions(h: Tensor, x: Tensor, tokens: ConditionTokens) -> Tensor:
-    """`h` plus the sum of the cross-attentions from `x` to their tokens.
+    """Add to `h` the sum of the k cross-attentions from `x` to their tokens.
 
     h (n, p, c_out) and x (n, p, c_in) hold p pixels of the n = b * f frames of `tokens`. Under autocast only the
-    queries take the lower precision: the rest is cheap, and the last normalisation would enlarge its errors.
+    queries take the lower precision: the rest is cheap, and the last normalisation would amplify its errors.
     """
     kind = x.device.type
     lower = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
@@ -147,6 +147,8 @@ class Gates(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, query: Tensor, toward: Tensor, lower: torch.dtype) -> Tensor:
+        """Compute the gates (n, g, p) and save the intermediate results of the backward pass."""
+        # Numerator toward . x, and 1 / |q| of the queries q = query x, chunk by chunk.
         logit = torch.bmm(toward, x.transpose(1, 2))
         inverse = torch.empty_like(logit)
         for chunk in _query_chunks(x, query):
@@ -161,6 +163,7 @@ class Gates(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Compute the gradients of x, query and toward from that of the gates; queries are recomputed."""
         x, query, toward, inverse, logit, gate = ctx.saved_tensors
         # Through the sigmoid, then through the numerator toward . x.
         grad_logit = grad * gate * (1 - gate)
@@ -181,11 +184,11 @@ class Gates(torch.autograd.Function):
 
 
 def _query_chunks(x: Tensor, query: Tensor) -> list[slice]:
-    """Chunks of frames whose queries fit into the cache."""
+    """Split the frames into chunks whose queries fit into the cache."""
     size = max(1, QUERY_ELEMENTS // (x.shape[1] * query.shape[0] * query.shape[1]))
     return [slice(start, start + size) for start in range(0, x.shape[0], size)]
 
 
 def _queries(x: Tensor, query: Tensor) -> Tensor:
-    """Queries (g, d, n * p) of pixels (n, p, c)."""
+    """Compute the queries (g, d, n * p) of pixels (n, p, c)."""
     return (query.flatten(0, 1) @ x.flatten(0, 1).t()).view(*query.shape[:2], -1)

@@ -40,11 +40,11 @@ class GaussianDiffusion(nn.Module):
             self.register_buffer(name, values.float())
 
     def q_sample(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Noisy data x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps at steps t (b,) (paper eq. 1)."""
+        """Diffuse clean data to x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps at steps t (b,) (paper eq. 1)."""
         return _at(self.sqrt_alphas_cumprod, t, x0) * x0 + _at(self.sqrt_one_minus_alphas_cumprod, t, x0) * noise
 
     def target(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Training target of the network for ``q_sample(x0, t, noise)`` (paper eq. 2: the noise)."""
+        """Compute the training target of the network for ``q_sample(x0, t, noise)`` (paper eq. 2: the noise)."""
         match self.settings.objective:
             case "noise":
                 return noise
@@ -55,7 +55,7 @@ class GaussianDiffusion(nn.Module):
                 return a * noise - b * x0
 
     def predict_x0(self, x_t: Tensor, t: Tensor, output: Tensor) -> Tensor:
-        """Clean data x_0 predicted by the network's `output` at steps t (b,), before thresholding."""
+        """Compute the clean data x_0 predicted by the network's `output` at steps t (b,), before thresholding."""
         match self.settings.objective:
             case "noise":
                 a, b = _at(self.sqrt_recip_alphas_cumprod, t, x_t), _at(self.sqrt_recipm1_alphas_cumprod, t, x_t)
@@ -67,7 +67,7 @@ class GaussianDiffusion(nn.Module):
                 return a * x_t - b * output
 
     def predict_noise(self, x_t: Tensor, t: Tensor, output: Tensor) -> Tensor:
-        """Noise eps predicted by the network's `output` at steps t (b,)."""
+        """Compute the noise eps predicted by the network's `output` at steps t (b,)."""
         a, b = _at(self.sqrt_alphas_cumprod, t, x_t), _at(self.sqrt_one_minus_alphas_cumprod, t, x_t)
         match self.settings.objective:
             case "noise":
@@ -78,7 +78,7 @@ class GaussianDiffusion(nn.Module):
                 return a * output + b * x_t
 
     def threshold(self, x0: Tensor) -> Tensor:
-        """Dynamic thresholding: clamp each sample to the quantile s of its magnitudes, at least 1, and divide by s."""
+        """Apply dynamic thresholding: clamp each sample to the quantile s >= 1 of its magnitudes, and divide by s."""
         if self.settings.threshold_quantile == 0:
             return x0
         s = quantile(x0.abs().flatten(1), self.settings.threshold_quantile).clamp(min=1)
@@ -86,7 +86,10 @@ class GaussianDiffusion(nn.Module):
         return x0.clamp(-s, s) / s
 
     def ddim_times(self, steps: int) -> list[int]:
-        """Diffusion steps of the sampler, descending to 0 (published: the last of `steps` updates leads to 0)."""
+        """Compute the steps + 1 diffusion steps of the sampler, descending to 0 as published.
+
+        Each update leads to the following step, the last one to 0. Raises InputError unless 1 <= steps < timesteps.
+        """
         total = self.settings.timesteps
         if not 1 <= steps < total:
             raise InputError(f"sampling steps must be between 1 and {total - 1}, got {steps}")
@@ -141,7 +144,7 @@ class GaussianDiffusion(nn.Module):
         return x
 
     def _ddim(self, times: list[int], eta: float, draw: Callable[[int], Tensor]) -> Update:
-        abar = self.alphas_cumprod_prev.tolist()
+        abar = self.alphas_cumprod_prev.tolist()  # 1 at step 0, so that the last update returns x_0
 
         def update(index: int, x: Tensor, x0: Tensor, noise: Tensor) -> Tensor:
             following = times[index + 1]
@@ -156,7 +159,7 @@ class GaussianDiffusion(nn.Module):
     def _dpm(self, times: list[int]) -> Update:
         from diffusers import DPMSolverMultistepScheduler  # takes seconds to import
 
-        # It takes thresholded clean data: the thresholding of the library fails on long videos.
+        # The solver receives thresholded clean data: the thresholding of the library fails on long videos.
         solver: Any = DPMSolverMultistepScheduler(
             num_train_timesteps=self.settings.timesteps,
             trained_betas=self.betas.cpu().numpy(),
@@ -172,7 +175,7 @@ class GaussianDiffusion(nn.Module):
 
 
 def cosine_schedule(timesteps: int) -> dict[str, Tensor]:
-    """The cosine schedule (Nichol & Dhariwal 2021, s = 0.008) and the tables derived from it, float64 (timesteps,)."""
+    """Compute the cosine schedule (Nichol & Dhariwal 2021, s = 0.008) and its derived tables, float64 (timesteps,)."""
     phase = torch.linspace(0, timesteps, timesteps + 1, dtype=torch.float64) / timesteps
     # abar(t) = cos^2(((t / T + s) / (1 + s)) pi / 2), relative to its value at 0; beta_t = 1 - abar_t / abar_{t - 1}
     curve = torch.cos((phase + 0.008) / 1.008 * math.pi / 2) ** 2
@@ -199,7 +202,10 @@ def cosine_schedule(timesteps: int) -> dict[str, Tensor]:
 
 
 def quantile(x: Tensor, q: float) -> Tensor:
-    """Linearly interpolated q-quantile (b,) of each row of x (b, n); ``torch.quantile`` limits n to 2^24."""
+    """Compute the q-quantile (b,) of each row of x (b, n), linearly interpolated.
+
+    ``torch.quantile`` limits n to 2^24.
+    """
     place = q * (x.shape[1] - 1)
     low = math.floor(place)
     lower = x.kthvalue(low + 1, dim=1).values
@@ -210,10 +216,10 @@ def quantile(x: Tensor, q: float) -> Tensor:
 
 
 def motion_to_data(flow: Tensor, occlusion: Tensor, settings: Diffusion) -> Tensor:
-    """Motion to diffusion data (b, 3, f, h, w).
+    """Convert motion to diffusion data (b, 3, f, h, w).
 
-    `flow` (b, f, h, w, 2) is the absolute sampling grid in [-1, 1], `occlusion` (b, f, 1, h, w) in [0, 1]. With
-    ``flow: residual`` the identity grid is subtracted; flow is divided by ``flow_range``.
+    `flow` (b, f, h, w, 2) is the absolute sampling grid in [-1, 1], `occlusion` (b, f, 1, h, w) in [0, 1]. With ``flow:
+    residual`` the identity grid is subtracted; flow is divided by ``flow_range``.
     """
     if settings.flow == "residual":
         flow = flow - coordinate_grid(flow.shape[-3], flow.shape[-2], like=flow)
@@ -222,10 +228,10 @@ def motion_to_data(flow: Tensor, occlusion: Tensor, settings: Diffusion) -> Tens
 
 
 def data_to_motion(data: Tensor, settings: Diffusion) -> tuple[Tensor, Tensor]:
-    """Inverse of :func:`motion_to_data`: flow (b, f, h, w, 2) and occlusion (b, f, 1, h, w).
+    """Invert :func:`motion_to_data`: flow (b, f, h, w, 2) and occlusion (b, f, 1, h, w).
 
-    Occlusion is (x + 1) / 2 as published and needs no clamp: thresholded samples are in [-1, 1]. Unthresholded data
-    are clamped to [0, 1], the range in which the decoder mixes.
+    Occlusion is (x + 1) / 2 as published and needs no clamp: thresholded samples are in [-1, 1]. Unthresholded data are
+    clamped to [0, 1], the range in which the decoder mixes.
     """
     flow = rearrange(data[:, :2], "b xy f h w -> b f h w xy") * settings.flow_range
     if settings.flow == "residual":
@@ -234,5 +240,5 @@ def data_to_motion(data: Tensor, settings: Diffusion) -> tuple[Tensor, Tensor]:
 
 
 def _at(table: Tensor, t: Tensor, like: Tensor) -> Tensor:
-    """Values of `table` at steps t (b,), broadcastable to `like` (b, ...)."""
+    """Look up `table` at steps t (b,), broadcastable to `like` (b, ...)."""
     return table[t].to(like.dtype).view(-1, *(1,) * (like.dim() - 1))

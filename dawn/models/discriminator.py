@@ -10,7 +10,7 @@ MIN_FRAMES = 24  # shorter sequences give no patch
 
 
 class PatchDiscriminator(nn.Module):
-    """Classifies each patch of a sequence as real or generated; layers and widths as published."""
+    """Classifier of the patches of a sequence as real or generated; layers and widths as published."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv1d(256, 1, 4, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (b, patches) of sequences (b, n, dim), about n / 8 patches; positive means real.
+        """Compute logits (b, patches) of sequences (b, n, dim), about n / 8 patches; positive means real.
 
         Raises InputError for fewer than :data:`MIN_FRAMES` frames.
         """

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def box_mask(boxes: Tensor, side: int, out_side: int) -> Tensor:
-    """Masks float32 (n, out_side, out_side), 1 inside boxes (n, 4) given in pixels of frames of `side` pixels.
+    """Rasterise boxes (n, 4), pixels of frames of `side` pixels, to masks float32 (n, out_side, out_side), 1 inside.
 
     Boxes (n, k, 4) give the union of the k boxes of each frame. In mask pixels, the first row and column are the
     truncated low corner, the last ones (inclusive) the truncated high corner plus one, as published. The published mask
@@ -24,7 +24,7 @@ def box_mask(boxes: Tensor, side: int, out_side: int) -> Tensor:
 
 
 class FaceMaskEmbedder(nn.Module):
-    """Two convolutions of stride 2, each followed by a ReLU: image resolution to latent resolution."""
+    """Two convolutions of stride 2, each followed by a ReLU, from image to latent resolution (paper 3.3)."""
 
     def __init__(self, channels: tuple[int, int] = (8, 16)) -> None:
         super().__init__()
@@ -32,5 +32,5 @@ class FaceMaskEmbedder(nn.Module):
         self.conv2 = nn.Conv2d(channels[0], channels[1], 3, stride=2, padding=1)
 
     def forward(self, mask: Tensor) -> Tensor:
-        """Mask (b, 1, S, S), 1 inside the face, to (b, channels[1], S / 4, S / 4), not negative."""
+        """Embed masks (b, 1, S, S), 1 inside the face, to (b, channels[1], S / 4, S / 4), non-negative."""
         return F.relu(self.conv2(F.relu(self.conv1(mask))))

@@ -1,4 +1,4 @@
-"""Pixelwise flow: the motion of every pixel as a mixture of region motions (paper eq. 3; after MRAA)."""
+"""Prediction of pixelwise flow: the motion of every pixel as a mixture of region motions (paper eq. 3; after MRAA)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Flow(NamedTuple):
 
 
 class FlowPredictor(nn.Module):
-    """Weights K region motions and the background motion for every pixel, and predicts occlusion."""
+    """Predictor of flow, a per-pixel mixture of K region motions and the background motion, and of occlusion."""
 
     def __init__(self, config: LfgModel) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class FlowPredictor(nn.Module):
         self.aligned = config.aligned_sampling
 
     def forward(self, source: Tensor, source_regions: Regions, driving_regions: Regions, background: Tensor) -> Flow:
-        """Motion from source (b, 3, S, S) to driving, q = S / 4; `background` is (b, 2, 3)."""
+        """Predict the motion from source (b, 3, S, S) to driving regions, q = S / 4; `background` is (b, 2, 3)."""
         small = self.down(source)
         h, w = small.shape[2:]
         grid = coordinate_grid(h, w, like=small)
@@ -73,7 +73,7 @@ class FlowPredictor(nn.Module):
 
 
 def gaussians(shift: Tensor, covar: Tensor, grid: Tensor) -> Tensor:
-    """Gaussians exp(-d^2 / 2) (b, K, h, w) of the Mahalanobis distance d of a grid (h, w, 2) from b times K regions."""
+    """Evaluate exp(-d^2 / 2) (b, K, h, w) for the Mahalanobis distance d of a grid (h, w, 2) from b times K regions."""
     # d^2 = P_xx x^2 + P_yy y^2 + 2 P_xy x y with the precision P. x and y separately: only the last sum is a full map.
     x = grid[0, :, 0] - shift[..., 0, None]
     y = grid[:, 0, 1] - shift[..., 1, None]
@@ -84,7 +84,7 @@ def gaussians(shift: Tensor, covar: Tensor, grid: Tensor) -> Tensor:
 
 
 def candidate_motions(source: Regions, driving: Regions, background: Tensor, grid: Tensor) -> Tensor:
-    """Source positions (b, K + 1, h, w, 2) of the grid (h, w, 2): of the background, then of each region.
+    """Compute the source positions (b, K + 1, h, w, 2) of the grid (h, w, 2): background first, then each region.
 
     Region k maps z to C_k (z - driving mean) + source mean with C_k = A_source A_driving^-1. The sign of C_k is chosen
     so that x is not mirrored, because principal axes have no sign.

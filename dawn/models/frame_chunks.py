@@ -1,4 +1,4 @@
-"""Process frames (or pixels) in chunks so that intermediate activations stay in cache.
+"""Processing of frames (or pixels) in chunks, so that intermediate activations stay in cache.
 
 A network keeps a few feature maps of all frames, but its intermediate activations are many times larger. A function
 that treats each frame (or pixel) separately gives the same numbers for any chunk, so the chunk is chosen to fit the
@@ -20,19 +20,22 @@ GPU_ACTIVATIONS = 2**26  # elements that occupy a GPU fully
 
 
 def default_activations(device: torch.device) -> int:
-    """Elements of intermediate activations computed at once that suit a device."""
+    """Return the number of activation elements computed at once that suits a device."""
     return CPU_ACTIVATIONS * torch.get_num_threads() if device.type == "cpu" else GPU_ACTIVATIONS
 
 
 @dataclass(frozen=True)
 class FrameChunks:
-    """Size of the chunks: at most about `activations` elements computed at once; None: one chunk, as gradients need."""
+    """Size of the chunks: at most about `activations` elements computed at once.
+
+    None computes a single chunk, as gradients need.
+    """
 
     activations: int | None
     compiled: bool = False  # compile each chunked function when it is first called
 
     def length(self, x: Tensor, axis: int, width: int) -> int:
-        """Slices of `x` along `axis` in a chunk, with `width` elements of activations for each token (last axis)."""
+        """Compute the slices of `x` along `axis` per chunk, given `width` activation elements per token (last axis)."""
         slices = x.shape[axis]
         if self.activations is None:
             return slices
@@ -47,7 +50,7 @@ class FrameChunks:
         width: int,
         into: Tensor | None = None,
     ) -> Tensor:
-        """Concatenation over chunks of ``fn(chunk, *parts)``, where `chunk` is the slice of `tensors` along `axis`.
+        """Concatenate ``fn(chunk, *parts)`` over chunks, where `parts` are `tensors` sliced by `chunk` along `axis`.
 
         `fn` must keep that axis. With several chunks the result overwrites `into`, one of `tensors` that is not used
         afterwards.
@@ -82,7 +85,10 @@ class GroupStatistics:
         self._chunks.append((x[0].numel(), mean, variance))
 
     def mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance (b, groups) over all chunks, at least float32; equal for any chunks, up to rounding."""
+        """Compute mean and variance (b, groups) over all chunks, at least float32.
+
+        They are equal for any chunks, up to rounding.
+        """
         if len(self._chunks) == 1:
             return self._chunks[0][1:]
         counts, chunk_means, chunk_variances = zip(*self._chunks, strict=True)
@@ -123,6 +129,6 @@ class _GroupMoments(torch.autograd.Function):
 
 
 def _per_channel(groups: Tensor, x: Tensor) -> Tensor:
-    """Values (b, groups) repeated for each channel of x (b, ..., c), broadcastable to x."""
+    """Repeat values (b, groups) for each channel of x (b, ..., c), broadcastable to x."""
     channels = groups.repeat_interleave(x.shape[-1] // groups.shape[1], dim=1)
     return channels.view(x.shape[0], *(1,) * (x.dim() - 2), -1)

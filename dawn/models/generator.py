@@ -17,7 +17,7 @@ HALVINGS = 2  # image to latent code
 
 
 class Generator(nn.Module):
-    """Encodes a source image and decodes it under a motion. Contains the flow predictor, as the published weights do.
+    """Encoder and decoder of the latent flow generator, with the flow predictor, as in the published weights.
 
     The paper's eq. 4 decodes the warped and masked latent code only. The published network, reproduced here, also mixes
     warped encoder maps and finally the warped source itself into the output.
@@ -37,21 +37,24 @@ class Generator(nn.Module):
         self.final = nn.Conv2d(channels[0], 3, 7, padding=3)
 
     def encode(self, source: Tensor) -> list[Tensor]:
-        """Source (b, 3, S, S) to maps of side S, S / 2 and S / 4; the last is the latent code, not negative."""
+        """Encode the source (b, 3, S, S) to maps of side S, S / 2 and S / 4.
+
+        The last map is the latent code z, non-negative.
+        """
         maps = [self.first(source)]
         for block in self.down_blocks:
             maps.append(block(maps[-1]))
         return maps
 
     def decode(self, source: Tensor, features: list[Tensor], flow: Tensor, occlusion: Tensor) -> Tensor:
-        """Images (b, 3, S, S) in [0, 1] for flow (b, q, q, 2) and occlusion (b, 1, q, q).
+        """Decode images (b, 3, S, S) in [0, 1] for flow (b, q, q, 2) and occlusion (b, 1, q, q).
 
         `source` and `features` may be those of one image, which is then decoded under each of the b motions. Under
-        autocast, maps are warped and mixed in their own precision.
+        autocast, maps are warped and mixed in their original precision.
         """
 
         def mix(decoded: Tensor, warped: Tensor, m: Tensor) -> Tensor:
-            """m * warped + (1 - m) * decoded."""
+            """Compute m * warped + (1 - m) * decoded."""
             return torch.lerp(decoded.to(warped.dtype), warped, m)
 
         # Latent code: z warped by the flow and masked by the occlusion m (paper eq. 4).

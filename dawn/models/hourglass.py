@@ -1,7 +1,7 @@
 """Convolution blocks and the hourglass of the latent flow generator (paper 4.1: after Johnson et al. and MRAA).
 
 Attributes are named after the published state-dict keys. Every block uses batch normalisation. Maps are channels last
-in memory, which CPUs convolve a third faster; values do not depend on it.
+in memory, which CPUs convolve a third faster; values are independent of the layout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dawn.errors import InputError
 
 
 class SameBlock(nn.Module):
-    """Convolution, normalisation, ReLU; keeps the size."""
+    """Convolution, normalisation, ReLU at constant size."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3) -> None:
         super().__init__()
@@ -23,30 +23,30 @@ class SameBlock(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, in, h, w) to (b, out, h, w), not negative."""
+        """Map (b, in, h, w) to (b, out, h, w), non-negative."""
         return F.relu(self.norm(self.conv(channels_last(x))), inplace=True)
 
 
 class DownBlock(SameBlock):
-    """:class:`SameBlock`, then means of 2 x 2 pixels."""
+    """Block :class:`SameBlock` followed by average pooling of 2 x 2 pixels."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, in, h, w) to (b, out, h / 2, w / 2), not negative."""
+        """Map (b, in, h, w) to (b, out, h / 2, w / 2), non-negative."""
         return F.avg_pool2d(super().forward(x), 2)
 
 
 class UpBlock(SameBlock):
-    """Each pixel becomes 2 x 2, then :class:`SameBlock` with a kernel of 3.
+    """Nearest-neighbour upsampling by 2 followed by :class:`SameBlock` with a kernel of 3.
 
-    A 3 x 3 kernel over doubled pixels covers only 2 x 2 different ones, so both steps are one transposed convolution
-    of the small map: the same sums with 4 products instead of 9.
+    A 3 x 3 kernel over doubled pixels covers only 2 x 2 different ones, so both steps are one transposed convolution of
+    the small map: the same sums with 4 products instead of 9.
     """
 
     # Each row (and column) of the transposed 4 x 4 kernel as a sum of rows of the 3 x 3 kernel.
     ROW_SUMS = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, in, h, w) to (b, out, 2 h, 2 w), not negative."""
+        """Map (b, in, h, w) to (b, out, 2 h, 2 w), non-negative."""
         rows = self.conv.weight.new_tensor(self.ROW_SUMS)
         kernel = (self.conv.weight.flatten(2) @ torch.kron(rows, rows).t()).unflatten(2, (4, 4)).transpose(0, 1)
         out = F.conv_transpose2d(channels_last(x), kernel, self.conv.bias, stride=2, padding=1)
@@ -54,7 +54,7 @@ class UpBlock(SameBlock):
 
 
 class ResBlock(nn.Module):
-    """Input plus two convolutions, each after normalisation and ReLU."""
+    """Residual block of two convolutions, each after normalisation and ReLU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,14 +64,14 @@ class ResBlock(nn.Module):
         self.norm2 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, channels, h, w) to the same shape."""
+        """Map (b, channels, h, w) to the same shape."""
         x = channels_last(x)
         h = self.conv1(F.relu(self.norm1(x), inplace=True))
         return x + self.conv2(F.relu(self.norm2(h), inplace=True))
 
 
 class Encoder(nn.Module):
-    """Down blocks; channels double from ``2 * expansion`` up to ``max_features``."""
+    """Sequence of down blocks; channels double from ``2 * expansion`` up to ``max_features``."""
 
     def __init__(self, sizes: HourglassSizes, in_channels: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The input (b, c, h, w) and the output of each block, each half the size of the one before.
+        """Return the input (b, c, h, w) and the output of each block, each half the size of the one before.
 
         Raises InputError when h or w cannot be halved as often as there are blocks.
         """
@@ -97,7 +97,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Up blocks, each followed by the encoder's map of the size reached."""
+    """Sequence of up blocks, each followed by concatenation with the encoder's map of the size reached."""
 
     def __init__(self, sizes: HourglassSizes) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Maps of the encoder to (b, channels, h, w) of the size of the first map."""
+        """Decode the maps of the encoder to (b, channels, h, w) of the size of the first map."""
         out = maps[-1]
         for block, skip in zip(self.up_blocks, reversed(maps[:-1]), strict=True):
             out = torch.cat([block(out), skip], dim=1)
@@ -124,15 +124,15 @@ class Hourglass(nn.Module):
         self.out_channels = width(sizes, 0) + in_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, in, h, w) to (b, out_channels, h, w)."""
+        """Map (b, in, h, w) to (b, out_channels, h, w)."""
         return self.decoder(self.encoder(x))
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """x (b, c, h, w) with the channels of a pixel adjacent in memory."""
+    """Return x (b, c, h, w) with the channels of a pixel adjacent in memory."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
 def width(sizes: HourglassSizes, level: int) -> int:
-    """Channels after `level` halvings."""
+    """Return the number of channels after `level` halvings."""
     return min(sizes.max_features, sizes.expansion * 2**level)

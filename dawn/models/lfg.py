@@ -1,4 +1,4 @@
-"""The latent flow generator: motion between two frames, and a frame from a source and a motion (paper 3.2)."""
+"""Latent flow generator: motion between two frames, and a frame from a source and a motion (paper 3.2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dawn.models.regions import BackgroundPredictor, RegionPredictor, Regions
 
 
 class Reconstruction(NamedTuple):
-    """A driving frame reconstructed from a source frame, and the intermediate results that training uses."""
+    """Driving frame reconstructed from a source frame, with the intermediate results that training uses."""
 
     prediction: Tensor  # (b, 3, S, S) in [0, 1]
     flow: Tensor  # (b, q, q, 2) absolute source positions
@@ -42,11 +42,11 @@ class LatentFlowGenerator(nn.Module):
         return Reconstruction(prediction, motion.flow, motion.occlusion, source_regions, driving_regions)
 
     def regions(self, image: Tensor) -> Regions:
-        """Regions of images (b, 3, S, S)."""
+        """Predict the regions of images (b, 3, S, S)."""
         return self.region_predictor(image)
 
     def encode(self, source: Tensor) -> list[Tensor]:
-        """Maps of side S, S / 2 and q; the last is the latent code z (b, c, q, q), not negative."""
+        """Encode the source to maps of side S, S / 2 and q; the last is the non-negative latent code z (b, c, q, q)."""
         return self.generator.encode(source)
 
     def motion(
@@ -56,7 +56,7 @@ class LatentFlowGenerator(nn.Module):
         source_regions: Regions | None = None,
         driving_regions: Regions | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Flow (b, q, q, 2), absolute source positions in [-1, 1], and occlusion (b, 1, q, q) in (0, 1).
+        """Estimate flow (b, q, q, 2), absolute source positions in [-1, 1], and occlusion (b, 1, q, q) in (0, 1).
 
         One source may have many driving frames. `source_regions` and `driving_regions` are computed by :meth:`regions`
         unless given.
@@ -69,7 +69,10 @@ class LatentFlowGenerator(nn.Module):
         return motion.flow, motion.occlusion
 
     def decode(self, source: Tensor, features: list[Tensor], flow: Tensor, occlusion: Tensor) -> Tensor:
-        """Images (b, 3, S, S); `source` and its `features` may be of one image for all b motions (paper eq. 4)."""
+        """Decode images (b, 3, S, S) in [0, 1] (paper eq. 4).
+
+        `source` and its `features` may be those of one image for all b motions.
+        """
         return self.generator.decode(source, features, flow, occlusion)
 
     def _flow(self, source: Tensor, driving: Tensor, source_regions: Regions, driving_regions: Regions) -> Flow:

@@ -1,4 +1,4 @@
-"""The pose and blink network: a transformer VAE over whole sequences, conditioned on speech (paper 3.4, eq. 8 and 9).
+"""Pose and blink network: a transformer VAE over whole sequences, conditioned on speech (paper 3.4, eq. 8 and 9).
 
 Attributes are named after the published state-dict keys. The latent code is one vector a frame.
 """
@@ -27,11 +27,11 @@ from dawn.models.attention import (
 )
 
 POSITIONS = 20000  # rows of the published position tables
-SHARPNESS = (2.0, 0.7, 0.2, 0.05)  # initial loss of logit per frame of distance, by head, repeated over heads
+SHARPNESS = (2.0, 0.7, 0.2, 0.05)  # initial decrease of the logit per frame of distance, by head, cyclically
 
 
 class PBNet(nn.Module):
-    """Encoder and decoder for motion of `dim` numbers a frame (pose, blink, or both) and speech of `speech_dim`."""
+    """Conditional VAE of motion, `dim` channels a frame (pose, blink, or both), given `speech_dim` speech channels."""
 
     def __init__(self, config: PbnetModel, dim: int, speech_dim: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class PBNet(nn.Module):
         self.decoder = Decoder(config, dim, speech_dim)
 
     def encode(self, x: Tensor, audio: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log variance (n, b, audio_latent) of the latent code of each frame (paper eq. 8).
+        """Compute mean and log variance (n, b, audio_latent) of the latent code of each frame (paper eq. 8).
 
         Motion `x` (b, n, dim) is encoded relative to its first frame; `audio` is (b, n, speech_dim), `mask` (b, n) is
         true for frames that are not padding. Raises InputError for more than :data:`POSITIONS` frames.
@@ -49,7 +49,7 @@ class PBNet(nn.Module):
     def decode(
         self, z: Tensor, audio: Tensor, reference: Tensor, mask: Tensor | None = None, window: int | None = None
     ) -> Tensor:
-        """Motion (b, n, dim) minus the state `reference` (b, dim); zero where `mask` is false (paper eq. 9).
+        """Decode motion (b, n, dim) minus the state `reference` (b, dim); zero where `mask` is false (paper eq. 9).
 
         `z` is (n, b, audio_latent). With a `window`, frame i attends to frames j with |i - j| <= window // 2 (paper
         3.6); training uses none.
@@ -58,7 +58,7 @@ class PBNet(nn.Module):
 
 
 class SinePositions(nn.Module):
-    """Adds the fixed sines of Vaswani et al. to sequences (n, b, dim), then dropout."""
+    """Sinusoidal position encoding (Vaswani et al.) added to sequences (n, b, dim), then dropout."""
 
     pe: Tensor
 
@@ -70,14 +70,14 @@ class SinePositions(nn.Module):
         self.register_buffer("pe", torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, None, :dim].clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, b, dim) to the same shape."""
+        """Add positions to (n, b, dim). Raises InputError for more than :data:`POSITIONS` frames."""
         if len(x) > POSITIONS:
             raise InputError(f"a sequence may have {POSITIONS} frames, got {len(x)}; cut it")
         return self.dropout(x + self.pe[: len(x)])
 
 
 class Encoder(nn.Module):
-    """Distribution of the latent code given a motion: a standard transformer encoder, used in training only."""
+    """Posterior of the latent code given a motion: a standard transformer encoder, used in training only."""
 
     def __init__(self, config: PbnetModel, dim: int, speech_dim: int) -> None:
         super().__init__()
@@ -111,7 +111,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Motion from the latent code and speech: constant queries with local attention to themselves and to both."""
+    """Decoder of motion from latent code and speech.
+
+    Constant queries attend locally to themselves, and to a memory of initial state, latent code and speech.
+    """
 
     def __init__(self, config: PbnetModel, dim: int, speech_dim: int) -> None:
         super().__init__()
@@ -120,7 +123,7 @@ class Decoder(nn.Module):
         self.audioEmbedding = nn.Linear(speech_dim, config.audio_latent)
         self.ztimelinear = nn.Linear(width + 2 * config.audio_latent, width)
         self.init_proj = nn.Linear(width, width)
-        self.sequence_pos_encoder = SinePositions(width, config.dropout)  # published beside RoPE, but not applied
+        self.sequence_pos_encoder = SinePositions(width, config.dropout)  # published in addition to RoPE, not applied
         self.time_rel_pos_bias_tgt = _bias(config)
         self.time_rel_pos_bias_mem = _bias(config)
         if self.time_rel_pos_bias_mem is not None:
@@ -146,7 +149,7 @@ class Decoder(nn.Module):
 
 
 class DecoderStack(nn.Module):
-    """The decoder's layers."""
+    """Layers of the decoder."""
 
     def __init__(self, config: PbnetModel) -> None:
         super().__init__()
@@ -160,7 +163,7 @@ class DecoderStack(nn.Module):
         cross_mask: LocalAttentionMask,
         valid: Tensor | None,
     ) -> Tensor:
-        """(b, n, latent) to the same shape; see :class:`DecoderLayer`."""
+        """Map (b, n, latent) to the same shape; see :class:`DecoderLayer`."""
         for layer in self.decoder_layers:
             x = layer(x, memory, self_mask, cross_mask, valid)
         return x
@@ -187,7 +190,7 @@ class DecoderLayer(nn.Module):
         cross_mask: LocalAttentionMask,
         valid: Tensor | None,
     ) -> Tensor:
-        """Queries and memory (b, n, latent) to the same shape; `valid` (b, n) is false for padding."""
+        """Map queries and memory (b, n, latent) to the same shape; `valid` (b, n) is false for padding."""
         x = self.layer_norm1(x + self.dropout(self.self_attn(x, self_mask, valid)))
         x = self.layer_norm2(x + self.dropout(self.multihead_attn(x, memory, cross_mask, valid)))
         return self.layer_norm3(x + self.dropout(self.ffn(x)))
@@ -206,7 +209,7 @@ class CrossFrameAttention(nn.Module):
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
 
     def forward(self, x: Tensor, memory: Tensor, mask: LocalAttentionMask, valid: Tensor | None) -> Tensor:
-        """x and memory (b, n, dim) to (b, n, dim); `valid` (b, n) is true for memory frames that may be attended to."""
+        """Attend from x to memory, both (b, n, dim); `valid` (b, n) is false for memory frames that are padding."""
         q, k, v = (
             rearrange(linear(tokens), "b n (heads d) -> b heads n d", heads=self.heads)
             for linear, tokens in ((self.to_q, x), (self.to_k, memory), (self.to_v, memory))
@@ -216,7 +219,7 @@ class CrossFrameAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with GELU and dropout between."""
+    """Two linear layers with GELU and dropout between them."""
 
     def __init__(self, dim: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -225,16 +228,16 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) to the same shape."""
+        """Map (..., dim) to the same shape."""
         return self.linear2(self.dropout(F.gelu(self.linear1(x))))
 
 
 def latent_noise(frames: int, config: PbnetModel, generator: torch.Generator) -> Tensor:
-    """Standard normal noise (frames, audio_latent) in the units of the latent code.
+    """Draw standard normal noise (frames, audio_latent) in the units of the latent code.
 
     Frames are independent, as in the paper, unless ``latent_correlation`` gives standard deviations of Gaussian filters
-    in frames, one for each channel in turn: neighbouring frames are then correlated and every value is still standard
-    normal.
+    in frames, assigned to the channels cyclically: neighbouring frames are then correlated and every value is still
+    standard normal.
     """
     channels, deviations = config.audio_latent, config.latent_correlation
     reach = math.ceil(4 * max(deviations, default=0))
@@ -254,7 +257,7 @@ def _bias(config: PbnetModel) -> RelativePositionBias | None:
 
 
 def _initialise_local(bias: RelativePositionBias) -> None:
-    """Start each head with attention around the query's frame, narrow or wide: training alone needs epochs for that."""
+    """Initialise each head with attention around the query's frame, narrow or wide; learning it would take epochs."""
     reach = 2 * bias.max_distance
     distance = torch.arange(-reach, reach + 1)
     sharpness = torch.tensor(SHARPNESS)[torch.arange(bias.relative_attention_bias.embedding_dim) % len(SHARPNESS)]

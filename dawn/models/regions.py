@@ -32,12 +32,12 @@ class Regions(NamedTuple):
     heatmap: Tensor  # (b, K, h, w) sums to 1
 
     def expand(self, batch: int) -> Regions:
-        """The regions of one image, repeated for `batch` images without copying."""
+        """Repeat the regions of one image for `batch` images without copying."""
         return Regions(*(value.expand(batch, *value.shape[1:]) for value in self))
 
 
 class RegionPredictor(nn.Module):
-    """Heat maps of K regions from an hourglass on the reduced image, and their moments."""
+    """Predictor of K regions: heat maps from an hourglass on the reduced image, and their moments."""
 
     def __init__(self, config: LfgModel) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class RegionPredictor(nn.Module):
         self.down = reduction(sizes.scale)
 
     def forward(self, image: Tensor) -> Regions:
-        """Regions of images (b, 3, S, S) in [0, 1]."""
+        """Predict the regions of images (b, 3, S, S) in [0, 1]."""
         logits = self.regions(self.predictor(self.down(image)))
         heatmap = F.softmax(logits.flatten(2) / self.temperature, dim=-1)
         h, w = logits.shape[2:]
@@ -57,7 +57,7 @@ class RegionPredictor(nn.Module):
 
 
 class BackgroundPredictor(nn.Module):
-    """Affine motion of the background; initialised to the identity."""
+    """Predictor of the affine motion of the background; initialised to the identity."""
 
     def __init__(self, sizes: HourglassSizes) -> None:
         super().__init__()
@@ -69,13 +69,16 @@ class BackgroundPredictor(nn.Module):
             self.fc.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
 
     def forward(self, source: Tensor, driving: Tensor) -> Tensor:
-        """Images (b, 3, S, S) to (b, 2, 3): the map from driving to source positions, [x y 1] times its rows."""
+        """Predict the affine map (b, 2, 3) from driving to source positions for images (b, 3, S, S).
+
+        A position is mapped as the matrix times (x, y, 1).
+        """
         pair = torch.cat([self.down(source), self.down(driving)], dim=1)
         return self.fc(self.encoder(pair)[-1].mean(dim=(2, 3))).view(-1, 2, 3)
 
 
 def moments(heatmap: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (b, K, 2) and covariance (b, K, 2, 2) of heat maps (b, K, n) over positions (n, 2).
+    """Compute mean (b, K, 2) and covariance (b, K, 2, 2) of heat maps (b, K, n) over positions (n, 2).
 
     The smallest variance of a heat map is at least :data:`POINT`.
     """
@@ -89,7 +92,7 @@ def moments(heatmap: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def principal_axes(covar: Tensor) -> Tensor:
-    """U diag(sqrt(S)) of symmetric positive matrices (..., 2, 2) = U diag(S) U^T, S descending, det U = -1.
+    """Compute U diag(sqrt(S)) of symmetric positive matrices (..., 2, 2) = U diag(S) U^T, S descending, det U = -1.
 
     The published networks take U from an SVD, whose columns have that handedness; the common sign of both columns
     cancels in the flow. The direction of the axes is undefined where both variances are equal: its gradient is damped
@@ -109,13 +112,13 @@ def principal_axes(covar: Tensor) -> Tensor:
 
 
 def inverse(matrix: Tensor) -> Tensor:
-    """Inverses of (..., 2, 2)."""
+    """Invert matrices (..., 2, 2)."""
     a, b, c, d = matrix.flatten(-2).unbind(-1)
     return torch.stack([d, -b, -c, a], dim=-1).unflatten(-1, (2, 2)) / (a * d - b * c)[..., None, None]
 
 
 def _eigenvalues(covar: Tensor) -> tuple[Tensor, Tensor]:
-    """Larger and smaller eigenvalue (...) of symmetric (..., 2, 2), differentiable also where they are equal."""
+    """Compute the larger and smaller eigenvalue (...) of symmetric (..., 2, 2), differentiable everywhere."""
     a, b, c = covar[..., 0, 0], covar[..., 0, 1], covar[..., 1, 1]
     radius = (((a - c) / 2) ** 2 + b**2 + 1e-20).sqrt()
     middle = (a + c) / 2

@@ -1,4 +1,4 @@
-"""The denoising network of the A2V-FDM: a 3-D U-Net over frames of motion (paper 3.3).
+"""Denoising network of the A2V-FDM: a 3-D U-Net over frames of motion (paper 3.3).
 
 Attributes are named after the published state-dict keys, so published weights load unchanged. Frames exchange
 information in the temporal attention and in the statistics of the group normalisation only.
@@ -46,7 +46,7 @@ class ConditionCache:
 
 
 class UNet3D(nn.Module):
-    """Predicts the noise (or what ``Diffusion.objective`` names) of noisy motion, for all frames at once."""
+    """Predictor of the noise (or the quantity of ``Diffusion.objective``) in noisy motion, for all frames at once."""
 
     def __init__(
         self, settings: UnetModel, speech_dim: int, feature_channels: int, pose_dim: int = 6, eye_dim: int = 2
@@ -114,13 +114,14 @@ class UNet3D(nn.Module):
         activations: int | None = None,
         compiled: bool = False,
     ) -> ConditionCache:
-        """Compute what all denoising steps of a video share.
+        """Compute the tensors that all denoising steps of a video share.
 
         `static` (b, feature + mask channels, h, w) is the same for all frames. Conditions are (b, f, channels); a
-        dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame attends to half
-        on either side), None attends to all, as in training. Without gradients, about `activations` elements (None:
-        what suits the device) are computed at once, besides the maps that :meth:`forward` keeps; results are equal up
-        to rounding. With `compiled`, chunked functions are compiled for this machine at their first call.
+        dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame attends to half on
+        either side), None attends to all, as in training. Without gradients, about `activations` elements (None: the
+        device's default) are computed at once, in addition to the maps that :meth:`forward` keeps; results are equal up
+        to rounding. With `compiled`, chunked functions are compiled for this machine at their first call. Raises
+        InputError for wrong shapes.
         """
         weight = self.init_conv.weight[:, DATA_CHANNELS:].squeeze(2)
         if static.shape[1] != weight.shape[1]:
@@ -149,7 +150,10 @@ class UNet3D(nn.Module):
         )
 
     def forward(self, x: Tensor, t: Tensor, video: ConditionCache) -> Tensor:
-        """Noisy motion x (b, 3, f, h, w) at steps t (b,) to the network's prediction of the same shape."""
+        """Predict from noisy motion x (b, 3, f, h, w) at steps t (b,); the output has the shape of x.
+
+        Raises InputError when h or w cannot be halved at each level, or x does not fit the conditions of `video`.
+        """
         halvings = len(self.downs) - 1
         if x.shape[-1] % 2**halvings or x.shape[-2] % 2**halvings:
             raise InputError(f"motion of {x.shape[-2]} x {x.shape[-1]} does not halve {halvings} times")
@@ -186,9 +190,10 @@ class UNet3D(nn.Module):
         return rearrange(torch.cat(heads, dim=-1), "b f h w c -> b c f h w")
 
     def resident_elements(self, frames: int, side: int) -> int:
-        """Largest number of elements in the maps that :meth:`forward` keeps, for `frames` frames of `side` x `side`.
+        """Estimate the largest number of elements in the maps that :meth:`forward` keeps for `frames` frames.
 
-        Without gradients, each block keeps its input and its output, besides the stem and the skips.
+        Maps of the first level have side `side`. Without gradients, each block keeps its input and its output, in
+        addition to the stem and the skips.
         """
 
         def elements(level: int, channels: int) -> int:
@@ -209,12 +214,12 @@ class UNet3D(nn.Module):
         return most
 
     def smallest_chunk(self, frames: int, side: int) -> int:
-        """Elements of activations when chunks are one frame, or one pixel of all frames."""
+        """Compute the elements of activations when chunks are one frame, or one pixel of all frames."""
         attention = 9 * self.settings.heads * self.settings.head_dim // 2
         return max(activation_width(self.settings) * side**2, attention * max(frames, side**2))
 
     def _stem(self, x: Tensor, video: ConditionCache) -> Tensor:
-        """The first convolution (b, f, h, w, dim): of the noisy channels, plus the precomputed rest."""
+        """Compute the first convolution (b, f, h, w, dim): that of the noisy channels plus the precomputed rest."""
         weight = self.init_conv.weight[:, :DATA_CHANNELS].squeeze(2)
 
         def convolve_noisy(_: slice, x: Tensor) -> Tensor:
@@ -229,7 +234,10 @@ class Level(nn.ModuleList):
     """Block, block, spatial attention, temporal attention, resampling; numbered as in the published keys."""
 
     def forward(self, maps: list[Tensor], time: Tensor, video: ConditionCache) -> tuple[Tensor, Tensor]:
-        """Maps before and after the resampling, of the channels of all `maps`, a list emptied to free memory."""
+        """Apply the level to `maps`, concatenated along channels; returns the maps before and after resampling.
+
+        Empties the list `maps` so that its memory can be freed.
+        """
         block1, block2, spatial, temporal, resample = self
         assert isinstance(block1, ResBlock) and isinstance(block2, ResBlock)
         chunks = video.chunks
@@ -243,14 +251,14 @@ class Level(nn.ModuleList):
 
 
 class TimeEmbedding(nn.Module):
-    """Sines and cosines of the diffusion step."""
+    """Sinusoidal embedding of the diffusion step."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.waves = dim // 2
 
     def forward(self, t: Tensor) -> Tensor:
-        """Steps (b,) to (b, dim)."""
+        """Embed steps (b,) to (b, dim)."""
         scale = -math.log(10000) / max(1, self.waves - 1)
         rates = torch.exp(torch.arange(self.waves, device=t.device) * scale)
         angles = t[:, None] * rates
@@ -258,10 +266,10 @@ class TimeEmbedding(nn.Module):
 
 
 def _has(levels: tuple[int, ...] | None, level: int | None) -> bool:
-    """True if a level (None: the middle) has an attention."""
+    """Return whether a level (None: the middle) has an attention."""
     return levels is None or level is None or level in levels
 
 
 def _resample(kind: type[nn.Conv3d] | type[nn.ConvTranspose3d], c: int) -> nn.Module:
-    """Halve (convolution) or double (its transpose) the side of each frame."""
+    """Build a layer that halves (convolution) or doubles (its transpose) the side of each frame."""
     return kind(c, c, (1, 4, 4), stride=(1, 2, 2), padding=(0, 1, 1))

@@ -21,7 +21,7 @@ from dawn.models.frame_chunks import FrameChunks, GroupStatistics
 
 
 class ConvNorm(nn.Module):
-    """A 3 x 3 convolution, then group normalisation over the channels of a group, frames and pixels of a sample."""
+    """Convolution of 3 x 3, then group normalisation over the channels of a group, frames and pixels of a sample."""
 
     def __init__(self, c_in: int, c_out: int, groups: int) -> None:
         super().__init__()
@@ -29,13 +29,13 @@ class ConvNorm(nn.Module):
         self.norm = nn.GroupNorm(groups, c_out)
 
     def forward(self, x: Tensor, statistics: GroupStatistics) -> Tensor:
-        """The convolution of a chunk of frames (b, f, h, w, c_in), added to `statistics`."""
+        """Convolve a chunk of frames (b, f, h, w, c_in) and add the result to `statistics`."""
         y = convolve(x, self.proj)
         statistics.update(y)
         return y
 
     def scale_and_shift(self, statistics: GroupStatistics) -> tuple[Tensor, Tensor]:
-        """Scale and shift (b, c_out) that normalise, once `statistics` hold every chunk."""
+        """Compute the scale and shift (b, c_out) of the normalisation, once `statistics` contain every chunk."""
         mean, variance = statistics.mean_and_variance()
         inverse = (variance + self.norm.eps).rsqrt()
         repeat = self.norm.num_channels // self.norm.num_groups
@@ -44,11 +44,12 @@ class ConvNorm(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two convolutions; between them enter the diffusion step and, frame by frame, speech, pose and blink.
+    """Residual block of two convolutions, conditioned between them on diffusion step, speech, pose and blink.
 
-    The step scales and shifts the first convolution's output. Each condition is one token of a cross-attention from
-    the block's input; the outputs of the three are added. A block without conditions (`time_dim` None) never computes
-    its cross-attentions: it has their weights because the published weights do, and does not train them.
+    The step scales and shifts the first convolution's output. Each condition of a frame is one token of a
+    cross-attention from the block's input; the outputs of the three are added. A block without conditions (`time_dim`
+    None) never computes its cross-attentions: it has their weights because the published weights do, and does not train
+    them.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class ResBlock(nn.Module):
         self.res_conv = nn.Conv3d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
     def tokens(self, conditions: Sequence[Tensor]) -> ConditionTokens:
-        """Tokens of speech, pose and blink (b, f, channels) each, projected for the cross-attentions."""
+        """Project speech, pose and blink, (b, f, channels) each, to the tokens of the cross-attentions."""
         mlps = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
         tokens = torch.stack([mlp(condition) for mlp, condition in zip(mlps, conditions, strict=True)])
         return project_tokens((self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye), tokens)
@@ -86,7 +87,10 @@ class ResBlock(nn.Module):
         tokens: ConditionTokens | None = None,
         time: Tensor | None = None,
     ) -> Tensor:
-        """Maps of c_in channels together, (b, f, h, w, channels) each, and time (b, time_dim) to c_out channels."""
+        """Apply the block to `maps` (b, f, h, w, channels), concatenated to c_in channels.
+
+        `time` is (b, time_dim). Returns (b, f, h, w, c_out).
+        """
         if chunks.activations is None:
             maps = (_concatenate(maps),)
         groups, width = self.block1.norm.num_groups, self.width
@@ -131,7 +135,7 @@ class LinearAttention(nn.Module):
         self.to_out = nn.Conv2d(heads * head_dim, dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, f, h, w, dim) to the same shape.
+        """Attend within each frame of (b, f, h, w, dim), to the same shape.
 
         softmax(q) (softmax(k)^T v) W_o. Values and output projection are linear, so they are applied to the summary
         softmax(k)^T x of each head instead of every pixel.
@@ -157,45 +161,45 @@ class PixelAttention(nn.Module):
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, pixels, dim) to the same shape."""
+        """Attend among the pixels of (n, pixels, dim), to the same shape."""
         q, k, v = rearrange(self.to_qkv(x), "n p (three heads d) -> three n heads p d", three=3, heads=self.heads)
         return self.to_out(rearrange(F.scaled_dot_product_attention(q, k, v), "n heads p d -> n p (heads d)"))
 
 
 class OverPixels(nn.Module):
-    """Applies `fn` to the pixels of each frame as a sequence."""
+    """Wrapper that applies `fn` to the pixels of each frame as a sequence."""
 
     def __init__(self, fn: nn.Module) -> None:
         super().__init__()
         self.fn = fn
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, f, h, w, c) to the same shape."""
+        """Map (b, f, h, w, c) to the same shape."""
         return self.fn(_pixels(x)).view_as(x)
 
 
 class OverFrames(nn.Module):
-    """Applies `fn` to the frames of each pixel as a sequence."""
+    """Wrapper that applies `fn` to the frames of each pixel as a sequence."""
 
     def __init__(self, fn: FrameAttention) -> None:
         super().__init__()
         self.fn = fn
 
     def forward(self, x: Tensor, mask: LocalAttentionMask) -> Tensor:
-        """(b, f, p, c) to the same shape."""
+        """Map (b, f, p, c) to the same shape."""
         b, _, p, _ = x.shape
         sequences = x.transpose(1, 2).flatten(0, 1).contiguous()
         return rearrange(self.fn(sequences, mask), "(b p) f c -> b f p c", b=b, p=p)
 
 
 def temporal_attention(c: int, settings: UnetModel) -> Residual:
-    """Attention over the frames of each pixel, with its normalisation and residual."""
+    """Build the attention over the frames of each pixel, with its normalisation and residual connection."""
     attention = FrameAttention(c, settings.heads, settings.head_dim, min(32, settings.head_dim))
     return Residual(PreNorm(ChannelNorm(c), OverFrames(attention)))
 
 
 def attend_pixels(layer: nn.Module, x: Tensor, chunks: FrameChunks) -> Tensor:
-    """Spatial attention `layer` in chunks of frames; overwrites x (b, f, h, w, c)."""
+    """Apply the spatial attention `layer` in chunks of frames; overwrites x (b, f, h, w, c)."""
     if isinstance(layer, nn.Identity):
         return x
     return chunks.map(lambda _, x: layer(x), (x,), axis=1, width=attention_width(layer), into=x)
@@ -204,7 +208,7 @@ def attend_pixels(layer: nn.Module, x: Tensor, chunks: FrameChunks) -> Tensor:
 def attend_frames(
     layer: nn.Module, x: Tensor, mask: LocalAttentionMask, chunks: FrameChunks, keep: bool = False
 ) -> Tensor:
-    """Temporal attention `layer` in chunks of pixels; overwrites x (b, f, h, w, c) unless `keep`."""
+    """Apply the temporal attention `layer` in chunks of pixels; overwrites x (b, f, h, w, c) unless `keep`."""
     if isinstance(layer, nn.Identity):
         return x
     pixels = x.flatten(2, 3)
@@ -215,7 +219,7 @@ def attend_frames(
 
 
 def convolve(x: Tensor, layer: nn.Module) -> Tensor:
-    """A 3-D convolution of temporal kernel 1, applied frame by frame to (b, f, h, w, c); an identity returns `x`."""
+    """Apply a 3-D convolution of temporal kernel 1 frame by frame to (b, f, h, w, c); an identity returns `x`."""
     if isinstance(layer, nn.Identity):
         return x
     assert isinstance(layer, nn.Conv3d | nn.ConvTranspose3d)
@@ -230,21 +234,21 @@ def convolve(x: Tensor, layer: nn.Module) -> Tensor:
 
 
 def frame_images(x: Tensor) -> Tensor:
-    """Frames (b, f, h, w, c) as images (b * f, c, h, w), channels last in memory even where that needs a copy."""
+    """Reshape frames (b, f, h, w, c) to images (b * f, c, h, w), channels last in memory, by a copy if necessary."""
     return rearrange(x, "b f h w c -> (b f) h w c").permute(0, 3, 1, 2)
 
 
 def activation_width(settings: UnetModel) -> int:
-    """Elements of activations for each pixel in a block of the first level.
+    """Return the elements of activations for each pixel in a block of the first level.
 
-    Chunks have as many pixels at every level: lower levels compute more for each pixel, but multiply it by more
-    weights, which are read (and laid out for the convolution) once a chunk.
+    Chunks have the same number of pixels at every level: lower levels compute more for each pixel, but multiply it by
+    more weights, which are read (and laid out for the convolution) once a chunk.
     """
     return 6 * settings.dim
 
 
 def attention_width(attention: nn.Module) -> int:
-    """Elements of activations of an attention for each token: queries, keys, values, and half as many besides."""
+    """Return the elements of activations per token of an attention: 1.5 times queries, keys and values."""
     weight = next(value for name, value in attention.named_parameters() if name.endswith("to_qkv.weight"))
     return 3 * len(weight) // 2
 
@@ -258,5 +262,5 @@ def _concatenate(maps: Sequence[Tensor]) -> Tensor:
 
 
 def _broadcast(channels: Tensor) -> Tensor:
-    """(b, c), broadcastable over frames and pixels."""
+    """Reshape (b, c) to be broadcastable over frames and pixels."""
     return channels[:, None, None, None]

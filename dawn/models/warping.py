@@ -2,8 +2,8 @@
 
 Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. The published networks nevertheless sample as if -1 and
 1 were the outer edges of the image: the identity grid enlarges the image, by 1 / 32 at 128 pixels, and darkens its
-border. Their weights depend on it. With `aligned`, sampling and resizing agree with the grids, and the identity grid is
-no motion.
+border. Their weights depend on it. With `aligned`, sampling and resizing agree with the grids, and the identity grid
+leaves an image unchanged.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from dawn.errors import InputError
 
 
 def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
-    """The identity grid (h, w, 2), with dtype and device of `like`."""
+    """Build the identity grid (h, w, 2), with dtype and device of `like`."""
     x = torch.linspace(-1, 1, w, dtype=like.dtype, device=like.device)
     y = torch.linspace(-1, 1, h, dtype=like.dtype, device=like.device)
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
 def warp(x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zeros", aligned: bool = False) -> Tensor:
-    """Bilinear samples (b, c, h, w) of x (b or 1, c, H, W) at the positions `grid` (b, h, w, 2)."""
+    """Sample x (b or 1, c, H, W) bilinearly at the positions `grid` (b, h, w, 2): (b, c, h, w)."""
     return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=padding, align_corners=aligned)
 
 
 def resize(x: Tensor, side: int, aligned: bool = False) -> Tensor:
-    """Bilinear interpolation of (b, c, h, h) to (b, c, side, side), without anti-aliasing."""
+    """Interpolate (b, c, h, h) bilinearly to (b, c, side, side), without anti-aliasing."""
     if x.shape[-1] == side:
         return x
     return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=aligned)
@@ -40,6 +40,7 @@ class AntiAlias(nn.Module):
     """Gaussian blur and subsampling to `scale` = 1 / n of the size; the kernel is fixed (``weight``).
 
     The standard deviation is (1 / scale - 1) / 2 pixels, the border is padded with zeros, sampling starts at pixel 0.
+    Raises InputError for other scales.
     """
 
     weight: Tensor
@@ -57,11 +58,11 @@ class AntiAlias(nn.Module):
         self.register_buffer("weight", (kernel / kernel.sum()).repeat(channels, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, channels, h, w) to (b, channels, h * scale, w * scale)."""
+        """Reduce (b, channels, h, w) to (b, channels, h * scale, w * scale)."""
         reach = self.weight.shape[-1] // 2
         return F.conv2d(x, self.weight, stride=self.stride, padding=reach, groups=self.weight.shape[0])
 
 
 def reduction(scale: float) -> nn.Module:
-    """:class:`AntiAlias` of RGB images, or nothing at scale 1."""
+    """Build :class:`AntiAlias` for RGB images, or the identity at scale 1."""
     return nn.Identity() if scale == 1 else AntiAlias(scale)

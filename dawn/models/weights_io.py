@@ -23,8 +23,10 @@ def save_weights(path: Path, modules: Mapping[str, Mapping[str, Tensor]], metada
 
 
 def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
-    """Load a file of :func:`save_weights` into `modules`. Raises InputError when the file is missing or damaged, or a
-    key is missing, unexpected or of another shape."""
+    """Load a file of :func:`save_weights` into `modules`.
+
+    Raises InputError when the file is missing or damaged, or a key is missing, unexpected or of another shape.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such weights; train the stage that writes them first")
     try:
@@ -41,7 +43,7 @@ def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
 
 
 def weights_metadata(path: Path) -> dict[str, str]:
-    """Metadata of a weights file: stage, fingerprint, steps, config."""
+    """Read the metadata of a weights file: stage, fingerprint, steps, config."""
     with safe_open(path, framework="pt") as stream:
         metadata: dict[str, str] = json.loads((stream.metadata() or {}).get("dawn", "{}"))
         return metadata

@@ -1,4 +1,4 @@
-"""The published files: identified by their contents instead of their names, and read as weights only.
+"""Published files: identified by their contents instead of their names, and read as weights only.
 
 ================  ===================================================================================================
 ``lfg``           entries ``generator``, ``region_predictor`` and ``bg_predictor``: the latent flow generator
@@ -22,7 +22,7 @@ import yaml
 
 from dawn.errors import InputError
 
-SUFFIXES = (".pth", ".pt", ".tar", ".ckpt", ".bin")  # the last of the name: checkpoint.pth.tar is a .tar
+SUFFIXES = (".pth", ".pt", ".tar", ".ckpt", ".bin")  # last suffix of the name: checkpoint.pth.tar is a .tar
 LFG_ENTRIES = ("generator", "region_predictor", "bg_predictor")
 ROLES = {
     "lfg": f"a latent flow generator (entries {', '.join(LFG_ENTRIES)})",
@@ -34,14 +34,14 @@ _OUTPUT = "decoder.finallayer.weight"
 
 
 class Source(NamedTuple):
-    """A published file and its contents."""
+    """Published file and its contents."""
 
     path: Path
     entries: dict[str, Any]
 
 
 def find(folder: Path, named: Mapping[str, Path], resolution: int) -> dict[str, Source]:
-    """The published file of each role: those in `named`, and the others by their contents among the files in `folder`.
+    """Find the published file of each role: those in `named`, the others by contents among the files in `folder`.
 
     The networks of both published resolutions have the same shapes. A file of LFG or U-Net is therefore ignored if its
     path names the other resolution, and preferred if its path names `resolution`. Raises InputError for a role with no
@@ -70,9 +70,9 @@ def find(folder: Path, named: Mapping[str, Path], resolution: int) -> dict[str, 
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The dictionary in a PyTorch file, tensors on the CPU. Nothing in the file is executed.
+    """Load the dictionary of a PyTorch file, tensors on the CPU. Nothing in the file is executed.
 
-    Raises InputError when it is missing, empty, damaged, or would load anything but tensors and plain values.
+    Raises InputError when it is missing, empty, damaged, or contains anything but tensors and plain values.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -97,13 +97,13 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def plain_names(state: dict[str, Any]) -> dict[str, Any]:
-    """Keys without the component ``module`` that data-parallel training adds."""
+    """Remove from the keys the component ``module`` that data-parallel training adds."""
     plain = {key: ".".join(part for part in key.split(".") if part != "module") for key in state}
     return {key if plain[key] in state else plain[key]: value for key, value in state.items()}
 
 
 def role_of(entries: Mapping[str, Any]) -> str | None:
-    """The role of the published file with these entries, or None."""
+    """Identify the role of the published file with these entries; None for another file."""
     if all(name in entries for name in LFG_ENTRIES):
         return "lfg"
     if "diffusion" in entries:
@@ -115,7 +115,7 @@ def role_of(entries: Mapping[str, Any]) -> str | None:
 
 
 def training_options(path: Path) -> dict[str, Any]:
-    """Plain values of the ``opt.yaml`` in the folder of a PBNet file; empty where it is absent or not YAML.
+    """Read the plain values of the ``opt.yaml`` in the folder of a PBNet file; empty where it is absent or not YAML.
 
     Values with tags, which would construct Python objects, are read as None.
     """
@@ -128,7 +128,7 @@ def training_options(path: Path) -> dict[str, Any]:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """The safe loader, which reads unknown tags as None."""
+    """Safe YAML loader that reads unknown tags as None."""
 
 
 _PlainLoader.add_multi_constructor("", lambda loader, suffix, node: None)
@@ -143,7 +143,7 @@ def _choose(role: str, matching: list[Source], folder: Path, resolution: int, fi
         )
 
     def side(source: Source) -> int:
-        """The published resolution in the path below the folder, the last one; `resolution` if there is none."""
+        """Return the last published resolution in the path below the folder; `resolution` if there is none."""
         numbers = re.findall(r"(?<!\d)(?:128|256)(?!\d)", str(source.path.relative_to(folder)))
         return int(numbers[-1]) if numbers else resolution
 

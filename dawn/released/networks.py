@@ -1,4 +1,4 @@
-"""Loading published weights into the networks of this project; every key is accounted for."""
+"""Loading of published weights into the networks of this project; every key is accounted for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WINDOWS = {"reemb5": 400, "reemb6": 200}  # suffix of the published PBNet class
 
 @dataclass
 class Imported:
-    """The converted networks by stage and name, as in weights files, and remarks on the published files."""
+    """Converted networks by stage and name, as in weights files, and remarks on the published files."""
 
     stages: dict[str, dict[str, nn.Module]]
     unused: dict[str, list[str]] = field(default_factory=dict)  # by role: entries that generation does not use
@@ -36,12 +36,12 @@ class Imported:
 
 
 def assemble(sources: Mapping[str, Source], config: Config, mask_seed: int = PUBLISHED_SEED) -> Imported:
-    """Networks of `config` with the weights of `sources`. Raises InputError naming the first key that does not fit.
+    """Build the networks of `config` with the weights of `sources`.
 
     The published training neither trained nor saved the face-mask embedder: it kept its initial weights, drawn after
     those of the U-Net from the seed of the training. Here the networks are built in that order with `mask_seed`, and
     the published weights replace all but the embedder's; the published seed 1234 gives its initial weights of a
-    training.
+    training. Raises InputError naming the first key that does not fit, and with ``pbnet.joint``.
     """
     if config.pbnet.joint:
         raise InputError("the published weights are one PBNet for pose and one for blinks; set pbnet.joint: false")
@@ -141,7 +141,10 @@ def _check_pbnet(source: Source, config: Config, notes: list[str]) -> None:
 
 
 def _pbnet_sizes(state: Mapping[str, Any]) -> dict[str, int]:
-    """Values of configuration keys from the shapes of a PBNet; keys without a tensor are left to :func:`_fill`."""
+    """Derive values of configuration keys from the shapes of a PBNet.
+
+    Keys without a tensor are left to :func:`_fill`.
+    """
 
     def size(key: str, axis: int) -> int | None:
         value = state.get(key)
@@ -171,7 +174,7 @@ def _unused(source: Source, used: tuple[str, ...]) -> list[str]:
 
 
 def _summary(value: Any) -> str:
-    """A few words on an unused entry."""
+    """Describe an unused entry in a few words."""
     tensors: list[Tensor] = []
     pending = [value]
     while pending:

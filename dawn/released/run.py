@@ -1,4 +1,4 @@
-"""``dawn import-released``: write a run folder from the published files."""
+"""Command ``dawn import-released``: writing of a run folder from the published files."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ def import_released(
 ) -> dict[str, Any]:
     """Write the run ``results/<config.name>`` from the published files in `folder`; returns its report.
 
-    `named` are files of roles of :data:`dawn.released.files.ROLES` that are not searched for. Either all files of the
-    run are written or none: the weights of three stages, the configuration and :data:`REPORT`. An earlier import is
-    replaced. Raises InputError for files that are missing, damaged or do not fit, and for a run that was trained here.
+    `named` are files by role of :data:`dawn.released.files.ROLES`, which are not searched for. The files of the run are
+    written at the end, the report last: the weights of three stages, the configuration and :data:`REPORT`; on failure
+    none is written. An earlier import is replaced. Raises InputError for files that are missing, damaged or do not fit,
+    and for a run that was trained here.
     """
     paths = Paths.of(config, results=results)
     weights = {stage: paths.weights(stage) for stage in _ROLES}
@@ -96,7 +97,7 @@ def _report(imported: Imported, files: dict[str, dict[str, Any]], config: Config
 
 
 def summary(report: Mapping[str, Any], run: Path) -> str:
-    """The report as text."""
+    """Format the report as text."""
     lines = [f"{run}: published networks at {report['resolution']} pixels, {report['terms']}"]
     for role, source in report["sources"].items():
         unused = report["unused"][role]
