@@ -1,4 +1,4 @@
-"""Stages ``a2v_stage1`` and ``a2v_stage2``: the audio-to-video flow diffusion model under the two-stage curriculum.
+"""Stages ``a2v_stage1`` and ``a2v_stage2``: audio-to-video flow diffusion model under the two-stage curriculum.
 
 Paper 3.3 (conditions, eq. 6 and 7) and 3.5. Stage 1: the source is the first frame of a short clip of fixed length K'.
 Stage 2: the source is any frame of the video and the length is drawn from [K_min, K_max] for each batch. The frozen
@@ -32,7 +32,7 @@ HUE_JITTER = 0.04  # largest hue shift of A2V's colour jitter, as a fraction of 
 
 
 class Batch(NamedTuple):
-    """b clip segments of n frames each."""
+    """Batch of b clip segments of n frames each."""
 
     source: Tensor  # (b, 3, S, S) in [0, 1]
     frames: Tensor  # (b, n, 3, S, S) in [0, 1]
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class A2vTask:
-    """Denoise the motion of a clip segment, conditioned on source, speech, pose and blink (paper 3.3)."""
+    """Task of denoising the motion of a clip segment, conditioned on source, speech, pose and blink (paper 3.3)."""
 
     groups: tuple[tuple[str, ...], ...] = (("unet", "mask"),)
 
@@ -65,7 +65,7 @@ class A2vTask:
 
     @classmethod
     def load(cls, config: Config, stage: A2vStage, clips: Clips, needs: Mapping[str, Path]) -> Self:
-        """The task with the weights of earlier stages: ``lfg``, which stays frozen, and those that it continues from.
+        """Build the task with the weights of earlier stages: ``lfg``, frozen, and those that training continues from.
 
         `needs` maps their names to files, in the order in which they are loaded.
         """
@@ -77,6 +77,7 @@ class A2vTask:
         return task
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        """Draw clip segments, diffuse their motion, and compute the losses of the denoiser; see :meth:`Task.loss`."""
         batch, generators = self.draw(shard)
         x0, source_code = self.targets(batch)
         n = x0.shape[2]
@@ -98,7 +99,7 @@ class A2vTask:
     def losses(
         self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        """Weighted losses of the denoiser's `output` for x_t: paper eq. 7, and the published code's variants of it.
+        """Compute the weighted losses of the denoiser's `output` for x_t: paper eq. 7, and published variants of it.
 
         `x0`, `output`, `x_t` and `noise` are (b, 3, n, h, w), with channels flow x, flow y and occlusion; `t` is (b,).
         """
@@ -121,7 +122,10 @@ class A2vTask:
 
     @torch.no_grad()
     def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Clean motion x_0 (b, 3, n, h, w) and the source's latent code z (b, c, h, w), from the frozen generator."""
+        """Compute clean motion x_0 (b, 3, n, h, w) and the source's latent code z (b, c, h, w).
+
+        Both come from the frozen latent flow generator.
+        """
         b, n = batch.frames.shape[:2]
         frames = rearrange(batch.frames, "b n c h w -> (b n) c h w")
         if self.stage.jitter:
@@ -144,7 +148,7 @@ class A2vTask:
         return motion_to_data(flow, occlusion, self.config.a2v.diffusion), self.lfg.encode(batch.source)[-1]
 
     def _clip_regions(self, clip: int) -> Regions:
-        """Regions of all frames of a clip, computed once and kept without their heat maps."""
+        """Predict the regions of all frames of a clip, once, and cache them without their heat maps."""
         if clip not in self.region_cache:
             device = next(self.lfg.parameters()).device
             regions = self.lfg.regions(to_float(self.clips.frames(clip)).to(device))
@@ -152,7 +156,7 @@ class A2vTask:
         return self.region_cache[clip]
 
     def draw(self, shard: BatchShard) -> tuple[Batch, list[torch.Generator]]:
-        """The shard's random clip segments, and each sample's generator as the drawing left it.
+        """Draw the shard's clip segments; returns them with each sample's generator in its state after the drawing.
 
         All samples of a batch have the length n: drawn from [frames_min, frames_max], at most that of the batch's
         shortest clip. Every process therefore draws the clips of the whole batch.
@@ -167,7 +171,7 @@ class A2vTask:
         return batch, [generators[sample] for sample in shard.samples]
 
     def _segment(self, clip: int, n: int, generator: torch.Generator) -> Batch:
-        """A random source and segment of n frames of a clip; fields of :class:`Batch` without their first dimension."""
+        """Draw a source and a segment of n frames of a clip; fields of :class:`Batch` without their first dimension."""
         features = self.clips.features(clip)
         length = self.clips.length(clip)
         start = int(torch.randint(length - n + 1, (), generator=generator))

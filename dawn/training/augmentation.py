@@ -10,9 +10,9 @@ from torch import Tensor
 def color_jitter(images: Tensor, strength: float, hue: float, generator: torch.Generator) -> Tensor:
     """Change brightness, contrast, saturation and hue by one random draw, the same for all of `images`.
 
-    images: float (..., 3, H, W) in [0, 1], clamped to that range again. Factors are uniform in
-    [1 - strength, 1 + strength]; the hue shift is uniform in [-hue, hue] of the circle. All four are linear maps of
-    RGB, which is cheaper than a conversion to HSV: the hue shift is a rotation about the grey axis.
+    images: float (..., 3, H, W) in [0, 1], clamped to that range again. Factors are uniform in [1 - strength, 1 +
+    strength]; the hue shift is uniform in [-hue, hue] of the circle. All four are linear maps of RGB, which is cheaper
+    than a conversion to HSV: the hue shift is a rotation about the grey axis.
     """
     u = torch.rand(4, generator=generator) * 2 - 1
     brightness, contrast, saturation = (1 + strength * u[:3]).tolist()

@@ -28,7 +28,7 @@ class Checkpoints:
         self.keep = keep
 
     def latest(self) -> Path | None:
-        """The newest usable folder, or None."""
+        """Return the newest usable folder, or None."""
         return max((path for path in self.folder.glob("step-*") if self._usable(path)), default=None)
 
     def clear(self) -> None:

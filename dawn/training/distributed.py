@@ -1,4 +1,4 @@
-"""Data-parallel training: the processes that train one stage together, each on its shard of every batch.
+"""Data-parallel training: processes that train one stage together, each on its shard of every batch.
 
 The process group is described by the usual variables (WORLD_SIZE, RANK, MASTER_ADDR...), set by `accelerate launch`,
 `torchrun` or a cluster's launcher; without them :func:`launch` starts the other processes on this machine. Collectives
@@ -24,7 +24,7 @@ _LAUNCHED = "DAWN_LAUNCHED_WORKER"
 
 
 class Distributed:
-    """This process's device, rank and collectives within the process group."""
+    """Device, rank and collectives of this process within the process group."""
 
     def __init__(self, precision: str = "float32") -> None:
         mixed = {"float32": "no", "bfloat16": "bf16"}[precision]
@@ -35,11 +35,11 @@ class Distributed:
 
     @property
     def is_main_process(self) -> bool:
-        """True for rank 0, which writes logs, checkpoints and weights."""
+        """Whether this is rank 0, which writes logs, checkpoints and weights."""
         return self.rank == 0
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
-        """Context of the forward pass, with mixed precision where `precision` enables it."""
+        """Return the context of the forward pass, with mixed precision where `precision` enables it."""
         return self._accelerator.autocast()
 
     def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:

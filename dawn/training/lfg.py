@@ -1,4 +1,4 @@
-"""Stage ``lfg``: the latent flow generator, self-supervised on pairs of frames of one clip (paper 3.2, eq. 3 to 5)."""
+"""Stage ``lfg``: latent flow generator, self-supervised on pairs of frames of one clip (paper 3.2, eq. 3 to 5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dawn.training.batch_shard import BatchShard
 from dawn.training.clip_views import Clips
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1
 
-# For each of the 68 landmarks, the landmark at its place in a mirrored face.
+# Permutation of the 68 landmarks under a horizontal flip of the image.
 MIRROR = torch.tensor(
     [
         *(*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)),
@@ -26,7 +26,7 @@ MIRROR = torch.tensor(
 
 
 class LfgTask:
-    """Reconstruct a driving frame from a source frame of the same clip."""
+    """Task of reconstructing a driving frame from a source frame of the same clip."""
 
     groups: tuple[tuple[str, ...], ...] = (("lfg",),)
 
@@ -42,6 +42,7 @@ class LfgTask:
         self.perceptual = Perceptual(weights.scales) if weights.perceptual else None
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        """Draw pairs of frames, reconstruct the driving frames, and compute the losses; see :meth:`Task.loss`."""
         generators = shard.generators()
         images, landmarks, boxes = (tensor.to(shard.device) for tensor in self._batch(generators))
         source, driving = images[:, 0].contiguous(), images[:, 1].contiguous()
@@ -72,14 +73,14 @@ class LfgTask:
         return losses
 
     def guidance_scale(self, step: int) -> float:
-        """Factor of the guidance losses: 1 until the regions have found the face (`guidance_until`), then 0.1."""
+        """Return the factor of the guidance losses: 1 up to the fraction `guidance_until` of the training, then 0.1."""
         return 0.1 if step >= self.schedule.loss.guidance_until * self.total else 1.0
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
-        """Random pairs of a source and a driving frame of the same clip, augmented.
+        """Draw and augment pairs of a source and a driving frame of the same clip.
 
-        Images (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], and the driving frames' mouth and eye
-        boxes (b, 3, 4) in pixels.
+        Returns images (b, 2, 3, S, S) in [0, 1], landmarks (b, 2, 68, 2) in [-1, 1], and the driving frames' mouth and
+        eye boxes (b, 3, 4) in pixels.
         """
         images, landmarks = [], []
         for generator in generators:
@@ -102,13 +103,13 @@ class LfgTask:
 
 
 def _closed_eyes(features: Features, generator: torch.Generator) -> int:
-    """A random frame of the eighth of a clip with the most closed eyes: uniform sampling would miss short blinks."""
+    """Draw a frame from the eighth of a clip with the most closed eyes: uniform sampling would miss short blinks."""
     order = features.blink.mean(axis=1).argsort(kind="stable")
     return int(order[int(torch.randint(max(1, len(order) // 8), (), generator=generator))])
 
 
 def detail_boxes(landmarks: Tensor) -> Tensor:
-    """Boxes (..., 3, 4) of the mouth and both eyes from landmarks (..., 68, 2), both in pixels.
+    """Compute boxes (..., 3, 4) of the mouth and both eyes from landmarks (..., 68, 2), both in pixels.
 
     Each side is moved outwards by a fifth of the box's longer side.
     """

@@ -1,4 +1,4 @@
-"""Losses of the latent flow generator: those of paper eq. 5, of the published training, and two of this project."""
+"""Losses of the latent flow generator: of paper eq. 5, of the published training, and two additions."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ GROUP_FLOOR = 0.02
 
 
 def pyramid(images: Tensor, scales: tuple[float, ...]) -> list[Tensor]:
-    """Images (b, 3, S, S), anti-aliased and reduced to each of `scales`."""
+    """Reduce images (b, 3, S, S) to each of `scales`, with anti-aliasing."""
     return [reduction(scale).to(images)(images) for scale in scales]
 
 
 def pyramid_l1(prediction: Tensor, target: Tensor, scales: tuple[float, ...]) -> Tensor:
-    """Mean absolute error of images (b, 3, S, S), summed over image scales."""
+    """Compute the mean absolute error of images (b, 3, S, S), summed over image scales."""
     # Reduction is linear: the difference is reduced once instead of both images.
     levels = pyramid(prediction - target, scales)
     return torch.stack([level.abs().mean() for level in levels]).sum()
@@ -53,7 +53,7 @@ class Perceptual:
     """L1 distance of VGG-19 features at five depths, summed over depths and image scales (paper eq. 5).
 
     The weights are torchvision's for ImageNet: the file `path`, or by default ``vgg19`` of the registry of weights.
-    They are never downloaded here. Raises InputError when the file is absent.
+    They are not downloaded here. Raises InputError when the file is absent.
     """
 
     def __init__(self, scales: tuple[float, ...], path: Path | None = None) -> None:
@@ -61,7 +61,7 @@ class Perceptual:
         self.slices = _vgg_slices(path or _vgg_path())
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Scalar for images (b, 3, S, S) in [0, 1]; no gradient reaches `target`."""
+        """Compute the loss, a scalar, of images (b, 3, S, S) in [0, 1]; no gradient reaches `target`."""
         self.slices.to(prediction.device)
         total = prediction.new_zeros(())
         for x, y in zip(pyramid(prediction, self.scales), pyramid(target, self.scales), strict=True):
@@ -72,7 +72,7 @@ class Perceptual:
         return total
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of images (b, 3, h, w) in [0, 1] at the five depths."""
+        """Compute the feature maps of images (b, 3, h, w) in [0, 1] at the five depths."""
         mean = images.new_tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
         deviation = images.new_tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
         maps: list[Tensor] = []
@@ -84,7 +84,7 @@ class Perceptual:
 
 
 class Equivariance:
-    """A random smooth map T of the image plane for each of b generators: affine plus thin-plate spline (published).
+    """Random smooth map T of the image plane for each of b generators: affine plus thin-plate spline (published).
 
     The affine part is the identity plus N(0, 0.05^2); the spline has 5 x 5 control points with weights N(0, 0.005^2),
     the same displacement along x and y, and kernel r^2 log r of the L1 distance r.
@@ -99,7 +99,7 @@ class Equivariance:
     def losses(
         cls, driving_regions: Regions, region_predictor: nn.Module, driving: Tensor, generators: list[torch.Generator]
     ) -> tuple[Tensor, Tensor]:
-        """Shift and affine loss: regions must move with the image when T warps it.
+        """Compute shift and affine loss: regions must move with the image when T warps it.
 
         mean |mu - T(mu_t)| and mean |I - V| with V = A^-1 J_T(mu_t) A_t up to its sign, for regions (mu, A) of
         `driving` (b, 3, S, S) and (mu_t, A_t) of the warped image.
@@ -112,13 +112,13 @@ class Equivariance:
         return shift, F.l1_loss(v, torch.eye(2).to(v).expand_as(v))
 
     def __call__(self, points: Tensor) -> Tensor:
-        """T of points (b, n, 2)."""
+        """Map points (b, n, 2) by T."""
         distance = (points[:, :, None] - self.control).abs().sum(-1)
         bend = distance**2 * torch.log(distance + 1e-6) @ self.weights[:, :, None]
         return points @ self.theta[:, :, :2].transpose(1, 2) + self.theta[:, None, :, 2] + bend
 
     def jacobian(self, points: Tensor) -> Tensor:
-        """dT / dz (b, n, 2, 2) at points (b, n, 2)."""
+        """Compute the Jacobian dT / dz (b, n, 2, 2) at points (b, n, 2)."""
         offset = points[:, :, None] - self.control
         distance = offset.abs().sum(-1)
         slope = 2 * distance * torch.log(distance + 1e-6) + distance**2 / (distance + 1e-6)
@@ -126,18 +126,18 @@ class Equivariance:
         return self.theta[:, None, :, :2] + bend
 
     def warp(self, images: Tensor) -> Tensor:
-        """Images (b, 3, h, w) whose pixel z shows what `images` has at T(z); reflected beyond the border."""
+        """Warp images (b, 3, h, w): pixel z takes the value of `images` at T(z), reflected beyond the border."""
         h, w = images.shape[-2:]
         grid = coordinate_grid(h, w, images).flatten(0, 1).expand(images.shape[0], -1, -1)
         return warp(images, self(grid).unflatten(1, (h, w)), padding="reflection")
 
 
 def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
-    """Auxiliary loss, not in the paper: attracts region k to the k-th of :data:`LANDMARK_GROUPS`.
+    """Compute an auxiliary loss, not in the paper, that attracts region k to the k-th of :data:`LANDMARK_GROUPS`.
 
     Kullback-Leibler divergence of the region's heat map from a Gaussian with the group's mean and covariance, mean over
-    images and regions. As it is dense in space, regions find the face within hundreds of steps; a loss of the moments
-    alone takes thousands. Landmarks (b, 68, 2) are (x, y) in [-1, 1]; regions beyond the groups are free.
+    images and regions. As it is dense in space, regions converge to the face within hundreds of steps; a loss of the
+    moments alone takes thousands. Landmarks (b, 68, 2) are (x, y) in [-1, 1]; regions beyond the groups are free.
     """
     count = min(regions.shift.shape[1], len(LANDMARK_GROUPS))
     member = torch.zeros(count, 68).to(landmarks)
@@ -159,11 +159,12 @@ def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
 
 
 def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
-    """Auxiliary loss, not in the paper: the source does not show an open mouth's interior; the decoder must paint it.
+    """Compute an auxiliary loss, not in the paper, that assigns the interior of an open mouth to the decoder.
 
-    Mean over cells of -a log(1 - m), where a is the fraction of a cell that lies within the inner lips of the driving
-    frame and m its occlusion (1 keeps the warped source, 0 paints). A closed mouth has no loss. Occlusion (b, 1, q, q)
-    in (0, 1); landmarks (b, 68, 2) are (x, y) in [-1, 1].
+    A source with closed mouth does not show it. Mean over cells of -a log(1 - m), where a is the fraction of a cell
+    that lies within the inner lips of the driving frame and m its occlusion (1 keeps the warped source, 0 takes the
+    decoder's output). A closed mouth has no loss. Occlusion (b, 1, q, q) in (0, 1); landmarks (b, 68, 2) are (x, y) in
+    [-1, 1].
     """
     side = occlusion.shape[-1] * SUPERSAMPLING
     inside = within(landmarks[:, INNER_LIPS], side)[:, None].to(occlusion)
@@ -171,7 +172,7 @@ def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def within(outline: Tensor, side: int) -> Tensor:
-    """Masks (b, side, side), bool: which pixel centres lie within closed outlines (b, n, 2) of (x, y) in [-1, 1].
+    """Rasterise closed outlines (b, n, 2) of (x, y) in [-1, 1] to bool masks (b, side, side) of inner pixel centres.
 
     Even-odd rule: a pixel is inside if a ray from it along x crosses the outline an odd number of times.
     """
@@ -194,7 +195,7 @@ def _vgg_path() -> Path:
 
 
 def _vgg_slices(path: Path) -> nn.ModuleList:
-    """VGG-19's feature layers up to each of :data:`VGG_CUTS`, frozen."""
+    """Load VGG-19's feature layers up to each of :data:`VGG_CUTS`, frozen."""
     from torchvision.models import vgg19  # takes as long to import as torch
 
     if not path.is_file():

@@ -1,9 +1,9 @@
-"""The training loop of all stages: optimise a :class:`Task` under a :class:`~dawn.config.Schedule`.
+"""Training loop of all stages: optimise a :class:`Task` under a :class:`~dawn.config.Schedule`.
 
 Every random number of step s comes from generators seeded by (seed, stage, s, sample). A run that is killed at any
 moment and started again therefore ends with the weights of an uninterrupted run, bit for bit on the same machine with
 the same numbers of threads and processes. Other numbers of processes or accumulation passes compute the same steps up
-to rounding, except for dropout and batch normalisation, whose statistics each process takes over its own shard (as
+to rounding, except for dropout and batch normalisation, whose statistics each process computes over its shard (as
 published).
 """
 
@@ -46,7 +46,7 @@ class Task(Protocol):
     groups: tuple[tuple[str, ...], ...]
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
-        """Weighted scalar losses by name, each a mean over the samples of `shard`."""
+        """Compute the weighted scalar losses by name, each a mean over the samples of `shard`."""
         ...
 
 
@@ -76,7 +76,7 @@ def train(
 ) -> Path:
     """Train `task` for `total` steps and write ``out/weights.safetensors``; resumes from the newest checkpoint.
 
-    Every process of the group calls it; the main process alone writes. Checkpoints whose `fingerprint` (of settings,
+    Every process of the group calls it; only the main process writes. Checkpoints whose `fingerprint` (of settings,
     code and inputs) differs are deleted, not resumed. Raises InputError when a gradient is not finite, or when the
     batch cannot be divided among processes and accumulation passes.
     """
@@ -152,7 +152,7 @@ def train(
             optimizer.step()
         distributed.all_reduce_mean(running_statistics)
         if ema:
-            # The decay rises from 0.1 to its configured value, so that the initial weights are soon forgotten.
+            # The decay rises from 0.1 to its configured value, so that the initial weights soon have little weight.
             _update_ema(ema, networks.state_dict(), min(schedule.ema, (1 + step) / (10 + step)))
         bar.update()
         done = step + 1
@@ -182,7 +182,7 @@ def train(
 
 
 def _shards(schedule: Schedule, distributed: Distributed) -> list[range]:
-    """Sample indices of the batch that this process computes, one range for each accumulation pass."""
+    """Compute the sample indices of the batch for this process, one range for each accumulation pass."""
     count = distributed.world_size * schedule.accumulate
     if schedule.batch % count:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Stage ``pbnet``: the pose and blink network, a conditional VAE with a PatchGAN (paper 3.4, A.2, eq. 11 to 13)."""
+"""Stage ``pbnet``: pose and blink network, a conditional VAE with a PatchGAN (paper 3.4, A.2, eq. 11 to 13)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dawn.training.clip_views import Clips
 
 
 class PbnetTask:
-    """Reconstruction, annealed KL and PatchGAN losses on sequences of up to `frames` frames.
+    """Task of the PBNets: reconstruction, annealed KL and PatchGAN losses on sequences of up to `frames` frames.
 
     The first optimiser trains the PBNets, the second their discriminators.
     """
@@ -34,6 +34,7 @@ class PbnetTask:
         self.pending: dict[tuple[str, range], tuple[Tensor, list[Tensor]]] = {}
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        """Compute the losses of the PBNets (group 0) or of their discriminators (group 1); see :meth:`Task.loss`."""
         return self._discriminator_losses(shard) if group else self._pbnet_losses(shard)
 
     def _pbnet_losses(self, shard: BatchShard) -> dict[str, Tensor]:
@@ -75,17 +76,17 @@ class PbnetTask:
         return losses
 
     def kl_weight(self, step: int) -> float:
-        """lambda_KL: zero until `kl_start` of the training, then rising linearly to its final value (paper A.2)."""
+        """Compute lambda_KL: zero until `kl_start` of the training, then rising linearly to `kl` (paper A.2)."""
         start = self.schedule.loss.kl_start * self.total
         return self.schedule.loss.kl * min(1.0, max(0.0, (step - start) / max(1.0, self.total - start)))
 
     def _noise(self, frames: int, generators: list[torch.Generator], shard: BatchShard) -> Tensor:
-        """Latent noise (frames, b, audio_latent), drawn from each sequence's generator."""
+        """Draw latent noise (frames, b, audio_latent), each sequence from its generator."""
         noise = [latent_noise(frames, self.config.pbnet.model, generator) for generator in generators]
         return torch.stack(noise, dim=1).to(shard.device)
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
-        """Random sequences: motion (b, n, 8), speech (b, n, c) and mask (b, n), zero-padded to the longest of them."""
+        """Draw sequences: motion (b, n, 8), speech (b, n, c) and mask (b, n), zero-padded to the longest of them."""
         sequences = [self._sequence(generator) for generator in generators]
         motion = nn.utils.rnn.pad_sequence([motion for motion, _ in sequences], batch_first=True)
         speech = nn.utils.rnn.pad_sequence([speech for _, speech in sequences], batch_first=True)
@@ -93,7 +94,7 @@ class PbnetTask:
         return motion, speech, torch.arange(motion.shape[1])[None] < lengths[:, None]
 
     def _sequence(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Normalised motion (n, 8) and speech (n, c) of a random segment of a random clip, n <= `frames`."""
+        """Draw a segment of a random clip: normalised motion (n, 8) and speech (n, c), n <= `frames`."""
         features = self.clips.features(int(torch.randint(len(self.clips), (), generator=generator)))
         motion = normalise(torch.from_numpy(features.pose), torch.from_numpy(features.blink), self.config)
         speech = torch.from_numpy(features.speech)
@@ -103,15 +104,15 @@ class PbnetTask:
 
 
 def _weights_name(part: str) -> str:
-    """Name of a discriminator in weights files and checkpoints, as in those of earlier versions."""
+    """Return the name of a discriminator in weights files and checkpoints, as in those of earlier versions."""
     return f"judge_{part}"
 
 
 def _cross_entropy(logits: Tensor, target: float) -> Tensor:
-    """Mean binary cross-entropy of the discriminator's patch logits to one target: 1 for real, 0 for generated."""
+    """Compute the mean binary cross-entropy of patch logits to one target: 1 for real, 0 for generated."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over sequences of the mean over the valid frames and channels of (b, n, c)."""
+    """Compute the mean over sequences of the mean over the valid frames and channels of (b, n, c)."""
     return ((values * mask).sum((1, 2)) / mask.expand_as(values).sum((1, 2))).mean()

@@ -1,4 +1,7 @@
-"""The code that the weights of each training stage depend on. No heavy imports: the workflow reads it."""
+"""Modules and fingerprints of the code that each stage's weights depend on.
+
+The workflow imports this module: no heavy imports.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ _TASKS = {
 
 
 def code_modules(stage: str) -> tuple[str, ...]:
-    """Modules whose closure the weights of a stage depend on."""
+    """Return the modules whose closure the weights of a stage depend on."""
     return ("dawn.training.loop", "dawn.features.clips", _TASKS[stage])
 
 
 def code_of(stage: str) -> str:
-    """Fingerprint of the code that a stage's weights depend on."""
+    """Compute the fingerprint of the code that a stage's weights depend on."""
     return code_fingerprint(*code_modules(stage))

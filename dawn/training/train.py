@@ -1,4 +1,4 @@
-"""Train a stage by its name, from the weights and data that it needs."""
+"""Training of a stage by its name, from the weights and data that it needs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
 
 
 def _build_task(config: Config, paths: Paths, stage: str, clips: Clips, total: int) -> Task:
-    """The task of a stage, with the weights of its earlier stages."""
+    """Build the task of a stage, with the weights of its earlier stages."""
     if stage == "lfg":
         return LfgTask(config, clips, total)
     if stage == "pbnet":
@@ -73,7 +73,7 @@ def _build_task(config: Config, paths: Paths, stage: str, clips: Clips, total: i
 
 
 def _existing(path: Path) -> Path:
-    """`path`, or an InputError when it is no file."""
+    """Return `path`. Raises InputError when it is no file."""
     if not path.is_file():
         raise InputError(f"{path}: no such weights; train the stage that makes them first")
     return path

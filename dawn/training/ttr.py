@@ -17,14 +17,14 @@ from dawn.training.clip_views import Clips, StridedClips
 
 
 class SparseTask(A2vTask):
-    """Denoise keyframes: the A2V task on every `spacing`-th frame."""
+    """Task of denoising keyframes: the A2V task on every `spacing`-th frame."""
 
     def __init__(self, config: Config, stage: A2vStage, clips: Clips, lfg: LatentFlowGenerator) -> None:
         super().__init__(config, stage, StridedClips(clips, config.a2v.ttr.spacing), lfg)
 
 
 class DenseTask(A2vTask):
-    """Denoise the frames between keyframes, which are the first frame and every `spacing`-th after it."""
+    """Task of denoising the frames between keyframes, which are the first frame and every `spacing`-th after it."""
 
     def __init__(self, config: Config, stage: A2vStage, clips: Clips, lfg: LatentFlowGenerator) -> None:
         super().__init__(config, stage, clips, lfg)
@@ -34,7 +34,7 @@ class DenseTask(A2vTask):
     def losses(
         self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
-        """A2V's losses with the output replaced by the target on keyframes, where the losses are therefore zero."""
+        """Compute A2V's losses with the output on keyframes replaced by the target, where losses are thus zero."""
         keyframe = torch.zeros(x0.shape[2], dtype=torch.bool, device=x0.device)
         keyframe[:: self.config.a2v.ttr.spacing] = True
         output = torch.where(keyframe.view(1, 1, -1, 1, 1), self.diffusion.target(x0, t, noise), output)
@@ -44,13 +44,14 @@ class DenseTask(A2vTask):
 
 
 class NoiselessKeyframes(GaussianDiffusion):
-    """A diffusion whose forward process leaves keyframes without noise."""
+    """Diffusion whose forward process leaves keyframes without noise."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.a2v.diffusion)
         self.spacing = config.a2v.ttr.spacing
 
     def q_sample(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Diffuse x_0 to x_t at steps t (b,) on all frames but the keyframes, which stay x_0."""
         x_t = super().q_sample(x0, t, noise)
         x_t[:, :, :: self.spacing] = x0[:, :, :: self.spacing]
         return x_t
