@@ -22,6 +22,7 @@ class ListOptionsCommand(TyperCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat each list option before each of its values, then parse as typer does."""
         lists = {
             name
             for option in self.params

@@ -19,7 +19,7 @@ from dawn.media.files import require_space
 PAUSE = 1.0  # seconds before the second try in a row without a new byte, doubled for each further one
 TRIES = 5  # in a row without a new byte
 _BLOCK = 1 << 20  # bytes
-_LONGEST_PAUSE = 120  # seconds, even if a server asks for more
+_LONGEST_PAUSE = 120  # seconds, even if a server requests more
 _TIMEOUT = (15, 60)  # seconds to connect, and between two blocks
 
 

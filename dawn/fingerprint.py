@@ -1,13 +1,13 @@
 """Fingerprints: SHA-256 of settings, and of the code that a result depends on, determined by following imports.
 
-Sources are parsed, never imported. A module depends on what it imports anywhere in its body, function bodies included,
-and on what it declares at module level, as paths and patterns relative to its folder:
+Sources are parsed, never imported. A module depends on its imports anywhere in its body, function bodies included, and
+on files that it declares at module level, as paths and patterns relative to its folder:
 
 ``READS = ("paper.csv", "kinds/*.py")``      data files, and plug-ins that it imports by name and uses
 ``DISCOVERS = ("strategies/*.py",)``         plug-ins of which it uses only what they declare, such as labels
 
 Comments, docstrings, layout, descriptions of configuration keys and help texts of command lines do not count, because
-they change no result; nor does what only type checkers import.
+they change no result; nor do imports for type checkers only.
 """
 
 from __future__ import annotations

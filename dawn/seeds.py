@@ -36,7 +36,10 @@ INITIAL_WEIGHTS = -1  # in place of a step
 
 
 def step_seed(seed: int, stream: str, step: int, sample: int = ALL_SAMPLES) -> int:
-    """Derive the 63-bit seed of one sample of one step of `stream` (a training stage), or of what all samples share."""
+    """Derive the 63-bit seed of one sample of one step of `stream` (a training stage).
+
+    :data:`ALL_SAMPLES` in place of the sample gives the seed of random numbers that all samples share.
+    """
     name = f"{seed}/{stream}/{step}/{sample}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 

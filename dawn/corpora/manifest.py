@@ -71,7 +71,7 @@ def read_rejected(path: str | os.PathLike[str]) -> list[Rejected]:
 
 
 def write_rejected(path: str | os.PathLike[str], rejected: Iterable[Rejected]) -> None:
-    """Write a list of rejects atomically; an empty list gives the header alone."""
+    """Write a list of rejects atomically; an empty list gives only the header."""
     _write(path, [f.name for f in fields(Rejected)], [astuple(item) for item in rejected])
 
 

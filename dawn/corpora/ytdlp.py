@@ -19,7 +19,7 @@ from dawn.errors import InputError
 from dawn.media.json_files import read_json, write_json
 
 _WHOLE = "whole.json"  # names the files of a complete video
-_LONGEST_PAUSE = 120.0  # seconds, even if a server asks for more
+_LONGEST_PAUSE = 120.0  # seconds, even if a server requests more
 _TIMEOUT = 60  # seconds between two blocks
 _GONE = {404, 410, 451}  # status codes
 # Messages of faults that another client, a later try or a newer yt-dlp may overcome.
@@ -35,7 +35,7 @@ class Fault:
     """Reason why a download failed."""
 
     reason: str  # one line
-    retry_after: float = 0.0  # seconds that the server asks to wait
+    retry_after: float = 0.0  # seconds of waiting that the server requests
     gone: bool = False  # whether the failure is permanent with these cookies
 
 

@@ -20,7 +20,7 @@ from dawn.demo.sentences import SENTENCES
 from dawn.errors import InputError
 
 SAMPLE_RATE = 16000
-NATIVE_RATE = 22050  # what espeak-ng synthesises
+NATIVE_RATE = 22050  # Hz, of espeak-ng's output
 _AUDIBLE = 0.02  # root mean square of a piece that is not silence
 
 # speak_lib.h: output modes, initialisation options, parameters, event types, character set
@@ -88,7 +88,7 @@ def synthesise(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech
             now += len(audio)
             silence(int(rng.uniform(0.12, 0.3) * SAMPLE_RATE))
     audio = np.concatenate(parts)[:length]
-    fade = np.linspace(1, 0, 160, dtype=np.float32)  # 10 ms, so that the cut makes no click
+    fade = np.linspace(1, 0, 160, dtype=np.float32)  # 10 ms, so that the cut is without click
     audio[-len(fade) :] *= fade
     kept = int(np.searchsorted(starts, seconds))
     return Speech(" ".join(sentences), audio, np.asarray(starts[:kept], np.float32), tuple(phonemes[:kept]))

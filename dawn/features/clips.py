@@ -55,7 +55,7 @@ class ClipStore:
         if index in self._frames:
             self._frames.move_to_end(index)
         else:
-            from dawn.media.video import load_frames  # PyAV: needed for frames alone
+            from dawn.media.video import load_frames  # imports PyAV, which only frames need
 
             video = np.ascontiguousarray(load_frames(self.path(index)).transpose(0, 3, 1, 2))
             self._frames[index] = torch.from_numpy(video)

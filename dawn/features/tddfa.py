@@ -50,6 +50,7 @@ class Separable(nn.Module):
         self.bn_sep = nn.BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels, h, w) to (n, out, h / stride, w / stride), rounded up, non-negative."""
         x = torch.relu(self.bn_dw(self.conv_dw(x)))
         return torch.relu(self.bn_sep(self.conv_sep(x)))
 
@@ -71,6 +72,7 @@ class Regressor(nn.Module):
         self.fc_lm = nn.Linear(512, 136)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Regress parameters (n, 62) and landmarks (n, 2, 68) from crops (n, 3, 120, 120)."""
         x = torch.relu(self.bn1(self.conv1(x)))
         for name, *_ in _BLOCKS:
             x = self.get_submodule(name)(x)

@@ -43,7 +43,7 @@ def as_rgb(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
             raise InputError(f"image array is {array.dtype} {array.shape}; give RGB uint8 (H, W, 3)")
         return np.ascontiguousarray(array)
-    if image.mode.startswith("I"):  # 16 bits per pixel; Pillow's own conversion clips instead of scaling
+    if image.mode.startswith("I"):  # 16 bits per pixel; Pillow's conversion clips instead of scaling
         deep = np.asarray(image).astype(np.float64)
         gray = np.rint(np.clip(deep, 0, 65535) / 257).astype(np.uint8)
         return np.repeat(gray[..., None], 3, axis=2)

@@ -29,7 +29,7 @@ def open_media(path: str | os.PathLike[str], expected: str) -> Iterator[InputCon
             yield container
     except InputError:
         raise
-    except (av.error.FFmpegError, ValueError) as error:  # PyAV's own refusals are plain ValueErrors
+    except (av.error.FFmpegError, ValueError) as error:  # errors that PyAV itself raises are plain ValueErrors
         reason = " ".join((getattr(error, "strerror", None) or str(error)).split())
         raise InputError(f"{path}: damaged, or not {expected} ({reason})") from None
 
