@@ -36,7 +36,7 @@ class Method:
     name: str  # in file names and on the command line
     label: str  # in tables
     ranked: bool = True  # whether tables compare it with the others; False for references
-    on_demand: bool = False  # True: generated only when a table, a figure or a person needs it
+    on_demand: bool = False  # True: generated only when a table, a figure or a user needs it
     generated: bool = True  # False: no command generates its videos
     remark: str = ""  # note below a table that shows it
 

@@ -119,8 +119,8 @@ class Crop(Section):
 class Baseline(Section):
     """Declaration of one baseline. Placeholders in `command`, `output` and `files` are substituted for each clip.
 
-    {python} is the interpreter, {portrait} a PNG file, {speech} a WAV file (16 kHz, mono), {folder} the clip's temporary
-    folder, {output} an MP4 path in it, {name} the stem of portrait and speech. The command runs in the checkout;
+    {python} is the interpreter, {portrait} a PNG file, {speech} a WAV file (16 kHz, mono), {folder} a temporary folder
+    for the clip, {output} an MP4 path in it, {name} the stem of portrait and speech. The command runs in the checkout;
     `output`, a glob relative to it, matches the video that the command writes.
     """
 
