@@ -6,6 +6,8 @@ and on what it declares at module level, as paths and patterns relative to its f
 ``READS = ("paper.csv", "kinds/*.py")``      data files, and plug-ins that it imports by name and uses
 ``DISCOVERS = ("strategies/*.py",)``         plug-ins of which it uses only what they declare, such as labels
 
+A result that uses only some plug-ins of a package names them: adding another plug-in then changes no fingerprint.
+
 Comments, docstrings, layout, descriptions of configuration keys and help texts of command lines do not count, because
 they change no result; nor does what only type checkers import.
 """
@@ -17,7 +19,7 @@ import enum
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,13 +37,14 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-@functools.cache
-def code_fingerprint(*modules: str) -> str:
+def code_fingerprint(*modules: str, plugins: Mapping[str, Collection[str]] | None = None) -> str:
     """Fingerprint of `modules` (dotted names) and everything that they depend on, as first read by this process.
 
+    plugins: package of plug-ins -> names of its modules that are used, as in :meth:`Sources.closure`.
     Raises ValueError for a module that does not exist, and for a declared data file that does not.
     """
-    return _sources().fingerprint(*modules)
+    used = {package: frozenset(names) for package, names in (plugins or {}).items()}
+    return _code_fingerprint(modules, frozenset(used.items()))
 
 
 class Use(enum.IntEnum):
@@ -58,7 +61,7 @@ class Sources:
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
         self._contents: dict[str, bytes] = {}
-        self._needs: dict[tuple[str, Use], list[tuple[str, Use]]] = {}
+        self._needs: dict[tuple[str, Use], _Needs] = {}
         self._file = functools.cache(self._find)
 
     def edited(self, place: str, text: str) -> Sources:
@@ -69,19 +72,23 @@ class Sources:
         other._needs = {key: needs for key, needs in self._needs.items() if key[0] != place}
         return other
 
-    def fingerprint(self, *modules: str) -> str:
+    def fingerprint(self, *modules: str, plugins: Mapping[str, Collection[str]] | None = None) -> str:
         """Fingerprint of `modules` and everything that they depend on: 16 hexadecimal digits."""
         total = hashlib.sha256()
-        for place, use in sorted(self.closure(*modules).items()):
+        for place, use in sorted(self.closure(*modules, plugins=plugins).items()):
             total.update(f"{place}\0{self._digest(place, use)}\0".encode())
         return total.hexdigest()[:16]
 
-    def closure(self, *modules: str) -> dict[str, Use]:
+    def closure(self, *modules: str, plugins: Mapping[str, Collection[str]] | None = None) -> dict[str, Use]:
         """Files below root that `modules` depend on, and how much of each counts.
 
         A package that is imported as the parent of a module runs, without use of its names; discovered plug-ins
         declare. The same holds for what they import, except inside functions, which do not count.
+
+        plugins: package of plug-ins -> names of its modules that are used; its other modules count only where they
+            are imported. All modules of a package that is not named count wherever they are declared.
         """
+        unused = self._unused(plugins or {})
         pending: list[tuple[str, Use]] = []
         for name in modules:
             if self._file(name) is None:
@@ -94,26 +101,37 @@ class Sources:
                 closure[place] = use
                 if (place, use) not in self._needs:
                     self._needs[place, use] = self._resolve(place, use)
-                pending += self._needs[place, use]
+                needs = self._needs[place, use]
+                pending += [*needs.imported, *((file, how) for file, how in needs.declared if file not in unused)]
         return closure
+
+    def _unused(self, plugins: Mapping[str, Collection[str]]) -> set[str]:
+        """Files of the modules of the packages `plugins` that are not named there."""
+        unused: set[str] = set()
+        for package, names in plugins.items():
+            used = {self._file(f"{package}.{name}") for name in names}
+            if None in used:
+                raise ValueError(f"{package} lacks one of the modules {', '.join(sorted(names))}")
+            unused |= set(self._matches(f"{package.replace('.', '/')}/__init__.py", "*.py")) - used
+        return unused
 
     def _digest(self, place: str, use: Use) -> str:
         content = self._content(place)
         return _parse(content).digests[use] if place.endswith(".py") else hashlib.sha256(content).hexdigest()
 
-    def _resolve(self, place: str, use: Use) -> list[tuple[str, Use]]:
+    def _resolve(self, place: str, use: Use) -> _Needs:
         """The files that `place` depends on directly, as in :meth:`closure`; a file may occur several times."""
         if not place.endswith(".py"):
-            return []
+            return _Needs()
         module = _parse(self._content(place))
         folder = PurePosixPath(place).parent.parts
-        needs: list[tuple[str, Use]] = []
-        for imported in module.imports:
-            if use is Use.ALL or not imported.deferred:
-                needs += self._named(imported.absolute(folder), use)
-        if use is Use.ALL:
-            needs += [(file, how) for pattern, how in module.declared for file in self._matches(place, pattern)]
-        return list(dict.fromkeys(needs))
+        imported: dict[tuple[str, Use], None] = {}
+        for name in module.imports:
+            if use is Use.ALL or not name.deferred:
+                imported |= dict.fromkeys(self._named(name.absolute(folder), use))
+        patterns = module.declared if use is Use.ALL else ()
+        declared = [(file, how) for pattern, how in patterns for file in self._matches(place, pattern)]
+        return _Needs(tuple(imported), tuple(declared))
 
     def _named(self, name: str, use: Use) -> Iterator[tuple[str, Use]]:
         """The module `name`, or the one whose attribute it is, and the packages above it."""
@@ -145,6 +163,14 @@ class Sources:
         if place not in self._contents:
             self._contents[place] = (self._root / place).read_bytes()
         return self._contents[place]
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """Files that a file depends on directly, and how much of each counts."""
+
+    imported: tuple[tuple[str, Use], ...] = ()
+    declared: tuple[tuple[str, Use], ...] = ()  # by READS and DISCOVERS
 
 
 @dataclass(frozen=True)
@@ -240,3 +266,8 @@ def _flatten(node: ast.AST, words: list[str], imports: list[_Import], deferred: 
 @functools.cache
 def _sources() -> Sources:
     return Sources()
+
+
+@functools.cache
+def _code_fingerprint(modules: tuple[str, ...], plugins: frozenset[tuple[str, frozenset[str]]]) -> str:
+    return _sources().fingerprint(*modules, plugins=dict(plugins))

@@ -102,10 +102,7 @@ def discover() -> dict[str, Metric]:
 
     Raises InputError for a module without ``METRICS``, ValueError for a name or column that two metrics have.
     """
-    found: list[Metric] = []
-    for module in plugin_names("eval.metrics"):
-        if module not in _NO_METRICS:
-            found += load_plugin("eval.metrics", module, "METRICS")
+    found = [metric for module in _metric_modules() for metric in _metrics_in(module)]
     keys: dict[str, str] = {}
     for metric in found:
         for key in {metric.name, metric.column}:
@@ -113,6 +110,14 @@ def discover() -> dict[str, Metric]:
                 raise ValueError(f"two metrics are called {key!r}: {keys[key]} and {metric.name}")
             keys[key] = metric.name
     return {metric.name: metric for metric in sorted(found, key=lambda metric: metric.order)}
+
+
+def _metric_modules() -> list[str]:
+    return [module for module in plugin_names("eval.metrics") if module not in _NO_METRICS]
+
+
+def _metrics_in(module: str) -> tuple[Metric, ...]:
+    return tuple(load_plugin("eval.metrics", module, "METRICS"))
 
 
 METRICS: Mapping[str, Metric] = Registry()
@@ -136,6 +141,15 @@ def computed(keys: Iterable[str]) -> list[Metric]:
         if metric.compute is None:
             raise InputError(f"metric {name!r} is not computed from videos; 'dawn-eval list' names those that are")
     return list(metrics.values())
+
+
+def modules_of(keys: Iterable[str]) -> frozenset[str]:
+    """Names of the modules of this package that define the metrics of names or column keys.
+
+    Raises InputError for an unknown one.
+    """
+    defined = {metric.name: module for module in _metric_modules() for metric in _metrics_in(module)}
+    return frozenset(defined[get_metric(key).name] for key in keys)
 
 
 @functools.cache

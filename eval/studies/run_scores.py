@@ -27,7 +27,7 @@ from eval.extract.catalogue import AUDIO_BEATS, FACE_MESH, VIDEO
 from eval.extract.features import FeatureExtractors, VideoFeatures
 from eval.extract.spec import ExtractorOptions, FeatureSpec, resolve, versions
 from eval.metrics.clip_set import ClipSet, MetricResult
-from eval.metrics.registry import Metric, computed
+from eval.metrics.registry import Metric, computed, modules_of
 from eval.stats import bootstrap
 from eval.studies.clip_list import video_path
 from eval.studies.run_settings import TRUE, settings_fingerprint
@@ -70,7 +70,7 @@ def measure(
         "seed": config.evaluate.seed,
         "resamples": config.evaluate.bootstrap,
         "coverage": config.evaluate.interval,
-        "code": code_fingerprint(__name__),
+        "code": code_fingerprint(__name__, plugins={"eval.metrics": modules_of(metric.name for metric in measured)}),
         "commit": commit(),
     }
     generated = extractors.extract(videos, f"measure {method}")

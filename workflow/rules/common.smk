@@ -17,12 +17,12 @@ from dawn.errors import InputError
 from dawn.features.sources import clips_code, corpus_code, features_code
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
-from dawn.methods import generated_methods, networks_of_method, videos_folder
+from dawn.methods import STRATEGIES, generated_methods, get_method, networks_of_method, videos_folder
 from dawn.paths import Paths
 from dawn.provenance import delete_incomplete
 from dawn.stages import STAGES, cores_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.plan import code_of
-from eval.metrics.registry import computed
+from eval.metrics.registry import computed, modules_of
 from snakemake.exceptions import WorkflowError
 
 try:
