@@ -43,8 +43,10 @@ class BackboneCard:
     executable: bool = False
 
     def files(self) -> dict[str, LocalWeights]:
-        """Locate every weights file and verify its SHA-256. Raises MissingWeights for an absent file or another
-        hash."""
+        """Locate every weights file and verify its SHA-256.
+
+        Raises MissingWeights for an absent file or another hash.
+        """
         return {name: verified(name, pinned=self.executable) for name in self.weights}
 
     def missing(self) -> str | None:
@@ -57,8 +59,10 @@ class BackboneCard:
         return None
 
     def fingerprint(self) -> str:
-        """Compute a digest of name, preprocessing and weights' hashes; part of the features' cache key. Raises
-        MissingWeights."""
+        """Compute a digest of name, preprocessing and weights' hashes; part of the features' cache key.
+
+        Raises MissingWeights.
+        """
         hashes = {name: file.sha256 for name, file in self.files().items()}
         return fingerprint([self.name, self.preprocessing, hashes])[:16]
 

@@ -79,8 +79,10 @@ class I3D(nn.Module):
         return self.logits_of(preprocess(clips))
 
     def logits_of(self, x: Tensor) -> Tensor:
-        """Compute the logits (B, 400) of preprocessed clips (B, 3, T, 224, 224) in [-1, 1]. Raises InputError for T <
-        9."""
+        """Compute the logits (B, 400) of preprocessed clips (B, 3, T, 224, 224) in [-1, 1].
+
+        Raises InputError for T < 9.
+        """
         if x.ndim != 5 or x.shape[1] != 3 or x.shape[2] < MIN_FRAMES:
             raise InputError(f"I3D takes (B, 3, T >= {MIN_FRAMES}, H, W), got {tuple(x.shape)}")
         x = x.contiguous(memory_format=torch.channels_last_3d)

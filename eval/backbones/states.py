@@ -16,8 +16,10 @@ from dawn.weights import MissingWeights
 
 
 def read_state(path: Path, expected: str) -> dict[str, Tensor]:
-    """Read the state dict of a file written by ``torch.save``. Raises MissingWeights naming `expected` for any other
-    file."""
+    """Read the state dict of a file written by ``torch.save``.
+
+    Raises MissingWeights naming `expected` for any other file.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:

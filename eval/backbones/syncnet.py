@@ -81,8 +81,10 @@ class SyncNet(nn.Module):
         return rearrange(self.lips_head(x), "(b t) d -> b t d", b=len(mouths))
 
     def embed_sound(self, windows: Tensor) -> Tensor:
-        """Embed audio windows (B, 13, 20), 13 MFCC over 20 steps of 10 ms, as (B, size). Raises InputError for other
-        shapes."""
+        """Embed audio windows (B, 13, 20), 13 MFCC over 20 steps of 10 ms, as (B, size).
+
+        Raises InputError for other shapes.
+        """
         if windows.ndim != 3 or windows.shape[1:] != (13, 20):
             raise InputError(f"SyncNet takes (B, 13, 20) MFCC windows, got {tuple(windows.shape)}")
         out: Tensor = self.sound_head(self.sound(windows.unsqueeze(1)).flatten(1))
