@@ -45,7 +45,7 @@ class FeatureSpec:
 
     name: unique; part of cache file names and of reports. Two specifications of one name must be the same.
     settings: options -> every setting that changes the result, as JSON-able values; the key ``weights`` maps names of
-        weights files to SHA-256. Raises MissingWeights where the weights are not on this machine.
+    weights files to SHA-256. Raises MissingWeights where the weights are not on this machine.
     load: options -> the function that computes the arrays of one video; loads the network.
     requires: specifications whose arrays the extractor takes as its second argument, by name.
     reads: the streams of the video that the result depends on, including those of `requires`.
