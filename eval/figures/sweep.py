@@ -1,4 +1,4 @@
-"""The scores of a sweep's runs, one panel per metric, from the CSV file of ``dawn-eval sweep``."""
+"""Figure of the scores of a sweep's runs, one panel per metric, from the CSV file of ``dawn-eval sweep``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ARROWS = {"up": " ↑", "down": " ↓"}
 
 
 def draw_sweep(table: Path, out: Path) -> None:
-    """Draw the runs in their order, with intervals; the settings that differ are the label of the x axis."""
+    """Draw the scores of the runs in their order, with intervals; the x axis is labelled with the keys that differ."""
     from matplotlib.figure import Figure
 
     rows = read_rows(table)
