@@ -188,10 +188,10 @@ def _is_ranked(method: str) -> bool:
 
 
 def notes(config: Config, cells: Sequence[TableCell], table: str = "Table 1") -> list[str]:
-    """Write the notes below a table.
+    """Return the notes below a table, one line each.
 
     They state intervals, corpus coverage, what each column measures, sample counts and bias of Fréchet distances,
-    ranks, remarks on rows, and the chance level of BAS.
+    ranks, remarks on rows, and the chance level of BAS. table: the paper's table of the rows from the paper.
     """
     ours = [cell for cell in cells if cell.source == "ours"]
     n = max((cell.n or 0 for cell in ours), default=0)
@@ -231,7 +231,8 @@ def notes(config: Config, cells: Sequence[TableCell], table: str = "Table 1") ->
 
 
 def _corpus_coverage(config: Config) -> list[str]:
-    """State how many listed videos and clips of a downloaded corpus were available; nothing for other corpora."""
+    """Return a note on how many listed videos and clips of a downloaded corpus were available; none for other
+    corpora."""
     path = Paths.of(config).coverage
     coverage = read_json(path) if path.exists() else {}
     if not coverage.get("videos"):
