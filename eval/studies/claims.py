@@ -1,4 +1,4 @@
-"""Tests of the paper's claims on our scores; the verdict is supported, contradicted, or cannot tell.
+"""Tests of the paper's claims on our scores; the verdict is ``supported``, ``contradicted`` or ``cannot tell``.
 
 A claim compares two rows of a table in some metrics. Both rows are resampled with the same clips
 (:mod:`eval.stats.bootstrap`), and the interval of the difference decides. Generation times are not measured per clip:

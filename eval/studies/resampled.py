@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResampledScore:
-    """A score, its value in each resample of the clips, (resamples,), and its entry in ``scores.json``."""
+    """A score, its value in each resample of the clips, (resamples,), and its entry as recorded in a report."""
 
     value: float
     resampled: Array

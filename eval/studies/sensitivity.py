@@ -43,7 +43,10 @@ class Curve:
 
     @property
     def verdict(self) -> str:
-        """``monotone``, or how many steps have the opposite direction; two equal values in a row count as neither."""
+        """``monotone``, ``does not follow``, ``not measured``, or the number of steps in the opposite direction.
+
+        Two equal values in a row count as neither direction.
+        """
         values = np.asarray([estimate.value for estimate in self.estimates])
         if not np.isfinite(values).all():
             return "not measured"
