@@ -22,8 +22,8 @@ import pandas as pd
 
 from dawn.errors import InputError
 
-FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths of the paper and beyond
-VIDEOS = (40, 200)  # lengths of whole videos
+FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths in frames: the paper's and longer ones
+VIDEOS = (40, 200)  # lengths of whole videos, frames
 STEPS = 20  # sampling steps, published
 FAST_STEPS = 6  # steps of DPM-Solver++ in the fast video
 TRAINING_STEPS = 6  # training steps that are timed

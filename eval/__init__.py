@@ -5,8 +5,8 @@ Videos of the same name in two folders are pairs::
     import eval
 
     report = eval.evaluate("real/", "generated/", metrics=["fvd16", "csim_dlib", "blink"])
-    print(report.metrics[["value", "low", "high", "n"]])  # one row a metric
-    print(report.clips["csim_dlib"])                      # one row a video
+    print(report.metrics[["value", "low", "high", "n"]])  # one row per metric
+    print(report.clips["csim_dlib"])                      # one row per video
     report.save("report/")                                # report.json, report.csv, clips.csv
 
 :func:`evaluate` is documented at :func:`eval.studies.evaluate.evaluate`, its result at

@@ -18,8 +18,8 @@ from scipy.signal import medfilt
 from dawn.errors import InputError
 from dawn.features.interpolation import interpolate_rows
 
-OVERLAP = 0.5  # intersection over union of neighbouring boxes, exceeded
-GAP = 25  # frames to the next detection at most
+OVERLAP = 0.5  # least intersection over union of consecutive boxes, exclusive
+GAP = 25  # largest number of frames to the next detection
 CROP_SCALE = 0.4  # margin of the crop, relative to the box
 SMOOTHING = 13  # frames, median filter of size and centre
 GREY = 110  # padding outside the frame

@@ -40,7 +40,7 @@ def mouth_crops(
 
 def _square(frame: NDArray[np.uint8], centre: NDArray[np.float64], width: float, side: int) -> NDArray[np.uint8]:
     """Sample the square of `width` pixels about `centre` at sub-pixel positions; edge pixels repeat outside."""
-    size = max(side, round(width))  # warping does not average, so a large square is cropped first, then reduced
+    size = max(side, round(width))  # warping does not average, so a large square is cropped first, then downsampled
     step = width / size
     corner = centre - width / 2 + (step - 1) / 2
     matrix = np.asarray([[step, 0, corner[0]], [0, step, corner[1]]])

@@ -29,4 +29,4 @@ def window_features(
     if min(starts) < 0 or max(starts) + window > len(frames):
         raise InputError(f"windows of {window} frames from {min(starts)} to {max(starts)} are not in {len(frames)}")
     clips = (torch.from_numpy(np.ascontiguousarray(frames[start : start + window])) for start in starts)
-    return np.concatenate([net(clip[None]).numpy() for clip in clips])  # one at a time: memory, and a fixed result
+    return np.concatenate([net(clip[None]).numpy() for clip in clips])  # one at a time: bounds memory

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ARROWS = {"up": "\N{UPWARDS ARROW}", "down": "\N{DOWNWARDS ARROW}"}
 
-Curve = Sequence[dict[str, str]]  # the rows of one metric under one perturbation, by rising strength
+Curve = Sequence[dict[str, str]]  # the rows of one metric and perturbation, by increasing strength
 
 
 def draw_sensitivity(table: Path, out: Path) -> None:

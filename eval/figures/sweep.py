@@ -8,8 +8,8 @@ from dawn.media.csv_files import read_rows
 from dawn.media.files import atomic_path
 from eval.metrics.registry import get_metric
 
-_WIDTH, _HEIGHT = 2.6, 2.1  # inches, of a panel
-_ACROSS = 4  # panels in a row
+_WIDTH, _HEIGHT = 2.6, 2.1  # inches, size of a panel
+_ACROSS = 4  # panels per row
 _ARROWS = {"up": " ↑", "down": " ↓"}
 
 

@@ -155,7 +155,7 @@ def _test(experiments: Experiments, rows: Sequence[Row], claim: Claim, cache: Fe
     for metric in claim.metrics:
         value, low, high, remark = _difference(experiments, claim, files, scores, metric, cache)
         verdict = verdicts.of_difference(low, high)
-        if claim.stable and metric in _DEGRADATION:  # the claim denies an increase; a decrease is no objection
+        if claim.stable and metric in _DEGRADATION:  # the claim denies an increase; a decrease does not contradict it
             verdict = verdicts.of_no_decrease(low, high)
         elif claim.stable:
             verdict = verdicts.of_stability(low, high)

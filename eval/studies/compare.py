@@ -121,7 +121,7 @@ def _sets(
     metric: Metric, reports: Sequence[Mapping[str, Any]], rows: Sequence[Sequence[Row]], cache: Path
 ) -> Difference:
     """Compute the difference of a distance between sets, on the clips that neither report excludes."""
-    assert metric.compute is not None  # a report has its value
+    assert metric.compute is not None  # a report contains its value
     settings = reports[0]["made"]
     videos = [
         {side: _videos(metric, report, side, clips, cache) for side in SIDES}

@@ -76,7 +76,7 @@ def _between_sets(
     )
     settings = config.evaluate
     clips = ClipSet(real, fake, counts, settings.interval, settings.seed, distance_limit=None, rate_limit=None)
-    assert metric.compute is not None  # it was measured
+    assert metric.compute is not None  # the metric was measured before
     result = metric.compute(clips).aggregate
     if result is not None and "short" in result.entry and result.entry["short"]:
         return None

@@ -147,7 +147,7 @@ class PerturbationBench:
 
 def estimate(metric: Metric, clips: ClipSet) -> Estimate:
     """Compute a metric of perturbed clips with its interval; NaN where nothing could be measured."""
-    assert metric.compute is not None  # the registry of metrics that follow perturbations
+    assert metric.compute is not None  # metrics that follow perturbations are computed from videos
     found = metric.compute(clips).aggregate
     if found is None:
         return Estimate(math.nan, math.nan, math.nan, 0)

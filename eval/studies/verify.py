@@ -22,7 +22,7 @@ from eval.studies.run_scores import measure
 from eval.studies.run_settings import TRUE
 
 ROUNDING = 1e-6  # relative tolerance; another number of threads may change the last digits
-_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # of a metric: compared elsewhere, or derived
+_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # keys compared elsewhere, or derived
 
 
 def verify(report: Report, cache: Path, only: Sequence[str] = ()) -> list[str]:
