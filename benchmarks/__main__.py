@@ -18,7 +18,7 @@ from dawn.media.files import atomic_path
 app = typer.Typer(help="Benchmarks of the engine, of training, of preparation and of the metrics.")
 
 ENGINE = ("pass", "where", "decode", "options", "video", "training")
-# Metrics without downloads: the columns of a run's Table 1 except those of SyncNet.
+# Metrics that need no downloaded weights: the columns of a run's Table 1 except those of SyncNet.
 METRICS = "fd_efficientnet,fvd16,fvd32,csim_dlib,bas,blink,dr25_efficientnet,dr50_efficientnet"
 
 Out = Annotated[Path, typer.Option(metavar="DIR", help="folder of the tables")]
@@ -137,7 +137,7 @@ def suite(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one benchmark; 0 on success, 2 with one line on standard error for invalid input."""
+    """Run one benchmark and return its exit code: 0 on success, 2 with one line on standard error for invalid input."""
     return run_app("benchmarks", app, arguments)
 
 

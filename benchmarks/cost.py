@@ -1,8 +1,8 @@
 """Operations and GPU hours of training with a configuration, by stage.
 
-One sample of each stage's own step (targets, loss, gradients, of every optimiser) is computed on this machine while its
-operations are counted; steps and batch are the configuration's. A sample is as long as a batch is on average, but at
-most `frames` frames: beyond that, operations are taken as proportional to frames. Hours are the operations divided by
+Operations are counted for one sample of each stage's training step (targets, loss, gradients, of every optimiser),
+computed on this machine; steps and batch are the configuration's. A sample is as long as a batch is on average, but at
+most `frames` frames: beyond that, operations are assumed proportional to frames. Hours are the operations divided by
 the rate `tflops` that one GPU sustains: an estimate that counts computation only.
 """
 
@@ -29,7 +29,11 @@ from dawn.training.pbnet import PbnetTask
 
 
 def cost(config: Config, clips: int, frames: int, tflops: float) -> pd.DataFrame:
-    """A stage a row: steps, batch, 1e9 operations a sample (a product and its sum are two), 1e18 in all, GPU hours."""
+    """Compute the cost of training on `clips` clips, one row per stage and one of all stages.
+
+    frames: longest sample that is counted. tflops: TFLOP/s that one GPU sustains. Columns: steps, batch, 1e9 operations
+    per sample (a product and its sum are two), 1e18 operations in all, GPU hours.
+    """
     rows = []
     for stage in stages_of(config):
         schedule = schedule_of(config, stage)
@@ -43,7 +47,7 @@ def cost(config: Config, clips: int, frames: int, tflops: float) -> pd.DataFrame
 
 
 def operations(config: Config, stage: str, frames: int) -> float:
-    """Of one sample of one step of `stage`."""
+    """Count the operations of one sample in one step of `stage`; a product and its sum are two."""
     tree = config.model_dump(mode="json")
     scale, perceptual = 1.0, 0.0
     if stage.startswith("a2v"):
@@ -56,7 +60,7 @@ def operations(config: Config, stage: str, frames: int) -> float:
             tree["a2v"]["stage1"] |= {"frames_min": counted - 1, "frames_max": counted - 1}
     if stage == "lfg" and config.lfg.train.loss.perceptual:
         perceptual = _perceptual(config)
-        tree["lfg"]["train"]["loss"]["perceptual"] = 0  # its network's weights need not be here to be counted
+        tree["lfg"]["train"]["loss"]["perceptual"] = 0  # counted without its network's weights
     task = _task(parse(tree), stage)
     for network in task.networks.values():
         network.train()
@@ -77,7 +81,11 @@ def _task(config: Config, stage: str) -> Task:
 
 
 def _perceptual(config: Config) -> float:
-    """Of VGG-19 to its fifth depth, on the true frame, on the made one, and back to the latter's pixels."""
+    """Count the operations of the perceptual loss of one sample.
+
+    VGG-19 to its fifth depth is applied to the real frame and to the generated one, with gradients to the latter's
+    pixels.
+    """
     net = torchvision.models.vgg19(weights=None).features[:30].requires_grad_(False)
     with FlopCounterMode(display=False) as counter:
         for scale in config.lfg.train.loss.scales:

@@ -1,7 +1,8 @@
 """Time and memory of the denoiser, the decoder and whole videos, against the plain reference network.
 
-Each measurement is a process of its own, so that its peak memory is its own. The two paths alternate, and the fastest
-of `repeat` measurements counts: other programs on the machine slow some measurements, never all of one path.
+Each measurement runs in a separate process, so that peak memory is measured separately. The two implementations
+alternate, and the fastest of `repeat` measurements counts: other programs on the machine slow some measurements, never
+all of one implementation.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import pandas as pd
 
 from dawn.errors import InputError
 
-FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths of the paper and beyond
-VIDEOS = (40, 200)  # lengths of whole videos
+FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths in frames: the paper's and longer ones
+VIDEOS = (40, 200)  # lengths of whole videos, frames
 STEPS = 20  # sampling steps, published
 FAST_STEPS = 6  # steps of DPM-Solver++ in the fast video
 TRAINING_STEPS = 6  # training steps that are timed
@@ -31,7 +32,7 @@ BATCHES = (1, 2, 4, 8, 16, 64)  # frames decoded at once
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Sizes of the measurements."""
+    """Sizes of the measurements: lengths in frames, CPU threads and repetitions."""
 
     frames: Sequence[int] = FRAMES
     plain_to: int = 400  # longest pass of the plain network, whose memory grows with the square of the length
@@ -42,7 +43,7 @@ class EngineOptions:
 
 
 def pass_by_length(options: EngineOptions) -> pd.DataFrame:
-    """Seconds and memory of a denoiser pass, by length."""
+    """Measure seconds and memory of a denoiser pass, by length."""
     rows = []
     for frames in options.frames:
         tasks = {"engine": {"task": "pass", "path": "engine", "frames": frames}}
@@ -63,7 +64,7 @@ def pass_by_length(options: EngineOptions) -> pd.DataFrame:
 
 
 def pass_by_part(options: EngineOptions) -> pd.DataFrame:
-    """Seconds and operations of a pass of 40 frames, by kind of operation."""
+    """Measure seconds and operations of a pass of 40 frames, by kind of operation."""
     results = _child(options, {"task": "where", "frames": 40})
     total = sum(results["seconds"].values())
     rows = []
@@ -81,7 +82,8 @@ def pass_by_part(options: EngineOptions) -> pd.DataFrame:
 
 
 def decoding(options: EngineOptions) -> pd.DataFrame:
-    """Frames a second of the decoder, with the source encoded for every frame, or once and decoded in batches."""
+    """Measure frames per second of the decoder: the source encoded for every frame, or once with decoding in
+    batches."""
     tasks: dict[str, dict[str, Any]] = {"encode per frame": {"task": "decode", "path": "plain", "frames": 16}}
     for batch in BATCHES:
         tasks[f"batches of {batch}"] = {"task": "decode", "path": "engine", "frames": 64, "batch": batch}
@@ -96,7 +98,7 @@ def decoding(options: EngineOptions) -> pd.DataFrame:
 
 
 def inexact_options(options: EngineOptions) -> pd.DataFrame:
-    """Error and speed of each inexact option alone."""
+    """Measure error and speed of each inexact option alone."""
     tasks: dict[str, dict[str, Any]] = {"exact": {"task": "pass", "path": "engine", "frames": 40}}
     tasks["bfloat16"] = tasks["exact"] | {"precision": "bfloat16"}
     tasks["compile"] = tasks["exact"] | {"compiled": True}
@@ -126,7 +128,10 @@ def inexact_options(options: EngineOptions) -> pd.DataFrame:
 
 
 def whole_videos(options: EngineOptions) -> pd.DataFrame:
-    """Whole videos: exact, and with all inexact options except compiling; the plain network from its parts."""
+    """Measure whole videos: exact, and with all inexact options except compilation.
+
+    Seconds of the plain network are computed from those of a pass and of the decoder.
+    """
     rows = []
     for frames in options.videos:
         tasks: dict[str, dict[str, Any]] = {
@@ -150,7 +155,10 @@ def whole_videos(options: EngineOptions) -> pd.DataFrame:
 
 
 def training_step(options: EngineOptions) -> pd.DataFrame:
-    """A training step of the A2V of `demo`, plain and engine: one thread, as in each of the demo's two processes."""
+    """Measure a training step of A2V with the configuration `demo`, plain and engine.
+
+    On one thread, as in each of the demo's two processes.
+    """
     rows = []
     for name, everywhere in (
         ("the demo's, regions recomputed", False),
@@ -173,7 +181,7 @@ def training_step(options: EngineOptions) -> pd.DataFrame:
 def _best(
     options: EngineOptions, tasks: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
-    """Smallest value of each number over the repetitions, and the outputs of passes."""
+    """Return the smallest value of each number over the repetitions, and the outputs of passes."""
     least: dict[str, dict[str, float]] = {}
     outputs = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -188,7 +196,7 @@ def _best(
 
 
 def _child(options: EngineOptions, task: dict[str, Any]) -> dict[str, Any]:
-    """Result of one measurement process."""
+    """Run one measurement in a new process and return its result. Raises InputError when it fails."""
     print(
         f"measuring {' '.join(str(value) for key, value in task.items() if key != 'out')}", file=sys.stderr, flush=True
     )
@@ -202,12 +210,12 @@ def _child(options: EngineOptions, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _largest(output: np.ndarray, reference: np.ndarray) -> float:
-    """Largest difference, relative to the largest number."""
+    """Compute the largest absolute difference, relative to the largest absolute value of the reference."""
     return float(np.abs(output - reference).max() / np.abs(reference).max())
 
 
 def _spread(output: np.ndarray, reference: np.ndarray) -> float:
-    """Root mean square of the difference, relative to the standard deviation."""
+    """Compute the root mean square of the difference, relative to the standard deviation of the reference."""
     return float(np.sqrt(np.square(output - reference).mean()) / reference.std())
 
 

@@ -1,4 +1,7 @@
-"""The two tools for landmarks and pose, against what was drawn in the embedded corpus and against each other."""
+"""Accuracy and speed of the two landmark and pose extractors.
+
+They are compared with the ground truth of the rendered demo corpus, and on real videos with each other.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,14 @@ from dawn.media.video import iter_frames, load_frames
 TOOLS = ("mediapipe", "3ddfa")
 _ANGLES = ("yaw", "pitch", "roll")
 _FRAMES = 75  # of each real clip
-_CLOSED = 0.7  # of the clip's median eye aspect ratio: as `blink_per_s` counts
+_CLOSED = 0.7  # threshold relative to the clip's median eye aspect ratio, as in `blink_per_s`
 _SHORTEST = 2  # frames
-_SLACK = 2  # frames that a blink may be found early or late
+_SLACK = 2  # frames by which a detected blink may be early or late
 
 
 @dataclass(frozen=True)
 class Track:
-    """What one tool saw in a clip."""
+    """Detections of one extractor in a clip."""
 
     pose: NDArray[np.float32]  # (n, 6) of the frames with a face
     eyes: NDArray[np.float32]  # (n, 2)
@@ -41,11 +44,13 @@ class Track:
 
 
 def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.DataFrame:
-    """One row for each material and tool: `people` drawn clips of `side` pixels, and the videos in folder `clips`.
+    """Compare the extractors on `people` rendered clips of `side` pixels and `seconds` seconds, and on the videos in
+    `clips`.
 
-    Errors in degrees are means of absolute differences, from the truth of drawn clips and from MediaPipe in real ones;
-    `_steady` ones are without the clip's mean difference: the networks are driven by changes of pose. A blink is
-    closed lids for two frames or more; precision and recall are of all drawn blinks. Raises InputError.
+    One row for each material and extractor. Errors in degrees are means of absolute differences, from the ground truth
+    of rendered clips and from MediaPipe in real ones; ``_steady`` errors are without the clip's mean difference,
+    because the networks are conditioned on changes of pose. A blink is a closed eye for two frames or more; precision
+    and recall are over all rendered blinks. Raises InputError for a folder without videos.
     """
     torch.set_num_threads(1)
     rows = []
@@ -77,7 +82,7 @@ def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.Da
 
 
 def follow(tool: str, frames: NDArray[np.uint8]) -> Track:
-    """Frames (N, H, W, 3) as `tool` sees them; the time is that of the frames alone, without loading networks."""
+    """Run extractor `tool` on frames (N, H, W, 3); the seconds exclude the loading of networks."""
     poses, eyes = [], []
     found = np.zeros(len(frames), np.bool_)
     with Extractor(Features.model_validate({"pose": tool, "landmarks": tool})) as extractor:
@@ -101,7 +106,7 @@ def _errors(track: Track, pose: NDArray[np.float32]) -> dict[str, float]:
 
 
 def _row(material: str, against: str, tool: str, clips: list[dict[str, float]]) -> dict[str, float | str]:
-    """Sums over clips as means over frames and blinks."""
+    """Convert sums over clips to means over frames and blinks."""
     total = pd.DataFrame(clips).sum()
     row: dict[str, float | str] = {"material": material, "against": against, "tool": tool, "clips": len(clips)}
     row |= {"frames": int(total.frames)}
@@ -120,7 +125,8 @@ def _blinks(track: Track) -> list[range]:
 
 
 def closed_runs(closed: NDArray[np.bool_]) -> list[range]:
-    """Runs of closed frames, those one open frame apart taken as one, without those that are too short."""
+    """Return the runs of closed frames; runs one open frame apart are one, shorter ones than two frames are
+    excluded."""
     where = np.flatnonzero(closed)
     if not len(where):
         return []
@@ -129,7 +135,8 @@ def closed_runs(closed: NDArray[np.bool_]) -> list[range]:
 
 
 def matched_blinks(counted: list[range], true: list[range]) -> tuple[int, int]:
-    """How many true blinks overlap a counted one of their own, and how many were counted."""
+    """Return the number of rendered blinks that are matched one-to-one with a counted blink, and the number of counted
+    blinks."""
     free = list(counted)
     hits = 0
     for blink in true:

@@ -1,4 +1,4 @@
-"""The Fréchet distance against the matrix square root, and memory of the moments of many rows.
+"""Speed and error of the Fréchet distance against the matrix square root, and memory of the moments of many rows.
 
 Times and errors of one run can be compared with each other, not with another machine's.
 """
@@ -20,7 +20,7 @@ from dawn.devices import peak_memory
 from dawn.errors import InputError
 from eval.stats.frechet import Array, Moments, Reference, frechet
 
-_PART = 4096  # rows added at once, as from a network
+_PART = 4096  # rows added at once, as with batches of a network
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,14 @@ class Line:
     seconds: float
     error: float | None = None
     times_faster: float | None = None
-    peak_mb: float | None = None  # of its process, beyond what the libraries take
+    peak_mb: float | None = None  # increase of its process's peak memory
 
 
 def compare(dimension: int, rows: Sequence[int], moment_rows: int) -> list[Line]:
-    """Memory of moments of `moment_rows` rows, then distances for each number of `rows`. Raises InputError."""
+    """Measure memory of moments of `moment_rows` rows, then distances for each number of `rows`.
+
+    Raises InputError for fewer than two rows or dimensions.
+    """
     if dimension < 2 or min(rows) < 2 or moment_rows < 2:
         raise InputError("the benchmark needs two rows and two dimensions or more")
     lines = [moments(dimension, moment_rows)]
@@ -47,7 +50,7 @@ def compare(dimension: int, rows: Sequence[int], moment_rows: int) -> list[Line]
 
 
 def distances(dimension: int, rows: int) -> list[Line]:
-    """Both ways to the distance of two sets of as many rows, one of which is the other, moved and stretched.
+    """Measure both algorithms on two sets of `rows` rows, of which one is the other scaled and shifted.
 
     For ``Y = X A + b`` with a positive diagonal A no map from X to Y is shorter, so the distance of the two Gaussians
     is known: ``|mean X - mean Y|^2`` plus the variance of ``X - Y``.
@@ -68,7 +71,8 @@ def distances(dimension: int, rows: int) -> list[Line]:
 
 
 def moments(dimension: int, rows: int) -> Line:
-    """Mean and covariance of rows that come in parts, in a process of its own, whose memory is measured."""
+    """Measure mean and covariance of rows that are added in parts, in a separate process, whose peak memory is
+    measured."""
     command = [sys.executable, "-m", "benchmarks.frechet", str(rows), str(dimension)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, peak = map(float, done.stdout.split())
@@ -76,7 +80,7 @@ def moments(dimension: int, rows: int) -> Line:
 
 
 def _by_sqrtm(x: Array, y: Array) -> float:
-    """The way of pytorch-fid: the root of the product of the covariances."""
+    """Compute the distance as pytorch-fid: with the square root of the product of the covariances."""
     a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     difference = x.mean(axis=0) - y.mean(axis=0)
     root = scipy.linalg.sqrtm(a @ b)
@@ -84,7 +88,7 @@ def _by_sqrtm(x: Array, y: Array) -> float:
 
 
 def _timed(way: Callable[[], float], times: int) -> tuple[float, float]:
-    """Seconds of the fastest of some calls, and what it gave."""
+    """Return the seconds of the fastest of `times` calls, and the returned value."""
     best, value = np.inf, np.nan
     for _ in range(times):
         start = time.perf_counter()
@@ -94,7 +98,7 @@ def _timed(way: Callable[[], float], times: int) -> tuple[float, float]:
 
 
 def _moments(rows: int, dimension: int) -> tuple[float, float]:
-    """Seconds, and the process's peak in MB beyond what it had before."""
+    """Return the seconds, and the increase of the process's peak memory in MiB."""
     rng = np.random.default_rng(0)
     before = _peak()
     part = rng.normal(size=(min(rows, _PART), dimension)).astype(np.float32)
@@ -106,7 +110,7 @@ def _moments(rows: int, dimension: int) -> tuple[float, float]:
 
 
 def _peak() -> float:
-    """Peak memory of this process, MiB."""
+    """Return the peak memory of this process in MiB."""
     return peak_memory(torch.device("cpu")) / 2**20
 
 

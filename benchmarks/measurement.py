@@ -40,7 +40,7 @@ Path = Literal["engine", "plain"]
 
 
 def main() -> None:
-    """Run the task of the first argument and print its result."""
+    """Run the task of the first command-line argument and print its result."""
     settings = json.loads(sys.argv[1])
     torch.set_num_threads(settings.pop("threads"))
     with torch.inference_mode():
@@ -50,7 +50,7 @@ def main() -> None:
 def denoise(
     path: Path, frames: int, out: str | None = None, precision: str = "float32", compiled: bool = False
 ) -> dict[str, float]:
-    """One denoiser pass; the output goes to the file `out`."""
+    """Measure one denoiser pass; its output is written to the file `out`."""
     passes = _passes(path, compiled)
     _with_precision(precision, passes(frames if compiled else WARM_UP))
     run = passes(frames)
@@ -61,7 +61,7 @@ def denoise(
 
 
 def decode(path: Path, frames: int, batch: int = 1, precision: str = "float32") -> dict[str, float]:
-    """Decode motions, in batches with the source encoded once, or by the plain reference."""
+    """Measure the decoding of motions, in batches with the source encoded once, or by the plain reference."""
     lfg = LatentFlowGenerator(LfgModel()).eval()
     generator = torch.Generator().manual_seed(0)
     source = torch.rand(1, 3, SIDE, SIDE, generator=generator)
@@ -84,7 +84,7 @@ def decode(path: Path, frames: int, batch: int = 1, precision: str = "float32") 
 
 
 def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: str) -> dict[str, float]:
-    """A whole video, from conditions to frames: condition cache, sampling, decoding."""
+    """Measure a whole video, from conditions to frames: condition cache, sampling, decoding."""
     net, lfg = UNet3D(UnetModel(), SPEECH, LATENT).eval(), LatentFlowGenerator(LfgModel()).eval()
     settings = Diffusion()
     diffusion = GaussianDiffusion(settings)
@@ -112,7 +112,7 @@ def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: 
 
 
 def where(frames: int) -> dict[str, Any]:
-    """Seconds and operations of a pass by part, and the machine's rate for a large matrix product."""
+    """Measure seconds and operations of a pass by part, and the machine's rate for a large matrix product."""
     run = _passes("engine")(frames)
     run()
     with FlopCounterMode(display=False) as counter:
@@ -134,7 +134,7 @@ def where(frames: int) -> dict[str, Any]:
 
 
 def solver(frames: int, steps: list[int]) -> dict[str, list[float]]:
-    """Error of few steps: the deterministic sample of each solver against that of 200 steps of the same solver.
+    """Measure the error of few steps: deterministic sample of each solver against that of 200 steps of the same solver.
 
     The difference between solvers would measure thresholding instead: with random weights it is always active, and
     DDIM, as published, combines thresholded clean data with the noise predicted before thresholding.
@@ -155,7 +155,7 @@ def solver(frames: int, steps: list[int]) -> dict[str, list[float]]:
 
 
 def train(path: Path, demo: str, steps: int, everywhere: bool) -> dict[str, float]:
-    """A training step; see :func:`benchmarks.training.step`."""
+    """Measure a training step; see :func:`benchmarks.training.step`."""
     with torch.inference_mode(False):
         return {"seconds": step(path, demo, steps, everywhere), "peak_mib": _peak()}
 
@@ -171,7 +171,8 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def _passes(path: Path, compiled: bool = False) -> Callable[[int], Callable[[], Tensor]]:
-    """Function from a number of frames to a pass of one of the two paths, which have equal weights."""
+    """Return a function from a number of frames to a pass of one of the two implementations, which have equal
+    weights."""
     torch.manual_seed(0)
     engine = UNet3D(UnetModel(), SPEECH, LATENT).eval().requires_grad_(False)
     t = torch.tensor([500])
@@ -217,12 +218,12 @@ def _timed(run: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def _peak() -> float:
-    """Peak memory of this process, MiB."""
+    """Return the peak memory of this process in MiB."""
     return peak_memory(torch.device("cpu")) / 2**20
 
 
 def _error(sample: Tensor, reference: Tensor) -> float:
-    """Root mean square of the difference, relative to the standard deviation."""
+    """Compute the root mean square of the difference, relative to the standard deviation of the reference."""
     return float((sample - reference).square().mean().sqrt() / reference.std())
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the benchmark's tables."""
+"""Plots of the benchmarks' tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 
 def plot_pass(table: pd.DataFrame, out: Path) -> None:
-    """Seconds a frame and peak memory of a denoiser pass by length."""
+    """Plot seconds per frame and peak memory of a denoiser pass by length."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for path, mark in (("engine", "o-"), ("plain", "s--")):
         if f"{path}_seconds" in table:
@@ -29,7 +29,7 @@ def plot_pass(table: pd.DataFrame, out: Path) -> None:
 
 
 def plot_where(table: pd.DataFrame, out: Path) -> None:
-    """Seconds of a pass by part, with the share of the rate of a large matrix product."""
+    """Plot seconds of a pass by part, labelled with the share of the rate of a large matrix product."""
     parts = table.dropna(subset="seconds")
     figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
     bars = axes.barh(parts.part, parts.seconds)

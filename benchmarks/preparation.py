@@ -1,9 +1,8 @@
-"""Preparing a folder of videos, against the straightforward script: one tool at a time, each decoding for itself.
+"""Speed and memory of preparing a folder of videos, against a straightforward script.
 
-The script goes through the videos in one process: find the face, decode again and crop; then landmarks, pose and eyes,
-each from its own pass of Face Mesh over a decoding of its own; then speech. Preparation decodes a clip once for
-all of these, and its shards are processes; the time is that of its commands as the workflow starts them, loading
-included.
+The script processes the videos in one process: detect the face, decode again and crop; then landmarks, pose and eyes,
+each in a separate pass of Face Mesh with separate decoding; then speech. Preparation decodes a clip once for all of
+these, and its shards are processes; the time is that of its commands as the workflow starts them, including loading.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ from dawn.media.json_files import read_json
 from dawn.media.video import iter_frames
 from dawn.paths import Paths
 
-_SIDE = 256  # of drawn videos, pixels
+_SIDE = 256  # of rendered videos, pixels
 _SECONDS = 5.0
-_MANY, _FEW = 1000, 100  # clips after which memory is compared
-_SHORT = 0.4  # seconds of each of these
-# Runs a command and prints the peak of the largest of its processes. A small program in between: a process counts what
-# the one that started it held at that moment.
+_MANY, _FEW = 1000, 100  # numbers of clips for which memory is compared
+_SHORT = 0.4  # seconds, length of each of these clips
+# Runs a command and prints the peak memory of its largest process. A separate small program, because the peak of a
+# process includes the memory of its parent at the start.
 _PEAK = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -53,7 +52,11 @@ sys.exit(done.returncode)
 
 
 def compare(people: int, resolution: int, videos: Path | None, processes: int) -> pd.DataFrame:
-    """A way a row, on the `videos` of a folder or on `people` drawn ones: frames a second, and how much faster."""
+    """Measure the script and preparation on the videos in folder `videos`, or on `people` rendered ones.
+
+    resolution: side of the prepared clips in pixels. processes: shards at once. Returns one row per variant: frames per
+    second, and how many times faster than the script. Raises InputError for videos that cannot be prepared.
+    """
     with tempfile.TemporaryDirectory(prefix="dawn-bench-") as folder:
         place = Path(folder)
         root = videos if videos is not None else _drawn(place / "raw", people, _SECONDS)
@@ -79,7 +82,7 @@ def compare(people: int, resolution: int, videos: Path | None, processes: int) -
 
 
 def memory() -> pd.DataFrame:
-    """Peak memory of a shard, largest of its processes, of few and of many clips alike."""
+    """Measure peak memory of a shard, of its largest process, for few and for many clips."""
     rows = []
     for count in (_FEW, _MANY):
         with tempfile.TemporaryDirectory(prefix="dawn-bench-") as folder:
@@ -97,7 +100,7 @@ def memory() -> pd.DataFrame:
 
 
 def _listed(config: Config, place: Path) -> Paths:
-    """The corpus of `config`, listed below a folder in which its commands then work."""
+    """List the corpus of `config`, below a new folder in which its commands are then run."""
     paths = Paths.of(config, data=place / "data")
     place.mkdir()
     (place / "config.yaml").write_text(config.dump(), encoding="utf-8")
@@ -119,7 +122,7 @@ def _drawn(folder: Path, people: int, seconds: float) -> Path:
 
 
 def _run(place: Path, step: str, shards: int) -> list[float]:
-    """Run the shards of a step at once; the peak of each, MiB. Raises InputError when one fails."""
+    """Run the shards of a step at once and return the peak memory of each in MiB. Raises InputError when one fails."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
     command = [
         sys.executable,
@@ -145,7 +148,7 @@ def _run(place: Path, step: str, shards: int) -> list[float]:
 
 
 def _plainly(config: Config, paths: Paths) -> int:
-    """The straightforward script; returns how many frames the clips have."""
+    """Run the straightforward script and return the number of frames of the clips."""
     frames = 0
     for clip in tqdm(read_manifest(paths.manifest), desc="one tool after the other", unit="clip"):
         out = paths.clips / f"{clip.clip}.mp4"

@@ -1,4 +1,4 @@
-"""The suite as a whole against its metrics one by one: features are shared, and kept."""
+"""Time of all metrics together, with shared features, against the metrics one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eval.studies.evaluate import evaluate
 
 @dataclass(frozen=True)
 class Turn:
-    """Seconds of one way, and how many times faster than all metrics alone, each from scratch."""
+    """Seconds of one variant, and how many times faster it is than all metrics alone, each without cached features."""
 
     what: str
     seconds: float
@@ -22,10 +22,11 @@ class Turn:
 
 
 def suite(real: Path, fakes: Sequence[Path], names: Sequence[str], syncnet: Path | None = None) -> list[Turn]:
-    """The methods of a table: each metric of each alone, from scratch; all with one cache, empty at first; all again.
+    """Time all metrics of a table's methods in three ways.
 
-    Networks are loaded anew each time. Raises InputError for folders that cannot be measured, and for a metric that
-    cannot be computed here: it would cost nothing.
+    Each metric of each method alone, without cached features; all with one cache, empty at first; all again with that
+    cache. Networks are loaded anew each time. Raises InputError for folders that cannot be measured, and for a metric
+    that cannot be computed here.
     """
     alone = []
     with tempfile.TemporaryDirectory(prefix="dawn-bench-") as folder:

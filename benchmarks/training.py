@@ -1,7 +1,7 @@
-"""A training step of A2V (paper 3.5) with the engine's means and without them, at the demo's sizes.
+"""Time of a training step of A2V (paper 3.5) with and without the engine's optimisations, at the demo's sizes.
 
-The engine finds the regions of a frame once and keeps them, prepares conditions apart from the noisy motion, and lays
-maps out channels last. The plain step finds regions anew each time and trains the plain U-Net.
+The engine computes the regions of a frame once and caches them, prepares conditions apart from the noisy motion, and
+stores feature maps channels last. The plain step recomputes regions each time and trains the plain U-Net.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from dawn.training.batch_shard import BatchShard
 from tests.reference.plain import PlainUNet3D
 
 CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo
-WARM = 3  # steps; a step draws enough clips for the regions of all to be known after these
+WARM = 3  # steps; a step samples enough clips that the regions of all are cached after these
 
 
 def step(path: Literal["engine", "plain"], demo: str, steps: int, everywhere: bool) -> float:
-    """Seconds of a step of stage 2: targets, forward, backward, the fastest of `steps`.
+    """Measure the seconds of a step of stage 2 (targets, forward, backward), the fastest of `steps`.
 
-    `demo` is a configuration file. `everywhere` gives the U-Net attention at all levels, as in the paper: the plain
-    U-Net knows no other. Without it only the regions differ between the paths.
+    demo: configuration file. everywhere: whether the U-Net has attention at all levels, as in the paper, which is the
+    plain U-Net's only form; otherwise the two paths differ in the regions only.
     """
     task = task_of(path, demo, everywhere)
     taken = []
@@ -47,7 +47,7 @@ def step(path: Literal["engine", "plain"], demo: str, steps: int, everywhere: bo
 
 
 def task_of(path: Literal["engine", "plain"], demo: str, everywhere: bool) -> A2vTask:
-    """What is trained, with the same weights on both paths."""
+    """Create the training task, with the same weights on both paths."""
     config = _config(Path(demo), everywhere)
     torch.manual_seed(0)
     task = A2vTask(config, config.a2v.stage2, cast(ClipStore, Drawn(config)), LatentFlowGenerator(config.lfg.model))
@@ -59,30 +59,30 @@ def task_of(path: Literal["engine", "plain"], demo: str, everywhere: bool) -> A2
 
 
 def loss(task: A2vTask, turn: int) -> Tensor:
-    """The loss of step `turn`."""
+    """Compute the loss of step `turn`."""
     batch = task.stage.batch
     shard = BatchShard(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch))
     return torch.stack(list(task.loss(shard, 0).values())).sum()
 
 
 class Plain(nn.Module):
-    """The plain U-Net, called as the engine's."""
+    """Plain U-Net with the interface of the engine's."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.net = PlainUNet3D(config.a2v.model, config.features.speech.dim, 4 * config.lfg.model.expansion)
 
     def prepare(self, static: Tensor, **conditions: Tensor) -> dict[str, Tensor]:
-        """Nothing is prepared."""
+        """Return the conditions unchanged."""
         return {"static": static, **conditions}
 
     def forward(self, x: Tensor, t: Tensor, told: dict[str, Tensor]) -> Tensor:
-        """See :class:`dawn.models.unet3d.UNet3D`."""
+        """Predict as :class:`dawn.models.unet3d.UNet3D`."""
         return self.net(x, t, window=None, **told)
 
 
 class Drawn:
-    """Clips of noise, with the interface of a clip store: a step's time does not depend on what they show."""
+    """Clips of noise, with the interface of a clip store: a step's time does not depend on their content."""
 
     def __init__(self, config: Config, frames: int = FRAMES) -> None:
         make = np.random.default_rng(0)

@@ -6,6 +6,8 @@ on files that it declares at module level, as paths and patterns relative to its
 ``READS = ("paper.csv", "kinds/*.py")``      data files, and plug-ins that it imports by name and uses
 ``DISCOVERS = ("strategies/*.py",)``         plug-ins of which it uses only what they declare, such as labels
 
+A result that uses only some plug-ins of a package names them: adding another plug-in then changes no fingerprint.
+
 Comments, docstrings, layout, descriptions of configuration keys and help texts of command lines do not count, because
 they change no result; nor do imports for type checkers only.
 """
@@ -17,7 +19,7 @@ import enum
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,13 +37,14 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-@functools.cache
-def code_fingerprint(*modules: str) -> str:
+def code_fingerprint(*modules: str, plugins: Mapping[str, Collection[str]] | None = None) -> str:
     """Compute the fingerprint of `modules` (dotted names) and all their dependencies, as first read by this process.
 
+    plugins: package of plug-ins -> names of its modules that are used, as in :meth:`Sources.closure`.
     Returns 16 hexadecimal digits. Raises ValueError for a module or a declared data file that does not exist.
     """
-    return _sources().fingerprint(*modules)
+    used = {package: frozenset(names) for package, names in (plugins or {}).items()}
+    return _code_fingerprint(modules, frozenset(used.items()))
 
 
 class Use(enum.IntEnum):
@@ -58,7 +61,7 @@ class Sources:
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
         self._contents: dict[str, bytes] = {}
-        self._needs: dict[tuple[str, Use], list[tuple[str, Use]]] = {}
+        self._needs: dict[tuple[str, Use], _Needs] = {}
         self._file = functools.cache(self._find)
 
     def edited(self, place: str, text: str) -> Sources:
@@ -69,20 +72,24 @@ class Sources:
         other._needs = {key: needs for key, needs in self._needs.items() if key[0] != place}
         return other
 
-    def fingerprint(self, *modules: str) -> str:
+    def fingerprint(self, *modules: str, plugins: Mapping[str, Collection[str]] | None = None) -> str:
         """Compute the fingerprint of `modules` and all their dependencies: 16 hexadecimal digits."""
         total = hashlib.sha256()
-        for place, use in sorted(self.closure(*modules).items()):
+        for place, use in sorted(self.closure(*modules, plugins=plugins).items()):
             total.update(f"{place}\0{self._digest(place, use)}\0".encode())
         return total.hexdigest()[:16]
 
-    def closure(self, *modules: str) -> dict[str, Use]:
+    def closure(self, *modules: str, plugins: Mapping[str, Collection[str]] | None = None) -> dict[str, Use]:
         """Find the files below root that `modules` depend on, and the share of each that counts.
 
         A package imported as the parent of a module counts with :data:`Use.RUN`, without use of its names; discovered
         plug-ins with :data:`Use.DECLARE`. The same holds for their imports; imports inside functions do not count for
         either.
+
+        plugins: package of plug-ins -> names of its modules that are used; its other modules count only where they
+            are imported. All modules of a package that is not named count wherever they are declared.
         """
+        unused = self._unused(plugins or {})
         pending: list[tuple[str, Use]] = []
         for name in modules:
             if self._file(name) is None:
@@ -95,26 +102,37 @@ class Sources:
                 closure[place] = use
                 if (place, use) not in self._needs:
                     self._needs[place, use] = self._resolve(place, use)
-                pending += self._needs[place, use]
+                needs = self._needs[place, use]
+                pending += [*needs.imported, *((file, how) for file, how in needs.declared if file not in unused)]
         return closure
+
+    def _unused(self, plugins: Mapping[str, Collection[str]]) -> set[str]:
+        """Return the files of the modules in the packages `plugins` that are not named there."""
+        unused: set[str] = set()
+        for package, names in plugins.items():
+            used = {self._file(f"{package}.{name}") for name in names}
+            if None in used:
+                raise ValueError(f"{package} lacks one of the modules {', '.join(sorted(names))}")
+            unused |= set(self._matches(f"{package.replace('.', '/')}/__init__.py", "*.py")) - used
+        return unused
 
     def _digest(self, place: str, use: Use) -> str:
         content = self._content(place)
         return _parse(content).digests[use] if place.endswith(".py") else hashlib.sha256(content).hexdigest()
 
-    def _resolve(self, place: str, use: Use) -> list[tuple[str, Use]]:
-        """Return the direct dependencies of `place`, as in :meth:`closure`, without repetition."""
+    def _resolve(self, place: str, use: Use) -> _Needs:
+        """Return the direct dependencies of `place`, as in :meth:`closure`: imports and declared files."""
         if not place.endswith(".py"):
-            return []
+            return _Needs()
         module = _parse(self._content(place))
         folder = PurePosixPath(place).parent.parts
-        needs: list[tuple[str, Use]] = []
-        for imported in module.imports:
-            if use is Use.ALL or not imported.deferred:
-                needs += self._named(imported.absolute(folder), use)
-        if use is Use.ALL:
-            needs += [(file, how) for pattern, how in module.declared for file in self._matches(place, pattern)]
-        return list(dict.fromkeys(needs))
+        imported: dict[tuple[str, Use], None] = {}
+        for name in module.imports:
+            if use is Use.ALL or not name.deferred:
+                imported |= dict.fromkeys(self._named(name.absolute(folder), use))
+        patterns = module.declared if use is Use.ALL else ()
+        declared = [(file, how) for pattern, how in patterns for file in self._matches(place, pattern)]
+        return _Needs(tuple(imported), tuple(declared))
 
     def _named(self, name: str, use: Use) -> Iterator[tuple[str, Use]]:
         """Yield the module `name`, or the module that defines attribute `name`, and its parent packages."""
@@ -146,6 +164,14 @@ class Sources:
         if place not in self._contents:
             self._contents[place] = (self._root / place).read_bytes()
         return self._contents[place]
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """Direct dependencies of a file, and the share of each that counts."""
+
+    imported: tuple[tuple[str, Use], ...] = ()
+    declared: tuple[tuple[str, Use], ...] = ()  # by READS and DISCOVERS
 
 
 @dataclass(frozen=True)
@@ -244,3 +270,8 @@ def _flatten(node: ast.AST, words: list[str], imports: list[_Import], deferred: 
 @functools.cache
 def _sources() -> Sources:
     return Sources()
+
+
+@functools.cache
+def _code_fingerprint(modules: tuple[str, ...], plugins: frozenset[tuple[str, frozenset[str]]]) -> str:
+    return _sources().fingerprint(*modules, plugins=dict(plugins))

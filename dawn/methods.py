@@ -26,7 +26,7 @@ from dawn.plugins import load_plugin, plugin_names
 from dawn.stages import networks_of
 
 DISCOVERS = ("generation/strategies/*.py",)
-_STRATEGIES = "dawn.generation.strategies"
+STRATEGIES = "dawn.generation.strategies"  # package of the plug-ins
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Method:
     styled: bool = False  # whether the source frame is restyled (paper Figure 3)
     stages: tuple[str, ...] = ()  # training stages of its networks in addition to DAWN's
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules of :data:`STRATEGIES` that generate its videos: its strategy, or none."""
+        return () if self.strategy is None else (self.strategy,)
+
 
 _CONTROLS = (
     Method("still", "Still image", ranked=False, strategy=None),
@@ -68,7 +73,7 @@ _ROWS_ONLY = (
 def strategies() -> dict[str, Method]:
     """Return the strategies by module name, DAWN's first."""
     methods: dict[str, Method] = {
-        name: replace(load_plugin(_STRATEGIES, name, "METHOD"), strategy=name) for name in plugin_names(_STRATEGIES)
+        name: replace(load_plugin(STRATEGIES, name, "METHOD"), strategy=name) for name in plugin_names(STRATEGIES)
     }
     return dict(sorted(methods.items(), key=lambda item: item[1].name != "dawn"))
 

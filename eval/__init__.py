@@ -5,13 +5,13 @@ Videos of the same name in two folders are pairs::
     import eval
 
     report = eval.evaluate("real/", "generated/", metrics=["fvd16", "csim_dlib", "blink"])
-    print(report.metrics[["value", "low", "high", "n"]])  # one row a metric
-    print(report.clips["csim_dlib"])                      # one row a video
+    print(report.metrics[["value", "low", "high", "n"]])  # one row per metric
+    print(report.clips["csim_dlib"])                      # one row per video
     report.save("report/")                                # report.json, report.csv, clips.csv
 
 :func:`evaluate` is documented at :func:`eval.studies.evaluate.evaluate`, its result at
-:class:`eval.studies.metric_report.Report`. :data:`METRICS` maps names to :class:`eval.metrics.registry.Metric`;
-``dawn-eval`` is the same on the command line. Importing this package loads none of the libraries that metrics need.
+:class:`eval.studies.metric_report.Report`. :data:`METRICS` maps names to :class:`eval.metrics.registry.Metric`.
+``dawn-eval`` is the command-line interface. Importing this package loads none of the libraries that metrics need.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["METRICS", "Report", "evaluate"]
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported at their first use."""
+    """Import a public name at its first use."""
     if name == "METRICS":
         from eval.metrics.registry import METRICS
 

@@ -34,10 +34,11 @@ _BATCH = 16
 
 
 class ArcFace:
-    """The recognition network: faces at given landmarks -> embeddings.
+    """Face recognition network that embeds faces at given landmarks.
 
     Called with frames (N, H, W, 3) uint8 RGB and landmarks (N, 68, 2) in pixels; returns (N, 512) float32, not
-    normalised, with NaN rows where landmarks are not finite. Raises MissingWeights for a file of another interface.
+    normalised, NaN where landmarks are not finite. Raises MissingWeights for a model with another interface, InputError
+    for other shapes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +55,11 @@ class ArcFace:
         return self.embed(frames, five_points(landmarks))
 
     def embed(self, frames: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Frames (N, H, W, 3) uint8 RGB and five points of each (N, 5, 2), pixel centres at integers -> (N, 512)."""
+        """Embed the face at five points in each frame.
+
+        frames: (N, H, W, 3) uint8 RGB. points: (N, 5, 2) in pixels, pixel centres at integers. Returns (N, D) float32,
+        not normalised, NaN where points are not finite. Raises InputError for other shapes.
+        """
         if frames.ndim != 4 or frames.dtype != np.uint8 or points.shape != (len(frames), 5, 2):
             raise InputError(
                 f"faces need uint8 (N, H, W, 3) frames and (N, 5, 2) points, got {frames.shape}, {points.shape}"
@@ -75,8 +80,11 @@ class ArcFace:
 
 
 class DetectedArcFace:
-    """Detector and recognition network: frames (N, H, W, 3) uint8 RGB -> (N, 512) float32 embeddings of the largest
-    face, NaN rows for frames without a face."""
+    """Face recognition network with a face detector.
+
+    Called with frames (N, H, W, 3) uint8 RGB; returns (N, 512) float32 embeddings of the largest face in each frame,
+    NaN for frames without a face.
+    """
 
     def __init__(self, network: ArcFace, detector: Detector) -> None:
         self._network, self._detector = network, detector
@@ -88,8 +96,11 @@ class DetectedArcFace:
 
 
 class Detector:
-    """SCRFD (Guo et al. 2021): frame (H, W, 3) uint8 RGB -> five points (5, 2) in pixels of the largest face, NaN
-    without a face. Raises MissingWeights for a file of another interface."""
+    """SCRFD face detector (Guo et al. 2021).
+
+    Called with a frame (H, W, 3) uint8 RGB; returns the five points (5, 2) of the largest face in pixels, NaN without a
+    face. Raises MissingWeights for a model with another interface.
+    """
 
     def __init__(self, path: Path) -> None:
         from insightface.model_zoo.scrfd import SCRFD
@@ -109,17 +120,17 @@ class Detector:
 
 
 def build(card: BackboneCard) -> ArcFace | DetectedArcFace:
-    """The network of `card`, with its detector if the card has one. Raises MissingWeights."""
+    """Load the network of `card`, with a face detector if the card has one. Raises MissingWeights."""
     files = card.files()
     network = ArcFace(files["arcface-w600k-r50"].path)
     return DetectedArcFace(network, Detector(files["scrfd-10g"].path)) if "scrfd-10g" in files else network
 
 
 def five_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Landmarks (..., 68, 2) of :mod:`dawn.features.landmarks` -> eyes, nose, mouth corners (..., 5, 2).
+    """Compute the alignment points (..., 5, 2), eyes, nose and mouth corners, from landmarks (..., 68, 2) in pixels.
 
-    An eye is the mean of its six points. Landmarks have pixel centres at half-integers, ArcFace at integers: hence
-    the shift by half a pixel.
+    An eye is the mean of its six landmarks. Landmarks (:mod:`dawn.features.landmarks`) have pixel centres at
+    half-integers, ArcFace at integers: hence the shift by half a pixel.
     """
     points = [
         landmarks[..., _RIGHT_EYE, :].mean(axis=-2),
@@ -132,9 +143,10 @@ def five_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def similarity_matrix(points: NDArray[np.floating], target: NDArray[np.floating] = TEMPLATE) -> NDArray[np.float64]:
-    """Least-squares rotation, scale and translation (2, 3) of `points` onto `target`, both (n, 2), without reflection.
+    """Estimate the least-squares similarity transform (2, 3) of `points` onto `target`, both (n, 2).
 
-    Raises InputError where all points coincide.
+    The transform consists of rotation, scale and translation, without reflection. Raises InputError where all points
+    coincide.
     """
     from skimage.transform import SimilarityTransform
 
@@ -146,13 +158,18 @@ def similarity_matrix(points: NDArray[np.floating], target: NDArray[np.floating]
 
 
 def align(frame: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Frame (H, W, 3) and five points (5, 2) -> aligned face (112, 112, 3); bilinear, black outside the frame."""
+    """Warp a frame (H, W, 3) to an aligned face (112, 112, 3) by its five points (5, 2).
+
+    Bilinear; black outside the frame. Raises InputError where all points coincide.
+    """
     return np.asarray(cv2.warpAffine(frame, similarity_matrix(points), (SIDE, SIDE)), np.uint8)
 
 
 def session(path: Path, expected: str) -> Any:
-    """ONNX Runtime session of `path` on the CPU with torch's number of threads. Raises MissingWeights naming
-    `expected` when it is no ONNX file."""
+    """Open the ONNX model at `path` on the CPU with torch's number of threads.
+
+    Raises MissingWeights naming `expected` for a file that is not an ONNX model.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

@@ -1,4 +1,4 @@
-"""Frames through an image network in batches."""
+"""Batched embedding of frames by an image network."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dawn.errors import InputError
 def embed_frames(
     frames: NDArray[np.uint8], network: Callable[[Tensor], Tensor], dimension: int, batch: int
 ) -> NDArray[np.float32]:
-    """Frames (N, H, W, 3) uint8 RGB -> embeddings (N, D) float32.
+    """Embed frames (N, H, W, 3) uint8 RGB in batches; returns (N, D) float32.
 
-    network: (B, 3, H, W) float32 in [0, 255] -> (B, D). Raises InputError for other frames, or where the network's D is
-    not `dimension`.
+    network: (B, 3, H, W) float32 in [0, 255] -> (B, D). dimension: the expected D. Raises InputError for other frames,
+    or where the network's D is not `dimension`.
     """
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise InputError(f"image networks take uint8 (N, H, W, 3), got {frames.dtype} {frames.shape}")

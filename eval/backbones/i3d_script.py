@@ -1,6 +1,6 @@
 """I3D of Kinetics-400 as StyleGAN-V's TorchScript file, with the preprocessing of two published suites.
 
-Weights: ``i3d_torchscript.pt``; its terms are not stated, the network itself is Apache-2.0.
+Weights: ``i3d_torchscript.pt``; the file has no stated licence, the network itself is Apache-2.0.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from eval.backbones.states import read_script
 
 
 class ScriptedI3D:
-    """Clips (B, T, H, W, 3) uint8 RGB, T >= 9 -> (B, 400) float32 logits.
+    """I3D network in TorchScript: clips (B, T, H, W, 3) uint8 RGB, T >= 9 -> (B, 400) float32 logits.
 
     resize: True as in StyleGAN-V: the script resizes clips to 224 x 224 regardless of their aspect ratio and scales
-    them; False as in common_metrics: short side to 224, centre crop (:func:`eval.backbones.i3d.preprocess`).
+    them; False as in common_metrics: short side to 224, centre crop (:func:`eval.backbones.i3d.preprocess`). Raises
+    InputError for other clips.
     """
 
     def __init__(self, script: Callable[..., Tensor], resize: bool) -> None:
@@ -37,11 +38,11 @@ class ScriptedI3D:
 
 
 def build(card: BackboneCard) -> ScriptedI3D:
-    """The network of `card` with its weights. Raises MissingWeights."""
+    """Load the network of `card`. Raises MissingWeights."""
     (file,) = card.files().values()
     return load(file.path, file.sha256, resize=card.name == "i3d-stylegan-v")
 
 
 def load(path: Path, sha256: str, resize: bool) -> ScriptedI3D:
-    """The network of the file `path`. Raises MissingWeights unless the file's hash is `sha256`."""
+    """Load the network of the TorchScript file `path`. Raises MissingWeights unless the file's hash is `sha256`."""
     return ScriptedI3D(read_script(path, sha256, "the TorchScript I3D of StyleGAN-V"), resize)

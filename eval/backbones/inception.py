@@ -1,4 +1,5 @@
-"""Inception v3 (2015-12-05) of FID (Heusel et al. 2017): pooled 2048-dimensional features, as two suites publish it.
+"""Inception v3 (2015-12-05) of FID (Heusel et al. 2017): pooled 2048-dimensional features, as in three published
+suites.
 
 The network and its TensorFlow poolings are those of pytorch-fid, whose weights (Apache-2.0) are a plain state dict.
 clean-fid runs the same weights as TorchScript, which can contain code: that file is opened only if its hash matches.
@@ -46,7 +47,7 @@ PREPROCESSING: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Inception:
-    """Frames (N, H, W, 3) uint8 RGB -> (N, 2048) float32 pooled features.
+    """Inception v3 image encoder: frames (N, H, W, 3) uint8 RGB -> (N, 2048) float32 pooled features.
 
     network: (B, 3, 299, 299) in about [-1, 1] -> (B, 2048) or (B, 2048, 1, 1). preprocess: (B, 3, H, W) in [0, 255] to
     the network's input, one of :data:`PREPROCESSING`.
@@ -65,15 +66,17 @@ class Inception:
 
 
 def build(card: BackboneCard) -> Inception:
-    """The network of `card` with its weights. Raises MissingWeights."""
+    """Load the network of `card`. Raises MissingWeights."""
     (file,) = card.files().values()
     network = load_script(file.path, file.sha256) if card.executable else load(file.path)
     return Inception(network, PREPROCESSING[card.name])
 
 
 def load(path: Path) -> nn.Module:
-    """pytorch-fid's network with the weights of `path`: (N, 3, 299, 299) in [-1, 1] -> (N, 2048). Raises MissingWeights
-    for another file."""
+    """Load pytorch-fid's network with the weights of `path`: (N, 3, 299, 299) in [-1, 1] -> (N, 2048).
+
+    Raises MissingWeights for another file.
+    """
     net, expected = inception_v3_fid(), "the Inception of pytorch-fid"
     load_state(net, read_state(path, expected), path, expected)
     net.fc = nn.Identity()
@@ -81,19 +84,20 @@ def load(path: Path) -> nn.Module:
 
 
 def load_script(path: Path, sha256: str) -> Callable[[Tensor], Tensor]:
-    """The layers of clean-fid's TorchScript file: (N, 3, 299, 299) in [-1, 1] -> (N, 2048, 1, 1).
+    """Load the layers of clean-fid's TorchScript file: (N, 3, 299, 299) in [-1, 1] -> (N, 2048, 1, 1).
 
     Raises MissingWeights unless the file has the hash `sha256`.
     """
     script = read_script(path, sha256, "the TorchScript Inception of clean-fid")
     if not hasattr(script, "layers"):
         raise MissingWeights(f"{path}: not the TorchScript Inception of clean-fid (it has no layers)")
-    layers: Callable[[Tensor], Tensor] = script.layers  # the script's own forward resizes and scales too
+    layers: Callable[[Tensor], Tensor] = script.layers  # the script's forward method resizes and scales too
     return layers
 
 
 def inception_v3_fid() -> nn.Module:
-    """torchvision's Inception v3 with pytorch-fid's blocks where TensorFlow's pooling differs; random weights."""
+    """Create torchvision's Inception v3 with pytorch-fid's blocks where TensorFlow's pooling differs; random
+    weights."""
     from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
     from torchvision.models import inception_v3
 

@@ -1,4 +1,4 @@
-"""The three resizing methods that published suites apply before Inception; the value of FID depends on the choice.
+"""Image resizing as three published suites apply it before Inception; the value of FID depends on the choice.
 
 Input: frames (N, 3, H, W) in [0, 255] and a size (height, width); output: (N, 3, height, width) float32, not rounded.
 """
@@ -13,12 +13,13 @@ from torch import Tensor
 
 
 def bilinear(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """pytorch-fid: bilinear, pixel centres at half-integers, no antialiasing."""
+    """Resize as pytorch-fid: bilinear, pixel centres at half-integers, no antialiasing."""
     return F.interpolate(frames.float(), size=size, mode="bilinear", align_corners=False)
 
 
 def tf1_bilinear(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """torch-fidelity, after TensorFlow 1: bilinear, output pixel k at input position k * ratio, edges replicated."""
+    """Resize as torch-fidelity, after TensorFlow 1: bilinear, output pixel k at input position k * ratio, edges
+    replicated."""
     x = frames.float()
     for axis, count in ((2, size[0]), (3, size[1])):
         position = torch.arange(count, dtype=torch.float32) * (x.shape[axis] / count)
@@ -31,7 +32,7 @@ def tf1_bilinear(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def pillow_bicubic(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """clean-fid: Pillow's antialiased bicubic on each channel in float, clipped to [0, 255], not rounded."""
+    """Resize as clean-fid: Pillow's antialiased bicubic on each channel in float, clipped to [0, 255], not rounded."""
     planes = frames.float().flatten(0, 1).numpy()
     shape = (size[1], size[0])
     resized = [np.asarray(Image.fromarray(plane).resize(shape, Image.Resampling.BICUBIC)) for plane in planes]

@@ -19,9 +19,10 @@ CONFIDENCE = 0.9
 
 
 class S3FD:
-    """Frame (H, W, 3) uint8 RGB -> boxes (K, 4) float64: x0, y0, x1, y1 in pixels, by falling confidence.
+    """S3FD face detector: frame (H, W, 3) uint8 RGB -> boxes (K, 4) float64.
 
-    path: weights file (default: the registered one). Raises MissingWeights.
+    Boxes are x0, y0, x1, y1 in pixels, by decreasing confidence. path: weights file; default: the registered one.
+    Raises MissingWeights.
     """
 
     def __init__(self, path: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Published weights files: state dicts, read without executing code, and TorchScript files of a known hash."""
+"""Readers of published weights: state dicts, read without executing code, and TorchScript files with a known hash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from dawn.weights import MissingWeights
 
 
 def read_state(path: Path, expected: str) -> dict[str, Tensor]:
-    """State dict of a file written by ``torch.save``. Raises MissingWeights naming `expected` for any other file."""
+    """Read the state dict of a file written by ``torch.save``.
+
+    Raises MissingWeights naming `expected` for any other file.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
@@ -45,8 +48,11 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], path: Path, expected
 
 
 def read_script(path: Path, sha256: str, expected: str) -> Any:
-    """A TorchScript module, in evaluation mode. Such a file can contain code: raises MissingWeights before any of it is
-    executed unless the file's hash is `sha256`."""
+    """Load a TorchScript module, in evaluation mode.
+
+    Such a file can contain code: MissingWeights is raised before any of it is executed unless the file's hash is
+    `sha256`. Raises MissingWeights naming `expected` for another file.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -1,9 +1,9 @@
-"""SyncNet (Chung and Zisserman 2016): embeds five mouth frames and 0.2 s of audio into one space.
+"""SyncNet (Chung and Zisserman 2016): joint embedding of five mouth frames and 0.2 s of audio.
 
-The layers are the original's. `side` is the side of the mouth crop in pixels and `width` scales the number of
-channels, so that a small network can be trained on a corpus of minutes; with 224 and 1 the sizes are the original's,
-whose weights ``syncnet_v2.model`` (for research purposes, Creative Commons Attribution) :func:`load_published` reads.
-For crops too small for the last pooling, that pooling is omitted and the next convolution covers the remaining map.
+The layers are the original's. `side` is the side of the mouth crop in pixels and `width` scales the number of channels,
+so that a small network can be trained on a corpus of minutes; with 224 and 1 the sizes are the original's, whose
+weights ``syncnet_v2.model`` (for research purposes, Creative Commons Attribution) :func:`load_published` reads. For
+crops too small for the last pooling, that pooling is omitted and the next convolution covers the remaining map.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ _IDENTITY = 3  # layer of the original's audio encoder that pools 1 x 1, an iden
 
 
 class SyncNet(nn.Module):
-    """Mouth and audio encoders, both with `size` outputs, 1024 at width 1. bgr: the mouth crops are BGR, not RGB."""
+    """Mouth encoder and audio encoder, both with `size` outputs: 1024 at width 1.
+
+    side: side of the mouth crops in pixels, at least 19. width: factor of the number of channels. bgr: whether the
+    mouth crops are BGR instead of RGB. Raises InputError for a smaller side.
+    """
 
     def __init__(self, side: int = 224, width: float = 1.0, bgr: bool = False) -> None:
         super().__init__()
@@ -64,7 +68,10 @@ class SyncNet(nn.Module):
         self.sound_head = _head(c512, self.size)
 
     def embed_lips(self, mouths: Tensor) -> Tensor:
-        """Mouth crops (B, 3, T, side, side) in [0, 255], T >= 5 -> (B, T - 4, size), one embedding per five frames."""
+        """Embed mouth crops (B, 3, T, side, side) in [0, 255], T >= 5, as (B, T - 4, size): one vector per five frames.
+
+        Raises InputError for other shapes.
+        """
         if mouths.ndim != 5 or mouths.shape[1] != 3 or mouths.shape[2] < 5 or mouths.shape[-1] != self.side:
             raise InputError(
                 f"SyncNet takes (B, 3, T >= 5, {self.side}, {self.side}) mouths, got {tuple(mouths.shape)}"
@@ -74,7 +81,10 @@ class SyncNet(nn.Module):
         return rearrange(self.lips_head(x), "(b t) d -> b t d", b=len(mouths))
 
     def embed_sound(self, windows: Tensor) -> Tensor:
-        """Windows of 13 MFCC over 20 steps of 10 ms (B, 13, 20) -> (B, size)."""
+        """Embed audio windows (B, 13, 20), 13 MFCC over 20 steps of 10 ms, as (B, size).
+
+        Raises InputError for other shapes.
+        """
         if windows.ndim != 3 or windows.shape[1:] != (13, 20):
             raise InputError(f"SyncNet takes (B, 13, 20) MFCC windows, got {tuple(windows.shape)}")
         out: Tensor = self.sound_head(self.sound(windows.unsqueeze(1)).flatten(1))
@@ -88,7 +98,7 @@ class SyncNet(nn.Module):
 
 
 def load(path: str | Path) -> SyncNet:
-    """The network of a file of :meth:`SyncNet.save`, in evaluation mode. Raises InputError for another file."""
+    """Load the network from a file of :meth:`SyncNet.save`, in evaluation mode. Raises InputError for another file."""
     try:
         arrays, description = load_arrays(path, "syncnet")
         net = SyncNet(int(description["side"]), float(description["width"]))
@@ -99,7 +109,7 @@ def load(path: str | Path) -> SyncNet:
 
 
 def load_published(path: str | Path) -> SyncNet:
-    """The network of the original's ``syncnet_v2.model`` in evaluation mode. Raises MissingWeights for another file."""
+    """Load the original's ``syncnet_v2.model``, in evaluation mode. Raises MissingWeights for another file."""
     expected = "the published SyncNet"
     state = {}
     for name, tensor in read_state(Path(path), expected).items():
@@ -115,7 +125,7 @@ def load_published(path: str | Path) -> SyncNet:
 
 
 def build(card: BackboneCard) -> SyncNet:
-    """The published network of `card` with its weights. Raises MissingWeights."""
+    """Load the published network of `card`. Raises MissingWeights."""
     return load_published(card.files()["syncnet-v2"].path)
 
 
@@ -135,7 +145,7 @@ def _head(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _map_side(side: int) -> int:
-    """Side of the feature map before the last pooling; layers as (kernel, padding), all of stride 2."""
+    """Compute the side of the feature map before the last pooling; layers as (kernel, padding), all of stride 2."""
     for kernel, padding in ((7, 0), (3, 0), (5, 1), (3, 1)):
         side = max(0, (side + 2 * padding - kernel) // 2 + 1)
     return side

@@ -13,7 +13,7 @@ from eval.cli import evaluation, figures, reports, studies
 
 
 class _MeasureByDefault(TyperGroup):
-    """A group whose first argument may be left out: ``dawn-eval REAL FAKE`` is ``dawn-eval measure REAL FAKE``."""
+    """Command group with default command: ``dawn-eval REAL FAKE`` is ``dawn-eval measure REAL FAKE``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {name for parameter in self.params for name in parameter.opts} | set(ctx.help_option_names)
@@ -49,7 +49,7 @@ def dawn_eval(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 on success, 1 where ``verify`` finds a difference, 2 with one line on standard error for wrong usage or unusable
+    0 on success, 1 where ``verify`` finds a difference, 2 with one line on standard error for wrong usage or invalid
     input, 130 after Ctrl-C.
     """
     return run_app("dawn-eval", app, arguments)

@@ -1,4 +1,4 @@
-"""Commands on folders of videos and on the reports that they write."""
+"""Commands that evaluate folders of videos, and commands on the reports that they write."""
 
 from __future__ import annotations
 
@@ -192,7 +192,10 @@ def list_metrics() -> None:
 
 
 def _selected(metrics: str | None, preset: str | None) -> list[str]:
-    """Names of the selected metrics, without repetition. Raises InputError for an unknown metric or preset."""
+    """Return the names of the selected metrics, without repetition.
+
+    Raises InputError for an unknown metric or preset.
+    """
     from eval.metrics.registry import computed, of_preset
 
     names: list[str] = []

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the values they parse to. Imports neither torch nor pydantic."""
+"""Command-line options that several commands share, and parsers of their values. Imports neither torch nor pydantic."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ Picture = Annotated[
 
 
 def cache_at(folder: Path | None) -> FeatureCache:
-    """The feature cache in `folder`, else in the default folder."""
+    """Return the feature cache in `folder`; default: in the default folder."""
     from eval.extract.cache import FeatureCache, default_folder
 
     return FeatureCache(folder or default_folder())
 
 
 def named_folders(items: Sequence[str]) -> dict[str, Path]:
-    """``NAME=DIR`` items as name -> folder. Raises InputError for another form or a repeated name."""
+    """Parse ``NAME=DIR`` items to name -> folder. Raises InputError for another form or a repeated name."""
     folders: dict[str, Path] = {}
     for item in items:
         name, equals, folder = item.partition("=")
@@ -65,14 +65,14 @@ def named_folders(items: Sequence[str]) -> dict[str, Path]:
 
 
 def fraction(value: float) -> float:
-    """`value`, which must lie strictly between 0 and 1."""
+    """Validate that `value` lies strictly between 0 and 1, and return it. Raises typer.BadParameter."""
     if not 0 < value < 1:
         raise typer.BadParameter("must be between 0 and 1")
     return value
 
 
 def shard_of(text: str) -> tuple[int, int]:
-    """``I/N`` with 1 <= I <= N as (index from 0, number of shards). Raises InputError for another form."""
+    """Parse ``I/N``, 1 <= I <= N, to (index from 0, number of shards). Raises InputError for another form."""
     index, slash, count = text.partition("/")
     if not (slash and index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
         raise InputError(f"--shard {text!r}: give I/N, such as 1/4")

@@ -1,4 +1,4 @@
-"""Commands of the workflow that write tables, claims and the page of a run."""
+"""Commands of the workflow that write tables, tests of claims and the HTML page of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Beats of the audio track, by librosa's beat tracker (Ellis 2007)."""
+"""Beat detection in audio, by librosa's beat tracker (Ellis 2007)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def audio_beats(
     fps: float = FPS,
     onsets: Literal["percussive", "default"] = "percussive",
 ) -> NDArray[np.float64]:
-    """(T,) audio -> (B,) beats in frames at `fps`; none for silence.
+    """Detect the beats (B,) of audio (T,), in frames at `fps`; none for silence.
 
-    The tracker takes the onset strength of the percussive component, as Bailando does, or librosa's default.
+    onsets: the tracker's input is the onset strength of the percussive component, as in Bailando, or librosa's default.
     """
     if not len(audio) or not np.any(audio):
         return np.empty(0)

@@ -1,4 +1,4 @@
-"""The feature specifications in use: face mesh, audio beats, and embeddings of frames, faces, windows and lips.
+"""Catalogue of feature specifications: face mesh, audio beats, and embeddings of frames, faces, windows and lips.
 
 Names are ``video``, ``mesh`` and ``beats``, or the card of a network (:mod:`eval.backbones.cards`) and its input, such
 as ``inception-fid:frames``. Networks and media libraries are imported when a specification is resolved or loaded.
@@ -80,7 +80,10 @@ AUDIO_BEATS = FeatureSpec(
 
 # ----------------------------------------------------------------------------------------- embeddings of frames, faces
 def frame_embeddings(network: str, every: int = 1, label: str = "frames") -> FeatureSpec:
-    """rows (ceil(N / every), D): embeddings of every `every`-th whole frame, NaN where the network finds no face."""
+    """Specify embeddings of every `every`-th whole frame.
+
+    Array ``rows`` (ceil(N / every), D), NaN where the network requires a face and finds none.
+    """
     return FeatureSpec(
         f"{network}:{label}",
         lambda _: _network_settings(network) | {"every": every},
@@ -89,7 +92,10 @@ def frame_embeddings(network: str, every: int = 1, label: str = "frames") -> Fea
 
 
 def face_embeddings(network: str, every: int = 1, label: str = "faces") -> FeatureSpec:
-    """rows (ceil(N / every), D): embeddings of the face in every `every`-th frame, NaN where the mesh found none."""
+    """Specify embeddings of the face in every `every`-th frame.
+
+    Array ``rows`` (ceil(N / every), D), NaN where the face mesh finds no face.
+    """
     return FeatureSpec(
         f"{network}:{label}",
         lambda _: _network_settings(network) | {"every": every},
@@ -139,7 +145,10 @@ def _load_faces(network: str, every: int, options: ExtractorOptions) -> Extracto
 
 # ------------------------------------------------------------------------------------------------ embeddings of windows
 def window_embeddings(network: str, sampling: WindowSampling, side: Side = "fake") -> FeatureSpec:
-    """rows (W, D): embeddings of windows of frames. `side` matters for random sampling, which differs between sides."""
+    """Specify embeddings of windows of frames: array ``rows`` (W, D).
+
+    `side` matters for random sampling, which differs between real and generated videos.
+    """
     suffix = f"-{side}" if sampling.windows == "random" else ""
     about = {"window": sampling.window, "windows": sampling.windows, "stride": sampling.stride}
     about_side = side if sampling.windows == "random" else "fake"
@@ -156,7 +165,7 @@ def _load_windows(network: str, sampling: WindowSampling, side: Side, _: Extract
     net = _load_network(network)
 
     def run(video: DecodedVideo, _: Features) -> Arrays:
-        # The random window is drawn with a seed from the video's content, so that it is the same in every call.
+        # The random window is drawn with a seed from the first frame, so that it is the same in every call.
         rng = np.random.default_rng(zlib.crc32(video.frames[0].tobytes()))
         starts = sampling.starts(len(video.frames), side, rng)
         return {"rows": window_features(video.frames, net, starts, sampling.window)}
@@ -165,10 +174,11 @@ def _load_windows(network: str, sampling: WindowSampling, side: Side, _: Extract
 
 
 # --------------------------------------------------------------------------------------------------------- lips, audio
-# Each gives lips (W, D) and sound (W, D), embeddings of the windows of mouth and audio, and coverage (), the share of
-# frames with a crop.
+# Arrays: lips (W, D) and sound (W, D), embeddings of the windows of mouth and audio; coverage (), fraction of frames
+# with a crop.
 def published_lip_sync(crop: str) -> FeatureSpec:
-    """Embeddings of the published SyncNet on ``tracked`` (longest face track of S3FD) or ``whole_frame`` crops."""
+    """Specify embeddings of the published SyncNet on ``tracked`` (longest face track of S3FD) or ``whole_frame``
+    crops."""
     return FeatureSpec(
         f"syncnet-v2:{crop}",
         lambda _: _published_settings(crop),
@@ -230,7 +240,7 @@ def _load_trained(options: ExtractorOptions) -> Extractor:
     from eval.extract.lip_windows import lip_embeddings
     from eval.extract.mouth_crop import mouth_crops
 
-    assert options.syncnet is not None  # resolved before
+    assert options.syncnet is not None  # _trained_settings raises without it
     net = syncnet.load(options.syncnet)
 
     def run(video: DecodedVideo, features: Features) -> Arrays:

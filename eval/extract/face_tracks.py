@@ -1,4 +1,4 @@
-"""Face tracks for the published lip-sync score: detections linked over time, then a smoothed crop.
+"""Face tracks for the published lip-sync score: face detections linked over time, and smoothed crops about them.
 
 The crop has more influence on the score than anything else. The original (syncnet_python) keeps only tracks of more
 than 100 detections whose faces are larger than 100 pixels, which no short clip and no 128-pixel video has;
@@ -18,8 +18,8 @@ from scipy.signal import medfilt
 from dawn.errors import InputError
 from dawn.features.interpolation import interpolate_rows
 
-OVERLAP = 0.5  # intersection over union of neighbouring boxes, exceeded
-GAP = 25  # frames to the next detection at most
+OVERLAP = 0.5  # least intersection over union of consecutive boxes, exclusive
+GAP = 25  # largest number of frames to the next detection
 CROP_SCALE = 0.4  # margin of the crop, relative to the box
 SMOOTHING = 13  # frames, median filter of size and centre
 GREY = 110  # padding outside the frame
@@ -27,8 +27,11 @@ GREY = 110  # padding outside the frame
 
 @dataclass(frozen=True)
 class TrackRules:
-    """Which tracks are kept: more than `detections` detections and a mean side above `side` pixels, after frames whose
-    shorter side is below `enlarge` pixels were enlarged to it."""
+    """Thresholds for keeping face tracks.
+
+    detections: a track has more detections than this. side: the longer side of its mean box exceeds this, in pixels.
+    enlarge: frames whose shorter side is below this, in pixels, are enlarged to it before detection.
+    """
 
     name: str
     detections: int
@@ -42,7 +45,7 @@ SMALL = TrackRules("small", 24, 100, 512)
 
 @dataclass(frozen=True)
 class Track:
-    """One face from frame `first` on: boxes (n, 4) x0, y0, x1, y1 in pixels, gaps interpolated linearly."""
+    """One face from frame `first` on: boxes (n, 4) x0, y0, x1, y1 in pixels, interpolated linearly over gaps."""
 
     first: int
     boxes: NDArray[np.float64]
@@ -54,7 +57,7 @@ class Track:
 
 
 def face_tracks(detections: Sequence[NDArray[np.floating]], rules: TrackRules = PUBLISHED) -> list[Track]:
-    """(K, 4) boxes of each frame in order -> tracks, in the order of their first frames.
+    """Link the face boxes (K, 4) of consecutive frames into tracks, in the order of their first frames.
 
     A track continues with the first box of the next frames that overlaps its last box by more than :data:`OVERLAP`;
     each box belongs to one track.
@@ -80,12 +83,12 @@ def face_tracks(detections: Sequence[NDArray[np.floating]], rules: TrackRules = 
 
 
 def longest_track(tracks: Sequence[Track]) -> Track | None:
-    """The track of most frames, the first of equals; None without a track."""
+    """Return the track with the most frames, the first of equals; None without a track."""
     return max(tracks, key=lambda track: len(track.boxes), default=None)
 
 
 def enlarge(frames: NDArray[np.uint8], rules: TrackRules) -> NDArray[np.uint8]:
-    """(N, H, W, 3) frames, resized (bicubic) to a shorter side of at least ``rules.enlarge`` pixels."""
+    """Enlarge frames (N, H, W, 3), bicubically, to a shorter side of at least ``rules.enlarge`` pixels."""
     scale = rules.enlarge / min(frames.shape[1:3])
     if scale <= 1:
         return frames
@@ -94,8 +97,11 @@ def enlarge(frames: NDArray[np.uint8], rules: TrackRules) -> NDArray[np.uint8]:
 
 
 def crop_track(frames: NDArray[np.uint8], track: Track, side: int = 224) -> NDArray[np.uint8]:
-    """(N, H, W, 3) frames of the whole clip -> (n, side, side, 3): the square about the smoothed box, with a margin
-    below and at both sides, as in the original. Raises InputError when the track has frames beyond the clip."""
+    """Crop a face track from frames (N, H, W, 3) of the whole clip: (n, side, side, 3).
+
+    The crop is the square about the smoothed box, with a margin below and at both sides, as in the original. Raises
+    InputError when the track has frames beyond the clip.
+    """
     if track.first < 0 or track.last >= len(frames):
         raise InputError(
             f"a track over frames {track.first} to {track.last} does not fit a clip of {len(frames)} frames"
@@ -115,12 +121,12 @@ def crop_track(frames: NDArray[np.uint8], track: Track, side: int = 224) -> NDAr
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The original's median filter (zeros beyond both ends); shorter tracks stay as they are."""
+    """Apply the original's median filter (zeros beyond both ends); shorter tracks are not filtered."""
     return np.asarray(medfilt(values, SMOOTHING)) if len(values) >= SMOOTHING else values
 
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Intersection over union of two boxes."""
+    """Compute the intersection over union of two boxes."""
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     shared = float(np.prod(np.clip(high - low, 0, None)))
     return shared / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared)

@@ -1,4 +1,4 @@
-"""Face mesh of every frame of a video: landmarks and head pose; frames without a face are interpolated and counted."""
+"""Face mesh of every frame of a video: landmarks, head pose and number of faces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dawn.features.pose import head_pose
 
 
 class _CountingMesh:
-    """MediaPipe's mesh that also records the number of faces in the last frame."""
+    """MediaPipe's face mesh, which also records the number of faces in the last frame."""
 
     def __init__(self, mesh: Any) -> None:
         self._mesh, self.faces, self.close = mesh, 0, mesh.close
@@ -37,11 +37,11 @@ class _Mesh(FaceMesh):
 
 
 def detect_faces(frames: NDArray[np.uint8], detect_side: int) -> dict[str, NDArray[Any]]:
-    """(N, H, W, 3) RGB frames in order -> the largest face of each frame.
+    """Detect the largest face in each of the frames (N, H, W, 3) RGB, in order.
 
-    landmarks (N, 68, 2) in pixels and pose (N, 6), yaw, pitch and roll in degrees first, both interpolated linearly
-    over frames without a face, zero when no frame has one; found (N,) bool; faces (N,) number of detected faces.
-    `detect_side`: frames with a shorter side are enlarged to it for detection.
+    Returns landmarks (N, 68, 2) in pixels and pose (N, 6), yaw, pitch and roll in degrees first, both interpolated
+    linearly over frames without a face, zero when no frame has one; found (N,) bool; faces (N,) number of detected
+    faces. detect_side: frames with a shorter side, in pixels, are enlarged to it for detection.
     """
     count, height, width = frames.shape[:3]
     points = np.zeros((count, 68, 2), np.float32)

@@ -1,4 +1,4 @@
-"""Feature extraction: the arrays that metrics need of each video, from the feature cache or computed and added to it.
+"""Feature extraction: the arrays that metrics need of each video, loaded from the feature cache or computed and stored.
 
 A video is decoded once for all features that the cache does not have; a network is loaded when the first video needs
 it.
@@ -24,7 +24,7 @@ from eval.extract.video import DecodedVideo, decode_video
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """One video: SHA-256 of the file, and its arrays by the name of their specification."""
+    """Features of one video: SHA-256 of the file, and arrays by the name of their specification."""
 
     sha256: str
     features: dict[str, Arrays]
@@ -32,18 +32,18 @@ class VideoFeatures:
 
 @dataclass
 class Extraction:
-    """Features by video, and for videos that cannot be decoded the reason."""
+    """Features by video path, and for videos that cannot be decoded the reason."""
 
     videos: dict[Path, VideoFeatures] = field(default_factory=dict)
     unreadable: dict[Path, str] = field(default_factory=dict)
 
 
 class FeatureExtractors:
-    """The extractors of some feature specifications; their networks stay loaded from one call to the next.
+    """Extractors of a set of feature specifications; networks stay loaded between calls.
 
-    missing: for specifications whose weights are absent or wrong on this machine, the reason by name; the others are
-    extracted. The facts of the video (:data:`eval.extract.catalogue.VIDEO`) are always
-    extracted. Without a `cache` everything is computed.
+    resolved: the features that are extracted, by name; the video properties (:data:`eval.extract.catalogue.VIDEO`) are
+    always among them. missing: for specifications whose weights are absent or wrong on this machine, the reason by
+    name. Without a `cache` everything is computed.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class FeatureExtractors:
         self._loaded: dict[str, Extractor] = {}
 
     def extract(self, videos: Sequence[Path], label: str = "") -> Extraction:
-        """Features of all `videos`, each file once. With a `label` a progress bar is shown.
+        """Extract the features of all `videos`, each file once. With a `label` a progress bar is shown.
 
         Raises InputError when a video is missing or the cache cannot be written.
         """
@@ -74,9 +74,9 @@ class FeatureExtractors:
     def of_decoded(
         self, video: DecodedVideo, known: Features | None = None, names: Sequence[str] | None = None
     ) -> dict[str, Arrays]:
-        """Features of a video in memory, without the cache; those in `known` are not computed.
+        """Extract features of a decoded video, without the cache; those in `known` are not computed.
 
-        names: the features to compute, those that they require included; default: all. Raises MissingWeights.
+        names: the features to compute, which must include those that they require; default: all. Raises MissingWeights.
         """
         features = dict(known or {})
         for feature in self._ordered():
@@ -110,7 +110,7 @@ class FeatureExtractors:
         return self._requested(features)
 
     def _ordered(self) -> list[ResolvedFeature]:
-        """Resolved features, each after those that it requires, without repetition."""
+        """Order resolved features such that each follows those that it requires, without repetition."""
         ordered: dict[str, ResolvedFeature] = {}
         for feature in self.resolved.values():
             for one in (*feature.requires, feature):

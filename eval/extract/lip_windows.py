@@ -1,9 +1,9 @@
-"""Crops, MFCC windows and SyncNet embeddings of mouth and audio (Chung and Zisserman 2016).
+"""Mouth crops, MFCC windows and SyncNet embeddings of both (Chung and Zisserman 2016).
 
-SyncNet embeds windows of 5 frames and the 0.2 s of audio that belong to them. The crop has more influence on a
-lip-sync score than anything else: ``tracked`` is the original's face track, ``whole_frame`` is Wav2Lip's evaluation of
-videos that are face crops already. The original re-compresses its crops as video and JPEG in between; here they stay as
-decoded.
+SyncNet embeds windows of 5 frames and the 0.2 s of audio that belong to them. The crop has more influence on a lip-sync
+score than anything else: ``tracked`` is the original's face track, ``whole_frame`` is Wav2Lip's evaluation of videos
+that are face crops already. The original re-compresses its crops as video and JPEG before embedding; here crops are not
+re-compressed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from eval.extract.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 VIDEO_WINDOW = 5  # frames
 AUDIO_WINDOW = 20  # MFCC hops of 10 ms
-HOPS_PER_FRAME = 4  # MFCC hops a frame at 25 fps
+HOPS_PER_FRAME = 4  # MFCC hops per frame at 25 fps
 SIDE = 224  # pixels, of the published network's crops
 PIXELS_PER_PASS = 1 << 21  # of crops embedded in one forward pass; bounds memory
 
 
 @dataclass(frozen=True)
 class LipCrops:
-    """Crops that SyncNet is applied to: frames (n, side, side, 3) uint8 RGB from frame `first` on, of `total`."""
+    """Crops for SyncNet: frames (n, side, side, 3) uint8 RGB, from frame `first` on, of a video of `total` frames."""
 
     frames: NDArray[np.uint8]
     first: int
@@ -39,16 +39,16 @@ class LipCrops:
 
     @property
     def coverage(self) -> float:
-        """Share of the video's frames that have a crop."""
+        """Fraction of the video's frames that have a crop, in [0, 1]."""
         return len(self.frames) / self.total if self.total else 0.0
 
     def audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The video's audio (T,) at 16 kHz -> that of the cropped frames."""
+        """Cut the video's audio (T,) at 16 kHz to that of the cropped frames."""
         return audio[self.first * SAMPLES_PER_FRAME : (self.first + len(self.frames)) * SAMPLES_PER_FRAME]
 
 
 def whole_frame(frames: NDArray[np.uint8], side: int = SIDE) -> LipCrops:
-    """(N, H, W, 3) frames that are face crops already: each resized to a square, bilinear, not antialiased."""
+    """Resize frames (N, H, W, 3), which are face crops already, to squares; bilinear, not antialiased."""
     crops = [np.asarray(cv2.resize(frame, (side, side)), np.uint8) for frame in frames]
     return LipCrops(np.stack(crops) if crops else np.empty((0, side, side, 3), np.uint8), 0, len(frames), "whole_frame")
 
@@ -59,9 +59,10 @@ def tracked(
     rules: TrackRules = SMALL,
     side: int = SIDE,
 ) -> LipCrops:
-    """(N, H, W, 3) frames and a detector of boxes (K, 4) in one frame -> crops about the longest face track.
+    """Crop the longest face track of frames (N, H, W, 3).
 
-    Without a track the crops are empty and their coverage is 0; no other crop is substituted.
+    detect: frame (H, W, 3) -> face boxes (K, 4). Without a track the crops are empty and their coverage is 0; no other
+    crop is substituted.
     """
     enlarged = enlarge(frames, rules)
     track = longest_track(face_tracks([detect(frame) for frame in enlarged], rules))
@@ -75,8 +76,11 @@ def tracked(
 def lip_embeddings(
     net: SyncNet, crops: NDArray[np.uint8], audio: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(n, side, side, 3) RGB crops at 25 fps and their audio (T,) at 16 kHz -> embeddings of lips and audio, (W, D)
-    each, W as :func:`window_count` gives it; W is 0 where the clip is too short."""
+    """Embed mouth crops and audio with SyncNet: two arrays (W, D), W = :func:`window_count`, 0 where the clip is too
+    short.
+
+    crops: (n, side, side, 3) RGB at 25 fps. audio: (T,) at 16 kHz.
+    """
     count = window_count(len(crops), len(audio))
     if not count:
         empty = np.empty((0, net.size), np.float32)
@@ -93,19 +97,21 @@ def lip_embeddings(
 
 
 def mfcc(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(T,) audio in [-1, 1] at 16 kHz -> (hops, 13) MFCC at 100 hops a second, computed on the 16-bit scale."""
+    """Compute MFCC (hops, 13) of audio (T,) in [-1, 1] at 16 kHz: 100 hops per second, on the 16-bit scale."""
     samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
     coefficients: NDArray[np.float32] = python_speech_features.mfcc(samples, SAMPLE_RATE).astype(np.float32)
     return coefficients
 
 
 def window_count(frames: int, samples: int) -> int:
-    """Windows of a clip of `frames` frames and `samples` audio samples; as in the original, without the last one."""
+    """Count the windows of a clip of `frames` frames and `samples` audio samples; as in the original, without the last
+    one."""
     return max(0, min(frames, samples // SAMPLES_PER_FRAME) - VIDEO_WINDOW)
 
 
 def audio_windows(coefficients: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """(hops, 13) MFCC -> (count, 13, 20): the window of frame t begins at hop 4 t; the last hop is repeated at need."""
+    """Cut MFCC (hops, 13) into windows (count, 13, 20): that of frame t begins at hop 4 t; the last hop is repeated at
+    need."""
     need = HOPS_PER_FRAME * (count - 1) + AUDIO_WINDOW
     if len(coefficients) < need:
         coefficients = np.pad(coefficients, ((0, need - len(coefficients)), (0, 0)), mode="edge")

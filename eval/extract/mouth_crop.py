@@ -19,10 +19,10 @@ _OUTER_EYE_CORNERS = (36, 45)
 def mouth_crops(
     frames: NDArray[np.uint8], landmarks: NDArray[np.floating], found: NDArray[np.bool_], side: int, margin: float = 0.0
 ) -> NDArray[np.uint8]:
-    """(N, H, W, 3) frames and (N, 68, 2) landmarks -> (N, side, side, 3) crops.
+    """Crop the mouth from frames (N, H, W, 3) by landmarks (N, 68, 2) in pixels: (N, side, side, 3) uint8.
 
-    found: (N,) whether the frame has a face; the centre is interpolated over frames without one. margin: share by which
-    the square is widened. Raises InputError on shapes, and when no frame has a face.
+    found: (N,) whether the frame has a face; the centre is interpolated over frames without one. margin: fraction by
+    which the square is widened. Raises InputError on shapes, and when no frame has a face.
     """
     if landmarks.shape != (len(frames), 68, 2) or found.shape != (len(frames),):
         raise InputError(f"landmarks {landmarks.shape} do not fit {len(frames)} frames")
@@ -39,8 +39,8 @@ def mouth_crops(
 
 
 def _square(frame: NDArray[np.uint8], centre: NDArray[np.float64], width: float, side: int) -> NDArray[np.uint8]:
-    """The square of `width` pixels about `centre`, sampled at sub-pixel positions; edge pixels repeat outside."""
-    size = max(side, round(width))  # warping does not average, so a large square is cropped first, then reduced
+    """Sample the square of `width` pixels about `centre` at sub-pixel positions; edge pixels repeat outside."""
+    size = max(side, round(width))  # warping does not average, so a large square is cropped first, then downsampled
     step = width / size
     corner = centre - width / 2 + (step - 1) / 2
     matrix = np.asarray([[step, 0, corner[0]], [0, step, corner[1]]])

@@ -1,7 +1,7 @@
-"""Rates at which every measured video is sampled; other rates are resampled to these (:mod:`eval.extract.video`)."""
+"""Frame rate and sample rate of measured videos; other rates are resampled to these (:mod:`eval.extract.video`)."""
 
 from __future__ import annotations
 
-FPS = 25  # frames a second
-SAMPLE_RATE = 16000  # audio samples a second, mono
+FPS = 25  # frames per second
+SAMPLE_RATE = 16000  # audio samples per second, mono
 SAMPLES_PER_FRAME = SAMPLE_RATE // FPS

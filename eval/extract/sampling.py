@@ -1,4 +1,4 @@
-"""Which windows of a video a network is applied to; published FVD implementations differ in it."""
+"""Sampling of windows of a video for video networks; published FVD implementations differ in it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ Side = Literal["real", "fake"]
 
 @dataclass(frozen=True)
 class WindowSampling:
-    """Windows of `window` consecutive frames of a video.
+    """Sampling rule for windows of `window` consecutive frames of a video.
 
-    windows: ``all`` of them, `stride` frames apart, a shorter rest left out; the ``first`` of each video; or
-    ``random``: the first of a generated video and one at a uniformly drawn start in a real one (StyleGAN-V).
+    windows: ``all``: windows that begin `stride` frames apart, a shorter rest excluded; ``first``: the first window of
+    each video; ``random``: the first window of a generated video, one at a uniformly drawn start of a real one
+    (StyleGAN-V).
     """
 
     name: str
@@ -24,7 +25,8 @@ class WindowSampling:
     stride: int
 
     def starts(self, frames: int, side: Side, rng: np.random.Generator) -> list[int]:
-        """First frame of each window of a video of `frames` frames; none where it is shorter than a window."""
+        """Return the first frame of each window of a video of `frames` frames; none where it is shorter than a
+        window."""
         last = frames - self.window
         if last < 0:
             return []
@@ -34,7 +36,7 @@ class WindowSampling:
 
 
 def window_samplings(window: int) -> dict[str, WindowSampling]:
-    """The samplings in use for windows of `window` frames, by the implementation that they are of."""
+    """Return the sampling rules for windows of `window` frames, by the implementation that uses them."""
     return {
         "windows": WindowSampling(f"windows{window}", window, "all", window),
         "stylegan-v": WindowSampling(f"stylegan-v{window}", window, "random", window),

@@ -1,6 +1,6 @@
-"""Feature specifications: what a metric needs of a video, and everything that the result depends on.
+"""Feature specifications: a set of arrays that metrics need of a video, and everything that they depend on.
 
-A :class:`FeatureSpec` names a set of arrays and states how to compute it from a decoded video. It is declared by the
+A :class:`FeatureSpec` names a set of arrays and defines their computation from a decoded video. It is declared by the
 metrics (or taken from :mod:`eval.extract.catalogue`) and imports nothing heavy until it is loaded. :func:`resolve`
 applies the options of a call; the resolved feature has a fingerprint, which is its key in the feature cache.
 """
@@ -41,14 +41,14 @@ class ExtractorOptions:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """One set of arrays computed from a video.
+    """Specification of a set of arrays computed from a video.
 
     name: unique; part of cache file names and of reports. Two specifications of one name must be the same.
     settings: options -> every setting that changes the result, as JSON-able values; the key ``weights`` maps names of
-        weight files to SHA-256. Raises MissingWeights where the weights are not on this machine.
+    weights files to SHA-256. Raises MissingWeights where the weights are not on this machine.
     load: options -> the function that computes the arrays of one video; loads the network.
     requires: specifications whose arrays the extractor takes as its second argument, by name.
-    reads: the streams of the video that the result depends on, those of `requires` included.
+    reads: the streams of the video that the result depends on, including those of `requires`.
     """
 
     name: str
@@ -60,7 +60,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True)
 class ResolvedFeature:
-    """A feature specification with the options of a call and the settings that follow from them."""
+    """Feature specification with the options of a call and the settings that follow from them."""
 
     spec: FeatureSpec
     options: ExtractorOptions
@@ -82,14 +82,17 @@ class ResolvedFeature:
         return fingerprint([self.name, dict(self.settings), code, versions(), required])
 
     def load(self) -> Extractor:
-        """The extractor, its network loaded. Raises MissingWeights."""
+        """Load the extractor and its network. Raises MissingWeights."""
         return self.spec.load(self.options)
 
 
 def resolve(
     specs: Iterable[FeatureSpec], options: ExtractorOptions
 ) -> tuple[dict[str, ResolvedFeature], dict[str, str]]:
-    """Resolved features by name, and for those whose weights are not on this machine the reason by name."""
+    """Resolve specifications with `options`.
+
+    Returns the resolved features by name, and for those whose weights are not on this machine the reason by name.
+    """
     from dawn.weights import MissingWeights
 
     resolved: dict[str, ResolvedFeature] = {}
@@ -109,7 +112,7 @@ def _resolve(spec: FeatureSpec, options: ExtractorOptions) -> ResolvedFeature:
 
 
 def extraction_code(module: str) -> str:
-    """Fingerprint of the code that computes the features which `module` defines."""
+    """Compute the fingerprint of the code that computes the features which `module` defines."""
     from dawn.fingerprint import code_fingerprint
 
     modules = ["eval.extract.features"]
@@ -126,12 +129,12 @@ def _module_of(function: Callable[..., Any]) -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of the libraries that features and metric values depend on."""
+    """Return the versions of the libraries that features and metric values depend on."""
     return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def decoder() -> dict[str, str]:
-    """Versions of the video decoder, and the rule by which frames and audio are sampled."""
+    """Return the versions of the video decoder, and the rule by which frames and audio are sampled."""
     import av
 
     from eval.extract.video import RULE

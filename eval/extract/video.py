@@ -1,6 +1,6 @@
-"""Decoding of a video for measurement: any container, codec, rotation or frame rate, decoded once for all features.
+"""Video decoding for measurement: any container, codec, rotation or frame rate, decoded once for all features.
 
-Sampling rule: 25 frames a second, frame k being the stored frame whose time stamp is nearest to k / 25 s after the
+Sampling rule: 25 frames per second, frame k being the stored frame whose time stamp is nearest to k / 25 s after the
 first one; rotated as the file's metadata states; audio is mono at 16 kHz and begins with the first frame. Frames are
 written to a temporary file, so that memory does not grow with the length of the video.
 """
@@ -26,8 +26,11 @@ RULE = "25 fps, the stored frame nearest in time; turned as the file says; mono 
 
 @dataclass(frozen=True)
 class DecodedVideo:
-    """frames (N, H, W, 3) uint8 RGB at 25 fps; audio (T,) in [-1, 1] at 16 kHz, empty without a usable audio track;
-    fps: rate of the file, before resampling."""
+    """Decoded frames and audio of a video.
+
+    frames: (N, H, W, 3) uint8 RGB at 25 fps. audio: (T,) in [-1, 1] at 16 kHz, empty without a usable audio track. fps:
+    rate of the file, before resampling.
+    """
 
     frames: NDArray[np.uint8]
     audio: NDArray[np.float32]
@@ -36,8 +39,10 @@ class DecodedVideo:
 
 @contextlib.contextmanager
 def decode_video(path: Path) -> Iterator[DecodedVideo]:
-    """Context of the decoded video; its frames are deleted at the end. Raises InputError when the frames cannot be
-    decoded or change their size."""
+    """Decode a video within a context; its frames are deleted when the context ends.
+
+    Raises InputError when the frames cannot be decoded or change their size, and for insufficient disk space.
+    """
     stored: VideoInfo = probe(path)
     with tempfile.TemporaryFile(prefix="dawn-eval-") as file:
         shape: tuple[int, ...] | None = None

@@ -1,4 +1,4 @@
-"""Pairs of real and generated videos: two folders, or two files; videos of one name form a pair."""
+"""Pairs of real and generated videos, matched by name, from two folders or two files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUFFIXES = frozenset({".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", "
 
 @dataclass(frozen=True)
 class Pair:
-    """The real and the generated video of one name; None where a side lacks it."""
+    """Paths of the real and the generated video of one name; None where a side lacks it."""
 
     name: str
     real: Path | None
@@ -20,9 +20,10 @@ class Pair:
 
 
 def pairs_of(real: Path, fake: Path) -> list[Pair]:
-    """All videos of both sides, sorted by name: the path relative to the folder, without suffix.
+    """Pair all videos of both sides by name, the path relative to the folder without suffix; sorted by name.
 
-    Raises InputError for a folder that is absent or contains no video, two videos of one name, or no common name.
+    Two files are one pair, whatever their names. Raises InputError for a folder that is absent or contains no video,
+    two videos of one name, or no common name.
     """
     if real.is_file() and fake.is_file():
         return [Pair(fake.stem, real, fake)]

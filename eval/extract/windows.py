@@ -1,4 +1,4 @@
-"""Features of windows of consecutive frames by a video network such as I3D."""
+"""Features of windows of consecutive frames, by a video network such as I3D."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _DIMENSION = 400
 def window_features(
     frames: NDArray[np.uint8], net: Callable[[torch.Tensor], torch.Tensor], starts: Sequence[int], window: int
 ) -> NDArray[np.float32]:
-    """(N, H, W, 3) RGB frames -> (len(starts), 400) features of the windows that begin at `starts`.
+    """Compute features (len(starts), 400) of the windows of frames (N, H, W, 3) RGB that begin at `starts`.
 
-    net: (1, window, H, W, 3) uint8 -> (1, 400). Raises InputError for windows that I3D cannot take (fewer than 9
-    frames) or that reach beyond the video.
+    net: (1, window, H, W, 3) uint8 -> (1, 400). Raises InputError for windows of fewer than 9 frames, the least that
+    I3D takes, or that reach beyond the video.
     """
     if window < MIN_FRAMES:
         raise InputError(f"windows of {window} frames are too short; I3D needs {MIN_FRAMES}")
@@ -29,4 +29,4 @@ def window_features(
     if min(starts) < 0 or max(starts) + window > len(frames):
         raise InputError(f"windows of {window} frames from {min(starts)} to {max(starts)} are not in {len(frames)}")
     clips = (torch.from_numpy(np.ascontiguousarray(frames[start : start + window])) for start in starts)
-    return np.concatenate([net(clip[None]).numpy() for clip in clips])  # one at a time: memory, and a fixed result
+    return np.concatenate([net(clip[None]).numpy() for clip in clips])  # one at a time: bounds memory

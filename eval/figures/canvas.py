@@ -1,5 +1,7 @@
-"""A figure whose parts are placed in inches from its upper left corner, so that frames align. Matplotlib is imported
-when a canvas is created."""
+"""Figure canvas whose parts are placed in inches from its upper left corner, so that frames align.
+
+Matplotlib is imported when a canvas is created.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ COLOURS = {
 
 
 class Canvas:
-    """A matplotlib figure of `width` x `height` inches."""
+    """Matplotlib figure of `width` x `height` inches."""
 
     def __init__(self, width: float, height: float) -> None:
         from matplotlib.figure import Figure
@@ -47,7 +49,7 @@ class Canvas:
         self.figure.text(x / self.width, 1 - y / self.height, text, ha=align, va="center", fontsize=size)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        """Axes of `width` x `height` inches with their upper left corner at (x, y)."""
+        """Add axes of `width` x `height` inches with their upper left corner at (x, y)."""
         box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
         return self.figure.add_axes(box)
 

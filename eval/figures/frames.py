@@ -22,7 +22,7 @@ from eval.figures.canvas import SIDE, Canvas
 from eval.stats.sampling import evenly_spaced
 from eval.studies.clip_list import video_path
 
-FPS = 25.0  # at which load_frames samples a video
+FPS = 25.0  # frame rate at which load_frames samples a video
 # Inches.
 _GAP = 0.16  # between clips, and right of the source frame
 _LEFT = 1.6  # width of the row labels
@@ -42,9 +42,10 @@ def samples(
     moments: int = 8,
     caption: str = "",
 ) -> None:
-    """Draw `clips` evenly spaced clips of `names`: the source frame, and `moments` frames of the true and other videos.
+    """Draw `clips` evenly spaced clips of `names`: source frame, and `moments` frames of real and generated videos.
 
-    videos: folder of each method. The image format follows the suffix of `out`. Raises InputError for a missing video.
+    real: folder of the real videos. videos: folder of the generated videos by method. The image format follows the
+    suffix of `out`. Raises InputError for a missing video.
     """
     if not names or not videos or clips < 1:
         raise InputError("the sample figure needs at least one clip and one folder of generated videos")
@@ -108,9 +109,9 @@ def styles(names: Sequence[str], videos: Path, plain: Path, out: Path, *, moment
 def reenacted(
     report: Mapping[str, Any], traces: Path, real: Path, videos: Path, out: Path, *, clips: int = 3, moments: int = 8
 ) -> None:
-    """Draw reenactment (paper Figure 4): the driving video, the generated video, and commanded and measured motion.
+    """Draw reenactment (paper Figure 4): driving video, generated video, and commanded and measured motion.
 
-    report, traces: the JSON and CSV files of ``dawn-eval reenactment``. real, videos: folders of the true videos and of
+    report, traces: the JSON and CSV files of ``dawn-eval reenactment``. real, videos: folders of the real videos and of
     the method ``reenact``. Raises InputError for a missing video.
     """
     signals_of = _read_traces(traces)
@@ -158,7 +159,7 @@ def reenacted(
 
 
 def _moments(frames: int, count: int) -> list[int]:
-    """Indices of `count` frames evenly spaced after the first of `frames`, the last included."""
+    """Return the indices of `count` frames evenly spaced after the first of `frames`, the last included."""
     return [int(t) for t in np.linspace(0, frames - 1, count + 1).round()[1:]]
 
 
@@ -173,7 +174,8 @@ def _draw_times(canvas: Canvas, top: float, indices: Sequence[int]) -> None:
 
 
 def _read_traces(path: Path) -> dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """(clip, signal) -> commanded and measured values, both (T,), of the CSV file of ``dawn-eval reenactment``."""
+    """Read commanded and measured values, both (T,), by (clip, signal) from the CSV file of ``dawn-eval
+    reenactment``."""
     pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in read_rows(path):
         pairs.setdefault((row["clip"], row["signal"]), []).append((float(row["commanded"]), float(row["measured"])))

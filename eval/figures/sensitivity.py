@@ -1,4 +1,5 @@
-"""The response of each metric to perturbations of rising strength, from the CSV file of ``dawn-eval sensitivity``."""
+"""Figure of each metric's response to perturbations of increasing strength, from ``dawn-eval sensitivity``'s CSV
+file."""
 
 from __future__ import annotations
 
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 
 _ARROWS = {"up": "\N{UPWARDS ARROW}", "down": "\N{DOWNWARDS ARROW}"}
 
-Curve = Sequence[dict[str, str]]  # the rows of one metric under one perturbation, by rising strength
+Curve = Sequence[dict[str, str]]  # the rows of one metric and perturbation, by increasing strength
 
 
 def draw_sensitivity(table: Path, out: Path) -> None:
-    """Draw one row of panels per perturbation and one panel per metric; titles have the expected direction and the
-    verdict. Curves that are not monotone are red."""
+    """Draw one row of panels per perturbation and one panel per metric.
+
+    Titles state the expected direction and the verdict; curves that are not monotone are red.
+    """
     from matplotlib.figure import Figure
 
     curves: dict[str, dict[str, list[dict[str, str]]]] = {}

@@ -1,4 +1,4 @@
-"""The scores of a sweep's runs, one panel per metric, from the CSV file of ``dawn-eval sweep``."""
+"""Figure of the scores of a sweep's runs, one panel per metric, from the CSV file of ``dawn-eval sweep``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dawn.media.csv_files import read_rows
 from dawn.media.files import atomic_path
 from eval.metrics.registry import get_metric
 
-_WIDTH, _HEIGHT = 2.6, 2.1  # inches, of a panel
-_ACROSS = 4  # panels in a row
+_WIDTH, _HEIGHT = 2.6, 2.1  # inches, size of a panel
+_ACROSS = 4  # panels per row
 _ARROWS = {"up": " ↑", "down": " ↓"}
 
 
 def draw_sweep(table: Path, out: Path) -> None:
-    """Draw the runs in their order, with intervals; the settings that differ are the label of the x axis."""
+    """Draw the scores of the runs in their order, with intervals; the x axis is labelled with the keys that differ."""
     from matplotlib.figure import Figure
 
     rows = read_rows(table)

@@ -1,4 +1,5 @@
-"""Generation time of DAWN and of the strategies it is compared with (paper Figure 5, times of Table 2)."""
+"""Figure of the generation time of DAWN and of the strategies it is compared with (paper Figure 5, times of Table
+2)."""
 
 from __future__ import annotations
 
@@ -60,5 +61,5 @@ def draw_time_cost(timing: Mapping[str, Any], out: Path) -> None:
 
 
 def _paper_seconds() -> dict[str, float]:
-    """Method -> seconds in the paper's Table 2."""
+    """Return the seconds of each method in the paper's Table 2."""
     return {row["method"]: float(row["value"]) for row in paper_rows("table2") if row["metric"] == "time_s"}

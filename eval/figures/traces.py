@@ -1,4 +1,4 @@
-"""Head pose and eye opening of true and generated videos over time, above the speech (paper Figure 6)."""
+"""Figure of head pose and eye opening of real and generated videos over time, above the loudness (paper Figure 6)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Traces = Mapping[tuple[str, str], Mapping[str, NDArray[np.float64]]]  # (method,
 
 
 def loudness(audio: NDArray[np.float32], frames: int) -> NDArray[np.float64]:
-    """Root mean square of the audio (T,) in each of `frames` equal parts, (frames,)."""
+    """Compute the root mean square of audio (T,) in each of `frames` equal parts, (frames,)."""
     return np.array([np.sqrt(np.mean(np.square(part, dtype=np.float64))) for part in np.array_split(audio, frames)])
 
 
@@ -49,7 +49,7 @@ def draw_traces(
 ) -> None:
     """Draw `clips` evenly spaced clips of `names` from the CSV file of :mod:`eval.studies.motion_traces`.
 
-    real: folder of the true videos, for their sound. The caption has the standard deviation of each signal within a
+    real: folder of the real videos, for their audio. The caption states the standard deviation of each signal within a
     clip, averaged over all clips, with its bootstrap interval. Raises InputError for a missing video.
     """
     traces = _read_traces(traces_file)
@@ -100,7 +100,8 @@ def _label(method: str) -> str:
 
 
 def _spread(traces: Traces, method: str, names: Sequence[str], signal: str, config: Config) -> str:
-    """Mean over clips of the standard deviation of a signal, with interval; clips without a trace are left out."""
+    """Compute the mean over clips of the standard deviation of a signal, with interval, as text; clips without trace
+    excluded."""
     deviations = [traces[method, name][signal].std() if (method, name) in traces else np.nan for name in names]
     settings = config.evaluate
     estimate: Estimate = mean(deviations, draws(len(names), settings.bootstrap, settings.seed), settings.interval)

@@ -1,4 +1,4 @@
-r"""Beat alignment score, BAS: do beats of head motion fall on beats of the audio?
+r"""Beat alignment score, BAS: how closely beats of head motion coincide with beats of the audio.
 
 .. math:: BAS = mean_b \exp(-\min_k (k - b)^2 / (2 \sigma^2))
 
@@ -34,7 +34,7 @@ from eval.extract.spec import Features
 from eval.metrics.clip_set import NO_AUDIO, NO_FACE, ClipSet, mean_over_clips
 from eval.metrics.registry import DOWN, Metric
 
-NAME = "head-rotation-sigma3-smooth5"  # of Bailando's form on head rotation, in tables
+NAME = "head-rotation-sigma3-smooth5"  # backbone in tables: Bailando's form on head rotation
 SIGMA = 3.0  # frames
 SMOOTHING = 5.0  # frames
 
@@ -43,9 +43,9 @@ SMOOTHING = 5.0  # frames
 class Form:
     """One definition of the score.
 
-    over: whether audio or motion beats are averaged over. sigma, smoothing (standard deviation of a Gaussian, 0 for
-    none): in frames or seconds, as `unit` states. order: a motion beat is slower than this many frames on either side.
-    padded: the speed begins with a 0 for the first frame, as in FACT's code.
+    over: whether the mean runs over audio beats (``sound``) or motion beats. sigma, smoothing (standard deviation of a
+    Gaussian, 0 for none): in frames or seconds, as `unit` states. order: a motion beat is slower than this many frames
+    on either side. padded: whether the speed begins with a 0 for the first frame, as in FACT's code.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Form:
     padded: bool = False
 
     def beats(self, motion: ArrayLike, fps: float = FPS) -> NDArray[np.int64]:
-        """Motion as :func:`motion_beats` takes it -> its beats in frames."""
+        """Detect motion beats, in frames; motion as :func:`motion_beats` takes it."""
         return motion_beats(motion, self._frames(self.smoothing, fps), self.order, self.padded)
 
     def score(self, motion_beats: ArrayLike, audio_beats: ArrayLike, fps: float = FPS) -> float:
-        """Beats in frames -> score in [0, 1]; without beats, as :func:`bas`."""
+        """Compute the score in [0, 1] from beats in frames; without beats, as :func:`bas`."""
         align = bas if self.over == "sound" else fact_alignment
         return align(motion_beats, audio_beats, self._frames(self.sigma, fps))
 
@@ -75,7 +75,10 @@ SECONDS = Form("seconds", "sound", 0.05, 5 / 60, unit="seconds")  # Bailando's c
 
 
 def bas(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -> float:
-    """Beats in frames -> score in [0, 1]; 0 without motion beats, NaN without audio beats."""
+    """Compute the score in [0, 1], averaged over audio beats, from beats in frames.
+
+    0 without motion beats, NaN without audio beats.
+    """
     motion, audio = np.asarray(motion_beats, np.float64), np.asarray(audio_beats, np.float64)
     if not len(audio):
         return float("nan")
@@ -86,7 +89,7 @@ def bas(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -
 
 
 def fact_alignment(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float = SIGMA) -> float:
-    """Beats in frames -> score in [0, 1], averaged over the motion beats, as FACT does (Li et al. 2021).
+    """Compute the score in [0, 1], averaged over motion beats as in FACT (Li et al. 2021), from beats in frames.
 
     It rewards few, well placed beats, where :func:`bas` rewards many. Without beats, as :func:`bas`.
     """
@@ -98,11 +101,11 @@ def fact_alignment(motion_beats: ArrayLike, audio_beats: ArrayLike, sigma: float
 def motion_beats(
     pose: ArrayLike, smoothing: float = SMOOTHING, order: int = 1, padded: bool = False
 ) -> NDArray[np.int64]:
-    """Frames at local minima of the speed of a pose or of points.
+    """Detect the frames at local minima of the speed of a pose or of points.
 
     pose: (N, >= 3), its first three columns angles in degrees; or points (N, K, C), whose speeds are averaged.
     smoothing: standard deviation of a Gaussian in frames; order, padded: as in :class:`Form`. Frames with NaN are
-    interpolated linearly; fewer than 3 finite frames, or no motion at all, give no beats.
+    interpolated linearly; fewer than 3 finite frames, or no motion at all, give no beats. Raises InputError on shapes.
     """
     from scipy.ndimage import gaussian_filter1d
     from scipy.signal import argrelmin
@@ -126,9 +129,9 @@ def motion_beats(
 def null(
     motion: Sequence[ArrayLike], audio: Sequence[ArrayLike], form: Form = BAILANDO, fps: float = 25.0
 ) -> NDArray[np.float64]:
-    """Beats of each clip in frames -> (clips,): mean score of a clip's motion with the audio of every other clip.
+    """Compute the chance level of each clip, (clips,): mean score of its motion with the audio of every other clip.
 
-    NaN for a single clip.
+    motion, audio: beats of each clip in frames. NaN for a single clip.
     """
     scores = np.full(len(motion), np.nan)
     for i, beats in enumerate(motion):

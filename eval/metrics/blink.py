@@ -1,4 +1,4 @@
-r"""Blinks a second, counted on the eye aspect ratio, EAR (Soukupova and Cech 2016).
+"""Blinks per second, counted on the eye aspect ratio, EAR (Soukupova and Cech 2016).
 
 .. math:: Blink/s = blinks / (frames / 25)
 
@@ -6,7 +6,7 @@ A blink is a run of at least 2 frames in which the EAR, mean of both eyes, is be
 frame apart are one. The EAR is height over width of an eye: :math:`|p_{43} - p_{47}| / |p_{45} - p_{42}|` of the 68
 landmarks (one pair of lid points, as in the authors' code), or :math:`(|p_2 - p_6| + |p_3 - p_5|) / (2 |p_1 - p_4|)`
 over an eye's six points. Detector and threshold decide the value (the paper names neither; its real videos blink 0.75
-times a second on HDTF), so each way of counting is a separate metric:
+times per second on HDTF), so each definition is a separate metric:
 
 ========================  ==============  =============================================================
 ``blink``                 one lid pair    threshold 0.7 times the clip's median EAR
@@ -39,7 +39,7 @@ NAME = "ear-median0.7-2frames"
 
 
 def lid_pair_means(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Landmarks (..., 68, 2) -> (..., 2) left and right eye aspect ratio over both pairs of lid points.
+    """Compute the left and right eye aspect ratio (..., 2) over both pairs of lid points from landmarks (..., 68, 2).
 
     ``(|p2 - p6| + |p3 - p5|) / (2 |p1 - p4|)`` of the six points of an eye, as Soukupova and Cech define it; the
     networks are conditioned on the ratio over one pair. An eye of zero width gives 0.
@@ -58,7 +58,7 @@ DETECTORS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
 
 @dataclass(frozen=True)
 class Counter:
-    """One way of counting: the signal, a key of :data:`DETECTORS`, and the arguments of :func:`blink_count`."""
+    """One definition of a blink: the signal, a key of :data:`DETECTORS`, and the arguments of :func:`blink_count`."""
 
     name: str
     detector: str
@@ -69,7 +69,7 @@ class Counter:
     relative: float = 0.7
 
     def rate(self, landmarks: NDArray[np.float32], fps: float = FPS) -> float:
-        """(N, 68, 2) landmarks -> blinks a second; NaN when no frame has finite ones."""
+        """Compute blinks per second from landmarks (N, 68, 2); NaN when no frame has finite ones."""
         return blink_rate(DETECTORS[self.detector](landmarks), fps, self)
 
 
@@ -86,7 +86,10 @@ COUNTERS = {
 
 
 def blink_rate(eyes: ArrayLike, fps: float = FPS, counter: Counter = ADAPTIVE) -> float:
-    """(N, 2) eye aspect ratios, left and right -> blinks a second; NaN when no frame has a finite ratio."""
+    """Compute blinks per second from eye aspect ratios (N, 2), left and right; NaN when no frame has a finite ratio.
+
+    Raises InputError on shapes and for no frames.
+    """
     array = np.asarray(eyes, np.float64)
     if array.ndim != 2 or array.shape[1] != 2 or not len(array):
         raise InputError(f"blinks are counted on (N >= 1, 2) eye aspect ratios, got {array.shape}")
@@ -113,7 +116,7 @@ def blink_count(
     merge_gap: int = 1,
     tail: bool = True,
 ) -> int:
-    """Number of runs of closed frames in (N,) ratios.
+    """Count the runs of closed frames in eye aspect ratios (N,).
 
     Closed: below `threshold`, or, if that is None, below `relative` times the median. Runs at most `merge_gap` open
     frames apart are one; runs shorter than `min_frames` do not count; a run that lasts to the end counts, unless `tail`

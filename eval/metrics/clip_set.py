@@ -1,4 +1,4 @@
-"""What metrics are computed from and what they return: features of paired videos, and a result with its reasons.
+"""Input and output of metrics: features of paired videos, and a result with the reasons for excluded clips.
 
 Also the two aggregations that most metrics use: the Fréchet distance between pooled features, and the mean over clips.
 """
@@ -17,27 +17,29 @@ from eval.extract.spec import Features, FeatureSpec
 from eval.stats import aggregate
 from eval.stats.aggregate import COSTLY_RESAMPLES, Aggregate
 
-READS = ("*.py",)  # the metrics, which whoever has a ClipSet calls through the registry
+READS = ("*.py",)  # the metrics, which are called through the registry with a ClipSet
 
-# Why a clip does not count.
+# Reasons for which a clip is excluded.
 ABSENT = "no video of that name"
 UNREADABLE = "cannot be read"
 NO_AUDIO = "no sound"
 NO_FACE = "no face in any frame"
 TOO_SHORT = "too short"
 
-Video: TypeAlias = Features | str  # features by name; or why there are none: ABSENT, UNREADABLE
+Video: TypeAlias = Features | str  # features by name; or the reason for their absence: ABSENT, UNREADABLE
 SIDES: dict[Side, str] = {"real": "true", "fake": "generated"}
-ClipValue = Callable[[Features], tuple[float, str]]  # features of a video -> value, NaN with the reason for none
+ClipValue = Callable[[Features], tuple[float, str]]  # features of a video -> value and "", or NaN and the reason
 
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Real and generated videos, clip by clip, and how clips are resampled for confidence intervals.
+    """Features of real and generated videos, clip by clip, and the bootstrap resamples of clips for confidence
+    intervals.
 
     counts: (resamples, clips), how often each clip is drawn (:func:`eval.stats.bootstrap.draws`).
+    coverage: of the intervals, in (0, 1).
     distance_limit, rate_limit: number of resamples of a Fréchet distance and of a degradation rate where samples
-        outnumber dimensions, so that a single distance takes seconds; None: all.
+    outnumber dimensions, so that a single distance takes seconds; None: all.
     """
 
     real: Sequence[Video]
@@ -49,11 +51,11 @@ class ClipSet:
     rate_limit: int | None = COSTLY_RESAMPLES
 
     def side(self, side: Side) -> Sequence[Video]:
-        """The videos of one side."""
+        """Return the videos of one side."""
         return self.real if side == "real" else self.fake
 
     def rows(self, side: Side, spec: FeatureSpec, array: str = "rows") -> list[NDArray[Any]]:
-        """One array (n_i, ...) of each video of a side, without rows where there is no video."""
+        """Return one array (n_i, ...) of each video of a side, with n_i = 0 for a video without features."""
         videos = self.side(side)
         width = next((video[spec.name][array].shape[1:] for video in videos if not isinstance(video, str)), (0,))
         return [
@@ -63,14 +65,14 @@ class ClipSet:
 
 @dataclass
 class MetricResult:
-    """A metric of a clip set.
+    """Result of a metric on a clip set.
 
     aggregate: the value with its interval, and its resampled values; None where nothing could be measured.
-    reasons: for each clip why it does not count; empty where it does.
+    reasons: for each clip why it is excluded; empty where it counts.
     details: further numbers that belong to the value, such as the mean over the real videos (``real``).
     clips, real: values of each generated and each real video, where the metric is a mean over clips; else empty.
     null, null_clips: the same at chance level, for metrics that have one.
-    columns: further columns of a table with one row a clip, by name.
+    columns: further columns of a table with one row per clip, by name.
     """
 
     aggregate: Aggregate | None
@@ -84,19 +86,19 @@ class MetricResult:
 
 
 def unpaired(real: Video, fake: Video) -> str:
-    """Why a pair cannot be compared; empty where both videos are there."""
+    """Return the reason why a pair cannot be compared; empty where both videos have features."""
     if isinstance(real, str):
         return reason_of("real", real)
     return reason_of("fake", fake) if isinstance(fake, str) else ""
 
 
 def reason_of(side: Side, video: Video) -> str:
-    """Why a video of one side does not count."""
+    """Return the reason why a video of one side is excluded."""
     return f"{SIDES[side]} one: {video if isinstance(video, str) else TOO_SHORT}"
 
 
 def without_rows(clips: ClipSet, real: aggregate.Rows, fake: aggregate.Rows) -> list[str]:
-    """Reasons of a distance between pooled features: videos that are there but have no rows, on either side.
+    """Return the reasons of a distance between pooled features: for each clip, its videos that have no feature vectors.
 
     A video without a partner counts, so its absent partner is no reason.
     """
@@ -109,8 +111,10 @@ def without_rows(clips: ClipSet, real: aggregate.Rows, fake: aggregate.Rows) -> 
 
 
 def frechet_distance(real: FeatureSpec, fake: FeatureSpec, ddof: int = 1) -> Callable[[ClipSet], MetricResult]:
-    """Metric function: Fréchet distance between the pooled rows of `real` of all real videos and of `fake` of all
-    generated videos, covariances with `ddof`."""
+    """Create a metric function: Fréchet distance between pooled features of all real and of all generated videos.
+
+    real, fake: features of the real and of the generated videos, array ``rows`` (n_i, D). ddof: of the covariances.
+    """
 
     def compute(clips: ClipSet) -> MetricResult:
         rows = clips.rows("real", real), clips.rows("fake", fake)
@@ -125,7 +129,7 @@ def frechet_distance(real: FeatureSpec, fake: FeatureSpec, ddof: int = 1) -> Cal
 def mean_over_clips(
     of_clip: ClipValue, null: Callable[[ClipSet], list[float]] | None = None
 ) -> Callable[[ClipSet], MetricResult]:
-    """Metric function: mean of `of_clip` over the generated videos; the mean over the real ones is the detail ``real``.
+    """Create a metric function: mean of `of_clip` over the generated videos, with that over the real ones in ``real``.
 
     null: values of each generated video at chance level, NaN for none; aggregated over the videos that count.
     """

@@ -4,12 +4,12 @@ r"""Identity similarity, CSIM: cosine of face embeddings of a generated frame an
 
 :math:`e_t, f_t`: embeddings of the largest face in frame t of the real and the generated video; the mean runs over the
 frames with a face in both, the longer video being cut; then over videos. From -1 to 1; 1 for identical faces. The real
-videos score 1 in the paper, which implies this pairing. Network and alignment move the value most:
+videos score 1 in the paper, which implies this pairing. Network and alignment change the value most:
 
 ===============  ==========================================================================  ===========
-``csim``         ArcFace R50 (WebFace600K), SCRFD at 640 pixels and 5-point alignment         all frames
-``csim_mesh``    the same network, aligned by the face mesh                                   every 5th
-``csim_dlib``    dlib's ResNet, 128 numbers; two different people score about 0.83            every 5th
+``csim``         ArcFace R50 (WebFace600K), SCRFD at 640 pixels and 5-point alignment        all frames
+``csim_mesh``    the same network, aligned by the face mesh                                  every 5th
+``csim_dlib``    dlib's ResNet, 128 numbers; two different people score about 0.83           every 5th
 ===============  ==========================================================================  ===========
 
 Frames without a face in one of the two are counted (``frames_without_face``), not skipped silently.
@@ -31,12 +31,13 @@ from eval.metrics.clip_set import NO_FACE, ClipSet, MetricResult, unpaired
 from eval.metrics.registry import DOWN, Metric
 from eval.stats import aggregate
 
-EVERY = 5  # frames; neighbours differ little, and each face costs 70 ms
+EVERY = 5  # frames; adjacent frames differ little, and each face takes 70 ms
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Mean cosine over the compared frames (NaN for none); numbers of frames that were and could not be compared."""
+    """Mean cosine over the compared frames (NaN for none), and the numbers of frames that could and could not be
+    compared."""
 
     csim: float
     compared: int
@@ -44,7 +45,7 @@ class Similarity:
 
 
 def csim(real: NDArray[np.floating], fake: NDArray[np.floating]) -> Similarity:
-    """(K, D) embeddings of paired frames, a row of NaN where no face was found; the longer side is cut.
+    """Compute the mean cosine of paired embeddings (K, D), NaN rows where no face was found; the longer side is cut.
 
     Raises InputError on shapes.
     """
@@ -60,7 +61,8 @@ def csim(real: NDArray[np.floating], fake: NDArray[np.floating]) -> Similarity:
 
 
 def _similarity(spec: FeatureSpec, failed_column: str) -> Callable[[ClipSet], MetricResult]:
-    """Metric function: mean of :func:`csim` over pairs, with the frames that could not be compared, also by clip."""
+    """Create a metric function: mean of :func:`csim` over pairs, with the number of frames not compared, also by
+    clip."""
 
     def compute(clips: ClipSet) -> MetricResult:
         values: list[float] = []

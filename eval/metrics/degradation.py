@@ -2,13 +2,13 @@ r"""Degradation rate, DR_n: how much worse a video is at its end than at its beg
 
 .. math:: DR_n = FID(last\ n\ frames) / FID(first\ n\ frames) - 1, \quad n = 25, 50
 
-Frames are pooled over all videos; the windows are taken once for each generated video. No unit; 0: no degradation. The
-paper does not state the frames that both are compared with: here the real frames of the same indices (``matched``),
-which removes what real videos change over time; or, where a generated video is longer than its real one, all real
-frames for both ends (``all``). ``dr25`` and ``dr50`` use FID (:mod:`eval.metrics.fid`); ``dr25_efficientnet`` and
-``dr50_efficientnet`` use :mod:`eval.metrics.fd_efficientnet` on every 5th frame, so n / 5 frames of each video. Videos
-shorter than n are left out (``short``); between n and 2 n both ends share frames (``overlapping``), which lowers the
-rate. Without any degradation the rate of 41 videos has a standard deviation of about 0.05 at n = 25.
+Frames are pooled over all videos, n from each end of a generated video. No unit; 0: no degradation. The paper does not
+state the real frames that both are compared with: here those of the same indices (``matched``), which removes what real
+videos change over time; or, where a generated video is longer than its real one, all real frames for both ends
+(``all``). ``dr25`` and ``dr50`` use FID (:mod:`eval.metrics.fid`); ``dr25_efficientnet`` and ``dr50_efficientnet`` use
+:mod:`eval.metrics.fd_efficientnet` on every 5th frame, so n / 5 frames of each video. Videos shorter than n are
+excluded (``short``); between n and 2 n both ends share frames (``overlapping``), which lowers the rate. Without any
+degradation the rate of 41 videos has a standard deviation of about 0.05 at n = 25.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ _ROUNDING = 1e-10  # relative to the variance of the real frames: a smaller dist
 
 @dataclass(frozen=True)
 class Degradation:
-    """The rate with its interval, NaN where no clip is long enough; both distances; and counts of clips.
+    """Degradation rate with its interval, NaN where no clip is long enough; both distances; and counts of clips.
 
-    clips: pooled; short: left out because they have fewer than `length` frames; overlapping: of the pooled clips, those
-    whose first and last frames overlap. resampled: the rate in each resample, NaN where undefined.
+    length: frames at either end. reference: one of :data:`REFERENCES`. start, end: distances of the first and of the
+    last frames. clips: pooled; short: excluded because they have fewer than `length` frames; overlapping: of the pooled
+    clips, those whose first and last frames overlap. resampled: the rate in each resample, NaN where undefined.
     """
 
     length: int
@@ -59,8 +60,10 @@ class Degradation:
 
 
 def rate(start: float, end: float) -> float:
-    """Distances of the first and of the last frames -> ``end / start - 1``: 0 where both are 0, infinite where only the
-    first is. Raises InputError for a negative or undefined distance."""
+    """Compute ``end / start - 1`` from the distances of the last and of the first frames.
+
+    0 where both are 0, infinite where only `start` is. Raises InputError for a negative or undefined distance.
+    """
     if not (start >= 0 and end >= 0):
         raise InputError(f"a degradation rate needs distances >= 0, got {start} and {end}")
     if start == 0:
@@ -78,7 +81,7 @@ def degradation(
     seed: int = 0,
     coverage: float = 0.95,
 ) -> Degradation:
-    """(N_i, D) features of each clip's real and generated frames in order, a row a frame -> :class:`Degradation`.
+    """Compute the degradation rate from features (N_i, D) of each clip's real and generated frames, one row per frame.
 
     length: frames at either end. reference: with ``matched``, frames beyond the shorter side of a clip are not
     compared; with ``all``, the ends are those of the generated video. Clips are resampled with all their frames, the
@@ -115,7 +118,7 @@ def degradation(
 def _distances(
     real: Sequence[Array], fake: Sequence[Array], counts: NDArray[np.int64], label: str
 ) -> tuple[float, Array]:
-    """A distance and its resampled values, those within rounding of 0 set to 0."""
+    """Compute a distance and its resampled values, those within rounding of 0 set to 0."""
     value, resampled = bootstrap.resampled(real, fake, counts, label)
     noise = _ROUNDING * float(np.concatenate(real).astype(np.float64).var(axis=0).sum())
     rounded = np.where(resampled > noise, resampled, np.where(np.isnan(resampled), np.nan, 0.0))
@@ -123,7 +126,7 @@ def _distances(
 
 
 def to_aggregate(degraded: Degradation) -> Aggregate | None:
-    """The rate as a score; None where no clip is long enough, or only the beginning is perfect."""
+    """Convert the rate to a score; None where no clip is long enough, or only the distance at the beginning is 0."""
     if not degraded.clips or not math.isfinite(degraded.value):
         return None
     estimate = Estimate(degraded.value, degraded.low, degraded.high, degraded.clips)
@@ -133,7 +136,7 @@ def to_aggregate(degraded: Degradation) -> Aggregate | None:
 
 
 def _degradation(spec: FeatureSpec, length: int, every: int) -> Callable[[ClipSet], MetricResult]:
-    """Metric function of `length` frames, of which every `every`-th has features; pairs of videos only."""
+    """Create a metric function for `length` frames, of which every `every`-th has features; pairs of videos only."""
 
     def compute(clips: ClipSet) -> MetricResult:
         lone = [unpaired(real, fake) for real, fake in zip(clips.real, clips.fake, strict=True)]

@@ -1,6 +1,6 @@
-"""Fréchet distance of frames on EfficientNet features: FID's formula with a network that is in the environment.
+"""Fréchet distance of frames on EfficientNet features: FID's formula with a network that needs no download.
 
-The distance of :mod:`eval.metrics.fid` on the 1280 pooled features of EfficientNet-lite0 (ImageNet), frames resized to
+The distance of :mod:`eval.metrics.fid` on the 1280 pooled features of EfficientNet-Lite0 (ImageNet), frames resized to
 224 x 224 (bilinear, antialiased), (x - 127) / 128; every 5th frame of each video, ddof 1. No unit; 0 for equal sets.
 Values are on another scale than FID and not comparable with it; orders of methods are.
 """
@@ -14,7 +14,7 @@ from eval.metrics.clip_set import frechet_distance
 from eval.metrics.registry import UP, Metric
 
 NETWORK = "efficientnet-lite0-1280"
-EVERY = 5  # frames; neighbours differ little, and each frame costs 25 ms
+EVERY = 5  # frames; adjacent frames differ little, and each frame takes 25 ms
 FIFTH_FRAMES = frame_embeddings(NETWORK, EVERY, "fifth")
 
 

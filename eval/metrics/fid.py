@@ -13,8 +13,8 @@ suite, one metric each:
 ``fid_tf1``               torch-fidelity              TensorFlow 1 bilinear 299 x 299, (x - 128) / 128
 ========================  ==========================  ===============================================================
 
-The number of frames and their compression move the value most, then the resizer: values without these three stated are
-not comparable. With fewer frames than 2048 the value is biased upwards (:mod:`eval.stats.bias`).
+The number of frames and their compression change the value most, then the resizer: values that do not state these three
+are not comparable. With fewer frames than 2048 the value is biased upwards (:mod:`eval.stats.bias`).
 """
 
 from __future__ import annotations

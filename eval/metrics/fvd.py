@@ -2,17 +2,17 @@ r"""Fréchet video distance, FVD (Unterthiner et al. 2018), over windows of 16 a
 
 .. math:: FVD = |\mu_1 - \mu_2|^2 + tr(S_1) + tr(S_2) - 2 tr((S_1 S_2)^{1/2})
 
-:math:`\mu, S`: mean and covariance of the 400 logits (before the softmax) of I3D trained on Kinetics-400, one row for
-each window of consecutive frames at 25 fps. No unit; 0 for equal sets. The paper states neither stride nor number of
-windows; the number moves the value more than anything else and is recorded with it. Published implementations differ
+:math:`\mu, S`: mean and covariance of the 400 logits (before the softmax) of I3D trained on Kinetics-400, one row per
+window of consecutive frames at 25 fps. No unit; 0 for equal sets. The paper states neither stride nor number of
+windows; the number changes the value more than anything else and is recorded with it. Published implementations differ
 in windows, resizing and the covariance's denominator, so each is a separate metric (xx = 16 or 32):
 
-===========================  ==========================================  =========================================  ====
-``fvdxx``                    all windows that do not overlap             short side to 224 bilinear, centre crop    ddof
-1 ``fvd_stylegan_v_xx``        one: random in a real, first in a fake      squashed to 224 x 224 bilinear
-ddof 0 ``fvd_common_metrics_xx``    the first of each video                     short side to 224 bilinear, centre crop
-ddof 1 ===========================  ==========================================
-=========================================  ====
+=========================  ================================  =======================================  ======
+``fvdxx``                  all windows that do not overlap   short side to 224 bilinear, centre crop  ddof 1
+``fvd_stylegan_v_xx``      one: random in a real video, the  squashed to 224 x 224 bilinear           ddof 0
+                           first in a generated one
+``fvd_common_metrics_xx``  the first of each video           short side to 224 bilinear, centre crop  ddof 1
+=========================  ================================  =======================================  ======
 
 All scale pixels as 2 x / 255 - 1. The last two use StyleGAN-V's TorchScript file of the network.
 """

@@ -1,7 +1,7 @@
-"""Time (s): median seconds of generating a video of a stated length, measured by ``dawn time-strategies``.
+"""Generation time, Time (s): median seconds to generate a video of a stated length, from ``dawn time-strategies``.
 
-Finding the face and encoding the speech are not included. It is not computed from videos: tables read it from the
-run's ``timing.json``.
+Face detection and speech encoding are excluded. The metric is not computed from videos: tables read it from the run's
+``timing.json``.
 """
 
 from __future__ import annotations

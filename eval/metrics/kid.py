@@ -2,7 +2,7 @@ r"""Kernel inception distance, KID (Bińkowski et al. 2018).
 
 .. math:: KID = E[k(x, x')] + E[k(y, y')] - 2 E[k(x, y)], \quad k(a, b) = (a \cdot b / 2048 + 1)^3
 
-The unbiased estimate over all pairs of distinct frames, on the 2048 pool3 features of pytorch-fid's Inception, every
+Unbiased estimate over all pairs of distinct frames, on the 2048 pool3 features of pytorch-fid's Inception, every
 decoded frame of all real (x) and all generated (y) videos. No unit. Its expectation does not depend on the number of
 frames; it may be negative. Suites average over random subsets of 1000; here all frames are one set.
 """

@@ -3,18 +3,17 @@ r"""Lip-sync error: distance LSE_D, confidence LSE_C and offset of SyncNet embed
 SyncNet embeds each window of 5 frames of the mouth, :math:`v_t`, and its 0.2 s of audio, :math:`a_t` (13 MFCC x 20 hops
 of 10 ms); t runs over the clip's windows at 25 fps. For each shift s of the audio from -15 to 15 frames
 
-.. math:: m(s) = mean_t \| v_t - a_{t+s} + 10^{-6} \|_2, \quad LSE_D = min_s m(s), \quad LSE_C = median_s m(s) - min_s
-m(s)
+.. math:: m(s) = mean_t \| v_t - a_{t+s} + 10^{-6} \|_2, \quad LSE_D = min_s m(s), \quad LSE_C = median_s m(s) - LSE_D
 
 and the offset is minus the shift s at the minimum, in frames: below 0 the audio is late. Audio outside the clip is the
 zero vector, as in the original, which lowers LSE_C of short clips (by about 5 % at 125 windows, 20 % at 25). The score
 of a set is the mean over videos. Unit: the embedding's; not comparable between networks.
 
-======================================  ================================================  ===========================
-``lse_d``, ``lse_c``, ``offset``                        published SyncNet                 longest S3FD face track, 224
-``lse_d_whole``, ``lse_c_whole``, ``offset_whole``      published SyncNet                 whole frames, 224 (Wav2Lip)
-``lse_d_own``, ``lse_c_own``, ``offset_own``            SyncNet trained on the corpus     mouth crops
-======================================  ================================================  ===========================
+==================================================  =============================  ============================
+``lse_d``, ``lse_c``, ``offset``                    published SyncNet              longest S3FD face track, 224
+``lse_d_whole``, ``lse_c_whole``, ``offset_whole``  published SyncNet              whole frames, 224 (Wav2Lip)
+``lse_d_own``, ``lse_c_own``, ``offset_own``        SyncNet trained on the corpus  mouth crops
+==================================================  =============================  ============================
 
 ``lse_d_unshifted_own`` is m(0): unlike LSE_D it rises when the audio is delayed.
 """
@@ -40,7 +39,7 @@ _EPSILON = 1e-6  # the original's pairwise distance adds it to each difference
 
 @dataclass(frozen=True)
 class Sync:
-    """LSE_D, LSE_C and the offset in frames (below 0: the audio is late)."""
+    """Lip-sync distance LSE_D, confidence LSE_C, and offset in frames (below 0: the audio is late)."""
 
     lse_d: float
     lse_c: float
@@ -48,9 +47,9 @@ class Sync:
 
 
 def sync(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: bool = True) -> Sync:
-    """(T, D) embeddings of video and audio windows -> :class:`Sync`. Raises InputError on shapes.
+    """Compute LSE_D, LSE_C and offset from embeddings (T, D) of video and audio windows. Raises InputError on shapes.
 
-    With ``padded=False``, windows whose shifted audio is outside the clip are left out of that shift's mean: a
+    With ``padded=False``, windows whose shifted audio is outside the clip are excluded from that shift's mean: a
     variant without the penalty on short clips, which is not the published score.
     """
     curve = distances(video, audio, vshift, padded)
@@ -59,7 +58,10 @@ def sync(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: bool 
 
 
 def distances(video: ArrayLike, audio: ArrayLike, vshift: int = VSHIFT, padded: bool = True) -> NDArray[np.float64]:
-    """(T, D) embeddings -> (2 vshift + 1,): mean distance m(s) at each shift s of the audio from -vshift to vshift."""
+    """Compute the mean distance m(s) at each shift s of the audio from -vshift to vshift, (2 vshift + 1,).
+
+    video, audio: embeddings (T, D); without padding, T > vshift. Raises InputError on shapes.
+    """
     v, a = np.asarray(video, np.float64), np.asarray(audio, np.float64)
     if v.ndim != 2 or v.shape != a.shape or len(v) < (1 if padded else vshift + 1):
         raise InputError(f"lip sync needs equal embeddings (T, D) of more windows, got {v.shape} and {a.shape}")
@@ -89,8 +91,10 @@ def _of_clip(spec: FeatureSpec, quantity: Quantity, features: Features) -> tuple
 
 
 def _lip_sync(spec: FeatureSpec, quantity: Quantity) -> Callable[[ClipSet], MetricResult]:
-    """Metric function of one quantity, with the mean share of frames that have a crop; with the distance of the trained
-    SyncNet the offset of each clip."""
+    """Create a metric function for one quantity, with the mean fraction of frames that have a crop.
+
+    For the distance of the trained SyncNet the result also has the offset of each clip.
+    """
     mean = mean_over_clips(lambda features: _of_clip(spec, quantity, features))
 
     def compute(clips: ClipSet) -> MetricResult:

@@ -40,7 +40,7 @@ class Rating:
 class Opinion:
     """Mean score of one method for one question with its interval, and numbers of scores, raters and videos.
 
-    The interval is NaN, undefined, for a single rater or video.
+    The interval is NaN for a single rater or video.
     """
 
     method: str
@@ -54,7 +54,7 @@ class Opinion:
 
 
 def read_ratings(path: Path) -> list[Rating]:
-    """Ratings of a CSV file with the columns rater, video, method, question, score.
+    """Read ratings from a CSV file with the columns rater, video, method, question, score.
 
     Raises InputError with the line for a missing or empty cell, a score outside 1 to 5, or a duplicate.
     """
@@ -78,7 +78,7 @@ def read_ratings(path: Path) -> list[Rating]:
 def opinions(
     ratings: Sequence[Rating], *, resamples: int = 2000, seed: int = 0, coverage: float = 0.95
 ) -> list[Opinion]:
-    """One :class:`Opinion` for each method and question, in order of appearance; all share the same resamples.
+    """Compute the mean opinion score of each method and question, in order of appearance; all share the same resamples.
 
     Raises InputError without ratings.
     """
@@ -103,7 +103,7 @@ def opinions(
 
 
 def write_opinions(path: Path, found: Sequence[Opinion]) -> None:
-    """Write one row for each method and question; undefined intervals are empty cells."""
+    """Write a CSV table with one row for each method and question; undefined intervals are empty cells."""
     cells = (["" if isinstance(v, float) and math.isnan(v) else v for v in astuple(one)] for one in found)
     write_rows(path, [field.name for field in fields(Opinion)], cells)
 

@@ -1,4 +1,4 @@
-"""The registry of metrics: everything that is known of a metric, in one object, defined in one file of `eval.metrics`.
+"""Registry of metrics: one object per metric, defined in one file of `eval.metrics`.
 
 A module of this package that defines ``METRICS``, a tuple of :class:`Metric`, adds them to the registry; nothing else
 has to be edited. Modules import numpy and scipy only: networks and media libraries are imported inside functions, so
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from eval.metrics.clip_set import ClipSet, MetricResult
 
 PRESETS_FILE = Path(__file__).with_name("presets.yaml")
-DISCOVERS = ("*.py",)  # their computations count where they are called: see clip_set
+DISCOVERS = ("*.py",)  # fingerprints include their computations where they are called: see clip_set
 UP, DOWN = 1, -1  # directions of `Metric.follows`
 _NO_METRICS = ("clip_set", "registry")  # modules of this package that define none
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: its columns, its protocol, what it is computed from and how.
+    """Definition of one metric: its columns, its protocol, its input features and its computation.
 
     name: in reports, presets and on the command line.
     title, tex: heading of its column, plain and in LaTeX (default: the title).
@@ -42,14 +42,14 @@ class Metric:
     note: what it measures, for the notes below a table.
     protocol: the choices that change its value, in words, for reports.
     backbone: network or detector that measures it; recorded in scores. Empty for numbers that are not computed here.
-    column: key in ``scores.json``, tables and ``paper.csv`` where it is not the name.
-    order: position among the columns of a table, rising; later ones of the same order by name.
+    column: key in ``scores.json``, tables and ``paper.csv`` (default: the name).
+    order: position among the columns of a table, increasing; metrics of equal order by file name.
     real, fake: features needed of each real and each generated video.
     compute: clip set -> result; None for a metric that is not computed from videos.
     per_clip: True if it is a mean over clips, so that each clip has a value; False for distances between sets.
-    clip_columns: further columns of a table with one row a clip (``MetricResult.columns``).
-    parameters: constants that change its value and are no key of the configuration, by group; recorded in scores.
-    follows: perturbation (:mod:`eval.studies.perturb`) -> the direction, UP or DOWN, in which it should move.
+    clip_columns: further columns of a table with one row per clip (``MetricResult.columns``).
+    parameters: constants that change its value and are not configuration keys, by group; recorded in scores.
+    follows: perturbation (:mod:`eval.studies.perturb`) -> the direction, UP or DOWN, in which it should change.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Metric:
 
 
 class Registry(Mapping[str, Metric]):
-    """Metrics by name in the order of table columns; the modules are imported at the first access."""
+    """Mapping of names to metrics in the order of table columns; the modules are imported at the first access."""
 
     @functools.cached_property
     def _metrics(self) -> dict[str, Metric]:
@@ -98,14 +98,11 @@ class Registry(Mapping[str, Metric]):
 
 
 def discover() -> dict[str, Metric]:
-    """The metrics of every module of this package.
+    """Import the metrics of every module of this package.
 
     Raises InputError for a module without ``METRICS``, ValueError for a name or column that two metrics have.
     """
-    found: list[Metric] = []
-    for module in plugin_names("eval.metrics"):
-        if module not in _NO_METRICS:
-            found += load_plugin("eval.metrics", module, "METRICS")
+    found = [metric for module in _metric_modules() for metric in _metrics_in(module)]
     keys: dict[str, str] = {}
     for metric in found:
         for key in {metric.name, metric.column}:
@@ -115,11 +112,19 @@ def discover() -> dict[str, Metric]:
     return {metric.name: metric for metric in sorted(found, key=lambda metric: metric.order)}
 
 
+def _metric_modules() -> list[str]:
+    return [module for module in plugin_names("eval.metrics") if module not in _NO_METRICS]
+
+
+def _metrics_in(module: str) -> tuple[Metric, ...]:
+    return tuple(load_plugin("eval.metrics", module, "METRICS"))
+
+
 METRICS: Mapping[str, Metric] = Registry()
 
 
 def get_metric(key: str) -> Metric:
-    """The metric of a name or a column key. Raises InputError for another one."""
+    """Return the metric of a name or a column key. Raises InputError for an unknown key."""
     if key in METRICS:
         return METRICS[key]
     for metric in METRICS.values():
@@ -129,8 +134,11 @@ def get_metric(key: str) -> Metric:
 
 
 def computed(keys: Iterable[str]) -> list[Metric]:
-    """The metrics of names or column keys, each once, which must be computed from videos. Raises InputError for an
-    unknown one, and for one that is not (opinion scores, generation time)."""
+    """Return the metrics of names or column keys, each once, all of which must be computable from videos.
+
+    Raises InputError for an unknown one, and for one that is not computed from videos (opinion scores, generation
+    time).
+    """
     metrics = {metric.name: metric for metric in map(get_metric, keys)}
     for name, metric in metrics.items():
         if metric.compute is None:
@@ -138,9 +146,18 @@ def computed(keys: Iterable[str]) -> list[Metric]:
     return list(metrics.values())
 
 
+def modules_of(keys: Iterable[str]) -> frozenset[str]:
+    """Names of the modules of this package that define the metrics of names or column keys.
+
+    Raises InputError for an unknown one.
+    """
+    defined = {metric.name: module for module in _metric_modules() for metric in _metrics_in(module)}
+    return frozenset(defined[get_metric(key).name] for key in keys)
+
+
 @functools.cache
 def presets() -> dict[str, Any]:
-    """Named sets of metrics (``presets.yaml``): name -> ``about`` and ``metrics``."""
+    """Load the named sets of metrics (``presets.yaml``): name -> ``about`` and ``metrics``."""
     import yaml
 
     found: dict[str, Any] = yaml.safe_load(PRESETS_FILE.read_text(encoding="utf-8"))
@@ -148,7 +165,7 @@ def presets() -> dict[str, Any]:
 
 
 def of_preset(name: str) -> list[str]:
-    """Names of a preset's metrics. Raises InputError for an unknown preset."""
+    """Return the names of a preset's metrics. Raises InputError for an unknown preset."""
     if name not in presets():
         raise InputError(f"no preset is called {name!r}; there are {', '.join(presets())}")
     return list(presets()[name]["metrics"])

@@ -1,4 +1,5 @@
-"""The page of the paper's claims (``claims.md``), from the tests in ``claims.json`` (:mod:`eval.studies.claims`)."""
+"""Markdown page of the paper's claims (``claims.md``), from their tests in ``claims.json``
+(:mod:`eval.studies.claims`)."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def write_claims_page(config: Config, tests_file: Path, out: Path) -> None:
 
 
 def claim_verdicts(tests: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Verdict]]:
-    """Claim, section of the paper and overall verdict, in the order of the tests (content of ``claims.json``)."""
+    """Aggregate the tests (content of ``claims.json``) to claim, section of the paper and overall verdict, in their
+    order."""
     claims = dict.fromkeys((test["claim"], test["section"]) for test in tests)
     return [
         (*claim, overall([test["verdict"] for test in tests if (test["claim"], test["section"]) == claim]))

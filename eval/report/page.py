@@ -1,4 +1,4 @@
-"""One HTML page of a run: scores, sample picture, further results, and the videos of each clip next to each other.
+"""HTML page of a run: scores, sample picture, further results, and the videos of each clip next to each other.
 
 The page is one file, with pictures embedded; only the videos are linked, relative to it. Its layout is
 ``page.html.j2``.
@@ -37,11 +37,11 @@ def write_page(
     picture: Path | None = None,
     more: Sequence[Path] = (),
 ) -> None:
-    """Write the page `out`.
+    """Write the HTML page `out`.
 
-    cells: those of Table 1. names: test clips. real: folder of the true videos. videos: folder of generated videos by
-    method. picture: sample frames. more: further results in the order of their sections: tables (.csv), pictures
-    (.png) and ``claims.json``. Raises InputError when a video, picture or table is missing.
+    cells: those of Table 1. names: test clips. real: folder of the real videos. videos: folder of generated videos by
+    method. picture: sample frames. more: further results in the order of their sections: tables (.csv), pictures (.png)
+    and ``claims.json``. Raises InputError when a video, picture or table is missing.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=False
@@ -70,7 +70,7 @@ def write_page(
 
 
 def _section(path: Path) -> dict[str, Any]:
-    """Title of a further result, and its `picture`, `claims` or `table`; the other two are empty."""
+    """Return the title of a further result, and its `picture`, `claims` or `table`; the other two are empty."""
     title = path.stem.replace("table", "Table ").replace("figure", "Figure ").capitalize()
     section: dict[str, Any] = {"title": title, "picture": None, "claims": [], "table": None}
     if path.suffix == ".png":
@@ -85,7 +85,7 @@ def _section(path: Path) -> dict[str, Any]:
 
 
 def _table(cells: Sequence[TableCell]) -> dict[str, Any]:
-    """Columns and rows of a table of scores."""
+    """Return columns and rows of a table of scores, as the template takes them."""
     metrics = columns_of(cells)
     rows = []
     for (source, dataset), methods in grouped(cells).items():
@@ -108,7 +108,7 @@ def _link(video: Path, page: Path) -> str:
 
 
 def _data_url(picture: Path) -> str:
-    """The picture as a ``data:`` URL. Raises InputError for a missing file or another format."""
+    """Encode a picture as a ``data:`` URL. Raises InputError for a missing file or another format."""
     media_type = _MEDIA_TYPES.get(picture.suffix.lower())
     if media_type is None or not picture.is_file():
         raise InputError(f"{picture}: not a picture; write it with 'dawn-eval samples' as PNG, SVG or JPEG")

@@ -1,4 +1,4 @@
-"""The paper's Tables 2 to 8: our rows, the paper's rows, and their differences."""
+"""Comparison tables in the form of the paper's Tables 2 to 8: our rows, the paper's rows, and their differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eval.report.tables import TableCell, cells_of, notes, write_table
 from eval.studies.consistency import ScoreFile, read_consistent
 from eval.studies.timing import generation_time
 
-# Paper's column -> the column shown next to it, computed with a network that needs no download.
+# Paper's metric -> the metric in the adjacent column, computed with a network that needs no download.
 _STAND_INS = {
     "fid": "fd_efficientnet",
     "lse_c": "lse_c_own",
@@ -37,7 +37,7 @@ _CONDITIONS = {"gt_pose_blink=true": "true pose and blink", "gt_pose_blink=false
 def write_comparison(experiments: Experiments, table: str, out: Path) -> list[TableCell]:
     """Write ``<out>.csv``, ``.md``, ``.tex`` and ``.json`` of ``table2`` to ``table8``.
 
-    Raises InputError for missing scores and for scores that do not belong to their runs or together.
+    Raises InputError for missing scores, and for scores that do not belong to their runs or cannot be compared.
     """
     base, rows = experiments.runs.base, experiments.rows(table)
     paper = _paper_cells(table, base.evaluate.paper_dataset)
@@ -71,7 +71,10 @@ def _our_cells(experiments: Experiments, rows: Sequence[Row], keys: Sequence[str
 
 
 def _opinion_cells(base: Config, questions: Sequence[str]) -> list[TableCell]:
-    """Mean opinion scores of the configured user study. Raises InputError for a question that Table 6 does not have."""
+    """Compute mean opinion scores of the configured user study.
+
+    Raises InputError for a question that Table 6 does not have.
+    """
     if base.compare.ratings is None:
         return []
     scores = opinions(
@@ -100,7 +103,7 @@ def _opinion_cells(base: Config, questions: Sequence[str]) -> list[TableCell]:
 
 
 def _paper_cells(table: str, dataset: str | None) -> list[TableCell]:
-    """The paper's rows of a table, of one data set if the table has rows of it."""
+    """Return the paper's rows of a table, restricted to one data set if the table has rows of it."""
     rows = paper_rows(table)
     selected = [row for row in rows if row["dataset"] == dataset] or rows
     return [
@@ -120,7 +123,7 @@ def _paper_label(method: str, condition: str) -> str:
 
 
 def _differences(rows: Sequence[Row], ours: Sequence[TableCell], paper: Sequence[TableCell]) -> list[TableCell]:
-    """Ours minus the paper's value of the corresponding row, for columns that both have."""
+    """Subtract the paper's values from ours for corresponding rows, in columns that both have."""
     paper_values = {(cell.method, cell.metric): cell.value for cell in paper}
     labels = {row.name: _paper_label(*row.paper) for row in rows if row.paper is not None}
     cells = []

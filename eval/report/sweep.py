@@ -1,4 +1,4 @@
-"""The scores of a sweep's runs (:mod:`dawn.variants`) as a table, one run per row."""
+"""Table of the scores of a sweep's runs (:mod:`dawn.variants`), one run per row."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from eval.studies.consistency import ScoreFile, read_consistent
 def write_sweep(runs: RunSet, rows: Sequence[Row], out: Path) -> list[TableCell]:
     """Write ``<out>.csv``, ``.md``, ``.tex`` and ``.json``.
 
-    The CSV file has one metric of one run per row, with the run's values of all keys of the sweep. Raises InputError
-    for missing scores and for scores that do not belong together.
+    The CSV file has one row per run and metric, with the run's values of all keys of the sweep. Raises InputError for
+    missing scores and for scores that cannot be compared.
     """
     files = [ScoreFile(runs.configs[row.run], row.method) for row in rows]
     cells = [

@@ -1,6 +1,6 @@
-"""Tables of scores: our rows, and the paper's rows for comparison.
+"""Score tables: our rows, and the paper's rows for comparison.
 
-A table is written as tidy CSV (one cell per row), Markdown, LaTeX (booktabs) and nested JSON. As in the paper, the best
+A table is written as tidy CSV (one row per cell), Markdown, LaTeX (booktabs) and nested JSON. As in the paper, the best
 value of the ranked rows of a data set is bold and the second best underlined.
 """
 
@@ -32,10 +32,11 @@ _TEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "near": "", "zero
 
 @dataclass(frozen=True)
 class TableCell:
-    """One value of a table. The paper's values have no interval, count or backbone.
+    """One value of a table with its interval, counts and backbone, which the paper's values do not have.
 
-    source: ``ours``, ``paper`` or ``difference`` (ours minus the paper's). metric: column key in the registry.
-    samples: frames or windows behind a Fréchet distance; bias: the part of it that is expected from their number alone.
+    source: ``ours``, ``paper`` or ``difference`` (ours minus the paper's). metric: column key in the registry. n:
+    clips. samples: frames or windows behind a Fréchet distance; bias: the part of it that is expected from their number
+    alone.
     """
 
     dataset: str
@@ -79,7 +80,7 @@ def write_table(cells: Sequence[TableCell], remarks: Sequence[str], out: Path) -
 
 
 def read_table(path: Path) -> list[TableCell]:
-    """The cells of a CSV file of :func:`write_table`. Raises InputError for another file."""
+    """Read the cells of a CSV file of :func:`write_table`. Raises InputError for another file."""
     try:
         return [
             TableCell(
@@ -102,7 +103,8 @@ def read_table(path: Path) -> list[TableCell]:
 
 
 def cells_of(scores: Mapping[str, Any], name: str, metrics: Sequence[str]) -> list[TableCell]:
-    """Cells of row `name` from the content of a ``scores.json``, for those of `metrics` that have a value."""
+    """Create the cells of row `name` from the content of a ``scores.json``, for those of `metrics` that have a
+    value."""
     entries = ((key, scores["metrics"].get(key)) for key in metrics)
     return [
         TableCell(scores["dataset"], name, "ours", key, *(entry.get(number) for number in NUMBERS))
@@ -126,7 +128,7 @@ def _our_cells(config: Config, folders: Mapping[str, Path]) -> list[TableCell]:
 
 
 def _paper_cells(config: Config) -> list[TableCell]:
-    """Table 1 of the paper, for one data set where the configuration selects one."""
+    """Return the paper's Table 1, restricted to one data set where the configuration selects one."""
     dataset = config.evaluate.paper_dataset
     return [
         TableCell(row["dataset"], row["method"], "paper", row["metric"], float(row["value"]))
@@ -136,13 +138,13 @@ def _paper_cells(config: Config) -> list[TableCell]:
 
 
 def columns_of(cells: Sequence[TableCell]) -> list[Metric]:
-    """The metrics of `cells`, in the order of columns."""
+    """Return the metrics of `cells`, in the order of columns."""
     keys = {cell.metric for cell in cells}
     return [metric for metric in METRICS.values() if metric.column in keys]
 
 
 def grouped(cells: Sequence[TableCell]) -> dict[tuple[str, str], dict[str, dict[str, TableCell]]]:
-    """Rows of the table, in order of appearance: (source, dataset) -> method -> metric -> cell."""
+    """Group cells in order of appearance: (source, dataset) -> method -> metric -> cell."""
     groups: dict[tuple[str, str], dict[str, dict[str, TableCell]]] = {}
     for cell in cells:
         groups.setdefault((cell.source, cell.dataset), {}).setdefault(cell.method, {})[cell.metric] = cell
@@ -150,10 +152,10 @@ def grouped(cells: Sequence[TableCell]) -> dict[tuple[str, str], dict[str, dict[
 
 
 def ranking(rows: Mapping[str, Row], columns: Sequence[Metric]) -> dict[tuple[str, str], int]:
-    """(method, metric) -> 1 for the best and 2 for the second best value of the ranked rows of one data set.
+    """Rank the rows of one data set: (method, metric) -> 1 for the best and 2 for the second best value.
 
-    References (such as the true videos) and baselines that the paper does not rank have no rank. A metric whose best
-    value is near that of the true videos is ranked by the distance from it. Equal values have equal ranks; a single
+    References (such as the real videos) and baselines that the paper does not rank have no rank. A metric whose best
+    value is near that of the real videos is ranked by the distance from it. Equal values have equal ranks; a single
     ranked row has none.
     """
     ranks: dict[tuple[str, str], int] = {}
@@ -186,8 +188,11 @@ def _is_ranked(method: str) -> bool:
 
 
 def notes(config: Config, cells: Sequence[TableCell], table: str = "Table 1") -> list[str]:
-    """Notes below a table: intervals, sample counts, corpus coverage, what each column measures, bias, ranks, remarks
-    on rows, and the chance level of BAS."""
+    """Return the notes below a table, one line each.
+
+    They state intervals, corpus coverage, what each column measures, sample counts and bias of Fréchet distances,
+    ranks, remarks on rows, and the chance level of BAS. table: the paper's table of the rows from the paper.
+    """
     ours = [cell for cell in cells if cell.source == "ours"]
     n = max((cell.n or 0 for cell in ours), default=0)
     coverage = f"{100 * config.evaluate.interval:g} %"
@@ -226,7 +231,8 @@ def notes(config: Config, cells: Sequence[TableCell], table: str = "Table 1") ->
 
 
 def _corpus_coverage(config: Config) -> list[str]:
-    """How many listed videos and clips of a downloaded corpus were available; nothing for other corpora."""
+    """Return a note on how many listed videos and clips of a downloaded corpus were available; none for other
+    corpora."""
     path = Paths.of(config).coverage
     coverage = read_json(path) if path.exists() else {}
     if not coverage.get("videos"):
@@ -239,7 +245,8 @@ def _corpus_coverage(config: Config) -> list[str]:
 
 
 def cell_text(cell: TableCell | None, metric: Metric) -> str:
-    """``1.23 [1.00, 1.50]``, the value alone without an interval, a dash for no cell; paper values as printed."""
+    """Format a cell: ``1.23 [1.00, 1.50]``, the value alone without an interval, a dash for no cell; paper values as
+    printed."""
     if cell is None:
         return "-"
     if cell.source == "paper":
@@ -251,7 +258,7 @@ def cell_text(cell: TableCell | None, metric: Metric) -> str:
 
 
 def data_label(source: str, dataset: str) -> str:
-    """The first column of a row."""
+    """Return the text of a row's first column."""
     return {"ours": dataset, "paper": f"{dataset} (paper)"}.get(source, "ours minus the paper's")
 
 
@@ -292,7 +299,7 @@ def _latex(cells: Sequence[TableCell]) -> str:
 
 
 def _marked(text: str, rank: int | None, best: tuple[str, str], second: tuple[str, str]) -> str:
-    """`text` with the value, not its interval, between the markers of its rank."""
+    """Put the value in `text`, not its interval, between the markers of its rank."""
     value, bracket, interval = text.partition(" [")
     before, after = {1: best, 2: second}.get(rank or 0, ("", ""))
     return before + value + after + bracket + interval
@@ -311,7 +318,7 @@ def _escape(text: str) -> str:
 
 
 def csv_value(value: Any) -> Any:
-    """A value as a CSV cell: floats with six digits, empty for None and NaN."""
+    """Format a value as a CSV cell: floats with six significant digits, empty for None and NaN."""
     if isinstance(value, float):
         return f"{value:.6g}" if math.isfinite(value) else ""
     return "" if value is None else value

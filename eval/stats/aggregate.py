@@ -16,25 +16,28 @@ from eval.stats.bootstrap import Array, Estimate
 from eval.stats.kid import kid
 
 Entry = dict[str, Any]
-Rows = Sequence[NDArray[Any]]  # of each clip (n_i, D), n_i may be 0
-COSTLY_RESAMPLES = 50  # where a single distance takes seconds: more samples than dimensions
+Rows = Sequence[NDArray[Any]]  # features of each clip, (n_i, D), n_i may be 0
+COSTLY_RESAMPLES = 50  # where samples outnumber dimensions, so that a single distance takes seconds
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A score as it is recorded, and its value in each resample of the clips, (resamples,), NaN where undefined."""
+    """A score as recorded in a report, and its value in each bootstrap resample, (resamples,), NaN where undefined."""
 
     entry: Entry
     resampled: Array
 
 
 def entry(estimate: Estimate) -> Entry:
-    """value, low, high (None where undefined) and n, the number of clips."""
+    """Convert an estimate to a JSON entry: value, low, high (None where undefined) and n, the number of clips."""
     return finite({"value": estimate.value, "low": estimate.low, "high": estimate.high}) | {"n": estimate.n}
 
 
 def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Aggregate | None:
-    """Mean of one value a clip, NaN for none; None when no clip has a value."""
+    """Compute the mean of per-clip values, (clips,), NaN for a clip without a value, with its interval.
+
+    counts: (resamples, clips), :func:`eval.stats.bootstrap.draws`. Returns None when no clip has a value.
+    """
     estimate = bootstrap.mean(values, counts, coverage)
     return Aggregate(entry(estimate), bootstrap.resampled_means(values, counts)) if estimate.n else None
 
@@ -42,8 +45,11 @@ def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float) -> Aggre
 def affordable(
     counts: NDArray[np.int64], real: Rows, fake: Rows, costly_resamples: int | None = COSTLY_RESAMPLES
 ) -> NDArray[np.int64]:
-    """The resamples for a Fréchet distance of these rows: the first `costly_resamples` where rows outnumber dimensions
-    on both sides, else all; None: always all."""
+    """Select the resamples for a Fréchet distance of these features.
+
+    Returns the first `costly_resamples` rows of `counts` where feature vectors outnumber dimensions on both sides, else
+    all; with None, always all.
+    """
     size = next(rows.shape[1] for rows in fake if len(rows))
     costly = min(sum(map(len, real)), sum(map(len, fake))) > size
     return counts[:costly_resamples] if costly else counts
@@ -58,10 +64,12 @@ def distance(
     ddof: int = 1,
     costly_resamples: int | None = COSTLY_RESAMPLES,
 ) -> Aggregate | None:
-    """Fréchet distance between pooled rows, with ``samples`` and ``samples_real`` (rows), ``n`` and ``n_real`` (clips),
-    ``resamples``, the ``bias`` expected from the number of samples, and a ``warning``, empty where there is none.
+    """Compute the Fréchet distance between pooled features, with interval, sample counts and expected bias.
 
-    None when a side has fewer than two rows.
+    real, fake: features of each clip, (n_i, D). counts: (resamples, clips). label: of the progress bar. The entry also
+    has ``samples`` and ``samples_real`` (feature vectors), ``n`` and ``n_real`` (clips), ``resamples``, the ``bias``
+    expected from the number of samples (None if unknown), and a ``warning``, empty for none. Returns None when a side
+    has fewer than two feature vectors.
     """
     if not enough(real, fake):
         return None
@@ -76,7 +84,11 @@ def distance(
 
 
 def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage: float) -> Aggregate | None:
-    """Unbiased KID of all rows; None when a side has fewer than two. Clips are resampled with all their rows."""
+    """Compute the unbiased KID of pooled features with its interval; a resample repeats clips with all their features.
+
+    real, fake: features of each clip, (n_i, D). counts: (resamples, clips). Returns None when a side has fewer than two
+    feature vectors.
+    """
     if not enough(real, fake):
         return None
     (aa, self_a, n), (bb, self_b, m), (ab, _, _) = _kernels(real, real), _kernels(fake, fake), _kernels(real, fake)
@@ -97,12 +109,12 @@ def kernel_distance(real: Rows, fake: Rows, counts: NDArray[np.int64], coverage:
 
 
 def enough(real: Rows, fake: Rows) -> bool:
-    """True if both sides have at least two rows."""
+    """Return True if both sides have at least two feature vectors."""
     return min(sum(map(len, real)), sum(map(len, fake))) >= 2
 
 
 def _sizes(real: Rows, fake: Rows) -> Entry:
-    """``samples`` and ``samples_real``, the rows of both sides; ``n`` and ``n_real``, the clips with any."""
+    """Count the feature vectors (``samples``, ``samples_real``) and the clips that have any (``n``, ``n_real``)."""
     sides = (("", fake), ("_real", real))
     return {
         f"{what}{side}": count
@@ -112,8 +124,11 @@ def _sizes(real: Rows, fake: Rows) -> Entry:
 
 
 def _kernels(first: Rows, second: Rows) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """KID's kernel summed over all pairs of rows of two clips, for each two clips; summed over the pairs of a row with
-    itself, for each clip; number of rows of each clip."""
+    """Sum KID's kernel over pairs of feature vectors, for clips i of `first` and j of `second`.
+
+    Returns the sums over all pairs (len(first), len(second)); the sums over the pairs of a vector with itself
+    (len(first),); and the number of vectors of each clip (len(first),).
+    """
     width = next(rows.shape[1] for rows in second if len(rows))
     sums = np.zeros((len(first), len(second)))
     for i, a in enumerate(first):
@@ -127,5 +142,5 @@ def _kernels(first: Rows, second: Rows) -> tuple[NDArray[Any], NDArray[Any], NDA
 
 
 def finite(numbers: Mapping[str, float]) -> Entry:
-    """The numbers, None for those that are not finite: JSON has no NaN."""
+    """Replace numbers that are not finite by None: JSON has no NaN."""
     return {key: value if math.isfinite(value) else None for key, value in numbers.items()}

@@ -1,4 +1,4 @@
-"""Bias of a Fréchet distance that is due to the number of samples.
+"""Finite-sample bias of the Fréchet distance.
 
 The distance between two finite samples of one distribution is not 0: with 400 dimensions and 41 windows it can exceed
 that between good and bad videos. To first order the bias is proportional to one over the number of samples (Chong and
@@ -20,12 +20,13 @@ from eval.stats.frechet import frechet
 
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)  # of the clips
 _MIN_CLIPS = 8  # subsets of fewer clips overlap too much
-_LARGE = 0.5  # of the value: a larger bias is warned of
+_LARGE = 0.5  # of the value: a larger bias gives a warning
 
 
 @dataclass(frozen=True)
 class ExpectedBias:
-    """A distance, the bias expected from the number of samples (NaN if unknown), and a warning, empty for none."""
+    """A Fréchet distance, the bias expected from the number of samples (NaN if unknown), and a warning, empty for
+    none."""
 
     value: float
     bias: float
@@ -35,10 +36,11 @@ class ExpectedBias:
 def expected_bias(
     real: Sequence[ArrayLike], fake: Sequence[ArrayLike], *, ddof: int = 1, repeats: int = 4, seed: int = 0
 ) -> ExpectedBias:
-    """Features of each clip, (n_i, D), n_i may be 0, real and generated in pairs -> :class:`ExpectedBias`.
+    """Estimate the bias of a Fréchet distance by linear extrapolation in one over the number of samples.
 
-    repeats: random subsets for each of 5 sizes; each costs one distance. Raises InputError for unequal numbers of clips
-    and for features that cannot be compared.
+    real, fake: features of each clip, (n_i, D), n_i may be 0, in pairs. repeats: random subsets of clips for each of 5
+    sizes; each costs one distance. Raises InputError for unequal numbers of clips and for features that cannot be
+    compared.
     """
     if len(real) != len(fake) or repeats < 1:
         raise InputError(f"bias needs pairs of clips and repeats, got {len(real)}, {len(fake)} clips, {repeats}")
@@ -63,7 +65,7 @@ def expected_bias(
 
 
 def _distance(pairs: Sequence[tuple[np.ndarray, np.ndarray]], ddof: int) -> tuple[float, float]:
-    """The distance of some clips, and the mean over both sides of one over the number of samples."""
+    """Compute the distance of some clips, and the mean over both sides of one over the number of samples."""
     real, fake = (np.concatenate(side) for side in zip(*pairs, strict=True))
     return frechet(real, fake, ddof), (1 / len(real) + 1 / len(fake)) / 2
 

@@ -32,16 +32,20 @@ class Estimate:
 
 
 def draws(clips: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """(resamples, clips): how often each clip occurs in each resample of `clips` clips. Raises InputError for none."""
+    """Draw bootstrap resamples of `clips` clips: (resamples, clips), how often each clip occurs in each resample.
+
+    Raises InputError for fewer than one clip or resample.
+    """
     if clips < 1 or resamples < 1:
         raise InputError(f"cannot draw {resamples} resamples of {clips} clips")
     return numpy_generator(seed).multinomial(clips, np.full(clips, 1 / clips), size=resamples)
 
 
 def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float = 0.95) -> Estimate:
-    """Mean of one value a clip, (clips,); clips without a value (NaN) are left out and not counted in n.
+    """Compute the mean of one value per clip, (clips,), with its interval.
 
-    Raises InputError for another number of clips than `counts` has.
+    Clips without a value (NaN) are excluded and not counted in n. Raises InputError for another number of clips than
+    `counts` has.
     """
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or len(array) != counts.shape[1]:
@@ -54,7 +58,8 @@ def mean(values: ArrayLike, counts: NDArray[np.int64], coverage: float = 0.95) -
 
 
 def resampled_means(values: ArrayLike, counts: NDArray[np.int64]) -> Array:
-    """(resamples,): mean of one value a clip, (clips,), in each resample; NaN where no drawn clip has a value."""
+    """Compute the mean of one value per clip, (clips,), in each resample: (resamples,), NaN where no drawn clip has a
+    value."""
     array = np.asarray(values, np.float64)
     valid = np.isfinite(array)
     weights = counts[:, valid]
@@ -63,7 +68,7 @@ def resampled_means(values: ArrayLike, counts: NDArray[np.int64]) -> Array:
 
 
 def of_distance(value: float, resampled: Array, coverage: float, clips: int) -> Estimate:
-    """The estimate of a distance and its resampled values (:func:`resampled`); the interval begins at 0 or above."""
+    """Create the estimate of a distance from its resampled values (:func:`resampled`); the interval is clipped at 0."""
     low, high = interval(resampled, coverage)
     return Estimate(value, float(np.maximum(0.0, low)), high, clips)
 
@@ -75,12 +80,12 @@ def resampled(
     label: str = "bootstrap",
     ddof: int = 1,
 ) -> tuple[float, Array]:
-    """Fréchet distance between the pooled features of clips, and its value in each resample, (resamples,).
+    """Compute the Fréchet distance between the pooled features of clips, and its value in each resample, (resamples,).
 
     real, fake: features of each clip, (n_i, D), n_i may be 0. A resample repeats clips, and fewer distinct windows
     alone raise a Fréchet distance; the resampled values are therefore shifted so that their mean is the distance: the
-    interval shows the variation, not that bias. NaN where a resample has fewer than two rows of a side. Raises
-    InputError where no clip of a side has features.
+    interval shows the variation, not that bias. NaN where a resample has fewer than two feature vectors on a side.
+    Raises InputError where no clip of a side has features.
     """
     a, clip_a = _pool(real, counts, "real")
     b, clip_b = _pool(fake, counts, "generated")
@@ -93,14 +98,14 @@ def resampled(
 
 
 def interval(values: ArrayLike, coverage: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of resampled values, NaN left out; NaN for none."""
+    """Compute the percentile interval (low, high) of resampled values; NaN values are excluded, NaN for none."""
     array = np.asarray(values, np.float64)
     known = array[~np.isnan(array)]
     return _percentiles(known, coverage) if len(known) else (float("nan"), float("nan"))
 
 
 class WeightedFrechet:
-    """Fréchet distances of weighted subsets of rows, from inner products that are computed once.
+    """Fréchet distances of weighted subsets of two feature sets, from inner products that are computed once.
 
     With row weights w of sum n and ``K = X Y^T``, the nuclear norm of the centred and scaled K of a resample is the
     distance's cross term, and the trace terms follow from the diagonals of ``X X^T`` and ``Y Y^T``. Where rows
@@ -116,7 +121,8 @@ class WeightedFrechet:
             self.aa, self.bb, self.ab = a @ a.T, b @ b.T, a @ b.T
 
     def distance(self, weight_a: NDArray[np.int64], weight_b: NDArray[np.int64]) -> float:
-        """Distance with rows repeated by integer weights, (N,) and (M,); NaN if a side has a total below two."""
+        """Compute the distance with rows repeated by integer weights, (N,) and (M,); NaN if a side has a total below
+        two."""
         rows, columns = np.flatnonzero(weight_a), np.flatnonzero(weight_b)
         u, v = weight_a[rows].astype(np.float64), weight_b[columns].astype(np.float64)
         n, m = u.sum(), v.sum()

@@ -17,7 +17,7 @@ _BLOCK = 1024  # rows of one matrix product; bounds memory
 
 
 class Moments:
-    """Mean and covariance of features that are added in parts and not stored.
+    """Running mean and covariance of features that are added in parts and not stored.
 
     Sums are taken relative to the mean of the first part (the pilot): relative to zero they would lose precision where
     the mean is large compared with the standard deviation. Memory: three (D, D) arrays of float64 and a block of rows.
@@ -30,7 +30,7 @@ class Moments:
         self._products = np.empty((0, 0))
 
     def add(self, rows: ArrayLike) -> None:
-        """Add (n, D) features, n may be 0. Raises InputError on another shape or D, and on non-finite values."""
+        """Add features (n, D), n may be 0. Raises InputError on another shape or D, and on non-finite values."""
         part = np.asarray(rows)
         if part.ndim != 2 or part.shape[1] < 1 or (self.count and part.shape[1] != len(self._pilot)):
             raise InputError(f"features must be (n, {len(self._pilot) or 'D'}), got {part.shape}")
@@ -49,13 +49,16 @@ class Moments:
         self.count += len(part)
 
     def mean(self) -> Array:
-        """(D,). Raises InputError before the first features."""
+        """Return the mean (D,). Raises InputError before the first features."""
         if not self.count:
             raise InputError("no features were added")
         return self._pilot + self._sum / self.count
 
     def covariance(self, ddof: int = 1) -> Array:
-        """(D, D), divided by the count minus `ddof`. Raises InputError for fewer than two rows."""
+        """Return the covariance (D, D), divided by the count minus `ddof`.
+
+        Raises InputError for fewer than two rows.
+        """
         if self.count < 2:
             raise InputError(f"a covariance needs two features, got {self.count}")
         covariance = np.outer(self._sum, self._sum / -self.count)
@@ -65,17 +68,20 @@ class Moments:
 
 
 class Reference:
-    """One side of many distances; the root of its covariance is computed once."""
+    """Gaussian reference of many Fréchet distances; the root of its covariance is computed once."""
 
     def __init__(self, mean: ArrayLike, covariance: ArrayLike) -> None:
-        """Mean (D,) and covariance (D, D), which may be singular. Raises InputError on shapes."""
+        """Set the mean (D,) and covariance (D, D), which may be singular. Raises InputError on shapes."""
         self.mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
         if self.mean.ndim != 1 or covariance.shape != (len(self.mean), len(self.mean)):
             raise InputError(f"moments have unequal shapes: mean {self.mean.shape}, covariance {covariance.shape}")
         self._trace, self._root = float(np.trace(covariance)), _root(covariance)
 
     def distance(self, y: ArrayLike, ddof: int = 1) -> float:
-        """(M >= 2, D) features -> distance >= 0. Raises InputError on shapes and non-finite values."""
+        """Compute the Fréchet distance >= 0 to features (M >= 2, D).
+
+        Raises InputError on shapes and non-finite values.
+        """
         rows = features(y, "compared")
         if rows.shape[1] != len(self.mean):
             raise InputError(f"features of {len(self.mean)} and {rows.shape[1]} dimensions cannot be compared")
@@ -92,9 +98,10 @@ class Reference:
 
 
 def frechet(x: ArrayLike, y: ArrayLike, ddof: int = 1) -> float:
-    """(N, D) and (M, D) features, N and M >= 2 -> distance >= 0. Raises InputError on any other shape or on NaN.
+    """Compute the Fréchet distance >= 0 between features (N, D) and (M, D), N and M >= 2.
 
-    ddof: 1 in FID and most FVD implementations, 0 in StyleGAN-V's and cd-fvd's; it matters for few samples.
+    ddof: 1 in FID and most FVD implementations, 0 in StyleGAN-V's and cd-fvd's; it matters for few samples. Raises
+    InputError on any other shape or on non-finite values.
     """
     a, b = features(x, "first"), features(y, "second")
     if a.shape[1] != b.shape[1]:
@@ -107,7 +114,10 @@ def frechet(x: ArrayLike, y: ArrayLike, ddof: int = 1) -> float:
 
 
 def frechet_of_moments(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: ArrayLike) -> float:
-    """Means (D,) and covariances (D, D), singular ones included -> distance >= 0. Raises InputError on shapes."""
+    """Compute the Fréchet distance >= 0 from means (D,) and covariances (D, D), singular ones included.
+
+    Raises InputError on shapes.
+    """
     difference = np.asarray(mean_a, np.float64) - np.asarray(mean_b, np.float64)
     a, b = np.asarray(cov_a, np.float64), np.asarray(cov_b, np.float64)
     size = difference.shape[0] if difference.ndim == 1 else -1
@@ -117,7 +127,10 @@ def frechet_of_moments(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, c
 
 
 def features(x: ArrayLike, name: str) -> Array:
-    """`x` as float64 (N >= 2, D). Raises InputError, which calls it `name`, on other shapes and non-finite values."""
+    """Convert `x` to float64 (N >= 2, D) and validate it.
+
+    Raises InputError, with `name` in its message, on other shapes and non-finite values.
+    """
     array = np.asarray(x, np.float64)
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         raise InputError(f"{name} features must be (N >= 2, D), got {array.shape}")
@@ -132,7 +145,7 @@ def _distance(difference: Array, traces: float, product: Array) -> float:
 
 
 def _triangle(centred: Array) -> Array:
-    """R with R^T R = X^T X and at most as many rows as columns."""
+    """Compute R with R^T R = X^T X and at most as many rows as columns."""
     return np.asarray(np.linalg.qr(centred, mode="r")) if len(centred) > centred.shape[1] else centred
 
 

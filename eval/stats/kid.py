@@ -15,9 +15,10 @@ _BLOCK = 2048  # rows of one matrix product; bounds memory
 
 
 def kid(x: ArrayLike, y: ArrayLike) -> float:
-    """(N, D) and (M, D) features, N and M >= 2 -> squared MMD with k(a, b) = (a.b / D + 1)^3 over all pairs of rows.
+    """Compute the unbiased squared MMD between features (N, D) and (M, D), N and M >= 2.
 
-    Pairs of a row with itself are excluded (unbiased estimate). Raises InputError on shapes.
+    The kernel is k(a, b) = (a.b / D + 1)^3, over all pairs of rows; pairs of a row with itself are excluded. Raises
+    InputError on shapes and non-finite values.
     """
     a, b = features(x, "first"), features(y, "second")
     if a.shape[1] != b.shape[1]:
@@ -29,11 +30,11 @@ def kid(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def _kernel_sum(a: Array, b: Array) -> float:
-    """Sum of the kernel over all pairs of rows."""
+    """Sum the kernel over all pairs of rows."""
     products = (a[i : i + _BLOCK] @ b.T for i in range(0, len(a), _BLOCK))
     return float(sum(((product / a.shape[1] + 1) ** 3).sum() for product in products))
 
 
 def _diagonal_sum(a: Array) -> float:
-    """Sum of the kernel over the pairs of a row with itself."""
+    """Sum the kernel over the pairs of a row with itself."""
     return float((((a * a).sum(axis=1) / a.shape[1] + 1) ** 3).sum())

@@ -1,4 +1,4 @@
-"""Choice of a few items that represent many."""
+"""Evenly spaced selection of items."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 
 def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
-    """`count` items at equal distances, the first and the last among them; all where there are no more than `count`."""
+    """Select `count` items at equal distances, the first and the last included; all if there are no more than
+    `count`."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places]

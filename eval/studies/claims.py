@@ -1,8 +1,8 @@
-"""The paper's claims, tested on our scores: supported, contradicted, or cannot tell.
+"""Tests of the paper's claims on our scores; the verdict is ``supported``, ``contradicted`` or ``cannot tell``.
 
 A claim compares two rows of a table in some metrics. Both rows are resampled with the same clips
 (:mod:`eval.stats.bootstrap`), and the interval of the difference decides. Generation times are not measured per clip:
-the interval of their difference is combined from those of both rows, which makes it wider than necessary.
+the interval of their difference is combined from those of both rows, which widens it more than necessary.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LIP_SYNC = ("lse_c_own", "lse_d_own")
 
 @dataclass(frozen=True)
 class Claim:
-    """In `metrics`, row `better` of `table` is better than row `worse` (indices); with `stable`, it is as good."""
+    """Claim that row `better` of `table` is better than row `worse` (indices) in `metrics`; with `stable`, as good."""
 
     claim: str
     section: str  # of the paper
@@ -47,10 +47,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class ClaimTest:
-    """A claim tested in one metric.
+    """Test of a claim in one metric.
 
-    difference: of row `better` from row `worse`, positive where `better` is better, with its interval; NaN where there
-    are no values. remark: how the difference was computed, or why there is none.
+    difference: of row `better` from row `worse`, positive where `better` is better, with its interval; relative to the
+    value of `worse` where the remark says so; NaN where there are no values. remark: how the difference was computed,
+    or why there is none.
     """
 
     claim: str
@@ -66,7 +67,7 @@ class ClaimTest:
 
 
 def claims_of(experiments: Experiments) -> list[Claim]:
-    """The paper's claims about the rows of Tables 2 to 5, 7 and 8."""
+    """Return the paper's claims about the rows of Tables 2 to 5, 7 and 8."""
     claims = []
     methods = [row.method for row in experiments.rows("table2")]
     for method, name in (("sar", "semi-autoregressive"), ("ttr", "two-resolution")):
@@ -121,9 +122,10 @@ def claims_of(experiments: Experiments) -> list[Claim]:
 
 
 def evaluate_claims(experiments: Experiments, baselines: Sequence[str], cache: FeatureCache) -> list[ClaimTest]:
-    """Test all claims; `baselines` are systems that have scores in the main run, against which DAWN is compared.
+    """Test all claims.
 
-    Raises InputError for missing scores and for scores that do not belong together.
+    baselines: systems that have scores in the main run, with which DAWN is compared. Raises InputError for missing
+    scores and for scores that cannot be compared.
     """
     base = experiments.runs.base
     tests: list[ClaimTest] = []
@@ -153,7 +155,7 @@ def _test(experiments: Experiments, rows: Sequence[Row], claim: Claim, cache: Fe
     for metric in claim.metrics:
         value, low, high, remark = _difference(experiments, claim, files, scores, metric, cache)
         verdict = verdicts.of_difference(low, high)
-        if claim.stable and metric in _DEGRADATION:  # the claim denies an increase; a decrease is no objection
+        if claim.stable and metric in _DEGRADATION:  # the claim denies an increase; a decrease does not contradict it
             verdict = verdicts.of_no_decrease(low, high)
         elif claim.stable:
             verdict = verdicts.of_stability(low, high)
@@ -170,7 +172,8 @@ def _difference(
     metric: str,
     cache: FeatureCache,
 ) -> tuple[float, float, float, str]:
-    """Difference of a pair in one metric, positive where the first is better, its interval, and a remark."""
+    """Compute the difference of a pair in one metric, positive where the first is better, its interval, and a
+    remark."""
     if metric == "time_s":
         first, second = (generation_time(file) for file in files)
         if first is None or second is None:
@@ -195,7 +198,8 @@ def _difference(
 
 
 def _distances(first: ResampledScore, second: ResampledScore, *, same_method: bool) -> str:
-    """The distances at both ends behind two degradation rates; of one method, also the ratio of their increases."""
+    """Describe the distances at both ends behind two degradation rates; of one method, also the ratio of their
+    increases."""
     if "start" not in first.entry or "start" not in second.entry:
         return ""
     ends = [(score.entry["start"], score.entry["end"]) for score in (first, second)]

@@ -1,4 +1,4 @@
-"""Lists of clips: a manifest, any CSV file with a column ``clip``, or one name a line."""
+"""Lists of clips: a manifest, any CSV file with a column ``clip``, or one name per line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dawn.errors import InputError
 
 
 def read_names(path: Path) -> list[str]:
-    """Clip names of a CSV file's column ``clip``, or one a line. Raises InputError for an empty list or a duplicate."""
+    """Read clip names from a CSV file's column ``clip``, or one per line.
+
+    Raises InputError for an unreadable file, an empty list or a duplicate.
+    """
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -34,7 +37,7 @@ def read_names(path: Path) -> list[str]:
 
 
 def video_path(folder: Path, name: str) -> Path:
-    """``<folder>/<name>.mp4``, or InputError when it is missing."""
+    """Return ``<folder>/<name>.mp4``. Raises InputError when it is missing."""
     path = folder / f"{name}.mp4"
     if not path.is_file():
         raise InputError(f"{path}: missing; every listed clip needs a video in this folder")

@@ -32,8 +32,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Difference:
-    """Value of the first method minus that of the second; `better`: first, second, or cannot tell, where the interval
-    contains 0."""
+    """Value of the first method minus that of the second, with its interval.
+
+    n: number of clips. better: ``first``, ``second``, or ``cannot tell`` where the interval of the improvement contains
+    0.
+    """
 
     metric: str
     first: float
@@ -47,16 +50,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The differences, and the reasons of metrics that only one report has."""
+    """Differences by metric, and the reasons for metrics that only one report has."""
 
     differences: list[Difference]
     not_compared: dict[str, str]
 
 
 def compare(first: Report, second: Report, cache: Path) -> Comparison:
-    """Difference of every metric that both reports have, on the clips that count in both, with the same resamples.
+    """Compute the difference of every metric that both reports have, on the clips that count in both, with equal
+    resamples.
 
-    cache: folder of extracted features; those of distances between sets are read from there, or extracted again. Raises
+    cache: folder of extracted features; those of distances between sets are loaded from it, or extracted again. Raises
     InputError for reports with different real videos or different settings.
     """
     reports = first.data, second.data
@@ -92,7 +96,7 @@ def compare(first: Report, second: Report, cache: Path) -> Comparison:
 
 
 def _check_parts(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
-    """Raises InputError where networks, weights or sampling of a metric differ between the reports."""
+    """Raise InputError where networks, weights or sampling of a metric differ between the reports."""
     parts = first["metrics"][name]["parts"], second["metrics"][name]["parts"]
     for part in parts[0]:
         for key in parts[0][part].keys() | parts[1][part].keys():
@@ -101,7 +105,7 @@ def _check_parts(name: str, first: Mapping[str, Any], second: Mapping[str, Any])
 
 
 def _means(metric: Metric, rows: Sequence[Sequence[Row]], counts: NDArray[np.int64], coverage: float) -> Difference:
-    """Difference of a mean over the clips that have a value in both reports."""
+    """Compute the difference of a mean over the clips that have a value in both reports."""
     values = [np.asarray([_value(row[metric.name]) for row in side]) for side in rows]
     real = np.asarray([_value(row.get(f"{metric.name}{TRUE}")) for row in rows[0]])
     both = np.isfinite(values[0]) & np.isfinite(values[1])
@@ -116,8 +120,8 @@ def _means(metric: Metric, rows: Sequence[Sequence[Row]], counts: NDArray[np.int
 def _sets(
     metric: Metric, reports: Sequence[Mapping[str, Any]], rows: Sequence[Sequence[Row]], cache: Path
 ) -> Difference:
-    """Difference of a distance between sets, on the clips that neither report has to leave out."""
-    assert metric.compute is not None  # a report has its value
+    """Compute the difference of a distance between sets, on the clips that neither report excludes."""
+    assert metric.compute is not None  # a report contains its value
     settings = reports[0]["made"]
     videos = [
         {side: _videos(metric, report, side, clips, cache) for side in SIDES}
@@ -139,7 +143,7 @@ def _sets(
         undefined = np.full(1, np.nan)
         return _difference(metric, [math.nan] * 2, [undefined] * 2, 0, settings["coverage"])
     values = [first.entry["value"], second.entry["value"]]
-    # One of the two may have fewer resamples (aggregate.affordable): the first ones, of the same clips.
+    # One of the two may have fewer resamples (aggregate.affordable); these are the first ones, of the same clips.
     common = min(len(first.resampled), len(second.resampled))
     return _difference(
         metric, values, [first.resampled[:common], second.resampled[:common]], len(kept), settings["coverage"]
@@ -161,8 +165,11 @@ def _videos(metric: Metric, report: Mapping[str, Any], side: Side, rows: Sequenc
 def _difference(
     metric: Metric, values: Sequence[float], resampled: Sequence[Array], n: int, coverage: float
 ) -> Difference:
-    """Difference of two values and of their resampled values; a third pair is that of the real videos, for metrics that
-    are best near them."""
+    """Compute the difference of two values and its interval from their resampled values.
+
+    resampled: (resamples,) of the first and second method; of the real videos in addition, for metrics whose best value
+    is theirs.
+    """
     low, high = bootstrap.interval(resampled[0] - resampled[1], coverage)
     first, second = resampled[:2]
     if metric.better in ("near", "zero"):
@@ -178,12 +185,12 @@ def _value(cell: float | None) -> float:
 
 
 def write(comparison: Comparison, path: Path) -> None:
-    """Write the differences as CSV, one metric a row."""
+    """Write the differences as CSV, one row per metric."""
     write_rows(path, [field.name for field in fields(Difference)], map(astuple, comparison.differences))
 
 
 def table(comparison: Comparison, coverage: float) -> str:
-    """The differences as text, one metric a line."""
+    """Format the differences as text, one line per metric."""
     rows = [("metric", "first", "second", "difference", f"{coverage:.0%} interval", "clips", "better")]
     for one in comparison.differences:
         rows.append(

@@ -1,4 +1,4 @@
-"""Description of a prepared corpus: counts, ranges of motion, audio-video offsets, rejected clips, a contact sheet."""
+"""Report on a prepared corpus: counts, ranges of motion, audio-video offsets, rejected clips, a contact sheet."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def report(config: Config, paths: Paths, syncnet_weights: Path | None, out: Path
 
 
 def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Data of the report: counts, and ranges as minimum, 5 %, median, 95 % and maximum."""
+    """Compute the data of the report: counts, and ranges as minimum, 5 %, median, 95 % and maximum."""
     rejected = read_rejected(paths.rejected)
     poses, eyes, blinks, undetected = [], [], [], 0
     extractors: Counter[str] = Counter()
@@ -100,15 +100,17 @@ def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, An
 
 
 def general_reason(reason: str) -> str:
-    """The reason of a rejection without its file, its advice and its numbers, which are replaced by N."""
+    """Remove file and advice from the reason of a rejection, and replace its numbers by N."""
     cause = reason.split(";")[0]
     _, colon, rest = cause.partition(": ")
     return re.sub(r"\d+(\.\d+)?", "N", rest if colon else cause)
 
 
 def select_clips(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """At most `count` clips, sorted by split and person: the first clip of every person before any second one; with
-    more than `count` people, those of evenly spaced people."""
+    """Select at most `count` clips, the first clip of every person before any second one; sorted by split and person.
+
+    With more than `count` people, the first clips of evenly spaced people are selected.
+    """
     clips_so_far: Counter[str] = Counter()
     ranked: list[tuple[int, int, Clip]] = []
     for clip in clips:
@@ -130,7 +132,7 @@ def _range(values: Sequence[float] | NDArray[Any]) -> dict[str, float]:
 
 
 def _offsets(paths: Paths, clips: Sequence[Clip], syncnet_weights: Path) -> list[int]:
-    """Audio offset in frames of each clip that is long enough for SyncNet."""
+    """Measure the audio offset, in frames, of each clip that is long enough for SyncNet."""
     net = syncnet.load(syncnet_weights)
     offsets = []
     for clip in tqdm(clips, desc="offsets", unit="clip", mininterval=2):
@@ -179,7 +181,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _contact_sheet(paths: Paths, clips: Sequence[Clip]) -> Image.Image:
-    """The middle frame of each clip above its person and split; test clips have a red frame."""
+    """Draw the middle frame of each clip above its person and split; test clips have a red frame."""
     across = min(_SHEET_COLUMNS, len(clips))
     down = -(-len(clips) // across)
     sheet = Image.new("RGB", (across * _CELL, down * (_CELL + _LABEL)), "white")

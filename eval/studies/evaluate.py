@@ -1,4 +1,5 @@
-"""Metrics of any folder of generated videos against a folder of real ones: ``dawn-eval REAL FAKE``, `eval.evaluate`."""
+"""Metrics of a folder of generated videos against a folder of real ones: ``dawn-eval REAL FAKE`` and
+``eval.evaluate``."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def evaluate(
 
     metrics: names (:data:`eval.METRICS`), or the name of a preset or metric; None: the preset ``default``.
     syncnet: SyncNet weights for metrics of the SyncNet that this repository trains.
-    detect_side: frames with a shorter side, in pixels, are enlarged for the face mesh.
+    detect_side: frames with a shorter side, in pixels, are enlarged to it for the face mesh.
     cache: folder of extracted features; default: ``DAWN_EVAL_CACHE``, else the user's cache folder.
     resamples, seed, coverage: of the bootstrap intervals over videos.
     threads: CPU threads of the networks; None: unchanged.
@@ -109,7 +110,7 @@ def evaluate(
 
 
 def metric_names(metrics: str | Sequence[str] | None) -> list[str]:
-    """Names of metrics: those of a preset, a single one, or a sequence as it is; None: the preset ``default``."""
+    """Return metric names: those of a preset, a single one, or a sequence unchanged; None: the preset ``default``."""
     if metrics is None:
         return of_preset("default")
     if isinstance(metrics, str):
@@ -125,7 +126,7 @@ class _Side:
     extraction: Extraction
 
     def video(self, path: Path | None) -> clip_set.Video:
-        """Features of one video, or why there are none."""
+        """Return the features of one video, or the reason for their absence."""
         if path is None:
             return ABSENT
         return self.extraction.videos[path].features if path in self.extraction.videos else UNREADABLE
@@ -141,7 +142,7 @@ def _extract(
 
 
 def _clip_row(pair: Pair, sides: Sequence[_Side]) -> dict[str, Any]:
-    """Facts of both videos of a pair."""
+    """Return one table row with the properties of both videos of a pair."""
     row: dict[str, Any] = {"clip": pair.name}
     for side, path, videos in (("real", pair.real, sides[0]), ("fake", pair.fake, sides[1])):
         extracted = videos.extraction.videos.get(path) if path is not None else None
@@ -159,7 +160,8 @@ def _clip_row(pair: Pair, sides: Sequence[_Side]) -> dict[str, Any]:
 
 
 def _protocol(metric: Metric, result: MetricResult, sides: Sequence[_Side]) -> dict[str, Any]:
-    """What is recorded with a value: title, protocol, features with their settings, and videos left out by reason."""
+    """Return what is recorded with a value: title, protocol, features with their settings, and excluded videos by
+    reason."""
     resolved = {name: feature for side in sides for name, feature in side.extractors.resolved.items()}
     return {
         "title": metric.title,
@@ -171,7 +173,7 @@ def _protocol(metric: Metric, result: MetricResult, sides: Sequence[_Side]) -> d
 
 
 def _main_reason(result: MetricResult) -> str:
-    """The most frequent reason why a metric could not be computed, apart from videos that are not there."""
+    """Return the most frequent reason why a metric could not be computed, apart from absent and unreadable videos."""
     reasons = Counter(reason for reason in result.reasons if reason and not reason.endswith((ABSENT, UNREADABLE)))
     if not reasons:
         return "too few frames or videos"

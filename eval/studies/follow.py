@@ -43,7 +43,7 @@ class Followed:
 
 
 def follow(driver: Path, videos: Sequence[Path], cache: Path) -> list[Followed]:
-    """Each of `videos` against its driving video from the first frame on, both resampled to 25 fps.
+    """Correlate each of `videos` with its driving video from the first frame on, both resampled to 25 fps.
 
     cache: folder of extracted features. Raises InputError for a video that cannot be decoded, and for one that has
     fewer than 3 frames in which it and the driving video show a face.
@@ -66,18 +66,18 @@ def follow(driver: Path, videos: Sequence[Path], cache: Path) -> list[Followed]:
 
 
 def median(followed: Sequence[Followed]) -> Followed:
-    """Median of each signal over videos; `frames` is their sum."""
+    """Compute the median of each signal over videos; `frames` is their sum."""
     medians = {name: float(np.median([getattr(one, name) for one in followed])) for name in _SIGNALS}
     return Followed("median", sum(one.frames for one in followed), **medians)
 
 
 def write(followed: Sequence[Followed], path: Path) -> None:
-    """Write the correlations as CSV, one video a row."""
+    """Write the correlations as CSV, one row per video."""
     write_rows(path, [field.name for field in fields(Followed)], map(astuple, followed))
 
 
 def table(followed: Sequence[Followed]) -> str:
-    """The correlations as text, one video a line, and the median of several."""
+    """Format the correlations as text, one line per video, and the median of several."""
     shown = [*followed, median(followed)] if len(followed) > 1 else followed
     numbers = [(one.video, str(one.frames), *(f"{getattr(one, name):.3f}" for name in _SIGNALS)) for one in shown]
     return tabulate(numbers, ("video", "frames", *_SIGNALS), tablefmt="plain", disable_numparse=True)

@@ -2,8 +2,7 @@
 
 Correlations are Pearson's, within each clip, between the conditions of a generated video (or the real clip's motion)
 and the motion detected in it; the median over clips is compared with the required level. The baseline is the same
-median
-with the videos permuted among the clips: what a model that ignores its conditions would reach.
+median with the videos permuted among the clips: what a model that ignores its conditions would reach.
 """
 
 from __future__ import annotations
@@ -32,14 +31,17 @@ OUTER_EYE_CORNERS = (36, 45)
 
 
 def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Landmarks (n, 68, 2) -> (n,): mean distance of the inner lips, relative to that of the outer eye corners."""
+    """Compute the mouth opening (n,) from landmarks (n, 68, 2).
+
+    It is the mean distance of the inner lips, relative to that of the outer eye corners.
+    """
     gaps = [np.linalg.norm(landmarks[:, a] - landmarks[:, b], axis=-1) for a, b in INNER_LIPS]
     left, right = OUTER_EYE_CORNERS
     return np.mean(gaps, axis=0) / np.linalg.norm(landmarks[:, left] - landmarks[:, right], axis=-1)
 
 
 def correlation(a: Signal, b: Signal) -> float:
-    """Pearson's r over the common frames; 0 where either signal is constant."""
+    """Compute Pearson's r over the common frames; 0 where either signal is constant."""
     n = min(len(a), len(b))
     a, b = np.asarray(a[:n], np.float64), np.asarray(b[:n], np.float64)
     a, b = a - a.mean(), b - b.mean()
@@ -50,7 +52,7 @@ def correlation(a: Signal, b: Signal) -> float:
 def quality(
     config: Config, clips: Sequence[str], *, truth: Path, commanded: Path, reconstruction: Path, scores: dict[str, Path]
 ) -> dict[str, Any]:
-    """The training checks of one run, as they are written to ``quality.json``.
+    """Compute the training checks of one run, the content of ``quality.json``.
 
     truth: folder of the real clips' features. commanded: folder of the videos generated with the real clips' speech,
     pose and blink, with their sidecars. reconstruction: JSON file with the flow generator's PSNR. scores:
@@ -82,7 +84,7 @@ def quality(
 
 
 def detected_motion(video: Path, config: Config) -> FaceTrack | None:
-    """Face track of a generated video; None where too few of its frames show a face.
+    """Track the face in a generated video; None where too few of its frames show a face.
 
     Raises InputError for a missing or unreadable video, and for absent weights.
     """
@@ -93,12 +95,12 @@ def detected_motion(video: Path, config: Config) -> FaceTrack | None:
 
 
 def _signal(track: FaceTrack | None, signal: Callable[[FaceTrack], Signal]) -> Signal:
-    """A signal of a video; constant, so that its correlation is 0, where there is no face."""
+    """Return a signal of a video; constant, so that its correlation is 0, where there is no face."""
     return np.zeros(1) if track is None else signal(track)
 
 
 def psnr_check(path: Path) -> dict[str, Any]:
-    """The flow generator's PSNR must exceed that of copying the source frame by :data:`PSNR_MARGIN`.
+    """Check that the flow generator's PSNR exceeds that of copying the source frame by :data:`PSNR_MARGIN`.
 
     path: JSON file with the keys ``lfg`` and ``copy``, in dB.
     """
@@ -115,7 +117,7 @@ def psnr_check(path: Path) -> dict[str, Any]:
 def correlation_check(
     expected: list[Signal], detected: list[Signal], level: float, permutation: Sequence[int] | None = None
 ) -> dict[str, Any]:
-    """The median correlation of one signal over clips must reach `level`.
+    """Check that the median correlation of one signal over clips reaches `level`.
 
     permutation: for each clip the index of the video that the baseline compares it with; default: the next clip's.
     """
@@ -132,7 +134,8 @@ def correlation_check(
 
 
 def separation_check(metric: str, generated: dict[str, Any], control: str, reference: dict[str, Any]) -> dict[str, Any]:
-    """A metric (lower is better) of DAWN's videos must lie below that of a control, with intervals that do not overlap.
+    """Check that a metric (lower is better) of DAWN's videos lies below that of a control, without overlap of
+    intervals.
 
     generated, reference: contents of ``scores.json``. Raises InputError where one of them lacks the metric.
     """

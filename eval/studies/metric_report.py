@@ -1,5 +1,4 @@
-"""The report of ``dawn-eval``: metrics of two folders of videos, what each was computed from, what was left out and
-why."""
+"""Report of ``dawn-eval``: metrics of two folders of videos, their inputs, and what was excluded with the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 VERSION = 2
-# Numbers that LSE, CSIM and the degradation rate cannot be read without, in words.
+# Numbers that are required to interpret LSE, CSIM and the degradation rate, in words.
 _DETAILS = {
     "coverage": "share of frames with a face crop",
     "frames_without_face": "paired frames without a face in one of the two",
@@ -38,15 +37,15 @@ class Report:
     """Metrics of a folder of generated videos against a folder of real ones.
 
     `data` is the content of ``report.json``: ``metrics`` (by name: value, interval, counts, protocol, features with
-    their settings, videos left out with the reason), ``not_computed`` (by name: the reason), ``clips`` (one row a
-    video), ``made`` (options, weights, versions, code).
+    their settings, excluded videos by reason), ``not_computed`` (by name: the reason), ``clips`` (one row per video),
+    ``made`` (options, weights, versions, code).
     """
 
     data: dict[str, Any]
 
     @classmethod
     def load(cls, path: str | Path) -> Report:
-        """A saved report, from its folder or its ``report.json``. Raises InputError for another file."""
+        """Load a saved report from its folder or its ``report.json``. Raises InputError for another file."""
         path = Path(path)
         path = path / "report.json" if path.is_dir() else path
         data = read_json(path)
@@ -56,7 +55,8 @@ class Report:
 
     @property
     def metrics(self) -> DataFrame:
-        """One row a metric, index ``metric``: value, low, high (interval over videos), n (videos) and further columns.
+        """One row per metric, index ``metric``: value, low, high (interval over videos), n (videos) and further
+        columns.
 
         A metric that was not computed has a row of missing values, with the reason in ``warning``.
         """
@@ -69,15 +69,17 @@ class Report:
 
     @property
     def clips(self) -> DataFrame:
-        """One row a video, index ``clip``: paths, frames, frame rates, and the value of every metric that is a mean
-        over
-        videos; the column ``<metric>_true`` is that of the real video."""
+        """One row per video, index ``clip``: paths, frames, frame rates, and the value of every metric that is a mean
+        over videos.
+
+        The column ``<metric>_true`` has the value of the real video.
+        """
         import pandas
 
         return pandas.DataFrame(self.data["clips"]).set_index("clip")
 
     def save(self, folder: str | Path) -> None:
-        """Write ``report.json``, ``report.csv`` (one row a metric) and ``clips.csv`` (one row a video) into
+        """Write ``report.json``, ``report.csv`` (one row per metric) and ``clips.csv`` (one row per video) into
         `folder`."""
         folder = Path(folder)
         write_json(folder / "report.json", self.data)
@@ -88,7 +90,8 @@ class Report:
         write_rows(folder / "clips.csv", keys, ([row.get(key) for key in keys] for row in clips))
 
     def table(self) -> str:
-        """The report as text: one line a metric, then warnings, videos left out, and metrics that were not computed."""
+        """Format the report as text: one line per metric, then warnings, excluded videos, and metrics that were not
+        computed."""
         data, metrics, settings = self.data, self.data["metrics"], self.data["made"]
         rows = [_HEADER, *(_line(name, entry) for name, entry in metrics.items())]
         lines = [tabulate(rows, tablefmt="plain", disable_numparse=True), ""]

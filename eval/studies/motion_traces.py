@@ -1,4 +1,4 @@
-"""Head pose and eye opening detected in true and generated videos, frame by frame (paper Figure 6)."""
+"""Head pose and eye opening detected in real and generated videos, frame by frame (paper Figure 6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = ("clip", "method", "frame", "signal", "value")
 def write_traces(config: Config, names: Sequence[str], folders: Mapping[str, Path], out: Path) -> None:
     """Write yaw, pitch, roll (degrees) and blink (mean aspect ratio of both eyes) of every frame as CSV.
 
-    folders: videos by method, the true ones (``gt``) included. Videos with too few detected faces have no rows. Raises
+    folders: videos by method, including the real ones (``gt``). Videos with too few detected faces have no rows. Raises
     InputError for no clips and for a missing video.
     """
     if not names:

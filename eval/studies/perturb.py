@@ -1,7 +1,7 @@
-"""Perturbations of known strength, for testing what a metric is sensitive to.
+"""Perturbations of known strength, for testing the sensitivity of metrics.
 
-Strength 0 changes nothing. Perturbations are applied to decoded frames and audio, so that nothing else changes on the
-way; only ``reencode`` uses a video codec.
+Strength 0 changes nothing. Perturbations are applied to decoded frames and audio, so that nothing else changes; only
+``reencode`` uses a video codec.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ _LOSSLESS = 0  # CRF; the halved resolution of the chroma planes remains
 
 
 def read_clip(path: Path) -> DecodedVideo:
-    """All stored frames and the audio of a clip at 25 fps, in memory. Raises InputError for an unreadable file."""
+    """Read all stored frames and the audio of a clip at 25 fps into memory.
+
+    Raises InputError for an unreadable file.
+    """
     return DecodedVideo(load_frames(path), read_audio(path) if probe(path).has_audio else np.empty(0, np.float32))
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """One perturbation: the stream that it changes, its unit, and rising strengths from 0."""
+    """One perturbation: the stream that it changes, the unit of its strength, and increasing strengths from 0."""
 
     name: str
     stream: Stream
@@ -45,7 +48,7 @@ class Perturbation:
     _change: Callable[[DecodedVideo, float, DecodedVideo], DecodedVideo]
 
     def __call__(self, clip: DecodedVideo, strength: float, other: DecodedVideo) -> DecodedVideo:
-        """The perturbed clip, of unchanged length; `other` is a clip of another person, for ``swap``.
+        """Return the perturbed clip, of unchanged length; `other` is a clip of another person, for ``swap``.
 
         Raises InputError for a strength below 0 or above the largest one.
         """
@@ -123,11 +126,12 @@ PERTURBATIONS = {
 
 
 def perturb_folder(name: str, strength: float, videos: Path, clips: Sequence[str], out: Path) -> None:
-    """Perturb ``<videos>/<clip>.mp4`` and write ``<out>/<clip>.mp4``; `other` is the next clip of the list.
+    """Perturb ``<videos>/<clip>.mp4`` and write ``<out>/<clip>.mp4``; the other clip of ``swap`` is the next of the
+    list.
 
-    Frames are written losslessly but for the resolution of the chroma planes, strength 0 included, so that a folder of
-    strength 0 is the reference for the others. Raises InputError for an unknown name, a missing video, or an `out` that
-    is the folder of the videos.
+    Frames are written losslessly except for the resolution of the chroma planes, strength 0 included, so that a folder
+    of strength 0 is the reference for the others. Raises InputError for an unknown name, a missing video, or an `out`
+    that is the folder of the videos.
     """
     if name not in PERTURBATIONS:
         raise InputError(f"no perturbation {name!r}; known are {', '.join(PERTURBATIONS)}")

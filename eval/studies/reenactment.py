@@ -26,7 +26,8 @@ Traces = dict[str, NDArray[np.float64]]  # signal -> (n,)
 
 
 def measure_reenactment(config: Config, clips: Sequence[str], videos: Path, out: Path) -> None:
-    """Write `out` (JSON: correlations) and the traces as CSV of the same name.
+    """Write the correlations of commanded and detected motion to `out` (JSON), and both signals as CSV of the same
+    name.
 
     videos: folder of the method ``reenact`` with its sidecars. A video without a face has correlation 0. Raises
     InputError for a missing or unreadable video or sidecar, and for absent weights.
@@ -59,20 +60,22 @@ def measure_reenactment(config: Config, clips: Sequence[str], videos: Path, out:
 
 
 def cross_identity_pairs(drivers: Sequence[str]) -> list[int]:
-    """For each clip the index of the next clip with another driver (its own index if there is none): clips of one
-    driver
-    have the same motion."""
+    """Return for each clip the index of the next clip with another driver, or its index if there is none.
+
+    Clips of one driver have the same motion and are therefore no baseline for each other.
+    """
     order = range(len(drivers))
     return [next((k for k in (*order[i + 1 :], *order[:i]) if drivers[k] != drivers[i]), i) for i in order]
 
 
 def signal_names() -> tuple[str, ...]:
-    """The signals that a portrait takes from its driver: angles in degrees, and blink, the mean of both eyes' EAR."""
+    """Return the signals that a portrait takes from its driver: angles in degrees, and blink, the mean of both eyes'
+    EAR."""
     return (*SIGNALS, "blink")
 
 
 def _interval(correlations: Sequence[float], config: Config) -> list[float]:
-    """Percentile interval of the median over resampled clips."""
+    """Compute the percentile interval of the median over resampled clips."""
     settings = config.evaluate
     counts = draws(len(correlations), settings.bootstrap, settings.seed)
     medians = [np.median(np.repeat(correlations, row)) for row in counts]

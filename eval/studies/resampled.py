@@ -1,4 +1,4 @@
-"""Resampled values of a measured metric: the basis of intervals of differences between two rows of a table."""
+"""Resampled values of a measured metric, for intervals of differences between two rows of a table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResampledScore:
-    """A score, its value in each resample of the clips, (resamples,), and what else is recorded of it."""
+    """A score, its value in each resample of the clips, (resamples,), and its entry as recorded in a report."""
 
     value: float
     resampled: Array
@@ -33,11 +33,12 @@ class ResampledScore:
 def resampled_score(
     config: Config, paths: Paths, method: str, metric: str, syncnet: Path, cache: FeatureCache
 ) -> ResampledScore | None:
-    """One metric of a measured method; None where it has no value, or where some clip does not count in a distance.
+    """Compute one metric of a measured method with its value in each resample.
 
-    Resamples depend on the number of clips and the seed alone: rows of the same clips share them. Values of means over
-    clips are read from ``clips.csv``; distances between sets are computed again from features, in general from the
-    cache. metric: name or column. Raises InputError as measuring does.
+    Returns None where the metric has no value, or where some clip is excluded from a distance. Resamples depend on the
+    number of clips and the seed alone: rows of the same clips share them. Values of means over clips are read from
+    ``clips.csv``; distances between sets are computed again from features, in general from the cache. metric: name or
+    column. Raises InputError as :func:`eval.studies.run_scores.measure` does.
     """
     found = get_metric(metric)
     with open(paths.scores(method) / "clips.csv", encoding="utf-8", newline="") as stream:
@@ -75,7 +76,7 @@ def _between_sets(
     )
     settings = config.evaluate
     clips = ClipSet(real, fake, counts, settings.interval, settings.seed, distance_limit=None, rate_limit=None)
-    assert metric.compute is not None  # it was measured
+    assert metric.compute is not None  # the metric was measured before
     result = metric.compute(clips).aggregate
     if result is not None and "short" in result.entry and result.entry["short"]:
         return None

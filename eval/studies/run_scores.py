@@ -1,7 +1,7 @@
 """Scores of one method of a run: a folder of generated videos against the folder of the real ones.
 
-Writes ``clips.csv`` (one row a clip) and ``scores.json`` (scores with interval, count, backbone and provenance).
-Features of the videos, real ones included, come from the feature cache or are computed and added to it.
+Writes ``clips.csv`` (one row per clip) and ``scores.json`` (scores with interval, count, backbone and provenance).
+Features of the videos, including the real ones, are loaded from the feature cache or computed and stored.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from eval.extract.catalogue import AUDIO_BEATS, FACE_MESH, VIDEO
 from eval.extract.features import FeatureExtractors, VideoFeatures
 from eval.extract.spec import ExtractorOptions, FeatureSpec, resolve, versions
 from eval.metrics.clip_set import ClipSet, MetricResult
-from eval.metrics.registry import Metric, computed
+from eval.metrics.registry import Metric, computed, modules_of
 from eval.stats import bootstrap
 from eval.studies.clip_list import video_path
 from eval.studies.run_settings import TRUE, settings_fingerprint
 
-_ALWAYS = (VIDEO, FACE_MESH, AUDIO_BEATS)  # extracted whichever metrics are measured
+_ALWAYS = (VIDEO, FACE_MESH, AUDIO_BEATS)  # extracted for any selection of metrics
 
 
 def measure(
@@ -51,7 +51,7 @@ def measure(
 
     metrics: those to measure, by name or column. Weights and parameters are recorded for all metrics of the run, so
     that rows of which fewer metrics were measured fit into one table. For the method ``gt``, the real videos
-    themselves, distances between sets are left out. Raises InputError for a missing or unreadable video, for absent
+    themselves, distances between sets are omitted. Raises InputError for a missing or unreadable video, for absent
     weights and for an unknown metric.
     """
     videos = [video_path(real if method == TRUE else fake, name) for name in names]
@@ -70,7 +70,7 @@ def measure(
         "seed": config.evaluate.seed,
         "resamples": config.evaluate.bootstrap,
         "coverage": config.evaluate.interval,
-        "code": code_fingerprint(__name__),
+        "code": code_fingerprint(__name__, plugins={"eval.metrics": modules_of(metric.name for metric in measured)}),
         "commit": commit(),
     }
     generated = extractors.extract(videos, f"measure {method}")
@@ -129,7 +129,10 @@ class RunExtractors:
         self._extractors = FeatureExtractors([*_ALWAYS, *_specs(requested)], options, cache)
 
     def extract(self, videos: Sequence[Path], label: str = "") -> list[VideoFeatures]:
-        """Features of each video. Raises InputError for one that cannot be decoded or has no audio track."""
+        """Extract the features of each video.
+
+        Raises InputError for one that cannot be decoded or has no audio track.
+        """
         features = []
         for video in tqdm(videos, desc=label, unit="clip", mininterval=2, disable=not label):
             extraction = self._extractors.extract([video])
@@ -165,7 +168,7 @@ def _results(
     truth: Sequence[VideoFeatures],
     generated: Sequence[VideoFeatures],
 ) -> dict[str, MetricResult]:
-    """Results by name: of the requested metrics, and of every per-clip metric whose features were extracted."""
+    """Compute the requested metrics, and every per-clip metric whose features were extracted; results by name."""
     clips = ClipSet(
         [video.features for video in truth],
         [video.features for video in generated],
@@ -190,7 +193,7 @@ def _clip_rows(
     measured: Sequence[Metric],
     results: Mapping[str, MetricResult],
 ) -> list[dict[str, Any]]:
-    """One row for each clip; per-clip metrics that were not computed have empty cells."""
+    """Return one row for each clip; per-clip metrics that were not computed have empty cells."""
     per_clip = [metric for metric in measured if metric.per_clip]
     rows = []
     for k, ((name, sha256), video) in enumerate(zip(files.items(), generated, strict=True)):
@@ -211,7 +214,7 @@ def _clip_rows(
 
 
 def _scores(requested: Sequence[Metric], results: Mapping[str, MetricResult]) -> dict[str, Any]:
-    """Column -> value, interval, clips and backbone, and for metrics with a chance level the same of that."""
+    """Return value, interval, clips and backbone by column, and for metrics with a chance level the same of that."""
     scores: dict[str, Any] = {}
     for metric in requested:
         result = results.get(metric.name)
@@ -224,7 +227,7 @@ def _scores(requested: Sequence[Metric], results: Mapping[str, MetricResult]) ->
 
 
 def _cell(value: Any) -> Any:
-    """A cell of a CSV file: nine digits of a float, empty for NaN and None."""
+    """Format a cell of a CSV file: nine significant digits of a float, empty for NaN and None."""
     if isinstance(value, float):
         return f"{value:.9g}" if math.isfinite(value) else ""
     return "" if value is None else value

@@ -1,4 +1,4 @@
-"""Settings of a run's evaluation: which of them its scores depend on. Light: tables and the workflow import it."""
+"""Settings that the scores of a run depend on. Imports no heavy library, as tables and the workflow import it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NOT_MEASURING = ("threads", "metrics", "paper_dataset")  # of the section `eval
 
 
 def settings_fingerprint(config: Config) -> str:
-    """Fingerprint of every setting that changes a score; speed, and the choice of columns, do not."""
+    """Compute the fingerprint of every setting that changes a score; speed, and the choice of columns, do not."""
     tree = config.model_dump(mode="json")
     for key in _NOT_MEASURING:
         tree["evaluate"].pop(key)

@@ -1,7 +1,8 @@
-"""Sensitivity of the metrics: real clips, perturbed with rising strength, against themselves unperturbed.
+"""Sensitivity of the metrics: real clips, perturbed with increasing strength, against the same clips unperturbed.
 
-Writes one row for each perturbation, strength and metric. Which metric should follow which one is
-declared with the metric (:attr:`eval.metrics.registry.Metric.follows`); whether it does is reported as measured.
+Writes one row for each perturbation, strength and metric. The direction in which a metric should change with a
+perturbation is declared with the metric (:attr:`eval.metrics.registry.Metric.follows`); whether it does is reported as
+measured.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from eval.studies.perturb import PERTURBATIONS, Perturbation, read_clip
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric under one perturbation: an estimate at each strength, and the expected direction (UP or DOWN)."""
+    """Response of one metric to one perturbation: an estimate at each strength, and the expected direction (UP or
+    DOWN)."""
 
     perturbation: Perturbation
     metric: Metric
@@ -41,7 +43,10 @@ class Curve:
 
     @property
     def verdict(self) -> str:
-        """``monotone``, or how many steps go the other way; two equal values in a row count as neither."""
+        """``monotone``, ``does not follow``, ``not measured``, or the number of steps in the opposite direction.
+
+        Two equal values in a row count as neither direction.
+        """
         values = np.asarray([estimate.value for estimate in self.estimates])
         if not np.isfinite(values).all():
             return "not measured"
@@ -54,17 +59,17 @@ class Curve:
 
 
 def following(perturbation: str) -> list[Metric]:
-    """The metrics that should follow a perturbation, in the order of table columns."""
+    """Return the metrics that should follow a perturbation, in the order of table columns."""
     return [metric for metric in METRICS.values() if perturbation in metric.follows]
 
 
 def sensitivity(
     config: Config, names: Sequence[str], videos: Path, syncnet_weights: Path, *, clips: int = 8
 ) -> list[Curve]:
-    """Perturb `clips` clips, evenly spaced in the list, with every perturbation and strength -> one curve for each
-    metric that should follow.
+    """Measure the response of metrics to every perturbation and strength, on `clips` clips, evenly spaced in the list.
 
-    Raises InputError for fewer than two clips, a missing video, and absent weights.
+    Returns one curve for each perturbation and metric that should follow it. Raises InputError for fewer than two
+    clips, a missing video, and absent weights.
     """
     import torch
 
@@ -91,7 +96,7 @@ def sensitivity(
             if strength:
                 perturbed = []
                 for k, clip in enumerate(decoded):
-                    # The other clip is half the list away: neighbours may be of one person.
+                    # The other clip is half the list away: adjacent clips may be of one person.
                     other = decoded[(k + len(decoded) // 2) % len(decoded)]
                     changed = perturbation(clip, strength, other)
                     perturbed.append(bench.perturbed_features(changed, perturbation, real[k], metrics))
@@ -122,14 +127,16 @@ class PerturbationBench:
             raise InputError("; ".join(self._extractors.missing.values()))
 
     def features(self, clip: DecodedVideo) -> Features:
-        """Features of an unperturbed clip for every metric."""
+        """Extract the features of an unperturbed clip for every metric."""
         return self._extractors.of_decoded(clip)
 
     def perturbed_features(
         self, clip: DecodedVideo, perturbation: Perturbation, real: Features, metrics: Sequence[Metric]
     ) -> Features:
-        """Features of a perturbed clip for `metrics`; those that do not read the changed stream are the unperturbed
-        clip's (`real`)."""
+        """Extract the features of a perturbed clip for `metrics`.
+
+        Features that do not depend on the changed stream are those of the unperturbed clip (`real`).
+        """
         specs: dict[str, FeatureSpec] = {VIDEO.name: VIDEO}
         for metric in metrics:
             for spec in metric.specs:
@@ -139,8 +146,8 @@ class PerturbationBench:
 
 
 def estimate(metric: Metric, clips: ClipSet) -> Estimate:
-    """A metric of perturbed clips with its interval; NaN where nothing could be measured."""
-    assert metric.compute is not None  # the registry of metrics that follow perturbations
+    """Compute a metric of perturbed clips with its interval; NaN where nothing could be measured."""
+    assert metric.compute is not None  # metrics that follow perturbations are computed from videos
     found = metric.compute(clips).aggregate
     if found is None:
         return Estimate(math.nan, math.nan, math.nan, 0)
@@ -149,7 +156,7 @@ def estimate(metric: Metric, clips: ClipSet) -> Estimate:
 
 
 def write_curves(curves: Sequence[Curve], out: Path) -> None:
-    """CSV: perturbation, unit, strength, metric, value, low, high, clips, expected, verdict."""
+    """Write CSV: perturbation, unit, strength, metric, value, low, high, clips, expected, verdict."""
     header = ("perturbation", "unit", "strength", "metric", "value", "low", "high", "clips", "expected", "verdict")
     rows: list[tuple[object, ...]] = []
     for curve in curves:

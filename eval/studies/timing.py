@@ -9,8 +9,10 @@ from eval.studies.consistency import ScoreFile
 
 
 def generation_time(file: ScoreFile) -> dict[str, Any] | None:
-    """Median seconds (``value``, ``low``, ``high``, ``n``) of a method, from its run's ``timing.json``; None if not
-    timed."""
+    """Read the generation time of a method, in seconds, from its run's ``timing.json``.
+
+    Returns ``value`` (median), ``low``, ``high`` and ``n``; None if not timed.
+    """
     path = file.paths.run / "timing.json"
     if not path.is_file():
         return None

@@ -1,7 +1,7 @@
 """Training of SyncNet on a corpus' training split, for LSE-C and LSE-D where the published weights do not fit.
 
-The loss is a contrastive cross-entropy over negative Euclidean distances between the lip and sound embeddings of
-windows of the same clip, in both directions (lips to sound, sound to lips). The original SyncNet contrasts one pair
+The loss is a contrastive cross-entropy over negative Euclidean distances between the lip and audio embeddings of
+windows of the same clip, in both directions (lips to audio, audio to lips). The original SyncNet contrasts one pair
 with one shifted pair; here all other windows of the clip are negatives, which converges sooner. Windows of other clips
 are no negatives: voice and face alone would distinguish them. As the logits are distances, LSE-C = 1 means that the
 best offset is e times as likely as the median offset.
@@ -54,7 +54,7 @@ class Recording:
 def fit(
     model: SyncnetModel, names: Sequence[str], clips: Path, features: Path, out: Path, seed: int
 ) -> dict[str, float]:
-    """Train on ``<clips>/<name>.mp4`` with ``<features>/<name>.safetensors`` and write `out`.
+    """Train on ``<clips>/<name>.mp4`` with ``<features>/<name>.safetensors`` and write the weights to `out`.
 
     Returns the last step's loss in nats and accuracy in [0, 1]. Raises InputError when no clip has enough windows.
     """
@@ -115,10 +115,11 @@ def train(
 
 
 def contrast(lips: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
-    """Contrastive loss in nats and accuracy in [0, 1] of (B, D) embeddings, :data:`PER_CLIP` consecutive rows a clip.
+    """Compute the contrastive loss in nats and the accuracy in [0, 1] of embeddings (B, D).
 
-    Row i of `lips` and row i of `sound` are a positive pair; the other rows of its clip are negatives. Accuracy is the
-    fraction of lip windows whose nearest sound window is their own.
+    Each :data:`PER_CLIP` consecutive rows are of one clip. Row i of `lips` and row i of `sound` are a positive pair;
+    the other rows of its clip are negatives. Accuracy is the fraction of lip windows whose nearest audio window is
+    their positive.
     """
     distances = torch.cdist(lips.unflatten(0, (-1, PER_CLIP)), sound.unflatten(0, (-1, PER_CLIP)))
     lips_to_sound = -distances.flatten(0, 1)
@@ -129,7 +130,7 @@ def contrast(lips: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _read(name: str, clips: Path, features: Path, side: int, scratch: Path) -> Recording:
-    """Crop one clip's mouths and window its sound; the crops are memory-mapped from `scratch`, not held in memory."""
+    """Crop one clip's mouths and window its audio; the crops are memory-mapped from `scratch`, not held in memory."""
     frames = load_frames(clips / f"{name}.mp4")
     audio = read_audio(clips / f"{name}.mp4")
     clip = Features.load(features / f"{name}.safetensors")
@@ -143,7 +144,8 @@ def _read(name: str, clips: Path, features: Path, side: int, scratch: Path) -> R
 
 
 def _batch(recordings: Sequence[Recording], side: int, batch: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """(B, 3, 5, side, side) mouths in [0, 255] and (B, 13, 20) sound, PER_CLIP windows of each of B / PER_CLIP clips.
+    """Sample mouths (B, 3, 5, side, side) in [0, 255] and audio windows (B, 13, 20), PER_CLIP of each of B / PER_CLIP
+    clips.
 
     B is `batch` rounded down to a multiple of PER_CLIP, at least PER_CLIP.
     """
@@ -159,7 +161,7 @@ def _batch(recordings: Sequence[Recording], side: int, batch: int, rng: np.rando
 
 
 def _jitter(windows: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Augment (N, 5, s, s, 3) windows of one clip to (N, 5, side, side, 3): shift, flip, contrast and colour offset.
+    """Augment windows (N, 5, s, s, 3) of one clip to (N, 5, side, side, 3): shift, flip, contrast and colour offset.
 
     All windows have the same augmentation, so that they differ by motion alone.
     """

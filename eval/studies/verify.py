@@ -1,4 +1,4 @@
-"""Verification of a report: compute it again and list what differs."""
+"""Verification of a report: recomputation, and a list of the differences."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from eval.studies.metric_report import Report
 from eval.studies.run_scores import measure
 from eval.studies.run_settings import TRUE
 
-ROUNDING = 1e-6  # relative; another number of threads may change the last digits
-_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # of a metric: compared elsewhere, or derived
+ROUNDING = 1e-6  # relative tolerance; another number of threads may change the last digits
+_WORDS = frozenset({"title", "better", "about", "parts", "warning"})  # keys compared elsewhere, or derived
 
 
 def verify(report: Report, cache: Path, only: Sequence[str] = ()) -> list[str]:
-    """One line for each difference, causes before values; none if a second computation gives the same.
+    """Recompute a report and list the differences, one line each, causes before values; empty if there are none.
 
-    cache: folder of extracted features. only: metrics to compute again; default: all of the report. Videos are those
-    at the paths in the report. Raises InputError when the folders are gone.
+    cache: folder of extracted features. only: metrics to recompute; default: all of the report. Videos are those at the
+    paths in the report. Raises InputError when the folders no longer exist.
     """
     before, settings = report.data, report.data["made"]
     after = evaluate(
@@ -56,10 +56,11 @@ def verify(report: Report, cache: Path, only: Sequence[str] = ()) -> list[str]:
 
 
 def verify_table(table: Path, run: Path, cache: Path, only: Sequence[str] = ()) -> list[str]:
-    """The same for Table 1 of a run: each row is measured again from the run's videos, with the run's settings.
+    """Recompute Table 1 of a run, each row from the run's videos with the run's settings, and list the differences.
 
     table: ``table1.json``. run: folder of the run, in the results folder of the project that is the working directory.
-    only: metrics to compare, by name or column. Raises InputError as :func:`eval.studies.run_scores.measure` does.
+    cache: folder of extracted features. only: metrics to compare, by name or column. Raises InputError as
+    :func:`eval.studies.run_scores.measure` does.
     """
     columns = {metric.column for metric in computed(only)}
     written = read_json(table)
@@ -98,7 +99,7 @@ def verify_table(table: Path, run: Path, cache: Path, only: Sequence[str] = ()) 
 
 
 def _hashes(scores: Path) -> dict[str, str]:
-    """SHA-256 of every measured video, by clip."""
+    """Read the SHA-256 of every measured video, by clip."""
     with open(scores / "clips.csv", encoding="utf-8", newline="") as stream:
         return {row["clip"]: row["sha256"] for row in csv.DictReader(stream)}
 

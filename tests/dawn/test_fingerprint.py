@@ -167,6 +167,22 @@ def test_a_new_plugin_counts_and_so_does_the_name_of_a_file(root: Path) -> None:
     assert len({before, added, Sources(root).fingerprint("dawn.rooms.work")}) == 3
 
 
+def test_plugins_that_a_result_does_not_use_count_only_where_they_are_imported(root: Path) -> None:
+    (root / "dawn/rooms/plugins/second.py").write_text("from dawn.rooms.plugins import third\n")
+    used = {"dawn.rooms.plugins": ["second"], "dawn.rooms.kinds": []}
+    before = Sources(root).fingerprint("dawn.rooms.work", plugins=used)
+    for name in ("third", "fourth"):
+        (root / f"dawn/rooms/plugins/{name}.py").write_text("")
+        (root / f"dawn/rooms/kinds/{name}.py").write_text("")
+        closure = Sources(root).closure("dawn.rooms.work", plugins=used)
+        places = {place for place in closure if place.startswith(("dawn/rooms/plugins", "dawn/rooms/kinds"))}
+        assert places == {f"dawn/rooms/plugins/{name}.py" for name in ("__init__", "second", "third")}
+    (root / "dawn/rooms/plugins/third.py").unlink()
+    assert Sources(root).fingerprint("dawn.rooms.work", plugins=used) == before
+    with pytest.raises(ValueError, match=r"dawn\.rooms\.plugins lacks one of the modules absent"):
+        Sources(root).closure("dawn.rooms.work", plugins={"dawn.rooms.plugins": ["absent"]})
+
+
 def test_a_missing_module_or_data_file_is_an_error(root: Path) -> None:
     with pytest.raises(ValueError, match=r"dawn\.absent: no such module"):
         Sources(root).fingerprint("dawn.absent")

@@ -6,9 +6,12 @@ import re
 
 import pytest
 
+from dawn.config import Config
 from dawn.fingerprint import Sources, Use
+from dawn.methods import STRATEGIES, generated_methods, get_method
 from dawn.stages import STAGES
 from dawn.training.plan import code_modules
+from eval.metrics.registry import METRICS, modules_of
 from tests.support.repository import REPOSITORY
 
 RULES = REPOSITORY / "workflow/rules"
@@ -21,13 +24,20 @@ NAMED_ELSEWHERE = {
 }
 
 
+# Plug-ins of the rules that use some only: those of the default configuration.
+PLUGINS = {
+    "videos": {STRATEGIES: get_method("dawn").modules},
+    "score": {"eval.metrics": modules_of(Config().evaluate.scored)},
+}
+
+
 def _modules_of_rules() -> dict[str, tuple[str, ...]]:
     """Rule -> the modules whose closure its code is."""
     rules = dict(NAMED_ELSEWHERE)
     for path in sorted(RULES.glob("*.smk")):
         text = path.read_text()
         for rule, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S):
-            named = re.search(r'code=code_fingerprint\(((?:"[\w.]+"(?:, )?)+)\)', body)
+            named = re.search(r'code=(?:lambda wildcards: )?code_fingerprint\(\s*((?:"[\w.]+"(?:,\s*)?)+)', body)
             if named:
                 rules[rule] = tuple(re.findall(r'"([\w.]+)"', named[1]))
     return rules
@@ -35,8 +45,8 @@ def _modules_of_rules() -> dict[str, tuple[str, ...]]:
 
 MODULES = _modules_of_rules()
 SOURCES = Sources()
-CLOSURES = {rule: SOURCES.closure(*modules) for rule, modules in MODULES.items()}
-FINGERPRINTS = {rule: SOURCES.fingerprint(*modules) for rule, modules in MODULES.items()}
+CLOSURES = {rule: SOURCES.closure(*modules, plugins=PLUGINS.get(rule)) for rule, modules in MODULES.items()}
+FINGERPRINTS = {rule: SOURCES.fingerprint(*modules, plugins=PLUGINS.get(rule)) for rule, modules in MODULES.items()}
 FILES = sorted({place for closure in CLOSURES.values() for place in closure})
 PYTHON = [place for place in FILES if place.endswith(".py")]
 DATA = [place for place in FILES if not place.endswith(".py")]
@@ -45,7 +55,8 @@ DATA = [place for place in FILES if not place.endswith(".py")]
 def changed_by(place: str, text: str) -> set[str]:
     """The rules whose fingerprint changes when `place` has the content `text`."""
     edited = SOURCES.edited(place, text)
-    return {rule for rule, modules in MODULES.items() if edited.fingerprint(*modules) != FINGERPRINTS[rule]}
+    changed = {rule: edited.fingerprint(*modules, plugins=PLUGINS.get(rule)) for rule, modules in MODULES.items()}
+    return {rule for rule in MODULES if changed[rule] != FINGERPRINTS[rule]}
 
 
 def text_of(place: str) -> str:
@@ -111,3 +122,21 @@ def test_closures_are_narrow(rules: str, without: str) -> None:
         if rule == rules or rule.startswith(f"{rules} "):
             used = [place for place, use in closure.items() if use is Use.ALL]
             assert not [place for place in used if re.match(without, place)], rule
+
+
+@pytest.mark.parametrize("method", generated_methods())
+def test_videos_of_a_method_depend_on_its_strategy_alone(method: str) -> None:
+    closure = SOURCES.closure(*MODULES["videos"], plugins={STRATEGIES: get_method(method).modules})
+    folder = "dawn/generation/strategies"
+    assert {place for place in closure if place.startswith(folder)} == {
+        f"{folder}/__init__.py",
+        *(f"{folder}/{name}.py" for name in get_method(method).modules),
+    }
+
+
+def test_scores_depend_on_the_modules_of_their_metrics_alone() -> None:
+    metrics = ["csim_dlib", "lse_c_own"]
+    closure = SOURCES.closure(*MODULES["score"], plugins={"eval.metrics": modules_of(metrics)})
+    assert modules_of(metrics) == {"csim", "lse"}
+    assert closure["eval/metrics/csim.py"] is closure["eval/metrics/lse.py"] is Use.ALL
+    assert not {f"eval/metrics/{name}.py" for name in modules_of(METRICS) - {"csim", "lse"}} & closure.keys()

@@ -1,4 +1,4 @@
-"""Shared by all rules: the validated configuration, the paths of all runs, and fingerprints of settings.
+"""Definitions shared by all rules: the validated configuration, the paths of all runs, and fingerprints of settings.
 
 Input: a configuration (config/*.yaml). Defines the run of this configuration (CONFIG, and P, its dawn.paths.Paths), the runs
 that sweeps and the paper's comparisons add (RUNS.configs and PATHS, by name), and the functions below. Snakemake does not
@@ -17,12 +17,12 @@ from dawn.errors import InputError
 from dawn.features.sources import clips_code, corpus_code, features_code
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
-from dawn.methods import generated_methods, networks_of_method, videos_folder
+from dawn.methods import STRATEGIES, generated_methods, get_method, networks_of_method, videos_folder
 from dawn.paths import Paths
 from dawn.provenance import delete_incomplete
 from dawn.stages import STAGES, cores_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.plan import code_of
-from eval.metrics.registry import computed
+from eval.metrics.registry import computed, modules_of
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -51,8 +51,8 @@ for name, run in [
     if not (CONFIG_FILES / f"{name}.yaml").is_file():
         with atomic_path(CONFIG_FILES / f"{name}.yaml") as aside:
             aside.write_text(RUNS.configs[run].dump(), encoding="utf-8")
-# The commands of this environment are found without activating it. The allocator settings keep memory from one training
-# step to the next, which saves 10 % of the time on CPUs.
+# The commands of this environment are on PATH without its activation. The allocator settings retain memory from one
+# training step to the next, which saves 10 % of the time on CPUs.
 shell.prefix(
     "set -euo pipefail;"
     " export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=17179869184"
@@ -67,7 +67,7 @@ wildcard_constraints:
 
 
 def rows_of(name):
-    """The rows of a table or sweep; an error of one line if this configuration does not allow them."""
+    """Return the rows of a table or sweep. Raises WorkflowError if this configuration does not allow them."""
     try:
         return EXPERIMENTS.rows(name)
     except configuration.ConfigError as error:
@@ -75,19 +75,19 @@ def rows_of(name):
 
 
 def run_of(wildcards):
-    """The run of a job: that of the wildcard run, the first with the wildcard corpus, or that of the configuration."""
+    """Return the run of a job: the wildcard run, the first run with the wildcard corpus, or the configuration's run."""
     if hasattr(wildcards, "corpus"):
         return CORPORA[wildcards.corpus]
     return getattr(wildcards, "run", CONFIG.name)
 
 
 def path_of(choose):
-    """Input function: `choose` applied to the dawn.paths.Paths of the job's run."""
+    """Create an input function that applies `choose` to the dawn.paths.Paths of the job's run."""
     return lambda wildcards: choose(PATHS[run_of(wildcards)])
 
 
 def settings(*names):
-    """Params function: fingerprint of the values of the keys `names` (dotted; sections count with all their keys)."""
+    """Create a params function: fingerprint of the values of the dotted keys `names`; a section includes all its keys."""
 
     def values_of(wildcards):
         values = {}
@@ -102,20 +102,20 @@ def settings(*names):
 
 
 def shards(paths, stages=("clips", "features")):
-    """The reports of all shards of the corpus of a run."""
+    """Return the reports of all shards of the corpus of a run."""
     count = RUNS.configs[paths.run.name].corpus.shards
     return [paths.shard(stage, index) for stage in stages for index in range(count)]
 
 
 def first_with(key):
-    """run -> the first run whose configuration has the same `key`. Results that depend on the key alone belong to it."""
+    """Map each run to the first run whose configuration has an equal `key`, which owns results that depend on it alone."""
     first = {}
     return {run: first.setdefault(fingerprint(key(tree)), run) for run, tree in TREES.items()}
 
 
-# Keys of the section evaluate without influence on scores.
+# Keys of the section `evaluate` that do not change scores.
 DISPLAY_KEYS = ("threads", "metrics", "paper_dataset")
-# SyncNet, and the scores of the real videos, are shared by the runs that would compute the same.
+# SyncNet, and the scores of the real videos, are shared by the runs for which they are equal.
 SYNCNET_RUNS = first_with(lambda tree: [tree["evaluate"]["syncnet"], tree["seed"], tree["corpus"]["name"]])
 REAL_RUNS = first_with(
     lambda tree: [
@@ -127,29 +127,29 @@ REAL_RUNS = first_with(
 
 
 def kind(wildcards):
-    """The kind of the corpus of a job."""
+    """Return the kind of the corpus of a job."""
     return RUNS.configs[CORPORA[wildcards.corpus]].corpus.kind
 
 
 def face_clustering(wildcards):
-    """Settings and code of face clustering, for a corpus whose identities come from it."""
+    """Return settings and code of face clustering, for a corpus whose identities are derived by it; else nothing."""
     run_config = RUNS.configs[CORPORA[wildcards.corpus]]
     clustered = kind_of(run_config.corpus).clusters_faces(run_config.corpus)
     return [run_config.features.detect_side, code_fingerprint("dawn.features.identity")] if clustered else []
 
 
 def syncnet(wildcards):
-    """The weights of the SyncNet that scores a run."""
+    """Return the weights of the SyncNet that scores a run."""
     return PATHS[SYNCNET_RUNS[wildcards.run]].run / "syncnet.safetensors"
 
 
 def real_scores(wildcards):
-    """The scores of the real videos of a run; nothing for these scores themselves."""
+    """Return the scores of the real videos of a run; nothing for these scores themselves."""
     return [] if wildcards.method == "gt" else PATHS[REAL_RUNS[wildcards.run]].scores("gt") / "scores.json"
 
 
 def metrics_of(wildcards):
-    """The metrics to compute of a method: all, unless only comparisons that show a few contain it."""
+    """Return the metrics to compute for a method: all, unless it occurs only in comparisons that show a few."""
     rows = [row for rows in EXPERIMENTS.comparisons.values() for row in rows]
     shown = {key for row in rows if (row.run, row.method) == (wildcards.run, wildcards.method) for key in row.metrics}
     everything = not shown or shown >= set(configuration.DEFAULT_METRICS)
@@ -157,25 +157,25 @@ def metrics_of(wildcards):
 
 
 def scores_of(run, method):
-    """The folder of the scores of a method in a run."""
+    """Return the folder of the scores of a method in a run."""
     return PATHS[REAL_RUNS[run] if method == "gt" else run].scores(method)
 
 
 def runs_with_stage(trained):
-    """Pattern of the wildcard run: the runs that train the stage in the path, or else those that copy its weights."""
+    """Return the wildcard pattern of the runs that train the stage in the path, or of those that copy its weights."""
     pairs = [(run, stage) for (run, stage), owner in OWNERS.items() if (owner == run) == trained]
     return "|".join(f"{run}(?=/{stage}/)" for run, stage in pairs) or "(?!)"
 
 
 def inputs_of(rows):
-    """The files that the rows of a comparison are computed from: scores, reports of videos, settings."""
+    """Return the files that the rows of a comparison are computed from: scores, reports of videos, settings."""
     files = [scores_of(row.run, row.method) / "scores.json" for row in rows]
     files += [PATHS[row.run].videos_report(row.method) for row in rows if row.method != "gt"]
     return list(dict.fromkeys([*files, *(PATHS[row.run].run / "config.yaml" for row in rows)]))
 
 
 def fingerprint_of(rows):
-    """Fingerprint of the definition of rows: names, runs, methods, changes."""
+    """Compute the fingerprint of the definition of rows: names, runs, methods, changes, rows of the paper."""
     return fingerprint([[row.name, row.run, row.method, dict(row.changes), row.paper] for row in rows])
 
 

@@ -61,7 +61,7 @@ rule clips:
         "data/{corpus}/{resolution}/logs/clips-{shard}.log",
     benchmark:
         "data/{corpus}/{resolution}/logs/clips-{shard}.tsv"
-    # Trainings wait for it, so it runs before the videos and scores of networks that are already trained.
+    # Training depends on it, so it has priority over videos and scores of networks that are already trained.
     priority: 5
     conda:
         "../../environment.yml"

@@ -15,7 +15,7 @@ rule features:
         "data/{corpus}/{resolution}/logs/features-{shard}.log",
     benchmark:
         "data/{corpus}/{resolution}/logs/features-{shard}.tsv"
-    # Trainings wait for it, so it runs before the videos and scores of networks that are already trained.
+    # Training depends on it, so it has priority over videos and scores of networks that are already trained.
     priority: 5
     conda:
         "../../environment.yml"
@@ -28,7 +28,7 @@ rule features:
         "dawn features --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml --shard {wildcards.shard} 2> >(tee {log} >&2)"
 
 
-# One rule per corpus, since rejected.csv lies above the folder of the resolution. The configuration's own is `dataset`.
+# One rule per corpus, since rejected.csv lies above the folder of the resolution; that of the configuration is `dataset`.
 for corpus, run in CORPORA.items():
 
     rule:

@@ -2,7 +2,7 @@
 
 Input: the videos of generate.smk, the table of tables.smk and the SyncNet of metrics.smk. Output:
 results/figures/samples.png; figure2.png to figure6.png with their data as CSV; results/<run>/reenactment.json and .csv;
-results/figures/sensitivity.png with results/<run>/sensitivity.csv (each metric on videos distorted with known strength); and
+results/figures/sensitivity.png with results/<run>/sensitivity.csv (each metric on videos perturbed with known strength); and
 results/index.html, with the videos of the run requested last.
 """
 

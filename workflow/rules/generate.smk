@@ -45,7 +45,9 @@ rule videos:
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     params:
         settings=settings("generate", "seed", "evaluate.inference_frames"),
-        code=code_fingerprint("dawn.generation.testset"),
+        code=lambda wildcards: code_fingerprint(
+            "dawn.generation.testset", plugins={STRATEGIES: get_method(wildcards.method).modules}
+        ),
     message:
         "test videos of run {wildcards.run}: {wildcards.method}"
     shell:

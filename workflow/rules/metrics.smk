@@ -82,7 +82,10 @@ rule score:
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     params:
         settings=settings(*SCORE_SETTINGS),
-        code=code_fingerprint("eval.studies.run_scores"),
+        code=lambda wildcards: code_fingerprint(
+            "eval.studies.run_scores",
+            plugins={"eval.metrics": modules_of(RUNS.configs[wildcards.run].evaluate.scored)},
+        ),
         real=path_of(lambda paths: paths.clips),
         out=lambda wildcards: PATHS[wildcards.run].scores(wildcards.method),
         metrics=metrics_of,

@@ -1,4 +1,4 @@
-"""The four networks.
+"""Training of the networks.
 
 Input: the dataset of features.smk. Output: results/<run>/<stage>/weights.safetensors, with checkpoints, a log in JSON lines
 and TensorBoard events in the same folder. A killed stage resumes from its newest checkpoint. A stage that is the same in several
@@ -23,7 +23,7 @@ rule train:
     wildcard_constraints:
         run=runs_with_stage(trained=True),
         stage="|".join(STAGES),
-    # Training is the critical path: other jobs that are ready wait for a free core.
+    # Training is the critical path: it has priority over all other jobs that are ready.
     priority: 10
     conda:
         "../../environment.yml"
