@@ -75,5 +75,5 @@ def _build_task(config: Config, paths: Paths, stage: str, clips: Clips, total: i
 def _existing(path: Path) -> Path:
     """Return `path`. Raises InputError when it is no file."""
     if not path.is_file():
-        raise InputError(f"{path}: no such weights; train the stage that makes them first")
+        raise InputError(f"{path}: no such weights; train their stage first")
     return path
