@@ -14,11 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
+import dawn.cli
+import eval.cli
 from dawn.config import load
 from dawn.corpora.manifest import read_manifest
+from dawn.media.audio import write_wav
 from dawn.media.json_files import read_json
 from tests.support.repository import REPOSITORY, copy_repository
 
@@ -71,11 +76,21 @@ class Copy:
             shutil.rmtree(saved)
 
 
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Commands that run in this process set its number of threads; later tests have the number of before."""
+    count = torch.get_num_threads()
+    yield
+    torch.set_num_threads(count)
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("copy") / "repository"
     copy_repository(root)
-    shutil.copy2(root / "config/smoke.yaml", root / "config/demo.yaml")
+    smoke = (root / "config/smoke.yaml").read_text()
+    fewer_steps = smoke.replace("steps: 20", "steps: 6").replace("checkpoint_every: 10", "checkpoint_every: 2")
+    (root / "config/demo.yaml").write_text(fewer_steps)
     copy = Copy(root)
     copy.run("git", "init", "-q")
     copy.run("git", "add", "-A")
@@ -120,7 +135,9 @@ def test_a_finished_run_has_nothing_to_do(copy: Copy) -> None:
     assert "results/table1.json" in json.dumps(shown)
 
 
-def test_a_published_run_continues_in_a_fresh_clone(copy: Copy, tmp_path: Path) -> None:
+def test_a_published_run_continues_in_a_fresh_clone(
+    copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Pushed to a remote, pulled into a clone and verified there; only unpublished outputs remain to be computed."""
     here, there = Copy(tmp_path / "here"), Copy(tmp_path / "there")
     shutil.copytree(copy.root, here.root)
@@ -138,16 +155,14 @@ def test_a_published_run_continues_in_a_fresh_clone(copy: Copy, tmp_path: Path) 
     there.run("dvc", "pull")
     there.run("snakemake", "--touch", "--cores", "1", "--", "all")
     assert there.planned() == {"samples", "page", "all"}
-    table, cache = f"{RUN}/table1.json", ["--cache", str(copy.root / "results/cache")]
-    verify = [str(Path(sys.executable).with_name("dawn-eval")), "verify", table, *cache]
-    assert there.run(*verify).stdout.strip().endswith("the same")
+    monkeypatch.chdir(there.root)
+    verify = ["verify", f"{RUN}/table1.json", "--cache", str(copy.root / "results/cache")]
+    assert eval.cli.main(verify) == 0
+    assert capsys.readouterr().out.strip().endswith("the same")
     clip = read_manifest(there.root / f"{RUN}/test.csv")[0].clip
     shutil.copy(there.root / f"{RUN}/controls/still/{clip}.mp4", there.root / f"{RUN}/videos/{clip}.mp4")
-    assert f"dawn: video {clip}: changed since the table" in there.run(*verify, code=1).stdout
-
-
-AFTER_VIDEOS = {"videos", "score", "table1", "publish", "samples", "page", "quality", "all"}
-AFTER_A2V = AFTER_VIDEOS | {"train"}
+    assert eval.cli.main(verify) == 1
+    assert f"dawn: video {clip}: changed since the table" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -228,39 +243,38 @@ def test_generate_from_a_trained_run(copy: Copy, real: Path, tmp_path: Path) -> 
         assert len(container.streams.audio) == 1
     assert seconds == pytest.approx(2.0, abs=0.1)
     driver = str(real / "clips/mead_M030_front_neutral_level1_001_silent.mp4")
-    other = tmp_path / "other.mp4"
-    copy.run("dawn", "generate", portrait, speech, "-o", str(other), "--run", RUN, "--pose-from", driver)
+    other, again = tmp_path / "other.mp4", tmp_path / "again.mp4"
+    run = ["--run", str(copy.root / RUN)]
+    assert dawn.cli.main(["generate", portrait, speech, "-o", str(other), *run, "--pose-from", driver]) == 0
     assert other.read_bytes() != out.read_bytes()
-    again = tmp_path / "again.mp4"
-    copy.run("dawn", "generate", portrait, speech, "-o", str(again), "--run", RUN)
+    assert dawn.cli.main(["generate", portrait, speech, "-o", str(again), *run]) == 0
     assert again.read_bytes() == out.read_bytes()
 
 
 @pytest.mark.parametrize("case", ["dog", "text", "silence", "empty", "no_run", "not_mp4"])
-def test_generate_refuses_in_one_line_and_leaves_nothing(copy: Copy, real: Path, tmp_path: Path, case: str) -> None:
+def test_generate_refuses_in_one_line_and_leaves_nothing(
+    copy: Copy, real: Path, tmp_path: Path, case: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     portrait, speech = real / "portraits/photo_obama_official.jpg", real / "speech/asr_spk2_snt1.wav"
-    out, run = tmp_path / "out/video.mp4", RUN
+    out, run = tmp_path / "out/video.mp4", copy.root / RUN
     if case == "dog":
         portrait = real / "portraits/negative_dog.jpg"
     elif case == "text":
         speech = tmp_path / "words.wav"
         speech.write_text("these are words, not sound")
     elif case == "silence":
-        from dawn.media.audio import write_wav
-
         speech = tmp_path / "silence.wav"
-        import numpy as np
-
         write_wav(speech, np.zeros(32000, np.float32))
     elif case == "empty":
         portrait = tmp_path / "empty.png"
         portrait.touch()
     elif case == "no_run":
-        run = "results/absent"
+        run = copy.root / "results/absent"
     else:
         out = tmp_path / "out/video.avi"
-    done = copy.run("dawn", "generate", str(portrait), str(speech), "-o", str(out), "--run", run, code=2)
-    lines = done.stderr.strip().splitlines()
+    capfd.readouterr()
+    assert dawn.cli.main(["generate", str(portrait), str(speech), "-o", str(out), "--run", str(run)]) == 2
+    lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("dawn: ")
     assert not out.parent.exists() or not list(out.parent.iterdir())
