@@ -197,8 +197,3 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         net(np.zeros((2, 8, 8, 3), np.uint8), np.zeros((1, 68, 2)))
     with pytest.raises(InputError):
         net.embed(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 5, 2)))
-
-
-def test_no_paired_frames_have_no_similarity() -> None:
-    none = csim(np.empty((0, 512)), np.empty((0, 512)))
-    assert np.isnan(none.csim) and (none.compared, none.failed) == (0, 0)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dawn.errors import InputError
+from dawn.media.video import load_frames
+from eval.backbones.efficientnet import EfficientNetLite0
 from eval.metrics.degradation import degradation, rate
+from tests.support import canonical
+from tests.support.real_clips import GRID
 
 
 def _clips(lengths: list[int], worse: float = 0.0, seed: int = 0) -> list[np.ndarray]:
@@ -69,3 +74,33 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="distances"):
         rate(float("nan"), 1)
     assert rate(0, 1) == math.inf
+
+
+@pytest.mark.parametrize("name", canonical.names("degradation_rate"))
+def test_canonical_rates(name: str) -> None:
+    with canonical.case(name) as (label, case):
+        if label.startswith("formula"):
+            assert rate(case["fid_st"], case["fid_ed"]) == pytest.approx(case["dr"], abs=1e-12)
+            return
+        real = canonical.normal(31, 30, 100, 12)
+        fake = canonical.normal(32, 30, 100, 12) * 1.05 + (np.arange(100) / 100 * 0.6)[None, :, None]
+        for reference, start, end, dr in (
+            ("matched", "fid_st", "fid_ed", "dr_matched_window_reference"),
+            ("all", "fid_st_allref", "fid_ed_allref", "dr_all_frames_reference"),
+        ):
+            got = degradation(list(real), list(fake), case["n"], reference=reference, resamples=1)
+            assert (got.start, got.end) == pytest.approx((case[start], case[end]), rel=1e-9)
+            assert got.value == pytest.approx(case[dr], rel=1e-8)
+
+
+def test_degradation_of_real_frames_is_defined(real: Path) -> None:
+    net = EfficientNetLite0()
+    read = [load_frames(real / "clips" / f"{name}.mpg")[:26] for name in GRID]
+    true = [net(frames) for frames in read]
+    same = degradation(true, true, 25, resamples=5)
+    assert (same.value, same.clips, same.short, same.overlapping) == (0, 2, 0, 2)
+    worse = [rows + np.linspace(0, 0.2, len(rows), dtype=np.float32)[:, None] for rows in true]
+    assert degradation(true, worse, 25, resamples=5).value > 0
+    too_short = degradation(true, true, 50, resamples=5)
+    assert math.isnan(too_short.value)
+    assert (too_short.clips, too_short.short) == (0, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from dawn.media.video_writer import write_video
 from eval.backbones.syncnet import SyncNet
 from eval.metrics.registry import METRICS, Metric, computed, discover, get_metric, of_preset, presets
 from eval.report.paper import paper_rows
+from tests.support import canonical
 from tests.support.repository import REPOSITORY, copy_repository
 
 # A metric that no other file knows of: a feature of its own, and its mean over clips.
@@ -170,3 +172,15 @@ def test_the_registry_needs_no_heavy_library() -> None:
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
+
+
+def test_presets_name_metrics() -> None:
+    for name, preset in presets().items():
+        assert preset["about"] and preset["metrics"], name
+        assert set(preset["metrics"]) <= set(METRICS)
+
+
+def test_every_section_of_canonical_numbers_has_a_test() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests/eval").rglob("test_*.py")]
+    tested = [section for text in texts for section in re.findall(r'canonical\.names\("(\w+)"\)', text)]
+    assert sorted(tested) == sorted({name.partition("/")[0] for name in canonical.CASES})
