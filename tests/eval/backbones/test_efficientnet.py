@@ -10,7 +10,7 @@ from eval.backbones.efficientnet import EfficientNetLite0
 from tests.support.signals import colour_pattern
 
 
-def test_efficientnet_features() -> None:
+def test_efficientnet_computes_the_recorded_features() -> None:
     net = EfficientNetLite0()
     frames = colour_pattern(3)
     features = net(frames)

@@ -31,8 +31,8 @@ def video_net() -> i3d.I3D:
     return i3d.load()
 
 
-def test_i3d_golden_logits(video_net: i3d.I3D) -> None:
-    """First logits of a drawn pattern, from the checkpoint run through JAX's own convolutions and poolings."""
+def test_i3d_computes_the_recorded_logits(video_net: i3d.I3D) -> None:
+    """First logits of a drawn pattern, from the checkpoint run through JAX's convolutions and poolings."""
     got = video_net(torch.from_numpy(colour_pattern(16))[None])
     assert got.shape == (1, 400)
     assert got[0, :4].numpy() == pytest.approx([2.432997, 5.008554, 1.228213, 2.787329], abs=2e-4)
@@ -46,7 +46,7 @@ def test_i3d_does_not_depend_on_the_batch(video_net: i3d.I3D) -> None:
     assert not torch.allclose(together[0], together[1], atol=0.1)  # time has a direction
 
 
-def test_i3d_takes_the_centre_of_a_wide_clip() -> None:
+def test_i3d_crops_the_centre_of_a_wide_clip() -> None:
     wide = torch.zeros((1, 9, 32, 48, 3), dtype=torch.uint8)
     wide[:, :, :, 8:40] = 255
     prepared = i3d.preprocess(wide)

@@ -1,8 +1,4 @@
-"""FID's Inception: features as in pytorch-fid, prepared frames, and weights files that load or are refused.
-
-The published weights are not at hand; a random network of the same class, saved in the published format, goes through
-the code that loads them.
-"""
+"""FID's Inception: features as in pytorch-fid, prepared frames, and weights files that load or are refused."""
 
 from __future__ import annotations
 
@@ -62,19 +58,19 @@ def test_features_are_those_of_pytorch_fid(published: Path, monkeypatch: pytest.
     assert net(frames[:0]).shape == (0, 2048)
 
 
-def test_preparations_differ_and_stay_in_range() -> None:
+def test_preprocessing_differs_between_suites_and_stays_in_range() -> None:
     frames = torch.from_numpy(_frames()).permute(0, 3, 1, 2).float()
-    made = {name: prepare(frames) for name, prepare in inception.PREPROCESSING.items()}
-    for name, x in made.items():
+    prepared = {name: prepare(frames) for name, prepare in inception.PREPROCESSING.items()}
+    for name, x in prepared.items():
         assert x.shape == (3, 3, 299, 299), name
         assert -1 <= float(x.min()) < -0.9, name
         assert 0.9 < float(x.max()) <= 1, name
-    assert (made["inception-fid"] - made["inception-fid-clean"]).abs().max() > 0.05
-    assert (made["inception-fid"] - made["inception-fid-tf1"]).abs().max() > 0.05
-    assert torch.equal(made["inception-fid-clean"], made["inception-tf-clean"])
+    assert (prepared["inception-fid"] - prepared["inception-fid-clean"]).abs().max() > 0.05
+    assert (prepared["inception-fid"] - prepared["inception-fid-tf1"]).abs().max() > 0.05
+    assert torch.equal(prepared["inception-fid-clean"], prepared["inception-tf-clean"])
 
 
-def test_old_files_without_counters_load(published: Path, tmp_path: Path) -> None:
+def test_weights_without_counters_of_batches_load(published: Path, tmp_path: Path) -> None:
     state = torch.load(published, weights_only=True)
     old = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
@@ -83,7 +79,7 @@ def test_old_files_without_counters_load(published: Path, tmp_path: Path) -> Non
         assert torch.equal(inception.load(tmp_path / "old.pth")(x), inception.load(published)(x))
 
 
-def test_files_of_something_else_are_refused(published: Path, tmp_path: Path) -> None:
+def test_files_with_other_content_are_refused(published: Path, tmp_path: Path) -> None:
     state = torch.load(published, weights_only=True)
     fewer = dict(list(state.items())[10:])
     other = state | {"fc.weight": torch.zeros(1000, 2048)}

@@ -12,7 +12,7 @@ from torch import nn
 from dawn.weights import MissingWeights
 
 
-def test_detector_loads_its_published_names(tmp_path: Path) -> None:
+def test_s3fd_loads_weights_with_the_published_names(tmp_path: Path) -> None:
     from syncnet_python.detectors.s3fd.nets import S3FDNet
 
     from eval.backbones.s3fd import S3FD

@@ -1,8 +1,4 @@
-"""SyncNet: sizes, its saved weights, and weights files with the published names.
-
-The published weights are not at hand; a random network of the original's class, saved as the original's file is, goes
-through the code that loads them, and the original's code computes the expected output.
-"""
+"""SyncNet: sizes, its saved weights, and weights files with the published names."""
 
 from __future__ import annotations
 
@@ -15,8 +11,6 @@ from torch import nn
 from dawn.errors import InputError
 from dawn.weights import MissingWeights
 from eval.backbones import syncnet
-
-PADDING = (25, 50, 75, 125, 250, 1000)
 
 
 def test_published_names_reach_the_right_layers(original_syncnet: nn.Module, published_syncnet: Path) -> None:
@@ -31,7 +25,7 @@ def test_published_names_reach_the_right_layers(original_syncnet: nn.Module, pub
         assert torch.allclose(net.embed_sound(sound), heard, rtol=1e-3, atol=1e-4 * float(heard.abs().max()))
 
 
-def test_other_files_are_refused(published_syncnet: Path, tmp_path: Path) -> None:
+def test_files_with_other_weights_are_refused(published_syncnet: Path, tmp_path: Path) -> None:
     state = torch.load(published_syncnet, weights_only=True)
     bad = {
         "fewer": dict(list(state.items())[5:]),
@@ -47,7 +41,7 @@ def test_other_files_are_refused(published_syncnet: Path, tmp_path: Path) -> Non
         syncnet.load_published(tmp_path / "absent")
 
 
-def test_syncnet_has_the_originals_size() -> None:
+def test_syncnet_has_as_many_weights_as_the_published_file() -> None:
     """The published file has 54,573,114 bytes; what is not weights in it is the header of its archive."""
     tensors = syncnet.SyncNet().state_dict().values()
     weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
@@ -55,7 +49,7 @@ def test_syncnet_has_the_originals_size() -> None:
 
 
 @pytest.mark.parametrize(("side", "width"), [(48, 0.25), (19, 0.1), (112, 0.25)])
-def test_syncnet_sizes(side: int, width: float) -> None:
+def test_embeddings_have_the_networks_size_and_other_inputs_are_refused(side: int, width: float) -> None:
     net = syncnet.SyncNet(side, width).eval()
     assert net.embed_lips(torch.zeros(2, 3, 6, side, side)).shape == (2, 2, net.size)
     assert net.embed_sound(torch.zeros(3, 13, 20)).shape == (3, net.size)
@@ -67,7 +61,7 @@ def test_syncnet_sizes(side: int, width: float) -> None:
         syncnet.SyncNet(18)
 
 
-def test_a_clip_in_one_pass_gives_the_windows_of_it() -> None:
+def test_a_whole_clip_has_the_embeddings_of_its_windows() -> None:
     torch.manual_seed(0)
     net = syncnet.SyncNet(48, 0.25).eval()
     mouths = torch.rand(1, 3, 8, 48, 48) * 255
@@ -76,7 +70,7 @@ def test_a_clip_in_one_pass_gives_the_windows_of_it() -> None:
     assert torch.allclose(whole, parts, atol=1e-4)
 
 
-def test_syncnet_round_trip(tmp_path: Path) -> None:
+def test_saved_weights_load_as_the_same_network(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = syncnet.SyncNet(48, 0.25).eval()
     net.save(tmp_path / "sync.safetensors")

@@ -22,7 +22,7 @@ def test_short_clips_have_tracks_under_the_small_rules() -> None:
     assert not tracks.face_tracks(_boxes(24), tracks.SMALL)
 
 
-def test_two_faces_are_two_tracks_and_the_longer_is_judged() -> None:
+def test_two_faces_are_two_tracks_and_the_longer_is_chosen() -> None:
     one, two = _boxes(60), _boxes(40)
     both = [
         np.concatenate([b + 300, a]) if len(b) else a for a, b in zip(one, two + [np.empty((0, 4))] * 20, strict=True)

@@ -36,11 +36,11 @@ def test_every_real_clip_has_a_defined_outcome(real: Path) -> None:
         with decode_video(path) as decoded:
             assert len(decoded.frames) == count, path
             heard_samples = len(decoded.audio)
-            seen = detect_faces(np.array(decoded.frames[:3]), 256)
+            faces = detect_faces(np.array(decoded.frames[:3]), 256)
         assert (
             abs(heard_samples - count * SAMPLES_PER_FRAME) <= 3 * SAMPLES_PER_FRAME if heard else not heard_samples
         ), path
-        assert seen["found"].all() and (seen["faces"] == 1).all(), path
+        assert faces["found"].all() and (faces["faces"] == 1).all(), path
 
 
 def test_the_larger_of_two_faces_is_measured_and_both_are_counted(real: Path) -> None:
@@ -49,17 +49,17 @@ def test_the_larger_of_two_faces_is_measured_and_both_are_counted(real: Path) ->
     for k, frame in enumerate(right):
         shrunk = cv2.resize(frame, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
         small[k, : shrunk.shape[0], : shrunk.shape[1]] = shrunk
-    seen = detect_faces(np.concatenate([left, small], axis=2), 256)
-    assert seen["found"].all()
-    assert (seen["landmarks"].mean(axis=1)[:, 0] < left.shape[2]).all()
-    assert seen["faces"].max() == 2
+    faces = detect_faces(np.concatenate([left, small], axis=2), 256)
+    assert faces["found"].all()
+    assert (faces["landmarks"].mean(axis=1)[:, 0] < left.shape[2]).all()
+    assert faces["faces"].max() == 2
 
 
-def test_frames_without_a_face_are_no_numbers_and_the_rest_counts(real: Path) -> None:
+def test_frames_without_a_face_have_no_value_and_the_others_count(real: Path) -> None:
     frames = load_frames(real / "clips" / f"{GRID[0]}.mpg")[:12]
     frames[5:8] = 90
-    seen = detect_faces(frames, 256)
-    assert np.flatnonzero(~seen["found"]).tolist() == [5, 6, 7]
-    faces = np.where(seen["found"][:, None], 1.0, np.nan)
-    pair = csim.csim(faces, faces)
+    faces = detect_faces(frames, 256)
+    assert np.flatnonzero(~faces["found"]).tolist() == [5, 6, 7]
+    similar = np.where(faces["found"][:, None], 1.0, np.nan)
+    pair = csim.csim(similar, similar)
     assert (pair.csim, pair.compared, pair.failed) == (1, 9, 3)

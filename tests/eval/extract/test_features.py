@@ -12,7 +12,7 @@ from eval.extract.features import FeatureExtractors
 from eval.extract.spec import ExtractorOptions
 
 
-def test_batches_change_nothing_beyond_rounding(video: Path, tmp_path: Path) -> None:
+def test_features_do_not_depend_on_the_batch_size(video: Path, tmp_path: Path) -> None:
     spec = frame_embeddings("efficientnet-lite0-1280", 5, "fifth")
     rows, fingerprints = [], []
     for batch in (1, 16):
@@ -24,7 +24,7 @@ def test_batches_change_nothing_beyond_rounding(video: Path, tmp_path: Path) -> 
     assert rows[0] == pytest.approx(rows[1], abs=1e-5)
 
 
-def test_absent_weights_and_unreadable_videos_stop_nothing(
+def test_absent_weights_and_unreadable_videos_do_not_stop_the_others(
     video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("DAWN_WEIGHTS", "TORCH_HOME", "HOME"):

@@ -38,7 +38,7 @@ def test_canonical_mfcc_and_counts_of_windows(name: str) -> None:
             assert len(mfcc(np.zeros(row["samples"], np.float32))) == row["mfcc_frames"]
 
 
-def test_whole_frames_are_squeezed() -> None:
+def test_whole_frames_are_resized_to_a_square() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 100, 80, 3), dtype=np.uint8)
     crops = lip_windows.whole_frame(frames)
     assert crops.frames.shape == (3, 224, 224, 3)
@@ -46,12 +46,12 @@ def test_whole_frames_are_squeezed() -> None:
     assert lip_windows.whole_frame(frames[:0]).coverage == 0
 
 
-def test_tracked_mode_reports_what_it_left_out() -> None:
+def test_tracked_mode_reports_the_share_of_frames_with_a_track() -> None:
     frames = np.zeros((60, 128, 128, 3), np.uint8)
     calls = iter(range(60))
 
     def detect(frame: np.ndarray) -> np.ndarray:
-        assert frame.shape == (512, 512, 3)  # small videos are enlarged before anything looks at them
+        assert frame.shape == (512, 512, 3)  # small videos are enlarged before detection
         return np.array([[100, 100, 300, 300]]) if next(calls) >= 20 else np.empty((0, 4))
 
     crops = lip_windows.tracked(frames, detect)
@@ -66,7 +66,7 @@ def test_tracked_mode_reports_what_it_left_out() -> None:
     assert [part.shape for part in lip_windows.lip_embeddings(net, nothing.frames, audio[:0])] == [(0, net.size)] * 2
 
 
-def test_long_clips_are_embedded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embeddings_of_long_clips_in_parts_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     net = syncnet.SyncNet(48, 0.1).eval()
     rng = np.random.default_rng(0)

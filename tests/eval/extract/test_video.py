@@ -10,7 +10,7 @@ import pytest
 from eval.extract.video import decode_video
 
 
-def test_frames_follow_the_rule_and_leave_nothing(video: Path) -> None:
+def test_frames_are_taken_25_times_a_second(video: Path) -> None:
     with decode_video(video) as decoded:
         assert decoded.frames.shape == (10, 32, 48, 3)
         assert decoded.fps == pytest.approx(50)

@@ -12,7 +12,7 @@ from eval.metrics import bas
 from tests.support import canonical
 
 
-def test_beats_that_are_not_there() -> None:
+def test_missing_beats_score_0_or_are_undefined() -> None:
     assert bas.bas([], [3.0]) == 0.0
     assert math.isnan(bas.bas([3.0], []))
     assert bas.fact_alignment([], [3.0]) == 0.0

@@ -76,7 +76,7 @@ def test_every_counter_counts_a_plain_blink() -> None:
         assert counter.rate(points) == pytest.approx(0.5), name
 
 
-def test_blink_rate_without_a_face_is_nothing() -> None:
+def test_blink_rate_without_a_face_is_undefined() -> None:
     assert math.isnan(blink_rate(np.full((10, 2), np.nan)))
     with pytest.raises(InputError):
         blink_rate(np.zeros((10,)))

@@ -22,13 +22,13 @@ def test_canonical_similarity_and_alignment(name: str) -> None:
         assert arcface.similarity_matrix(np.asarray(case["kps"])) == pytest.approx(np.asarray(case["M_112"]), abs=1e-5)
 
 
-def test_similarity_pairs_frames() -> None:
+def test_similarity_compares_paired_frames() -> None:
     frames = np.random.default_rng(0).normal(size=(6, 128))
     assert csim(frames, frames).csim == pytest.approx(1.0)
     assert csim(frames, frames[::-1]).csim < 0.5
 
 
-def test_similarity_reports_what_it_could_not_compare() -> None:
+def test_similarity_reports_frames_without_a_face() -> None:
     frames = np.random.default_rng(0).normal(size=(4, 8))
     lost = frames.copy()
     lost[1] = np.nan
@@ -40,6 +40,6 @@ def test_similarity_reports_what_it_could_not_compare() -> None:
         csim(frames, frames[:, :5])
 
 
-def test_no_paired_frames_have_no_similarity() -> None:
+def test_similarity_without_paired_frames_is_undefined() -> None:
     none = csim(np.empty((0, 512)), np.empty((0, 512)))
     assert np.isnan(none.csim) and (none.compared, none.failed) == (0, 0)

@@ -1,4 +1,4 @@
-"""Degradation rate: what it does at the edges, and that its interval is about what videos scatter."""
+"""Degradation rate: canonical rates, lengths of clips, intervals, and real frames."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_folder_against_itself_does_not_degrade() -> None:
     assert (got.value, got.low, got.high, got.start, got.end) == (0, 0, 0, 0, 0)
 
 
-def test_short_clips_are_counted_and_overlapping_ones_named() -> None:
+def test_short_clips_and_overlapping_windows_are_counted() -> None:
     lengths = [100, 49, 24, 50, 30]
     got = degradation(_clips(lengths), _clips(lengths, 1.0, seed=1), 25, resamples=20)
     assert (got.clips, got.short, got.overlapping) == (4, 1, 2)
@@ -51,14 +51,14 @@ def test_the_windows_end_with_the_shorter_side() -> None:
     assert degradation(real, [b[:60] for b in fake], 25, resamples=10) == cut
 
 
-def test_a_video_longer_than_its_clip_keeps_its_own_end() -> None:
+def test_the_end_of_a_video_longer_than_its_clip_counts() -> None:
     real, fake = _clips([30] * 8), _clips([120] * 8, 2.0, seed=1)
     got = degradation(real, fake, 25, reference="all", resamples=10)
     assert (got.clips, got.short, got.overlapping) == (8, 0, 0)
     assert got.value > degradation(real, [b[:60] for b in fake], 25, reference="all", resamples=10).value > 0
 
 
-def test_without_degradation_the_interval_holds_zero_about_as_often_as_it_says() -> None:
+def test_intervals_without_degradation_contain_zero_as_often_as_stated() -> None:
     inside = 0
     for seed in range(40):
         got = degradation(_clips([60] * 20, seed=seed), _clips([60] * 20, 0, seed=900 + seed), 25, resamples=100)

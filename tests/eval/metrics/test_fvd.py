@@ -13,11 +13,11 @@ from eval.stats.bootstrap import draws
 from eval.stats.frechet import frechet
 
 
-def test_every_implementation_names_a_network() -> None:
+def test_every_implementation_has_a_network() -> None:
     assert {network for _, network, _, _ in IMPLEMENTATIONS.values()} <= set(CARDS)
 
 
-def test_each_protocol_divides_as_it_says() -> None:
+def test_each_implementation_divides_its_covariance_as_published() -> None:
     """StyleGAN-V's covariance is divided by the count, others' by the count less one."""
     rng = np.random.default_rng(0)
     features = [[rng.normal(shift, 1, (1, 400)).astype(np.float32) for _ in range(9)] for shift in (0, 1)]

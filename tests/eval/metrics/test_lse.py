@@ -70,12 +70,12 @@ def test_lip_sync_refuses_unequal_lengths() -> None:
     assert lip_windows.window_count(4, 100000) == 0
 
 
-def test_windows_that_do_not_meet_are_refused_without_padding() -> None:
+def test_as_many_windows_as_shifts_are_refused_without_padding() -> None:
     with pytest.raises(InputError):
         lse.sync(np.zeros((15, 4)), np.zeros((15, 4)), padded=False)
 
 
-def test_score_is_that_of_the_original_code(
+def test_scores_are_those_of_the_original_code(
     original_syncnet: nn.Module, published_syncnet: Path, tmp_path: Path
 ) -> None:
     """The original's chain on the same crops and sound: unnormalised BGR, its MFCC windows, its distances."""
@@ -103,7 +103,7 @@ def test_score_is_that_of_the_original_code(
 
 @pytest.fixture(scope="module")
 def trained() -> SyncNet:
-    """The judge of a finished demo run."""
+    """The SyncNet of a finished demo run."""
     path = REPOSITORY / "results/demo/syncnet.safetensors"
     if not path.is_file():
         pytest.skip(f"no {path}: run the demo first")
@@ -113,12 +113,12 @@ def trained() -> SyncNet:
 @pytest.mark.parametrize(("name", "frames", "low", "high"), [("hdtf_WDA_TedLieu_256_60s.mp4", 750, -5, -3), *(
     (f"{name}.mpg", 75, -1, 1) for name in GRID
 )])  # fmt: skip
-def test_the_demos_judge_finds_offsets_of_real_sound(
+def test_the_demos_syncnet_finds_offsets_of_real_sound(
     real: Path, trained: SyncNet, name: str, frames: int, low: int, high: int
 ) -> None:
     """Trained on rendered people only. Negative: the sound is late; failures: docs/explanation/evaluation.md."""
     clip = read_clip(real / "clips" / name)
     picture, sound = clip.frames[:frames], clip.audio[: frames * SAMPLES_PER_FRAME]
-    seen = detect_faces(picture, 256)
-    mouths = mouth_crops(picture, seen["landmarks"], seen["found"], trained.side)
+    faces = detect_faces(picture, 256)
+    mouths = mouth_crops(picture, faces["landmarks"], faces["found"], trained.side)
     assert low <= lse.sync(*lip_embeddings(trained, mouths, sound)).offset <= high

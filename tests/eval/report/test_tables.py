@@ -1,4 +1,4 @@
-"""Table 1: our rows next to the paper's, ranks, notes; scores that were not computed alike are refused."""
+"""Table 1: our rows and the paper's, baselines, ranks and notes; scores of other provenance are refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def scored(tmp_path: Path) -> dict[str, Path]:
     return {method: write_scores(tmp_path / method, CONFIG, method, values[method]) for method in values}
 
 
-def test_table_stands_beside_the_papers_rows(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_table_1_has_our_rows_and_the_papers(scored: dict[str, Path], tmp_path: Path) -> None:
     cells = write_table1(CONFIG, scored, tmp_path / "table1")
     keys = [(cell.dataset, cell.method, cell.source, cell.metric, pytest.approx(cell.value)) for cell in cells]
     stored = read_table(tmp_path / "table1.csv")
@@ -59,7 +59,7 @@ def test_table_stands_beside_the_papers_rows(scored: dict[str, Path], tmp_path: 
     assert latex.startswith(r"\begin{tabular}") and r"\toprule" in latex
 
 
-def test_table_says_what_is_expected_from_few_samples(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_table_1_states_the_expected_bias_of_few_samples(scored: dict[str, Path], tmp_path: Path) -> None:
     write_scores(scored["dawn"], CONFIG, "dawn", {"fvd16": FVD | {"bias": 101.26, "samples": 64}})
     write_table1(CONFIG, scored, tmp_path / "t")
     assert "FVD16: bias expected from 64 samples: DAWN 101.3 of 268.8." in (tmp_path / "t.md").read_text()
@@ -68,7 +68,7 @@ def test_table_says_what_is_expected_from_few_samples(scored: dict[str, Path], t
     assert (rows["dawn", "fvd16"]["samples"], rows["dawn", "fvd16"]["bias"]) == ("64", "101.26")
 
 
-def test_table_says_how_much_of_the_corpus_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notes_state_the_available_share_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     place = tmp_path / "data" / CONFIG.corpus.name / "coverage.json"
     place.parent.mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_table_says_how_much_of_the_corpus_there_was(tmp_path: Path, monkeypatch
         assert (sentence in notes(CONFIG, [])) == (videos is not None)
 
 
-def test_table_asks_for_one_data_set_of_the_paper(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_table_1_can_show_one_data_set_of_the_paper(scored: dict[str, Path], tmp_path: Path) -> None:
     tree = CONFIG.model_dump()
     tree["evaluate"]["paper_dataset"] = "crema"
     tree["evaluate"]["metrics"] = ["fvd16", "bas"]
@@ -88,14 +88,14 @@ def test_table_asks_for_one_data_set_of_the_paper(scored: dict[str, Path], tmp_p
 
 
 @pytest.mark.parametrize("key", ["settings", "clips", "real", "weights", "code"])
-def test_table_refuses_scores_of_other_causes(scored: dict[str, Path], tmp_path: Path, key: str) -> None:
+def test_scores_with_other_provenance_are_refused(scored: dict[str, Path], tmp_path: Path, key: str) -> None:
     write_scores(scored["dawn"], CONFIG, "dawn", CLIP_MEANS, **{key: "something else"})
     with pytest.raises(InputError, match=rf"dawn/scores\.json: {key} differ"):
         write_table1(CONFIG, scored, tmp_path / "t")
     assert not (tmp_path / "t.csv").exists()
 
 
-def test_table_refuses_swapped_or_missing_scores(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_swapped_or_missing_scores_are_refused(scored: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="given as 'dawn'"):
         write_table1(CONFIG, {"dawn": scored["still"]}, tmp_path / "t")
     with pytest.raises(InputError):
@@ -104,7 +104,7 @@ def test_table_refuses_swapped_or_missing_scores(scored: dict[str, Path], tmp_pa
         write_table1(CONFIG, {}, tmp_path / "t")
 
 
-def test_other_files_are_no_tables(tmp_path: Path) -> None:
+def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("clip,value\na,1\n")
     for name in ("clips.csv", "absent.csv"):
         with pytest.raises(InputError, match=f"{name}: not a table"):

@@ -28,7 +28,7 @@ def test_resampled_distance_is_the_distance_of_the_repeated_clips(windows: int, 
         assert weighted.distance(count[clip_of_row], count[clip_of_row]) == pytest.approx(frechet(a, b, ddof), rel=1e-9)
 
 
-def test_interval_holds_the_value_and_repeats() -> None:
+def test_interval_contains_the_value_and_repeats_with_the_seed() -> None:
     real, fake = _clips(10, 3, 50)
     counts = bootstrap.draws(10, 100, seed=3)
 
@@ -42,13 +42,13 @@ def test_interval_holds_the_value_and_repeats() -> None:
     assert first != estimate(bootstrap.draws(10, 100, seed=4))
 
 
-def test_draws_are_of_as_many_clips() -> None:
+def test_each_draw_has_as_many_clips() -> None:
     counts = bootstrap.draws(7, 50, seed=1)
     assert counts.shape == (50, 7)
     assert (counts.sum(axis=1) == 7).all()
 
 
-def test_mean_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_intervals_of_a_mean_have_their_stated_coverage() -> None:
     rng = np.random.default_rng(5)
     covered = 0
     for trial in range(200):
@@ -65,7 +65,7 @@ def test_clips_without_a_value_are_left_out() -> None:
     assert bootstrap.mean([np.nan] * 3, counts).n == 0
 
 
-def test_clips_shorter_than_a_window_say_so() -> None:
+def test_clips_shorter_than_a_window_are_an_error() -> None:
     empty = [np.empty((0, 4))] * 3
     with pytest.raises(InputError, match="shorter than a window"):
         bootstrap.resampled(empty, empty, bootstrap.draws(3, 10, seed=0))

@@ -28,7 +28,7 @@ def test_moments_in_parts_are_those_of_the_whole(offset: float) -> None:
         assert np.abs(moments.covariance(ddof) - centred.T @ centred / (5000 - ddof)).max() < 1e-12
 
 
-def test_moments_of_nothing_are_refused() -> None:
+def test_moments_of_too_few_or_unequal_features_are_refused() -> None:
     moments = Moments()
     with pytest.raises(InputError, match="no features"):
         moments.mean()
@@ -43,7 +43,7 @@ def test_moments_of_nothing_are_refused() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 8), st.integers(0, 10**6))
-def test_laws(n: int, m: int, d: int, seed: int) -> None:
+def test_distance_is_symmetric_and_does_not_depend_on_rotation_and_shift(n: int, m: int, d: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) + 0.5
     value = frechet(x, y)
@@ -106,7 +106,7 @@ def test_canonical_distances_of_features(name: str) -> None:
         assert got[0] == pytest.approx(case["styleganv_ddof0_f32inputs"], abs=SUITES)
 
 
-def test_distances_refuse_what_they_cannot_compare() -> None:
+def test_distances_refuse_features_of_unequal_shapes() -> None:
     good = np.random.default_rng(0).normal(size=(4, 2048))
     assert frechet(good, good) == pytest.approx(0, abs=1e-6)
     for bad in (good[:, :100], good.ravel(), good[:1]):

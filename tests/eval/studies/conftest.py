@@ -46,6 +46,7 @@ def folders(real: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 @pytest.fixture(scope="package")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of small videos with a list of them and SyncNet weights."""
     root = tmp_path_factory.mktemp("videos")
     write_videos(root)
     return root
@@ -53,4 +54,5 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features computed from pixels in place of the networks\' embeddings."""
     monkeypatch.setattr(run_scores, "RunExtractors", FakeExtractors)

@@ -30,7 +30,7 @@ def test_methods_are_compared_on_the_same_clips(
     assert float(rows["fd_efficientnet"]["first"]) == pytest.approx(0, abs=1e-6)
     assert float(rows["fd_efficientnet"]["difference"]) < -10
     assert rows["fd_efficientnet"]["better"] == "cannot tell"  # without the still one nothing differs
-    assert rows["fd_efficientnet"]["n"] == "2"  # the torn one is in neither
+    assert rows["fd_efficientnet"]["n"] == "2"  # the unreadable one is in neither
     assert rows["blink"]["n"] == "1"  # one clip has a face in both
     assert (rows["dr25_efficientnet"]["n"], float(rows["dr25_efficientnet"]["difference"])) == ("1", 0)
     report = json.loads((tmp_path / "b" / "report.json").read_text())
@@ -42,11 +42,19 @@ def test_methods_are_compared_on_the_same_clips(
 
 def test_the_better_of_two_is_nearer_to_the_true_clips(tmp_path: Path) -> None:
     """By the clips that count in both, and the true values of just these."""
-    made = {"code": "", "versions": {}, "decoder": "", "seed": 0, "resamples": 200, "coverage": 0.95, "detect_side": 0}
+    settings = {
+        "code": "",
+        "versions": {},
+        "decoder": "",
+        "seed": 0,
+        "resamples": 200,
+        "coverage": 0.95,
+        "detect_side": 0,
+    }
     reports = [
         Report(
             {
-                "made": made,
+                "made": settings,
                 "metrics": {"blink": {"parts": {}}},
                 "clips": [
                     {"clip": str(k), "real": "r", "fake": "f", "real_sha256": "", "blink": a, "blink_true": true}

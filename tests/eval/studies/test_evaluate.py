@@ -21,7 +21,7 @@ from tests.support.real_clips import GRID
 CHEAP = "fd_efficientnet,blink,bas,csim_dlib,dr25_efficientnet,fid,lse_d_own"
 
 
-def test_a_report_has_numbers_reasons_and_what_made_them(
+def test_a_report_has_numbers_reasons_and_provenance(
     folders: tuple[Path, Path], cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [*map(str, folders), "--metrics", CHEAP, "--cache", str(cache), "--resamples", "20"]
@@ -57,7 +57,7 @@ def test_a_report_has_numbers_reasons_and_what_made_them(
     assert rows[GRID[0]]["real_sha256"] == rows[GRID[0]]["fake_sha256"]
 
 
-def test_a_folder_compared_with_itself(folders: tuple[Path, Path], cache: Path) -> None:
+def test_a_folder_compared_with_itself_has_distances_of_0(folders: tuple[Path, Path], cache: Path) -> None:
     names = ["fd_efficientnet", "dr25_efficientnet", "blink", "bas"]
     report = evaluate(folders[0], folders[0], names, cache=cache, resamples=20)
     found = report.data["metrics"]
@@ -67,7 +67,7 @@ def test_a_folder_compared_with_itself(folders: tuple[Path, Path], cache: Path) 
         assert found[name]["value"] == pytest.approx(found[name]["real"])
 
 
-def test_shares_fill_the_cache_and_hold_no_numbers(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_shares_fill_the_cache_and_report_no_numbers(folders: tuple[Path, Path], tmp_path: Path) -> None:
     for index, videos in enumerate((2, 3)):  # of four videos one cannot be read
         report = evaluate(folders[0], folders[0], ["blink"], cache=tmp_path, shard=(index, 2))
         assert report.data["metrics"] == {}
@@ -84,7 +84,7 @@ def test_shares_fill_the_cache_and_hold_no_numbers(folders: tuple[Path, Path], t
         (["verify", "{here}/none.json"], "none.json"),
     ],
 )
-def test_bad_input_is_one_line(
+def test_bad_input_is_one_line_of_error(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([one.format(here=tmp_path) for one in arguments]) == 2
@@ -92,7 +92,7 @@ def test_bad_input_is_one_line(
     assert said in error and error.count("\n") == 1
 
 
-def test_a_folder_against_itself_is_perfect(real: Path, tmp_path: Path) -> None:
+def test_a_real_folder_against_itself_has_the_best_values(real: Path, tmp_path: Path) -> None:
     for name in GRID:
         clip = read_clip(real / "clips" / f"{name}.mpg")
         write_video(tmp_path / f"real/{name}.mp4", clip.frames[:32], audio=clip.audio[: 32 * SAMPLES_PER_FRAME])

@@ -40,7 +40,7 @@ def test_strength_0_changes_nothing_and_lengths_stay(name: str) -> None:
             one(clip, wrong, other)
 
 
-def test_each_damage_is_what_it_says() -> None:
+def test_each_perturbation_is_as_described() -> None:
     clip, other = _drawn(0), _drawn(1, 13)
     frozen = PERTURBATIONS["freeze"](clip, 50, other).frames
     assert np.array_equal(frozen[:10], clip.frames[:10])
@@ -69,7 +69,7 @@ def test_blur_is_relative_to_the_frame() -> None:
     assert np.interp(255 * 0.1587, blurred, np.arange(200)) == pytest.approx(99.5 - 4, abs=0.3)
 
 
-def test_folders_are_damaged_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_clip_of_a_folder_is_perturbed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "list.txt").write_text("a\nb\n")
     write_video(tmp_path / "in/a.mp4", _drawn(0).frames, audio=_drawn(0).audio)
     write_video(tmp_path / "in/b.mp4", _drawn(1).frames)  # no sound

@@ -40,38 +40,38 @@ def _run(videos: Path, out: Path, method: str, **changes: Any) -> dict[str, Any]
 
 
 @pytest.mark.usefixtures("quick")
-def test_what_is_not_asked_for_is_not_measured(videos: Path, tmp_path: Path) -> None:
+def test_only_requested_metrics_are_measured(videos: Path, tmp_path: Path) -> None:
     whole = _run(videos, tmp_path / "whole", "dawn")["metrics"]
     few = _run(videos, tmp_path / "few", "dawn", metrics=["bas", "dr25_efficientnet"])["metrics"]
     assert few == {key: whole[key] for key in ("bas", "bas_null", "dr25_efficientnet")}
 
 
 @pytest.mark.usefixtures("quick")
-def test_scores_say_what_how_and_from_how_many(videos: Path, tmp_path: Path) -> None:
+def test_scores_have_intervals_counts_and_provenance(videos: Path, tmp_path: Path) -> None:
     true = _run(videos, tmp_path / "gt", "gt")
-    made = _run(videos, tmp_path / "dawn", "dawn")
-    assert json.loads((tmp_path / "dawn" / "scores.json").read_text()) == made
+    generated = _run(videos, tmp_path / "dawn", "dawn")
+    assert json.loads((tmp_path / "dawn" / "scores.json").read_text()) == generated
     assert true["metrics"]["csim_dlib"]["value"] == pytest.approx(1)
     assert "fvd16" not in true["metrics"]
-    for entry in made["metrics"].values():
+    for entry in generated["metrics"].values():
         assert entry["low"] <= entry["value"] <= entry["high"]
         assert entry["n"] == len(NAMES)
         assert entry["backbone"]
-    assert made["metrics"]["fvd16"]["samples"] == 2 * len(NAMES)
-    assert "fvd32" not in made["metrics"]  # no clip holds two windows' worth here
-    assert made["provenance"]["settings"] == settings_fingerprint(CONFIG)
-    assert made["provenance"]["versions"]["torch"]
+    assert generated["metrics"]["fvd16"]["samples"] == 2 * len(NAMES)
+    assert "fvd32" not in generated["metrics"]  # no clip holds two windows' worth here
+    assert generated["provenance"]["settings"] == settings_fingerprint(CONFIG)
+    assert generated["provenance"]["versions"]["torch"]
     rows = list(csv.DictReader((tmp_path / "dawn" / "clips.csv").open()))
-    worse = made["metrics"]["dr25_efficientnet"]
+    worse = generated["metrics"]["dr25_efficientnet"]
     assert worse["value"] == pytest.approx(worse["end"] / worse["start"] - 1)
     assert (worse["n"], worse["short"], worse["overlapping"]) == (len(NAMES), 0, len(NAMES))
-    assert "dr50_efficientnet" not in made["metrics"]  # no clip is that long
+    assert "dr50_efficientnet" not in generated["metrics"]  # no clip is that long
     assert [row["clip"] for row in rows] == NAMES
     assert float(rows[0]["blink_per_s"]) == pytest.approx(3 / (32 / 25), rel=1e-6)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_missing_video_is_named(videos: Path, tmp_path: Path) -> None:
+def test_a_missing_video_is_an_error(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nobody.mp4: missing"):
         _run(videos, tmp_path / "x", "gt", names=["nobody"])
 

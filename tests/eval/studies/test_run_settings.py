@@ -7,7 +7,7 @@ from eval.studies.run_settings import settings_fingerprint
 from tests.support.fake_features import CONFIG
 
 
-def test_settings_fingerprint_ignores_what_moves_no_number() -> None:
+def test_fingerprint_ignores_settings_without_influence_on_numbers() -> None:
     same = settings.parse(CONFIG.model_dump() | {"evaluate": CONFIG.evaluate.model_dump() | {"threads": 7}})
     other = settings.parse(CONFIG.model_dump() | {"evaluate": CONFIG.evaluate.model_dump() | {"seed": 7}})
     assert settings_fingerprint(same) == settings_fingerprint(CONFIG) != settings_fingerprint(other)

@@ -25,7 +25,7 @@ LONG = 33  # frames of a real clip: two windows of 16, and one left over
 
 
 # ------------------------------------------------------------------------------------------------------------ verdicts
-def test_a_curve_that_does_not_follow_says_so(tmp_path: Path) -> None:
+def test_verdicts_of_curves_that_do_and_do_not_follow(tmp_path: Path) -> None:
     def curve(*values: float, direction: int = 1) -> Curve:
         return Curve(
             PERTURBATIONS["blur"], METRICS["fvd16"], direction, tuple(Estimate(v, v - 1, v + 1, 3) for v in values)
@@ -113,8 +113,8 @@ def test_sync_follows_perturbations_of_the_audio(bench: PerturbationBench, clips
 
     def measured(perturbation: str, strength: float, metric: str) -> float:
         changed = PERTURBATIONS[perturbation](clip, strength, clips[1])
-        own = bench.perturbed_features(changed, PERTURBATIONS[perturbation], features, [METRICS[metric]])
-        fake = {**own, name: own[name] | {"lips": fitting}}
+        of_changed = bench.perturbed_features(changed, PERTURBATIONS[perturbation], features, [METRICS[metric]])
+        fake = {**of_changed, name: of_changed[name] | {"lips": fitting}}
         return estimate(METRICS[metric], ClipSet([features], [fake], bootstrap.draws(1, 2, 0), 0.95, 0)).value
 
     assert [measured("delay", n, "offset_own") for n in (0, 2, 5)] == [0, -2, -5]
@@ -122,7 +122,7 @@ def test_sync_follows_perturbations_of_the_audio(bench: PerturbationBench, clips
         assert (np.diff([measured(perturbation, n, "lse_d_unshifted_own") for n in strengths]) > 0).all()
 
 
-def test_what_cannot_be_measured_has_no_value(bench: PerturbationBench) -> None:
+def test_metrics_without_face_or_audio_have_no_value(bench: PerturbationBench) -> None:
     """No face, no audio, and shorter than a window."""
     blank = DecodedVideo(np.full((12, 64, 64, 3), 90, np.uint8), np.empty(0, np.float32))
     features = bench.features(blank)

@@ -17,7 +17,7 @@ from tests.support.fake_features import CONFIG, NAMES
 from tests.support.real_clips import GRID
 
 
-def test_a_report_is_verified_or_what_differs_is_named(
+def test_an_unchanged_report_passes_and_differences_are_named(
     folders: tuple[Path, Path], cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake = tmp_path / "fake"
@@ -59,20 +59,20 @@ def test_fresh_features_are_compared_with_those_of_the_cache(
     assert "blink: value" in capsys.readouterr().out
 
 
-def test_a_table_is_verified_or_the_changed_video_is_named(
+def test_an_unchanged_table_passes_and_a_changed_video_is_named(
     videos: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     paths = Paths.of(CONFIG)
-    for folder, there in (("real", paths.clips), ("dawn", paths.videos("dawn"))):
-        shutil.copytree(videos / folder, there)
+    for name, there in (("real", paths.clips), ("dawn", paths.videos("dawn"))):
+        shutil.copytree(videos / name, there)
     shutil.copy(videos / "clips.csv", paths.run / "test.csv")
     shutil.copy(videos / "sync", paths.run / "syncnet.safetensors")
     (paths.run / "config.yaml").write_text(CONFIG.dump())
-    judge, cache = paths.run / "syncnet.safetensors", FeatureCache(tmp_path)
-    for method, made in (("gt", paths.clips), ("dawn", paths.videos("dawn"))):
-        given = {"real": paths.clips, "fake": made, "method": method, "out": paths.scores(method)}
-        measure(CONFIG, names=NAMES, syncnet=judge, cache=cache, **given)
+    syncnet, cache = paths.run / "syncnet.safetensors", FeatureCache(tmp_path)
+    for method, folder in (("gt", paths.clips), ("dawn", paths.videos("dawn"))):
+        given = {"real": paths.clips, "fake": folder, "method": method, "out": paths.scores(method)}
+        measure(CONFIG, names=NAMES, syncnet=syncnet, cache=cache, **given)
     table = paths.run / "table1.json"
     write_table1(CONFIG, {method: paths.scores(method) for method in ("gt", "dawn")}, table.with_suffix(""))
     verify = ["verify", str(table), "--cache", str(tmp_path)]
