@@ -11,7 +11,6 @@ import torch
 from dawn.media.video import load_frames
 from eval.backbones import syncnet
 from eval.extract import lip_windows
-from eval.extract.lip_windows import mfcc, window_count
 from tests.support import canonical
 
 
@@ -27,15 +26,15 @@ def test_sound_window_of_a_frame_starts_four_hops_later() -> None:
 def test_canonical_mfcc_and_counts_of_windows(name: str) -> None:
     with canonical.case(name) as (_, case):
         samples = (canonical.normal(61, 16000) * 3000).astype(np.int16)
-        got = mfcc((samples / 32768).astype(np.float32))
+        got = lip_windows.mfcc((samples / 32768).astype(np.float32))
         assert list(got.shape) == case["shape"]
         assert got[0] == pytest.approx(case["first_row"], rel=1e-4)
         assert got[-1] == pytest.approx(case["last_row"], rel=1e-4)
         assert (got.mean(), got.std()) == pytest.approx((case["mean"], case["std"]), rel=1e-5)
         for row in case["windows"]:
             assert row["samples"] == 16000 * row["seconds"]
-            assert window_count(row["video_frames"], row["samples"]) == row["syncnet_windows"]
-            assert len(mfcc(np.zeros(row["samples"], np.float32))) == row["mfcc_frames"]
+            assert lip_windows.window_count(row["video_frames"], row["samples"]) == row["syncnet_windows"]
+            assert len(lip_windows.mfcc(np.zeros(row["samples"], np.float32))) == row["mfcc_frames"]
 
 
 def test_whole_frames_are_resized_to_a_square() -> None:

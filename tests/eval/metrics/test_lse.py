@@ -12,10 +12,8 @@ from torch import nn
 
 from dawn.errors import InputError
 from eval.backbones import syncnet
-from eval.backbones.syncnet import SyncNet
 from eval.extract import lip_windows
 from eval.extract.faces import detect_faces
-from eval.extract.lip_windows import lip_embeddings
 from eval.extract.mouth_crop import mouth_crops
 from eval.extract.rates import SAMPLES_PER_FRAME
 from eval.metrics import lse
@@ -102,7 +100,7 @@ def test_scores_are_those_of_the_original_code(
 
 
 @pytest.fixture(scope="module")
-def trained() -> SyncNet:
+def trained() -> syncnet.SyncNet:
     """The SyncNet of a finished demo run."""
     path = REPOSITORY / "results/demo/syncnet.safetensors"
     if not path.is_file():
@@ -114,11 +112,11 @@ def trained() -> SyncNet:
     (f"{name}.mpg", 75, -1, 1) for name in GRID
 )])  # fmt: skip
 def test_the_demos_syncnet_finds_offsets_of_real_sound(
-    real: Path, trained: SyncNet, name: str, frames: int, low: int, high: int
+    real: Path, trained: syncnet.SyncNet, name: str, frames: int, low: int, high: int
 ) -> None:
     """Trained on rendered people only. Negative: the sound is late; failures: docs/explanation/evaluation.md."""
     clip = read_clip(real / "clips" / name)
     picture, sound = clip.frames[:frames], clip.audio[: frames * SAMPLES_PER_FRAME]
     faces = detect_faces(picture, 256)
     mouths = mouth_crops(picture, faces["landmarks"], faces["found"], trained.side)
-    assert low <= lse.sync(*lip_embeddings(trained, mouths, sound)).offset <= high
+    assert low <= lse.sync(*lip_windows.lip_embeddings(trained, mouths, sound)).offset <= high

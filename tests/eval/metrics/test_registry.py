@@ -183,4 +183,5 @@ def test_presets_consist_of_metrics() -> None:
 def test_every_section_of_canonical_numbers_has_a_test() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests/eval").rglob("test_*.py")]
     tested = [section for text in texts for section in re.findall(r'canonical\.names\("(\w+)"\)', text)]
+    assert len(canonical.NAMES) == len(canonical.CASES)
     assert sorted(tested) == sorted({name.partition("/")[0] for name in canonical.CASES})
