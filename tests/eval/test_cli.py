@@ -80,7 +80,7 @@ def test_help_and_completion_load_no_heavy_library() -> None:
         (["score", "--method", "gt", "--metrics", "fad", "--out", "o", "--clips", "c"], "--real"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_two(
+def test_wrong_usage_is_one_line_of_error_and_exit_code_2(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 2
@@ -114,7 +114,7 @@ def test_list_options_take_several_values(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert rivals == [[], ["wav2lip", "audio2head"]]
 
 
-def test_an_interrupted_command_ends_with_130(
+def test_an_interrupted_command_exits_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt() -> None:
@@ -125,7 +125,7 @@ def test_an_interrupted_command_ends_with_130(
     assert capsys.readouterr().err.startswith("dawn-eval: interrupted")
 
 
-def test_commands_make_table_picture_and_page(
+def test_scores_become_a_table_a_picture_and_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("eval.studies.run_scores.RunExtractors", FakeExtractors)
@@ -133,21 +133,21 @@ def test_commands_make_table_picture_and_page(
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG.dump())
     common = ["--config", str(config), "--real", str(videos / "real"), "--clips", str(videos / "clips.csv")]
-    judge = ["--syncnet", str(videos / "sync")]
+    syncnet = ["--syncnet", str(videos / "sync")]
     for method in ("gt", "dawn"):
         fake = [] if method == "gt" else ["--fake", str(videos / method)]
-        assert main(["score", *common, *judge, *fake, "--method", method, "--out", str(tmp_path / method)]) == 0
+        assert main(["score", *common, *syncnet, *fake, "--method", method, "--out", str(tmp_path / method)]) == 0
     scores = [f"{method}={tmp_path / method}" for method in ("gt", "dawn")]
     assert main(["tables", "--config", str(config), "--scores", *scores, "--out", str(tmp_path / "table1")]) == 0
-    made = ["--videos", f"dawn={videos / 'dawn'}", f"still={videos / 'still'}"]
+    generated = ["--videos", f"dawn={videos / 'dawn'}", f"still={videos / 'still'}"]
     picture, page = tmp_path / "samples.png", tmp_path / "index.html"
-    assert main(["samples", *common[2:], *made, "--count", "2", "--out", str(picture)]) == 0
+    assert main(["samples", *common[2:], *generated, "--count", "2", "--out", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     again = tmp_path / "again.png"
-    assert main(["samples", *common[2:], *made, "--count", "2", "--out", str(again)]) == 0
+    assert main(["samples", *common[2:], *generated, "--count", "2", "--out", str(again)]) == 0
     assert again.read_bytes() == picture.read_bytes()
     table = ["--table", str(tmp_path / "table1.csv"), "--picture", str(picture)]
-    assert main(["page", *common, *made, *table, "--out", str(page)]) == 0
+    assert main(["page", *common, *generated, *table, "--out", str(page)]) == 0
     html = page.read_text()
     assert html.count("<video") == 3 * len(NAMES)
     assert "http" not in html.replace("data:image", "")
@@ -157,7 +157,7 @@ def test_commands_make_table_picture_and_page(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["score", "--clips", "c", "--syncnet", "s", "--method", "dawn", "--real", "r", "--out", "o"], "--fake"),
         (["tables", "--scores", "dawn", "--out", "o"], "NAME=DIR"),
@@ -165,8 +165,8 @@ def test_commands_make_table_picture_and_page(
         (["page", "--clips", "c", "--real", "r", "--videos", "a=b", "--table", "absent", "--out", "o"], "absent"),
     ],
 )
-def test_unusable_input_is_one_line_and_exit_two(
-    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_unusable_input_is_one_line_of_error_and_exit_code_2(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
@@ -174,4 +174,4 @@ def test_unusable_input_is_one_line_and_exit_two(
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert error.startswith("dawn-eval: ") and said in error
+    assert error.startswith("dawn-eval: ") and message in error

@@ -1,4 +1,4 @@
-"""What importing the evaluation's rooms loads: tables, pages and figures need no network library."""
+"""Imports of the evaluation: tables, pages and figures load no network library."""
 
 from __future__ import annotations
 

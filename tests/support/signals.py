@@ -16,6 +16,13 @@ def moving_colours(count: int, height: int = 64, width: int = 96) -> Iterator[ND
         yield np.stack([red, 90 + 60 * np.cos(y / 16), np.full_like(red, 40 + k)], -1).astype(np.uint8)
 
 
+def colour_pattern(count: int, side: int = 64) -> NDArray[np.uint8]:
+    """Frames (count, side, side, 3) of waves that move, with which recorded outputs of networks were computed."""
+    t, y, x = np.meshgrid(np.arange(count), np.arange(side), np.arange(side), indexing="ij")
+    planes = [127 + 100 * np.sin(x / 7 + t / 3), 127 + 100 * np.cos(y / 9 - t / 5), (x + y + 3 * t) % 256]
+    return np.stack(planes, axis=-1).astype(np.uint8)
+
+
 def chirp(seconds: float, rate: int = 16000) -> NDArray[np.float32]:
     """A tone of rising pitch and changing loudness, (T,), which shows every shift in time."""
     t = np.arange(round(seconds * rate)) / rate

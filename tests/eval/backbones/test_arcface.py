@@ -1,4 +1,4 @@
-"""ArcFace and its detector: alignment to canonical numbers, and ONNX files of the published interface."""
+"""ArcFace and its detector: alignment and embeddings as in insightface, and ONNX files of the published interface."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_points_of_landmarks_lie_in_the_template(real: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------------ networks
 @pytest.mark.parametrize("batch", ["batch", 1, 4])
-def test_arcface_sees_what_insightface_shows_it(tmp_path: Path, batch: int | str) -> None:
+def test_embeddings_are_those_of_insightface(tmp_path: Path, batch: int | str) -> None:
     from insightface.model_zoo.arcface_onnx import ArcFaceONNX
 
     path = _network(tmp_path / "w600k.onnx", batch)
@@ -149,8 +149,8 @@ def test_arcface_sees_what_insightface_shows_it(tmp_path: Path, batch: int | str
     assert alone[0] == pytest.approx(got[3], rel=1e-4, abs=1e-5)
 
 
-def test_arcface_of_landmarks_on_real_faces(real: Path, tmp_path: Path) -> None:
-    """A random network cannot tell people apart, but the same picture, whole or reduced, must come out the same."""
+def test_embeddings_of_a_real_face_do_not_depend_on_the_size_of_the_picture(real: Path, tmp_path: Path) -> None:
+    """A random network does not separate people, but gives the same picture, whole or reduced, one embedding."""
     image = read_image(real / "portraits" / "photo_nasa_astronaut.png")[:400, :400]
     small = cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA)
     landmarks = []
@@ -197,8 +197,3 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         net(np.zeros((2, 8, 8, 3), np.uint8), np.zeros((1, 68, 2)))
     with pytest.raises(InputError):
         net.embed(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 5, 2)))
-
-
-def test_no_paired_frames_have_no_similarity() -> None:
-    none = csim(np.empty((0, 512)), np.empty((0, 512)))
-    assert np.isnan(none.csim) and (none.compared, none.failed) == (0, 0)

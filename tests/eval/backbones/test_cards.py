@@ -1,4 +1,4 @@
-"""The cards of the measuring networks: complete, honest about what is absent, and the only way to a network."""
+"""Cards of the networks: complete, with registered weights only, and an error where weights are absent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CARRIED = ("i3d-kinetics400-logits", "dlib-resnet-v1-128", "efficientnet-lite0-1
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine on which nothing was fetched."""
+    """A machine without downloaded weights."""
     for variable in ("DAWN_WEIGHTS", "TORCH_HOME", "HF_HOME", "HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     return tmp_path / "DAWN_WEIGHTS"
@@ -41,7 +41,7 @@ def test_files_that_can_hold_code_have_a_pinned_hash() -> None:
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_networks_in_packages_load_anywhere(name: str, empty: Path) -> None:
+def test_networks_in_packages_load_without_downloads(name: str, empty: Path) -> None:
     card = cards.card(name)
     assert card.missing() is None
     assert cards.load(name) is not None
@@ -49,7 +49,7 @@ def test_networks_in_packages_load_anywhere(name: str, empty: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(cards.CARDS) - set(CARRIED)))
-def test_absent_weights_are_a_reason_never_another_network(name: str, empty: Path) -> None:
+def test_absent_weights_are_an_error_and_no_other_network_is_loaded(name: str, empty: Path) -> None:
     card = cards.card(name)
     reason = card.missing()
     assert reason is not None
@@ -70,7 +70,7 @@ def test_wrong_weights_are_refused_before_they_are_opened(name: str, empty: Path
         cards.load(name)
 
 
-def test_features_are_filed_by_network_preprocessing_and_weights(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprints_depend_on_network_preprocessing_and_weights(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {cards.card(name).fingerprint() for name in CARRIED}
     assert len(keys) == len(CARRIED)
     card = cards.card(CARRIED[0])
@@ -83,6 +83,6 @@ def test_features_are_filed_by_network_preprocessing_and_weights(empty: Path, mo
     assert clean.fingerprint() != plain.fingerprint()
 
 
-def test_unknown_networks_are_named() -> None:
+def test_an_unknown_network_is_an_error_that_names_it() -> None:
     with pytest.raises(InputError, match=r"arcface-r1.*known"):
         cards.load("arcface-r1")

@@ -15,7 +15,7 @@ from eval.backbones import i3d, i3d_script
 
 
 class _Script(nn.Module):
-    """Takes what the published file takes; its features say what it was given."""
+    """Takes what the published file takes; its features are statistics of the prepared input."""
 
     def forward(self, x: Tensor, rescale: bool, resize: bool, return_features: bool) -> Tensor:
         if resize:
@@ -27,8 +27,8 @@ class _Script(nn.Module):
         if not return_features:
             return x
         low, high = x.amin(dim=(1, 2, 3, 4)), x.amax(dim=(1, 2, 3, 4))
-        told = torch.stack([low, high, x.mean(dim=(1, 2, 3, 4)), x[:, 0, 0, 112, 0]], dim=1)
-        return told.repeat(1, 100)
+        statistics = torch.stack([low, high, x.mean(dim=(1, 2, 3, 4)), x[:, 0, 0, 112, 0]], dim=1)
+        return statistics.repeat(1, 100)
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def _wide() -> Tensor:
     return clips
 
 
-def test_stylegan_v_squashes_the_frame(file: tuple[Path, str]) -> None:
+def test_stylegan_v_resizes_the_whole_frame_to_a_square(file: tuple[Path, str]) -> None:
     got = i3d_script.load(*file, resize=True)(_wide())
     assert got.shape == (2, 400)
     assert got[0, :4].numpy() == pytest.approx([-1, 1, 0, -1], abs=1e-5)
 
 
-def test_common_metrics_takes_the_centre(file: tuple[Path, str]) -> None:
+def test_common_metrics_crops_the_centre(file: tuple[Path, str]) -> None:
     got = i3d_script.load(*file, resize=False)(_wide())
     assert got[0, 1] == pytest.approx(1, abs=1e-5)
     assert got[0, 2] > 0.95  # the dark sides are gone but for what bilinear interpolation mixed in
@@ -58,7 +58,7 @@ def test_common_metrics_takes_the_centre(file: tuple[Path, str]) -> None:
     assert got[0, 2] == pytest.approx(float(prepared[0].mean()), abs=1e-5)
 
 
-def test_nothing_runs_without_the_right_hash(file: tuple[Path, str]) -> None:
+def test_a_script_with_another_hash_is_refused(file: tuple[Path, str]) -> None:
     path, sha = file
     with pytest.raises(MissingWeights, match=sha):
         i3d_script.load(path, "1" * 64, resize=True)
@@ -69,7 +69,7 @@ def test_nothing_runs_without_the_right_hash(file: tuple[Path, str]) -> None:
         i3d_script.load(path.with_name("absent.pt"), sha, resize=True)
 
 
-def test_clips_are_checked(file: tuple[Path, str]) -> None:
+def test_clips_of_other_shapes_and_types_are_refused(file: tuple[Path, str]) -> None:
     net = i3d_script.load(*file, resize=True)
     for bad in (_wide()[:, :8], _wide().float(), _wide()[0]):
         with pytest.raises(InputError):

@@ -1,8 +1,4 @@
-"""FID's network, its three resizers, FID and KID: against pytorch-fid itself and the canonical numbers.
-
-The published weights are not at hand; a random network of the same class, saved in the published format, goes through
-the code that loads them.
-"""
+"""FID's Inception: features as in pytorch-fid, prepared frames, and weights files that load or are refused."""
 
 from __future__ import annotations
 
@@ -16,33 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from dawn.errors import InputError
+from dawn.media.video import load_frames
 from dawn.weights import MissingWeights
-from eval.backbones import inception, resize
+from eval.backbones import inception
+from eval.extract.video import DecodedVideo
 from eval.stats.frechet import frechet
-from eval.stats.kid import kid
-
-RESIZERS = {
-    "clean_fid_pil_bicubic": resize.pillow_bicubic,
-    "tf1_bilinear": resize.tf1_bilinear,
-    "torch_bilinear": resize.bilinear,
-}
+from eval.studies.perturb import PERTURBATIONS
 
 
-# ------------------------------------------------------------------------------------------------------------ resizers
-
-
-@pytest.mark.parametrize("name", RESIZERS)
-def test_resizers_keep_channels_frames_and_sides_apart(name: str) -> None:
-    frames = torch.zeros(2, 3, 6, 10)
-    frames[1, 2] = 200.0
-    got = RESIZERS[name](frames, (12, 5))
-    assert got.shape == (2, 3, 12, 5)
-    assert got[1, 2].numpy() == pytest.approx(200.0, abs=1e-3)
-    assert got[0].abs().max() == 0
-    assert got[1, :2].abs().max() == 0
-
-
-# ------------------------------------------------------------------------------------------------------------- network
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A random network as pytorch-fid's file holds one, its layers scaled so that signals neither die nor explode."""
@@ -81,19 +58,19 @@ def test_features_are_those_of_pytorch_fid(published: Path, monkeypatch: pytest.
     assert net(frames[:0]).shape == (0, 2048)
 
 
-def test_preparations_differ_and_stay_in_range() -> None:
+def test_preprocessing_differs_between_suites_and_stays_in_range() -> None:
     frames = torch.from_numpy(_frames()).permute(0, 3, 1, 2).float()
-    made = {name: prepare(frames) for name, prepare in inception.PREPROCESSING.items()}
-    for name, x in made.items():
+    prepared = {name: prepare(frames) for name, prepare in inception.PREPROCESSING.items()}
+    for name, x in prepared.items():
         assert x.shape == (3, 3, 299, 299), name
         assert -1 <= float(x.min()) < -0.9, name
         assert 0.9 < float(x.max()) <= 1, name
-    assert (made["inception-fid"] - made["inception-fid-clean"]).abs().max() > 0.05
-    assert (made["inception-fid"] - made["inception-fid-tf1"]).abs().max() > 0.05
-    assert torch.equal(made["inception-fid-clean"], made["inception-tf-clean"])
+    assert (prepared["inception-fid"] - prepared["inception-fid-clean"]).abs().max() > 0.05
+    assert (prepared["inception-fid"] - prepared["inception-fid-tf1"]).abs().max() > 0.05
+    assert torch.equal(prepared["inception-fid-clean"], prepared["inception-tf-clean"])
 
 
-def test_old_files_without_counters_load(published: Path, tmp_path: Path) -> None:
+def test_weights_without_counters_of_batches_load(published: Path, tmp_path: Path) -> None:
     state = torch.load(published, weights_only=True)
     old = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
@@ -102,7 +79,7 @@ def test_old_files_without_counters_load(published: Path, tmp_path: Path) -> Non
         assert torch.equal(inception.load(tmp_path / "old.pth")(x), inception.load(published)(x))
 
 
-def test_files_of_something_else_are_refused(published: Path, tmp_path: Path) -> None:
+def test_files_with_other_content_are_refused(published: Path, tmp_path: Path) -> None:
     state = torch.load(published, weights_only=True)
     fewer = dict(list(state.items())[10:])
     other = state | {"fc.weight": torch.zeros(1000, 2048)}
@@ -152,25 +129,21 @@ def test_clean_fids_script_runs_only_with_the_right_hash(tmp_path: Path) -> None
         inception.load_script(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-# ------------------------------------------------------------------------------------------------------------ distances
-
-
-def test_kid_does_not_depend_on_the_number_of_samples() -> None:
-    rng = np.random.default_rng(0)
-    few = [kid(rng.normal(size=(20, 8)), rng.normal(size=(30, 8))) for _ in range(400)]
-    assert abs(np.mean(few)) < 4 * np.std(few) / 20
-    shifted = rng.normal(size=(3000, 8)) + 0.5
-    centred = rng.normal(size=(3000, 8))
-    parts = [kid(*(rows[rng.choice(3000, 200, replace=False)] for rows in (centred, shifted))) for _ in range(50)]
-    whole = kid(rng.normal(size=(3000, 8)), shifted)
-    assert np.mean(parts) == pytest.approx(whole, abs=4 * np.std(parts) / 50**0.5)
-
-
-def test_distances_refuse_what_they_cannot_compare() -> None:
-    good = np.random.default_rng(0).normal(size=(4, 2048))
-    assert frechet(good, good) == pytest.approx(0, abs=1e-6)
-    for bad in (good[:, :100], good.ravel(), good[:1]):
-        with pytest.raises(InputError):
-            frechet(good, bad)
-    with pytest.raises(InputError):
-        kid(good, good[:, :5])
+def test_fid_of_real_frames_with_themselves_is_0(real: Path, tmp_path: Path) -> None:
+    """A random network of FID's class, read from a file in the published format."""
+    torch.manual_seed(0)
+    net = inception.inception_v3_fid()
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    torch.save(net.state_dict(), tmp_path / "pt_inception.pth")
+    network = inception.Inception(
+        inception.load(tmp_path / "pt_inception.pth"), inception.PREPROCESSING["inception-fid"]
+    )
+    (tmp_path / "pt_inception.pth").unlink()
+    frames = load_frames(real / "clips" / "grid_lbax4n.mpg")[::15]
+    still = DecodedVideo(frames, np.empty(0, np.float32))
+    features, dark = network(frames), network(PERTURBATIONS["dim"](still, 50, still).frames)
+    scale = float(features.astype(np.float64).var(axis=0).sum())
+    assert frechet(features, features) == pytest.approx(0, abs=1e-9 * scale)
+    assert frechet(features, dark) > 0.01 * scale

@@ -12,7 +12,7 @@ from dawn.media.csv_files import read_rows
 from eval.figures.time_cost import draw_time_cost
 
 
-def test_time_is_drawn_with_every_repetition_beside_it(tmp_path: Path) -> None:
+def test_times_are_drawn_and_every_repetition_is_written(tmp_path: Path) -> None:
     timing = {
         "methods": {
             "dawn": {"value": 1.0, "low": 0.9, "high": 1.2, "n": 3},

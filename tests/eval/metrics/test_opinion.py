@@ -24,7 +24,7 @@ def _study(raters: int, videos: int, seed: int, mean: float = 3.0) -> list[Ratin
     ]
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+def test_intervals_have_their_stated_coverage() -> None:
     covered, narrow = 0, 0
     for seed in range(100):
         ratings = _study(23, 10, seed)
@@ -36,7 +36,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     assert narrow < 65  # taking every score for itself
 
 
-def test_methods_and_questions_are_apart_and_missing_scores_are_left_out() -> None:
+def test_methods_are_separate_and_missing_scores_are_left_out() -> None:
     ratings = [*_study(4, 3, 0), Rating("0", "0", "gt", "lips", 5.0), Rating("1", "0", "gt", "lips", 4.0)]
     dawn, true = opinions(ratings, resamples=50)
     assert (dawn.method, dawn.scores, dawn.raters, dawn.videos) == ("dawn", 12, 4, 3)
@@ -44,7 +44,7 @@ def test_methods_and_questions_are_apart_and_missing_scores_are_left_out() -> No
     assert np.isnan([true.low, true.high]).all()  # one video says nothing about others
 
 
-def test_the_command_writes_a_row_for_each(tmp_path: Path) -> None:
+def test_the_command_writes_a_row_for_each_method(tmp_path: Path) -> None:
     lines = "rater,video,method,question,score\na,v,dawn,lips,4\nb,w,dawn,lips,2\na,v,gt,lips,5\n"
     (tmp_path / "ratings.csv").write_text(lines)
     assert main(["opinion", str(tmp_path / "ratings.csv"), "--out", str(tmp_path / "mos.csv")]) == 0

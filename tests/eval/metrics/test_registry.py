@@ -1,8 +1,9 @@
-"""The registry: what is declared of each metric, and that a new metric is one file that is found everywhere."""
+"""The registry of metrics: what each declares, and a new metric that is found everywhere from one file."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,10 @@ from dawn.media.video_writer import write_video
 from eval.backbones.syncnet import SyncNet
 from eval.metrics.registry import METRICS, Metric, computed, discover, get_metric, of_preset, presets
 from eval.report.paper import paper_rows
+from tests.support import canonical
 from tests.support.repository import REPOSITORY, copy_repository
 
-# A metric that no other file knows of: a feature of its own, and its mean over clips.
+# A metric in one file: a feature, and its mean over clips.
 PLUG_IN = '''
 """Mean brightness of a video: mean over frames and pixels of the red, green and blue values, 0 to 255."""
 
@@ -127,7 +129,7 @@ def test_every_metric_is_declared_completely() -> None:
         assert all(metric.parameters().values()) if metric.parameters() else True, name
 
 
-def test_a_module_without_metrics_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_without_metrics_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import eval.metrics
 
     (tmp_path / "misspelt.py").write_text("METRIC = ()\n")
@@ -170,3 +172,16 @@ def test_the_registry_needs_no_heavy_library() -> None:
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
+
+
+def test_presets_consist_of_metrics() -> None:
+    for name, preset in presets().items():
+        assert preset["about"] and preset["metrics"], name
+        assert set(preset["metrics"]) <= set(METRICS)
+
+
+def test_every_section_of_canonical_numbers_has_a_test() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests/eval").rglob("test_*.py")]
+    tested = [section for text in texts for section in re.findall(r'canonical\.names\("(\w+)"\)', text)]
+    assert len(canonical.NAMES) == len(canonical.CASES)
+    assert sorted(tested) == sorted({name.partition("/")[0] for name in canonical.CASES})

@@ -20,7 +20,7 @@ from tests.support.scores import write_row_scores
 SWEEPS = REPOSITORY / "config/sweeps"
 
 
-def test_ours_the_papers_and_the_difference(experiments: Experiments) -> None:
+def test_a_table_has_our_rows_the_papers_and_their_difference(experiments: Experiments) -> None:
     write_row_scores(experiments, "table8", lambda k: 60.0 + k)
     write_comparison(experiments, "table8", Path("results/table8"))
     with open("results/table8.csv", newline="") as stream:
@@ -41,7 +41,7 @@ def test_ours_the_papers_and_the_difference(experiments: Experiments) -> None:
     assert json.loads(Path("results/table8.json").read_text())["No window"]["fvd16"] == 64
 
 
-def test_every_table_can_be_made(experiments: Experiments) -> None:
+def test_every_table_can_be_written(experiments: Experiments) -> None:
     for table in ("table2", "table3", "table4", "table5", "table7"):
         write_row_scores(experiments, table)
         cells = write_comparison(experiments, table, Path("results") / table)
@@ -52,7 +52,7 @@ def test_every_table_can_be_made(experiments: Experiments) -> None:
         assert all(f"<td>{html.escape(row.name)}</td>" in shown for row in experiments.rows(table)), table
 
 
-def test_of_long_videos_everything_is_measured_that_their_tables_show(experiments: Experiments) -> None:
+def test_rows_measure_every_metric_that_their_tables_show(experiments: Experiments) -> None:
     for table in ("table2", "table3", "table4", "table5", "table7", "table8"):
         write_row_scores(experiments, table)
         shown = {
@@ -65,7 +65,7 @@ def test_of_long_videos_everything_is_measured_that_their_tables_show(experiment
             assert all(shown == set(row.metrics) for row in experiments.rows(table)), table
 
 
-def test_table_7_says_what_else_its_runs_differ_in(experiments: Experiments) -> None:
+def test_table_7_states_further_differences_of_its_runs(experiments: Experiments) -> None:
     base = experiments.runs.base
     compare = base.compare.model_copy(
         update={"resolution_changes": {"lfg.start": "lfg.safetensors", "lfg.train.steps": 9}}
@@ -81,7 +81,7 @@ def test_table_7_says_what_else_its_runs_differ_in(experiments: Experiments) -> 
     }  # fmt: skip
 
 
-def test_the_user_study_needs_ratings_and_the_papers_rows_none(experiments: Experiments) -> None:
+def test_our_row_of_the_user_study_needs_ratings_and_the_papers_do_not(experiments: Experiments) -> None:
     cells = write_comparison(experiments, "table6", Path("results/table6"))
     assert {cell.source for cell in cells} == {"paper"} and len(cells) == 24
     Path("ratings.csv").write_text(
@@ -97,7 +97,7 @@ def test_the_user_study_needs_ratings_and_the_papers_rows_none(experiments: Expe
     assert (ours.value, ours.n) == (4, 4) and less.value == pytest.approx(4 - 4.57)
 
 
-def test_seconds_stand_in_table_2(experiments: Experiments) -> None:
+def test_table_2_shows_the_generation_time(experiments: Experiments) -> None:
     write_row_scores(experiments, "table2")
     write_json(
         Path("results/smoke/timing.json"), {"methods": {"dawn": {"value": 3.0, "low": 2.0, "high": 4.0, "n": 5}}}

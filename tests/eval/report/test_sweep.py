@@ -17,7 +17,7 @@ from tests.support.repository import REPOSITORY
 from tests.support.scores import write_row_scores
 
 
-def test_a_sweep_is_a_table_with_its_keys(experiments: Experiments) -> None:
+def test_a_sweep_is_a_table_with_its_settings(experiments: Experiments) -> None:
     write_row_scores(experiments, "window", lambda k: float(k))
     write_sweep(experiments.runs, experiments.rows("window"), Path("results/sweeps/window"))
     with open("results/sweeps/window.csv", newline="") as stream:
@@ -33,7 +33,7 @@ def test_a_sweep_is_a_table_with_its_keys(experiments: Experiments) -> None:
     assert Image.open("results/sweeps/window.png").size[0] > 500
 
 
-def test_a_sweep_that_was_not_measured_says_what_is_missing(
+def test_a_sweep_without_scores_is_an_error_that_names_the_file(
     experiments: Experiments, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = str(REPOSITORY / "config/smoke.yaml")

@@ -1,4 +1,4 @@
-"""Table 1: our rows next to the paper's, ranks, notes; scores that were not computed alike are refused."""
+"""Table 1: our rows and the paper's, baselines, ranks and notes; scores of other provenance are refused."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from dawn import config as settings
+from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.json_files import write_json
 from eval.metrics.registry import METRICS
-from eval.report.tables import TableCell, notes, ranking, read_table, write_table1
+from eval.report.tables import TableCell, grouped, notes, ranking, read_table, write_table1
+from tests.support import baselines
 from tests.support.scores import write_scores
+from tests.support.stand_ins import STAND_INS
 
 CONFIG = settings.parse({"evaluate": {"bootstrap": 50}})
 CLIP_MEANS = {"lse_c_own": 0.3, "lse_d_own": 2.5, "csim_dlib": 0.9, "bas": 0.2, "bas_null": 0.1, "blink_per_s": 0.6}
@@ -29,7 +32,7 @@ def scored(tmp_path: Path) -> dict[str, Path]:
     return {method: write_scores(tmp_path / method, CONFIG, method, values[method]) for method in values}
 
 
-def test_table_stands_beside_the_papers_rows(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_table_1_has_our_rows_and_the_papers(scored: dict[str, Path], tmp_path: Path) -> None:
     cells = write_table1(CONFIG, scored, tmp_path / "table1")
     keys = [(cell.dataset, cell.method, cell.source, cell.metric, pytest.approx(cell.value)) for cell in cells]
     stored = read_table(tmp_path / "table1.csv")
@@ -56,7 +59,7 @@ def test_table_stands_beside_the_papers_rows(scored: dict[str, Path], tmp_path: 
     assert latex.startswith(r"\begin{tabular}") and r"\toprule" in latex
 
 
-def test_table_says_what_is_expected_from_few_samples(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_table_1_states_the_expected_bias_of_few_samples(scored: dict[str, Path], tmp_path: Path) -> None:
     write_scores(scored["dawn"], CONFIG, "dawn", {"fvd16": FVD | {"bias": 101.26, "samples": 64}})
     write_table1(CONFIG, scored, tmp_path / "t")
     assert "FVD16: bias expected from 64 samples: DAWN 101.3 of 268.8." in (tmp_path / "t.md").read_text()
@@ -65,7 +68,7 @@ def test_table_says_what_is_expected_from_few_samples(scored: dict[str, Path], t
     assert (rows["dawn", "fvd16"]["samples"], rows["dawn", "fvd16"]["bias"]) == ("64", "101.26")
 
 
-def test_table_says_how_much_of_the_corpus_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notes_state_the_available_share_of_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     place = tmp_path / "data" / CONFIG.corpus.name / "coverage.json"
     place.parent.mkdir(parents=True)
@@ -75,7 +78,7 @@ def test_table_says_how_much_of_the_corpus_there_was(tmp_path: Path, monkeypatch
         assert (sentence in notes(CONFIG, [])) == (videos is not None)
 
 
-def test_table_asks_for_one_data_set_of_the_paper(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_table_1_can_show_one_data_set_of_the_paper(scored: dict[str, Path], tmp_path: Path) -> None:
     tree = CONFIG.model_dump()
     tree["evaluate"]["paper_dataset"] = "crema"
     tree["evaluate"]["metrics"] = ["fvd16", "bas"]
@@ -85,14 +88,14 @@ def test_table_asks_for_one_data_set_of_the_paper(scored: dict[str, Path], tmp_p
 
 
 @pytest.mark.parametrize("key", ["settings", "clips", "real", "weights", "code"])
-def test_table_refuses_scores_of_other_causes(scored: dict[str, Path], tmp_path: Path, key: str) -> None:
+def test_scores_with_other_provenance_are_refused(scored: dict[str, Path], tmp_path: Path, key: str) -> None:
     write_scores(scored["dawn"], CONFIG, "dawn", CLIP_MEANS, **{key: "something else"})
     with pytest.raises(InputError, match=rf"dawn/scores\.json: {key} differ"):
         write_table1(CONFIG, scored, tmp_path / "t")
     assert not (tmp_path / "t.csv").exists()
 
 
-def test_table_refuses_swapped_or_missing_scores(scored: dict[str, Path], tmp_path: Path) -> None:
+def test_swapped_or_missing_scores_are_refused(scored: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="given as 'dawn'"):
         write_table1(CONFIG, {"dawn": scored["still"]}, tmp_path / "t")
     with pytest.raises(InputError):
@@ -101,7 +104,7 @@ def test_table_refuses_swapped_or_missing_scores(scored: dict[str, Path], tmp_pa
         write_table1(CONFIG, {}, tmp_path / "t")
 
 
-def test_other_files_are_no_tables(tmp_path: Path) -> None:
+def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("clip,value\na,1\n")
     for name in ("clips.csv", "absent.csv"):
         with pytest.raises(InputError, match=f"{name}: not a table"):
@@ -127,3 +130,62 @@ def test_ranks_follow_the_direction_of_each_metric() -> None:
         ("dawn", "bas"): 1, ("sar", "bas"): 2, ("ar", "bas"): 2,
         ("sar", "dr25_efficientnet"): 1, ("dawn", "dr25_efficientnet"): 2,
     }  # fmt: skip
+
+
+def _scores(folder: Path, method: str, config: Config, value: float) -> Path:
+    entry = {"value": value, "low": value - 1, "high": value + 1, "n": 2, "backbone": "test"}
+    return write_scores(folder, config, method, {"bas": entry} if method == "gt" else {"fvd16": entry, "bas": entry})
+
+
+def test_a_baseline_adds_its_measured_row_and_no_other(tmp_path: Path) -> None:
+    values = {"gt": 5, "still": 1, "wav2lip": 2, "sadtalker": 9, "hallo": 6, "dawn": 7}
+    scores = {name: _scores(tmp_path / name, name, baselines.CONFIG, value) for name, value in values.items()}
+    write_table1(baselines.CONFIG, scores, tmp_path / "with")
+    without = {name: folder for name, folder in scores.items() if name != "sadtalker"}
+    write_table1(baselines.CONFIG, without, tmp_path / "without")
+    lines = (tmp_path / "with.csv").read_text().splitlines()
+    gone = set(lines) - set((tmp_path / "without.csv").read_text().splitlines())
+    assert (
+        gone == {line for line in lines if line.startswith(f"{baselines.CONFIG.corpus.name},sadtalker,ours,")}
+        and len(gone) == 2
+    )
+    papers = {cell.method for cell in read_table(tmp_path / "without.csv") if cell.source == "paper"}
+    assert set(STAND_INS) <= papers
+    text = (tmp_path / "with.md").read_text()
+    rows = {
+        line.split(" | ")[1]: line
+        for line in text.splitlines()
+        if line.startswith(f"| {baselines.CONFIG.corpus.name} |")
+    }
+    assert "**6.0** [5.0, 7.0]" in rows["Hallo"] and "<u>7.0</u> [6.0, 8.0]" in rows["DAWN"]
+    assert not any("**" in rows[name] or "<u>" in rows[name] for name in ("Wav2Lip", "Still image", "True videos"))
+    assert "- Wav2Lip: moves the lips" in text
+    latex = (tmp_path / "with.tex").read_text()
+    assert r"\textbf{6.0} {\scriptsize [5.0, 7.0]}" in latex and r"\underline{7.0}" in latex
+    assert json.loads((tmp_path / "with.json").read_text()).keys() == scores.keys()
+
+
+def test_the_papers_rows_are_ranked_as_in_the_paper(tmp_path: Path) -> None:
+    scores = {"gt": _scores(tmp_path / "gt", "gt", baselines.CONFIG, 1)}
+    by_block = grouped(write_table1(baselines.CONFIG, scores, tmp_path / "t"))
+    second = {
+        ("crema", method, metric)
+        for (method, metric), rank in ranking(by_block["paper", "crema"], list(METRICS.values())).items()
+        if rank == 2
+    } | {
+        ("hdtf", method, metric)
+        for (method, metric), rank in ranking(by_block["paper", "hdtf"], list(METRICS.values())).items()
+        if rank == 2
+    }
+    printed = {
+        ("crema", "sadtalker", "lse_c"),
+        ("crema", "dawn", "blink_per_s"),
+        ("hdtf", "hallo", "fid"),
+        ("hdtf", "dawn", "fvd16"),
+        ("hdtf", "hallo", "fvd32"),
+        ("hdtf", "audio2head", "lse_c"),
+        ("hdtf", "dawn", "lse_d"),
+        ("hdtf", "sadtalker", "blink_per_s"),
+    }
+    assert printed <= second
+    assert not any(method == "wav2lip" for _, method, _ in second)

@@ -1,4 +1,4 @@
-"""Expected bias of a Fréchet distance: near the truth where that is known, and said aloud where it is large."""
+"""Expected bias of a Fréchet distance: near the known value, and a warning where it is large."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_bias_of_equal_distributions_is_about_the_whole_value() -> None:
     assert all("measure more clips" in one.warning for one in found if one.bias > 0.5 * one.value)
 
 
-def test_bias_is_what_many_more_samples_take_away() -> None:
+def test_value_less_bias_is_the_distance_of_many_more_samples() -> None:
     found = [expected_bias(_clips(40, 4, 10, seed), _clips(40, 4, 10, 500 + seed, 0.5)) for seed in range(10)]
     many = frechet(np.concatenate(_clips(40, 4000, 10, 1)), np.concatenate(_clips(40, 4000, 10, 2, 0.5)))
     assert np.mean([one.value - one.bias for one in found]) == pytest.approx(many, rel=0.1)
     assert not any(one.warning for one in found)
 
 
-def test_fewer_samples_than_dimensions_are_warned_of() -> None:
+def test_fewer_samples_than_dimensions_give_a_warning() -> None:
     got = expected_bias(_clips(20, 1, 50, 0), _clips(20, 1, 50, 1, 3.0))
     assert got.bias > 0
     assert "20 samples for 50 dimensions" in got.warning

@@ -1,4 +1,4 @@
-"""Fréchet distance and bootstrap: closed forms, canonical numbers, laws."""
+"""Fréchet distance and its moments: closed forms, canonical numbers, laws, refused inputs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dawn.errors import InputError
-from eval.stats import bootstrap
-from eval.stats.frechet import Moments, frechet, frechet_of_moments
+from eval.stats.frechet import Moments, Reference, frechet, frechet_of_moments
+from eval.stats.kid import kid
+from tests.support import canonical
+
+SUITES = 2e-6  # how far the canonical distances are from the exact ones where samples are few
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
@@ -25,7 +28,7 @@ def test_moments_in_parts_are_those_of_the_whole(offset: float) -> None:
         assert np.abs(moments.covariance(ddof) - centred.T @ centred / (5000 - ddof)).max() < 1e-12
 
 
-def test_moments_of_nothing_are_refused() -> None:
+def test_moments_of_too_few_or_unequal_features_are_refused() -> None:
     moments = Moments()
     with pytest.raises(InputError, match="no features"):
         moments.mean()
@@ -40,7 +43,7 @@ def test_moments_of_nothing_are_refused() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 8), st.integers(0, 10**6))
-def test_laws(n: int, m: int, d: int, seed: int) -> None:
+def test_distance_is_symmetric_and_does_not_depend_on_rotation_and_shift(n: int, m: int, d: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) + 0.5
     value = frechet(x, y)
@@ -72,65 +75,42 @@ def test_bad_moments_are_refused() -> None:
         frechet_of_moments([0, 0], np.eye(2), [0, 0], np.eye(3))
 
 
-# ------------------------------------------------------------------------------------------------------- bootstrap
-def _clips(clips: int, windows: int, dims: int, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    rng = np.random.default_rng(seed)
-    real = [rng.normal(size=(windows, dims)) + rng.normal(size=dims) for _ in range(clips)]
-    return real, [clip + 0.5 * rng.normal(size=clip.shape) + 0.3 for clip in real]
+@pytest.mark.parametrize("name", canonical.names("frechet_closed_form"))
+def test_canonical_closed_forms(name: str) -> None:
+    with canonical.case(name) as (label, case):
+        got = frechet_of_moments(case["mu1"], case["sigma1"], case["mu2"], case["sigma2"])
+        assert got == pytest.approx(case["fd"], rel=1e-10, abs=1e-12)
+        for suite in ("pytorch_fid", "clean_fid", "torch_fidelity"):
+            if isinstance(case[suite], str):  # scipy's root of one number has another form than these suites expect
+                assert label == "1d"
+            else:
+                assert got == pytest.approx(case[suite], abs=SUITES)
 
 
-@pytest.mark.parametrize(("windows", "dims", "ddof"), [(4, 40, 1), (30, 5, 1), (4, 40, 0), (30, 5, 0)])
-def test_resampled_distance_is_the_distance_of_the_repeated_clips(windows: int, dims: int, ddof: int) -> None:
-    real, fake = _clips(5, windows, dims)
-    counts = np.asarray([[2, 0, 1, 1, 1], [1, 1, 1, 1, 1], [5, 0, 0, 0, 0]])
-    clip_of_row = np.repeat(np.arange(5), windows)
-    weighted = bootstrap.WeightedFrechet(np.concatenate(real), np.concatenate(fake), ddof)
-    for count in counts:
-        a = np.concatenate([clip for clip, times in zip(real, count, strict=True) for _ in range(times)])
-        b = np.concatenate([clip for clip, times in zip(fake, count, strict=True) for _ in range(times)])
-        assert weighted.distance(count[clip_of_row], count[clip_of_row]) == pytest.approx(frechet(a, b, ddof), rel=1e-9)
+@pytest.mark.parametrize("name", canonical.names("frechet_features"))
+def test_canonical_distances_of_features(name: str) -> None:
+    with canonical.case(name) as (label, case):
+        seed = {"N>D": 11, "N<D": 12, "N<D_unequal": 13, "N=2": 14}[label]
+        n, m, d = case["N"], case["M"], case["D"]
+        x = canonical.normal(seed, n, d) * np.linspace(0.2, 2, d) + 1.0
+        y = canonical.normal(100 + seed, m, d) * np.linspace(0.3, 1.5, d) + 1.2
+        got = [frechet(x, y, ddof) for ddof in (0, 1)]
+        for ddof in (0, 1):
+            assert got[ddof] == pytest.approx(case[f"fd_exact_ddof{ddof}"], rel=1e-10)
+            moments = Moments()
+            moments.add(x)
+            assert Reference(moments.mean(), moments.covariance(ddof)).distance(y, ddof) == pytest.approx(got[ddof])
+        for suite in ("pytorch_fid", "clean_fid", "torch_fidelity", "fvd_comparison_ddof1", "videogpt_f64"):
+            assert got[1] == pytest.approx(case[suite], abs=SUITES)
+        assert got[1] == pytest.approx(case["videogpt_f32"], rel=1e-4)
+        assert got[0] == pytest.approx(case["styleganv_ddof0_f32inputs"], abs=SUITES)
 
 
-def test_interval_holds_the_value_and_repeats() -> None:
-    real, fake = _clips(10, 3, 50)
-    counts = bootstrap.draws(10, 100, seed=3)
-
-    def estimate(counts: np.ndarray) -> bootstrap.Estimate:
-        return bootstrap.of_distance(*bootstrap.resampled(real, fake, counts), 0.95, len(real))
-
-    first = estimate(counts)
-    assert first.low < first.value < first.high
-    assert first.value == pytest.approx(frechet(np.concatenate(real), np.concatenate(fake)))
-    assert first == estimate(bootstrap.draws(10, 100, seed=3))
-    assert first != estimate(bootstrap.draws(10, 100, seed=4))
-
-
-def test_draws_are_of_as_many_clips() -> None:
-    counts = bootstrap.draws(7, 50, seed=1)
-    assert counts.shape == (50, 7)
-    assert (counts.sum(axis=1) == 7).all()
-
-
-def test_mean_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(5)
-    covered = 0
-    for trial in range(200):
-        estimate = bootstrap.mean(rng.normal(size=30), bootstrap.draws(30, 200, seed=trial))
-        covered += estimate.low <= 0 <= estimate.high
-    assert 0.87 <= covered / 200 <= 0.99
-
-
-def test_clips_without_a_value_are_left_out() -> None:
-    counts = bootstrap.draws(3, 100, seed=0)
-    estimate = bootstrap.mean([1.0, np.nan, 3.0], counts)
-    assert (estimate.value, estimate.n) == (2.0, 2)
-    assert 1 <= estimate.low <= estimate.high <= 3
-    assert bootstrap.mean([np.nan] * 3, counts).n == 0
-
-
-def test_clips_shorter_than_a_window_say_so() -> None:
-    empty = [np.empty((0, 4))] * 3
-    with pytest.raises(InputError, match="shorter than a window"):
-        bootstrap.resampled(empty, empty, bootstrap.draws(3, 10, seed=0))
-    with pytest.raises(InputError, match="one value for each"):
-        bootstrap.mean([1.0, 2.0], bootstrap.draws(3, 10, seed=0))
+def test_distances_refuse_features_of_unequal_shapes() -> None:
+    good = np.random.default_rng(0).normal(size=(4, 2048))
+    assert frechet(good, good) == pytest.approx(0, abs=1e-6)
+    for bad in (good[:, :100], good.ravel(), good[:1]):
+        with pytest.raises(InputError):
+            frechet(good, bad)
+    with pytest.raises(InputError):
+        kid(good, good[:, :5])

@@ -1,4 +1,4 @@
-"""Evenly spaced items."""
+"""Evenly spaced items of a sequence."""
 
 from __future__ import annotations
 

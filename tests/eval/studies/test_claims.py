@@ -20,21 +20,21 @@ from eval.studies.claims import evaluate_claims, write_claim_tests
 from tests.support.scores import CLIPS, write_row_scores
 
 
-def test_claims_follow_the_numbers(experiments: Experiments, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two stages made better than one alone, PBNet worse than none, windows all the same."""
+def test_verdicts_of_claims_follow_the_scores(experiments: Experiments, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two stages are better than one alone, PBNet is worse than none, and all windows are equal."""
     quality = {"smoke-curriculum-stage1": 1.0, "smoke-curriculum-stage2": 1.0, "smoke-no-pbnet": 0.0}
     generator = np.random.default_rng(0)
     true = {name: generator.normal(size=(6, 3)).astype(np.float32) for name in CLIPS}
     noise = {name: 0.01 * generator.normal(size=(6, 3)).astype(np.float32) for name in CLIPS}
-    seen: dict[Path, dict[str, NDArray[np.float32]]] = {}
+    stored: dict[Path, dict[str, NDArray[np.float32]]] = {}
     for table in ("table2", "table3", "table4", "table5", "table7", "table8"):
         write_row_scores(experiments, table)
         for row in experiments.rows(table):
             config = experiments.runs.configs[row.run]
             shift = np.float32(quality.get(row.run, 0.5))
             paths = Paths.of(config)
-            seen.setdefault(paths.clips, true)
-            seen[paths.videos(row.method)] = {name: true[name] + shift + noise[name] for name in CLIPS}
+            stored.setdefault(paths.clips, true)
+            stored[paths.videos(row.method)] = {name: true[name] + shift + noise[name] for name in CLIPS}
             lines = ["clip,csim_dlib,lse_c_own,lse_d_own"]
             for k, name in enumerate(CLIPS):
                 lines.append(f"{name},{0.9 + 0.01 * k},{5 - shift + 0.1 * k},{8 + shift + 0.1 * k}")
@@ -49,7 +49,7 @@ def test_claims_follow_the_numbers(experiments: Experiments, monkeypatch: pytest
         def extract(self, videos: list[Path]) -> list[VideoFeatures]:
             specs = [get_metric(key).fake[0].name for key in ("fvd16", "fvd32", "fd_efficientnet")]
             return [
-                VideoFeatures("", {name: {"rows": seen[video.parent][video.stem]} for name in specs})
+                VideoFeatures("", {name: {"rows": stored[video.parent][video.stem]} for name in specs})
                 for video in videos
             ]
 

@@ -20,7 +20,7 @@ def files_of(experiments: Experiments) -> list[ScoreFile]:
 
 
 @pytest.mark.parametrize("case", ["code", "settings", "videos", "networks", "window", "method", "weights"])
-def test_a_file_of_another_run_is_named(experiments: Experiments, case: str) -> None:
+def test_a_file_of_another_run_is_an_error_that_names_it(experiments: Experiments, case: str) -> None:
     paths = write_row_scores(experiments, "table8")
     config = experiments.runs.configs["smoke-window-12"]
     foreign = paths[1]
@@ -42,17 +42,17 @@ def test_a_file_of_another_run_is_named(experiments: Experiments, case: str) -> 
         weights = place.weights("lfg")
         weights.parent.mkdir(parents=True)
         weights.write_text("weights")
-        made: dict[str, Any] = {"weights": {"lfg": sha256_file(weights)}, "window": config.generate.window}
-        write_json(sidecar, made)
+        video_report: dict[str, Any] = {"weights": {"lfg": sha256_file(weights)}, "window": config.generate.window}
+        write_json(sidecar, video_report)
         read_consistent(files_of(experiments))
-        write_json(sidecar, made | ({"weights": {"lfg": "0"}} if case == "networks" else {"window": 6}))
+        write_json(sidecar, video_report | ({"weights": {"lfg": "0"}} if case == "networks" else {"window": 6}))
         foreign = sidecar
     with pytest.raises(InputError) as caught:
         read_consistent(files_of(experiments))
     assert str(foreign) in str(caught.value)
 
 
-def test_equal_syncnets_are_shared(experiments: Experiments) -> None:
+def test_runs_with_equal_settings_share_a_syncnet(experiments: Experiments) -> None:
     base, runs = experiments.runs.base, experiments.runs
     window = runs.configs["smoke-window-12"]
     assert syncnet_of(runs, window) == syncnet_of(runs, base) == Paths.of(base).run / "syncnet.safetensors"

@@ -1,4 +1,4 @@
-"""What is said of a prepared corpus."""
+"""The report of a prepared corpus: counts, measured motion, and the picture of its clips."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     return paths
 
 
-def test_the_report_counts_measures_and_shows(paths: Paths) -> None:
+def test_the_report_counts_clips_measures_motion_and_shows_frames(paths: Paths) -> None:
     torch.manual_seed(0)
     SyncNet(48, 0.25).save("sync.safetensors")
     out = paths.run / "corpus.md"
@@ -74,7 +74,7 @@ def test_the_report_counts_measures_and_shows(paths: Paths) -> None:
     assert "offset" not in read_json(out.with_suffix(".json"))
 
 
-def test_a_corpus_that_is_not_prepared_is_one_line(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_corpus_that_is_not_prepared_is_one_line_of_error(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     paths.dataset.unlink()
     assert main(["corpus", "--config", "config.yaml", "--out", "corpus.md"]) == 2
     error = capsys.readouterr().err
@@ -87,7 +87,7 @@ def test_reasons_are_counted_by_kind() -> None:
     assert general_reason("the list has no window") == "the list has no window"
 
 
-def test_the_picture_shows_everybody_before_anybody_twice() -> None:
+def test_the_picture_shows_every_person_before_any_twice() -> None:
     def clips(people: int, each: int) -> list[Clip]:
         return [_clip(f"{who}-{k}", f"p{who}") for who in range(people) for k in range(each)]
 

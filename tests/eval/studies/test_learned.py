@@ -1,4 +1,4 @@
-"""The quality report: what is followed, what is not, and that it cannot be fooled by a constant."""
+"""The quality report: correlation of motion, separation of intervals, PSNR, and videos without a face."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_mouth_opening_does_not_depend_on_size_or_place() -> None:
     assert mouth_opening(landmarks) == pytest.approx(np.zeros(4))
 
 
-def test_following_is_told_from_moving_alike() -> None:
+def test_motion_of_another_driver_does_not_pass() -> None:
     rng = np.random.default_rng(0)
     given = [rng.standard_normal(60) for _ in range(9)]
     report = correlation_check(given, [g + 0.3 * rng.standard_normal(60) for g in given], 0.8)
@@ -47,7 +47,7 @@ def test_following_is_told_from_moving_alike() -> None:
     assert not correlation_check(given, given[1:] + given[:1], 0.8)["passed"]
 
 
-def test_intervals_must_beseparation_check() -> None:
+def test_intervals_must_not_overlap() -> None:
     def scores(low: float, value: float, high: float) -> dict[str, object]:
         return {"metrics": {"fvd16": {"value": value, "low": low, "high": high}}}
 
@@ -58,8 +58,8 @@ def test_intervals_must_beseparation_check() -> None:
 
 
 def test_psnr_must_exceed_the_copy_by_the_margin(tmp_path: Path) -> None:
-    for made, passed in ((26.1, True), (25.9, False)):
-        write_json(tmp_path / "r.json", {"lfg": made, "copy": 20.0})
+    for psnr, passed in ((26.1, True), (25.9, False)):
+        write_json(tmp_path / "r.json", {"lfg": psnr, "copy": 20.0})
         assert psnr_check(tmp_path / "r.json")["passed"] is passed
 
 

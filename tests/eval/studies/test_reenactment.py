@@ -1,4 +1,4 @@
-"""Reenactment: a driver's motion is carried over to another portrait, and what is measured is what was followed."""
+"""Reenactment: motion transferred to another portrait, missing videos, and the pairs of the baseline."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def test_angles_are_the_drivers_and_place_and_eyes_start_as_the_portraits() -> N
     source = Source(
         np.zeros((8, 8, 3), np.uint8), np.full(6, 7, np.float32), np.full(2, 2, np.float32), np.zeros(4, np.float32)
     )
-    made_pose, made_blink = transfer_pose_blink(pose, blink, source, 6)
-    assert made_pose.shape == (6, 6)
-    assert made_pose[:, :3] == pytest.approx(pose[:6, :3])
-    assert made_pose[0, 3:] == pytest.approx(source.pose[3:])
-    assert made_blink[0] == pytest.approx(source.blink)
-    assert np.diff(made_pose, axis=0) == pytest.approx(np.diff(pose[:6], axis=0), abs=1e-5)
+    new_pose, new_blink = transfer_pose_blink(pose, blink, source, 6)
+    assert new_pose.shape == (6, 6)
+    assert new_pose[:, :3] == pytest.approx(pose[:6, :3])
+    assert new_pose[0, 3:] == pytest.approx(source.pose[3:])
+    assert new_blink[0] == pytest.approx(source.blink)
+    assert np.diff(new_pose, axis=0) == pytest.approx(np.diff(pose[:6], axis=0), abs=1e-5)
 
 
-def test_videos_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_a_missing_video_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.json: missing; generate the videos with 'dawn videos reenact'"):
         measure_reenactment(Config(), ["a"], tmp_path, tmp_path / "out.json")
 

@@ -43,7 +43,7 @@ def _embeddings(net: syncnet.SyncNet, clip: Recording) -> tuple[np.ndarray, np.n
         return lips.numpy(), net.embed_sound(torch.from_numpy(clip.sound)).numpy()
 
 
-def test_it_learns_which_sound_belongs_to_which_mouth(tmp_path: Path) -> None:
+def test_training_learns_which_sound_belongs_to_which_mouth(tmp_path: Path) -> None:
     out = tmp_path / "sync.safetensors"
     train(_model(60), [_recording(seed) for seed in range(6)], out, 0, "x")
     net = syncnet.load(out)
@@ -55,7 +55,7 @@ def test_it_learns_which_sound_belongs_to_which_mouth(tmp_path: Path) -> None:
     assert np.mean([scores.lse_d for scores in matching]) < np.mean([scores.lse_d for scores in swapped])
 
 
-def test_stopped_and_resumed_ends_where_an_uninterrupted_run_does(
+def test_resumed_training_ends_with_the_weights_of_an_uninterrupted_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recordings = [_recording(seed) for seed in range(3)]

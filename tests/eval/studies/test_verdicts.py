@@ -17,7 +17,7 @@ from eval.studies.verdicts import (
 )
 
 
-def test_one_verdict_of_many() -> None:
+def test_several_verdicts_are_combined_to_one() -> None:
     assert overall([SUPPORTED, SUPPORTED]) == SUPPORTED
     assert overall([CONTRADICTED, UNDECIDED]) == CONTRADICTED
     assert overall([SUPPORTED, UNDECIDED]) == overall([SUPPORTED, CONTRADICTED]) == UNDECIDED
