@@ -57,7 +57,7 @@ for name, run in [
 shell.prefix(
     "set -euo pipefail;"
     " export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=17179869184"
-    " OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}"
+    " OMP_WAIT_POLICY=${{OMP_WAIT_POLICY:-passive}}"
     f" PATH={Path(sys.executable).parent}:$PATH DAWN_CONFIGS={CONFIG_FILES}"
     f" DAWN_CONFIG={CONFIG_FILES}/runs/{CONFIG.name}.yaml; "
 )
