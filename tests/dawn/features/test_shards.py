@@ -226,7 +226,7 @@ def test_real_clips_are_accepted_or_rejected_as_a_person_would(real: Path, tmp_p
     speaking |= {"hdtf_WDA_TedLieu_256_60s", "obama_450_20s", "retalking_face4", "retalking_face5"}
     for path in (real / "clips").iterdir():
         if path.stem in speaking:
-            _cut_start(path, root / path.name, 1.6)
+            _cut_start(path, root / path.name, 1.1)
         else:
             shutil.copy(path, root)
     whole = (real / "clips" / "retalking_face5.mp4").read_bytes()
