@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support import fresh
 from tests.support.repository import REPOSITORY
 
 # What networks and generation may import at module level; media, face and logging libraries are imported where used.
@@ -24,7 +25,6 @@ ALLOWED = (
 )
 CODE = """
 import importlib, pathlib, sys
-import torch, numpy, einops, pydantic, safetensors.torch, safetensors.numpy, yaml
 
 third_party = {name.partition(".")[0] for name in sys.modules} | set(%(allowed)r)
 
@@ -46,25 +46,22 @@ for room in %(rooms)r:
 """
 
 
-def run(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
-
-
 @pytest.mark.parametrize("rooms", [("dawn.models",), ("dawn.generation",), ("dawn.api",)])
 def test_networks_and_generation_import_without_media_and_face_libraries(rooms: tuple[str, ...]) -> None:
-    run(CODE % {"allowed": ALLOWED, "rooms": rooms})
+    assert fresh.run(CODE % {"allowed": ALLOWED, "rooms": rooms}) == ""
 
 
 @pytest.mark.parametrize("module", ["dawn", "dawn.cli", "dawn.methods", "dawn.stages", "dawn.seeds"])
 def test_entry_points_import_without_torch(module: str) -> None:
-    run(f"import sys, {module}; assert 'torch' not in sys.modules")
+    code = f"import sys, {module}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
 def test_a_blocked_library_is_named() -> None:
-    code = CODE % {"allowed": ALLOWED, "rooms": ("dawn.media.video",)}
-    result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
-    assert "ImportError: av is imported at module level" in result.stderr
+    error = fresh.run(CODE % {"allowed": ALLOWED, "rooms": ("dawn.media.video",)})
+    assert "ImportError: av is imported at module level" in error
 
 
 def test_generation_loads_no_training_code() -> None:
-    run("import sys, dawn.api; assert not [name for name in sys.modules if name.startswith('dawn.training')]")
+    code = "import sys, dawn.api; assert not [name for name in sys.modules if name.startswith('dawn.training')]"
+    assert fresh.run(code) == ""

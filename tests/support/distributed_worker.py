@@ -1,4 +1,8 @@
-"""A short training of the A2V stage on clips in memory, run as a script by tests of several processes."""
+"""A short training of the A2V stage on clips in memory, run as a script by tests of several processes.
+
+Tests fork its first processes, which saves their imports: :func:`main` where it starts the others itself, and
+:func:`join` for each process of a group that a launcher such as torchrun started.
+"""
 
 from __future__ import annotations
 
@@ -71,5 +75,18 @@ def run(out: Path, processes: int = 1, accumulate: int = 1, stop: int = -1, paus
         )
 
 
+def main(*arguments: str) -> None:
+    """:func:`run` in a process with this command line, which :func:`launch` gives to the processes that it starts."""
+    sys.argv = [__file__, *arguments]
+    run(Path(arguments[0]), *map(int, arguments[1:4]), float(arguments[4]))
+
+
+def join(rank: int, port: int, out: Path, processes: int, accumulate: int = 1, stop: int = -1) -> None:
+    """:func:`run` as process `rank` of a group whose processes were all started by a launcher."""
+    group = {"WORLD_SIZE": processes, "RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in group.items()})
+    run(out, processes, accumulate, stop)
+
+
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), *map(int, sys.argv[2:5]), float(sys.argv[5]))
+    main(*sys.argv[1:])

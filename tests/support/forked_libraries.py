@@ -1,7 +1,7 @@
 """Imported once by the server that :mod:`tests.support.forked` forks its processes from."""
 
 # ruff: noqa: F401
-import librosa
+import librosa.filters  # librosa alone imports it, and hundreds of modules with it, where it is first used
 import mediapipe
 import torch._dynamo  # the first optimizer imports it
 
@@ -10,4 +10,5 @@ import dawn.corpora.web
 import dawn.features.extract
 import dawn.features.portrait
 import dawn.features.shards
+import tests.support.distributed_worker
 import tests.support.toy_training

@@ -32,7 +32,7 @@ AROUND_ONE = ("gamma", "g", "q_scale", "k_scale")
 def weight(key: str, shape: Iterable[int]) -> Array | None:
     """Values of one state-dict entry; None for those that keep what the network constructed."""
     shape, name = tuple(shape), key.rpartition(".")[2]
-    if name in CONSTRUCTED or key.endswith("down.weight"):
+    if is_constructed(key):
         return None
     draw = np.random.default_rng(zlib.crc32(key.encode("utf-8"))).standard_normal(shape)
     match name:
@@ -49,12 +49,24 @@ def weight(key: str, shape: Iterable[int]) -> Array | None:
     return np.asarray(values, np.float32)
 
 
+def is_constructed(key: str) -> bool:
+    """Whether a state-dict entry keeps what the network constructed."""
+    return key.rpartition(".")[2] in CONSTRUCTED or key.endswith("down.weight")
+
+
 def fill(network: Module) -> Module:
     """Set every floating tensor of `network` and return it in evaluation mode, without gradients."""
     state = network.state_dict()
     drawn = {key: weight(key, value.shape) for key, value in state.items() if value.is_floating_point()}
     filled = {key: torch.from_numpy(values) for key, values in drawn.items() if values is not None}
     network.load_state_dict({**state, **filled})
+    return network.eval().requires_grad_(False)
+
+
+def fill_from(network: Module, filled: nn.Module) -> Module:
+    """:func:`fill` without drawing: from a network of the same keys, of any precision, that is filled already."""
+    drawn = {key: v for key, v in filled.state_dict().items() if v.is_floating_point() and not is_constructed(key)}
+    network.load_state_dict({**network.state_dict(), **drawn})
     return network.eval().requires_grad_(False)
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 COMMON = """
 import argparse, os, sys, time
 from pathlib import Path
-import av, numpy as np
-from PIL import Image
+import av
+from PIL import Image, ImageChops
 
 def make(out, image, sound, side, fps):
     if "FAIL" in os.environ and os.environ["FAIL"] in str(image):
@@ -18,15 +18,14 @@ def make(out, image, sound, side, fps):
     with av.open(str(sound)) as sound_file:
         seconds = float(sound_file.duration / av.time_base)
         assert sound_file.streams.audio[0].sample_rate == 16000 and sound_file.streams.audio[0].channels == 1
-    pixels = np.array(picture.resize((side or picture.width,) * 2))
+    picture = picture.resize((side or picture.width,) * 2)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(out), "w") as video:
         stream = video.add_stream("libx264", rate=fps)
-        stream.width = stream.height = pixels.shape[0]
+        stream.width = stream.height = picture.width
         stream.pix_fmt = "yuv420p"
         for step in range(round(seconds * fps)):
-            frame = np.roll(pixels, step, axis=1)
-            video.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            video.mux(stream.encode(av.VideoFrame.from_image(ImageChops.offset(picture, step, 0))))
         video.mux(stream.encode(None))
 
 def flags(*names, **options):

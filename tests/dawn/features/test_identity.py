@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dawn.cli import main
 from dawn.config import parse
@@ -27,6 +28,13 @@ def test_people_are_numbered_in_order_of_appearance() -> None:
     assert cluster_embeddings(rows[:1], 0.5) == [0] and cluster_embeddings(rows[:0], 0.5) == []
 
 
+def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A square frame at 256 pixels; others as they are."""
+    if frame.shape[0] != frame.shape[1]:
+        return frame
+    return np.asarray(cv2.resize(frame, (256, 256)), np.uint8)
+
+
 def test_a_folder_without_names_is_split_by_clustered_people(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,11 +46,11 @@ def test_a_folder_without_names_is_split_by_clustered_people(
     parts |= {f"face-{k}": ("retalking_face5.mp4", 30 * k) for k in (0, 1)}
     parts |= {"id2-a": ("grid_id2_vcd_swwp2s.mpg", 0), "id2-b": ("grid_pwij3p.mpg", 0)}
     for name, (source, start) in parts.items():
-        frames = list(islice(iter_frames(clips / source, 25), start, start + 30))
+        frames = [_small(frame) for frame in islice(iter_frames(clips / source, 25), start, start + 30)]
         write_video(tmp_path / "raw" / f"{name}.mp4", frames, audio=tone)
     mixed = [*islice(iter_frames(clips / "obama_450_20s.mp4", 25), 60)]
     mixed += [*islice(iter_frames(clips / "retalking_face5.mp4", 25), 40)]
-    square = [np.asarray(cv2.resize(frame, (256, 256)), np.uint8) for frame in mixed]
+    square = [_small(frame) for frame in mixed]
     write_video(tmp_path / "raw" / "obam-then-face.mp4", square, audio=np.tile(tone, 4)[: 100 * 640])
     whole = (tmp_path / "raw" / "face-0.mp4").read_bytes()
     (tmp_path / "raw" / "torn.mp4").write_bytes(whole[:600] + bytes(2000) + whole[2600:])

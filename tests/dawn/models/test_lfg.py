@@ -38,12 +38,24 @@ def precision_and_side(request: pytest.FixtureRequest) -> tuple[torch.dtype, int
 
 
 @pytest.fixture(scope="module")
-def published(recipe: ModuleType, precision_and_side: tuple[torch.dtype, int]) -> LatentFlowGenerator:
-    with default_dtype(precision_and_side[0]):
-        net = LatentFlowGenerator(LfgModel())
-        for name in NETWORKS:
-            recipe.fill(net.get_submodule(name))
-    return net.eval().requires_grad_(False).to(precision_and_side[0])
+def filled(recipe: ModuleType) -> LatentFlowGenerator:
+    """The published network in float32."""
+    net = LatentFlowGenerator(LfgModel())
+    for name in NETWORKS:
+        recipe.fill(net.get_submodule(name))
+    return net.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def published(
+    recipe: ModuleType, filled: LatentFlowGenerator, precision_and_side: tuple[torch.dtype, int]
+) -> LatentFlowGenerator:
+    """The published network; one of another precision constructs its tables in that precision."""
+    dtype = precision_and_side[0]
+    if dtype == torch.float32:
+        return filled
+    with default_dtype(dtype):
+        return recipe.fill_from(LatentFlowGenerator(LfgModel()), filled).to(dtype)
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,13 @@ def files(recipe: ModuleType, tmp_path: Path) -> Iterator[Files]:
         weights.unlink()  # half a gigabyte per run
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are built without drawing initial weights: those that a file replaces, or that are refused before."""
+    for name in ("kaiming_uniform_", "uniform_"):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
+
+
 @pytest.fixture(scope="module")
 def imported(recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imported]:
     """Folder of files with the golden weights at full size, the imported run, and its report."""
@@ -113,6 +120,7 @@ def imported(recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 # ------------------------------------------------------------------------------------------------------------ the way
+@pytest.mark.usefixtures("undrawn")
 def test_imported_networks_give_the_golden_outputs(imported: Imported, recipe: ModuleType, reference: Path) -> None:
     nets = Networks.load(imported[1])
     assert nets.config == config()
@@ -177,6 +185,7 @@ def test_the_same_files_give_the_same_run(files: Files, tmp_path: Path) -> None:
         assert torch.equal(kept[f"mask/{key}"], drawn[0][key]) and not torch.equal(*(d[key] for d in drawn))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_prefixes_of_parallel_training_and_half_precision_are_taken(files: Files, tmp_path: Path) -> None:
     files["lfg"] = {"module." + name: value for name, value in files["lfg"].items()}
     files["lfg"]["module.generator"] = {f"module.{k}": v for k, v in files["lfg"]["module.generator"].items()}
@@ -193,6 +202,7 @@ def test_prefixes_of_parallel_training_and_half_precision_are_taken(files: Files
     assert {p.dtype for p in nets.unet.parameters()} == {torch.float32}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_command_prints_the_report(files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "in", files)
     arguments = ["import-released", str(tmp_path / "in"), "--results", str(tmp_path)]
@@ -311,6 +321,7 @@ def change(files: Files, how: str) -> None:
             del pose["encoder.mu_layer.bias"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -333,6 +344,7 @@ def test_a_key_that_does_not_fit_is_named(
     assert message in refused(write(tmp_path / "in", files), tmp_path / "results", capsys)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_options_beside_pbnet_are_read_without_building_objects(files: Files, tmp_path: Path) -> None:
     folder, mark = write(tmp_path / "in", files), tmp_path / "mark"
     options = folder / "eye/opt.yaml"

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import socket
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,28 @@ from dawn.config import Schedule
 from dawn.errors import InputError
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
-from tests.support import distributed_worker
+from tests.support import distributed_worker, forked
 from tests.support.distributed_worker import STEPS, STOPPED
 from tests.support.toy_training import SETTINGS, Toy
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
-def start(out: Path, processes: int, accumulate: int = 1, stop: int = -1, pause: float = 0) -> subprocess.Popen[bytes]:
-    """Start the training as a script: its main process starts the others with the same command line."""
-    options = [processes, accumulate, stop, pause]
-    command = [sys.executable, distributed_worker.__file__, str(out), *map(str, options)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+def start(out: Path, processes: int, pause: float = 0) -> BaseProcess:
+    """Start the main process of a training, which starts the others with its command line."""
+    return forked.start(distributed_worker.main, str(out), str(processes), "1", "-1", str(pause))
+
+
+def run_group(out: Path, processes: int, accumulate: int = 1, stop: int = -1) -> set[int | None]:
+    """Run a training whose processes are all started here, as by torchrun; returns their exit codes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = (port, out, processes, accumulate, stop)
+    group = [forked.start(distributed_worker.join, rank, *options) for rank in range(processes)]
+    for process in group:
+        process.join()
+    return {process.exitcode for process in group}
 
 
 def losses(out: Path) -> np.ndarray:
@@ -50,7 +60,7 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a training with two processes that stopped at step 5, after the checkpoint of 3 steps."""
     out = tmp_path_factory.mktemp("stopped") / "run"
-    assert start(out, processes=2, stop=5).wait() == STOPPED
+    assert run_group(out, processes=2, stop=5) == {STOPPED}
     assert (out / "step-00000003").is_dir() and not (out / "weights.safetensors").exists()
     return out
 
@@ -62,7 +72,7 @@ def test_a_divided_batch_trains_as_a_whole_one(
     if processes == 1:
         distributed_worker.run(tmp_path, accumulate=accumulate)
     else:
-        assert start(tmp_path, processes, accumulate).wait() == 0
+        assert run_group(tmp_path, processes, accumulate) == {0}
     np.testing.assert_allclose(losses(tmp_path), one_process, rtol=2e-3)
     # Adam divides by the size of a gradient, so rounding errors grow from step to step; the first has no others.
     np.testing.assert_allclose(losses(tmp_path)[0], one_process[0], rtol=2e-6)
@@ -77,7 +87,9 @@ def test_a_stopped_run_resumes_with_any_number_of_processes(
     if processes == 1:
         distributed_worker.run(out)
     else:
-        assert start(out, processes).wait() == 0
+        process = start(out, processes)
+        process.join()
+        assert process.exitcode == 0
     np.testing.assert_allclose(losses(out), one_process, rtol=2e-3)
 
 
@@ -86,10 +98,10 @@ def test_the_other_processes_end_when_the_main_process_is_killed(tmp_path: Path)
     process = start(out, processes=2, pause=0.3)
     other = out / "rank-1"
     while not ((out / "log.jsonl").exists() and other.exists() and other.read_text()):
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     for _ in range(600):
         if not running(int(other.read_text())):
             return
