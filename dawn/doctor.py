@@ -24,6 +24,7 @@ from dawn.features.speech import encode
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
+from dawn.models.build import latent_side
 from dawn.provenance import versions
 from dawn.released.run import REPORT
 
@@ -123,7 +124,7 @@ def measure(nets: Networks, frames: int) -> Estimate:
     may take somewhat more.
     """
     config, device = nets.config, _device(nets)
-    side = config.corpus.resolution
+    side, motion_side = config.corpus.resolution, latent_side(config)
     image = torch.full((1, 3, side, side), 0.5, device=device)
     features = nets.lfg.encode(image)
     box = torch.tensor([0.2, 0.2, 0.8, 0.8], device=device) * side
@@ -133,11 +134,11 @@ def measure(nets: Networks, frames: int) -> Estimate:
     def denoise(n: int) -> None:
         speech, pose, eye = (torch.zeros(1, n, width, device=device) for width in widths)
         video = nets.unet.prepare(static, speech=speech, pose=pose, eye=eye, window=config.generate.window)
-        noise = torch.zeros(1, 3, n, config.latent_side, config.latent_side, device=device)
+        noise = torch.zeros(1, 3, n, motion_side, motion_side, device=device)
         nets.unet(noise, torch.tensor([500], device=device), video)
 
     def decode() -> None:
-        flow = torch.zeros(DECODED, config.latent_side, config.latent_side, 2, device=device)
+        flow = torch.zeros(DECODED, motion_side, motion_side, 2, device=device)
         nets.lfg.decode(image, features, flow, flow[..., 0][:, None] + 1)
 
     denoise(1)  # the first pass initialises libraries

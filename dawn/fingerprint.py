@@ -51,7 +51,7 @@ class Use(enum.IntEnum):
     """Share of a module that the fingerprint includes; each value includes the ones before."""
 
     RUN = 0  # statements with an effect at import: no functions, classes or assignments that call nothing
-    DECLARE = 1  # all statements at module level, without functions and classes
+    DECLARE = 1  # all statements at module level, and the functions and classes that they call; no others
     ALL = 2
 
 
@@ -201,11 +201,12 @@ def _parse(content: bytes) -> _Module:
     imports: list[_Import] = []
     declared: list[tuple[str, Use]] = []
     totals = {use: hashlib.sha256() for use in Use}
-    for statement in ast.parse(content).body:
+    statements = ast.parse(content).body
+    for statement, least in zip(statements, _least_uses(statements), strict=True):
         words: list[str] = []
         _flatten(statement, words, imports, False)
         for use in Use:
-            if use >= _least_use(statement):
+            if use >= least:
                 totals[use].update("\0".join(words).encode())
         match statement:
             case ast.Assign(targets=[ast.Name("READS" | "DISCOVERS" as name)], value=value):
@@ -214,9 +215,35 @@ def _parse(content: bytes) -> _Module:
     return _Module({use: total.hexdigest() for use, total in totals.items()}, tuple(imports), tuple(declared))
 
 
+def _least_uses(statements: list[ast.stmt]) -> list[Use]:
+    """Return the least use of a module with which each of its statements counts.
+
+    A function or class of the module that a statement calls counts with it, as do those that it calls in turn: tables
+    depend on titles that a function of the metric's module composes.
+    """
+    least = [_least_use(statement) for statement in statements]
+    places = {
+        statement.name: place
+        for place, statement in enumerate(statements)
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+    pending = [place for place, use in enumerate(least) if use is not Use.ALL]
+    while pending:
+        caller = pending.pop()
+        for node in ast.walk(statements[caller]):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in places:
+                place = places[node.func.id]
+                if least[caller] < least[place]:
+                    least[place] = least[caller]
+                    pending.append(place)
+    return least
+
+
 def _least_use(statement: ast.stmt) -> Use:
-    """Return the least use of a module with which its statement `statement` counts."""
+    """Return the least use of a module with which `statement` counts by itself."""
     match statement:
+        case ast.Assign(targets=targets) if not all(isinstance(target, ast.Name | ast.Tuple) for target in targets):
+            return Use.RUN  # sets an attribute or an item of something else
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             return Use.ALL
         case ast.Assign() | ast.AnnAssign() if not any(isinstance(node, ast.Call) for node in ast.walk(statement)):

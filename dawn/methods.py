@@ -75,6 +75,13 @@ def strategies() -> dict[str, Method]:
     methods: dict[str, Method] = {
         name: replace(load_plugin(STRATEGIES, name, "METHOD"), strategy=name) for name in plugin_names(STRATEGIES)
     }
+    others = {method.name for method in (*_CONTROLS, *_ROWS_ONLY)}
+    for name in (method.name for method in methods.values()):
+        modules = [f"{module}.py" for module, method in methods.items() if method.name == name]
+        if len(modules) > 1 or name in others:
+            raise InputError(f"{' and '.join(modules)} in dawn/generation/strategies: {name!r} names another method")
+    if "dawn" not in (method.name for method in methods.values()):
+        raise InputError("dawn/generation/strategies has no module whose METHOD is named 'dawn'")
     return dict(sorted(methods.items(), key=lambda item: item[1].name != "dawn"))
 
 

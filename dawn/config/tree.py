@@ -38,17 +38,13 @@ class Config(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         down = 2 ** (len(self.a2v.model.multipliers) - 1)
-        if self.latent_side % down:
+        side = self.corpus.resolution // 4  # as dawn.models.build.latent_side
+        if side % down:
             raise ValueError(
-                f"corpus.resolution = {self.corpus.resolution} gives motion of side {self.latent_side}, "
+                f"corpus.resolution = {self.corpus.resolution} gives motion of side {side}, "
                 f"not divisible by {down}, which a2v.model.multipliers needs"
             )
         return self
-
-    @property
-    def latent_side(self) -> int:
-        """Side h = w of the motion, latent pixels (a quarter of the image; paper 3.2)."""
-        return self.corpus.resolution // 4
 
     def dump(self) -> str:
         """YAML with every default filled in; ``load`` of it gives this configuration."""

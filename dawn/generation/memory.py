@@ -9,6 +9,7 @@ import torch
 from dawn.config import Config
 from dawn.devices import peak_memory
 from dawn.errors import InputError
+from dawn.models.build import latent_side
 from dawn.models.frame_chunks import default_activations
 from dawn.models.unet3d import UNet3D
 
@@ -34,7 +35,7 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Mem
     Raises InputError with the smallest sufficient limit when the feature maps of all frames and the work on one frame
     exceed it.
     """
-    side, image = config.latent_side, config.corpus.resolution
+    side, image = latent_side(config), config.corpus.resolution
     base = memory_in_use(device) + LIBRARIES
     maps = int(base + FLOAT * SPARE * unet.resident_elements(frames, side))
     motion = int(base + FLOAT * SPARE * 3 * side**2 * frames)

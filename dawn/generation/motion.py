@@ -13,6 +13,7 @@ from torch import Tensor
 from dawn.generation.driving import Driving, Source
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
+from dawn.models.build import latent_side
 from dawn.models.diffusion import Network, data_to_motion
 from dawn.models.unet3d import ConditionCache
 
@@ -118,7 +119,7 @@ def denoise(
             null = nets.unet(x, t, unconditional).float()
         return null + settings.guidance * (output - null)
 
-    side = nets.config.latent_side
+    side = latent_side(nets.config)
     data = nets.diffusion.sample(
         network if known is None else _with_known_frames(network, nets, known, generator),
         (1, 3, conditions.speech.shape[1], side, side),

@@ -1,4 +1,4 @@
-"""Build the latent flow generator and the denoiser of a configuration, with random weights."""
+"""Build the networks of a configuration, the latent flow generator and the denoiser, with random weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from dawn.config import Config
 from dawn.models.facemask import FaceMaskEmbedder
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
+
+
+def latent_side(config: Config) -> int:
+    """Return the side h = w of the motion in latent pixels, a quarter of the frame's side (paper 3.2)."""
+    return config.corpus.resolution // 4
 
 
 def build_flow_generator(config: Config) -> LatentFlowGenerator:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dawn.config import A2vStage, Config
 from dawn.features.clips import to_float
-from dawn.models.build import build_denoiser, build_flow_generator
+from dawn.models.build import build_denoiser, build_flow_generator, latent_side
 from dawn.models.diffusion import GaussianDiffusion, motion_to_data
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
@@ -55,7 +55,7 @@ class A2vTask:
         self.stage = stage
         self.clips = clips if config.a2v.pose_blink else WithoutPoseBlink(clips)
         self.side = config.corpus.resolution
-        self.latent_side = config.latent_side
+        self.latent_side = latent_side(config)
         self.lfg = lfg.eval().requires_grad_(False)
         self.unet, self.mask = build_denoiser(config)
         self.diffusion = GaussianDiffusion(config.a2v.diffusion)

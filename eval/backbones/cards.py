@@ -15,6 +15,8 @@ from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.weights import LocalWeights, MissingWeights, locate, verified
 
+READS = ("*.py",)  # the networks, imported by the name of their module
+
 
 class InputKind(StrEnum):
     """Call signature of a backbone."""

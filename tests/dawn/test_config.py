@@ -92,7 +92,7 @@ def test_the_network_trained_on_voxceleb_fits_those_that_start_from_it() -> None
 
 def test_sections_hold_values_and_compute_nothing() -> None:
     """Fingerprints of code leave dawn.config out: values of settings count, so nothing there may compute a result."""
-    allowed = {"dump", "latent_side", "scored"}  # text of the values, a quarter of a side, names of metrics
+    allowed = {"dump", "scored"}  # text of the values, names of metrics
 
     def functions(section: type) -> set[str]:
         validators = section.__pydantic_decorators__.model_validators.keys()

@@ -70,7 +70,22 @@ class Settings:
     "dawn/rooms/plugins/__init__.py": "",
     "dawn/rooms/plugins/first.py": "from dawn.rooms.plugins.helper import h\n",
     "dawn/rooms/plugins/helper/__init__.py": "h = 1\n",
-    "dawn/rooms/kinds/first.py": "LABEL = 'First'\n\n\ndef run():\n    from dawn.api import talk\n    return talk\n",
+    "dawn/rooms/kinds/first.py": """LABEL = 'First'
+TITLE = named(3, run=print)
+
+
+def run():
+    from dawn.api import talk
+    return talk
+
+
+def named(number, run):
+    return shown(number) + 'title'
+
+
+def shown(number):
+    return f'No. {number}'
+""",
 }
 WORK = "dawn/rooms/work.py"
 
@@ -148,6 +163,9 @@ def test_what_changes_no_result_changes_no_fingerprint(root: Path, place: str, o
         ("dawn/rooms/near.py", "// 2", "// 3"),
         ("dawn/rooms/lazy.py", "return x", "return x + 1"),
         ("dawn/rooms/kinds/first.py", "'First'", "'Other'"),
+        ("dawn/rooms/kinds/first.py", "'title'", "'Title'"),
+        ("dawn/rooms/kinds/first.py", "No. ", "Number "),
+        ("dawn/__init__.py", '__version__ = "1"', 'load.version = "1"'),
         ("dawn/rooms/numbers.csv", "1,2", "1,3"),
         ("dawn/rooms/plugins/first.py", "import h", "import h as g"),
         ("dawn/rooms/plugins/helper/__init__.py", "1", "True"),

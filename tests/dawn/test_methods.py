@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from dawn.baselines.methods import all_methods, label_of
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.methods import generated_methods, get_method, methods, networks_of_method, strategies, videos_folder
+from dawn.methods import Method, generated_methods, get_method, methods, networks_of_method, strategies, videos_folder
 from dawn.paths import Paths
 from dawn.stages import STAGES, TTR_STAGES, networks_of
 from tests.support.repository import REPOSITORY
@@ -60,3 +61,20 @@ def test_videos_of_methods_and_baselines_have_folders_of_their_own() -> None:
 def test_labels_are_read_without_torch() -> None:
     code = "import sys; from dawn.methods import methods; methods(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"nar": "dawn", "zz": "dawn"}, "nar.py and zz.py in dawn/generation/strategies: 'dawn' names another method"),
+        ({"nar": "dawn", "zz": "still"}, "zz.py in dawn/generation/strategies: 'still' names another method"),
+        ({"zz": "zz"}, "no module whose METHOD is named 'dawn'"),
+    ],
+)
+def test_a_strategy_with_the_name_of_another_method_is_an_error(
+    names: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dawn.methods.plugin_names", lambda package: tuple(names))
+    monkeypatch.setattr("dawn.methods.load_plugin", lambda package, module, attribute: Method(names[module], "Label"))
+    with pytest.raises(InputError, match=re.escape(message)):
+        strategies.__wrapped__()

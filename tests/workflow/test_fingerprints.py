@@ -11,6 +11,7 @@ from dawn.fingerprint import Sources, Use
 from dawn.methods import STRATEGIES, generated_methods, get_method
 from dawn.stages import STAGES
 from dawn.training.plan import code_modules
+from eval.backbones.cards import CARDS
 from eval.metrics.registry import METRICS, modules_of
 from tests.support.repository import REPOSITORY
 
@@ -140,3 +141,22 @@ def test_scores_depend_on_the_modules_of_their_metrics_alone() -> None:
     assert modules_of(metrics) == {"csim", "lse"}
     assert closure["eval/metrics/csim.py"] is closure["eval/metrics/lse.py"] is Use.ALL
     assert not {f"eval/metrics/{name}.py" for name in modules_of(METRICS) - {"csim", "lse"}} & closure.keys()
+
+
+def test_features_and_scores_depend_on_the_networks_that_compute_them() -> None:
+    networks = {f"eval/backbones/{card.module}.py" for card in CARDS.values()}
+    for modules in (("eval.extract.features",), MODULES["score"], ("eval.studies.evaluate",)):
+        closure = SOURCES.closure(*modules)
+        assert {closure.get(place) for place in networks} == {Use.ALL}
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "new"),
+    [
+        ("eval/metrics/fvd.py", 'title=f"FVD', 'title=f"X-FVD'),
+        ("eval/metrics/bas.py", 'better="near"', 'better="up"'),
+    ],
+)
+def test_tables_depend_on_the_titles_and_directions_of_metrics(place: str, old: str, new: str) -> None:
+    assert old in text_of(place)
+    assert {"table1", "comparison", "page"} <= changed_by(place, text_of(place).replace(old, new))

@@ -24,6 +24,7 @@ from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.models.attention import rotary_frequencies
+from dawn.models.build import latent_side
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.pbnet import SinePositions
 from dawn.models.warping import AntiAlias
@@ -210,7 +211,7 @@ def test_command_prints_the_report(files: Files, tmp_path: Path, capsys: pytest.
     printed = capsys.readouterr().out
     assert f"{tmp_path / 'released256'}: published networks at 256 pixels" in printed and "without a licence" in printed
     assert "not used: optimizer (1 tensors, 5 numbers)" in printed and "face-mask embedder: seed 1234" in printed
-    assert Networks.load(tmp_path / "released256").config.latent_side == 64
+    assert latent_side(Networks.load(tmp_path / "released256").config) == 64
 
 
 # ------------------------------------------------------------------------------------------------- which file is meant
