@@ -32,6 +32,7 @@ from dawn.generation.inputs import PathLike, Portrait, Speech, read_pose_blink, 
 from dawn.generation.motion import Motion, decode, sample_motion
 from dawn.generation.networks import Networks
 from dawn.generation.outputs import SYNTHETIC, write_synthetic
+from dawn.seeds import checked_seed
 
 
 def load(
@@ -119,7 +120,7 @@ class Talker:
 
         Raises :class:`dawn.errors.InputError` for an input that cannot be used, such as a portrait without a face.
         """
-        networks, config = self.networks, self.config
+        networks, config, seed = self.networks, self.config, checked_seed(seed)
         torch.set_num_threads(config.generate.threads)
         source = read_source(portrait, config)
         audio, frames = read_speech(speech, config)

@@ -111,7 +111,9 @@ def generate(
     pose_from: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="use the head pose and blinks of this video")
     ] = None,
-    seed: Annotated[int, typer.Option(help="random seed: another seed gives another performance")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="random seed: another seed gives another performance")
+    ] = 0,
     device: Annotated[
         Device | None, typer.Option(rich_help_panel=_SPEED, help="auto: CUDA if there is a GPU, else MPS, else CPU")
     ] = None,

@@ -19,10 +19,17 @@ def plugin_names(package: str) -> tuple[str, ...]:
 
 
 def load_plugin(package: str, name: str, attribute: str) -> Any:
-    """Import the plug-in module `name` and return its `attribute`. Raises InputError when either does not exist."""
+    """Import the plug-in module `name` and return its `attribute`.
+
+    Raises InputError when either does not exist, and for a module that cannot be imported.
+    """
     if name not in plugin_names(package):
         raise InputError(f"{package} has no module {name!r}; it has: {', '.join(plugin_names(package))}")
-    module = importlib.import_module(f"{package}.{name}")
+    try:
+        module = importlib.import_module(f"{package}.{name}")
+    except (ImportError, SyntaxError) as error:
+        reason = f"{error.__class__.__name__}: {error}"
+        raise InputError(f"{package.replace('.', '/')}/{name}.py: cannot be imported ({reason})") from error
     if not hasattr(module, attribute):
         raise InputError(f"{module.__file__}: defines no {attribute}; define it as the other modules of {package} do")
     return getattr(module, attribute)

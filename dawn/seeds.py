@@ -24,9 +24,12 @@ True
 from __future__ import annotations
 
 import hashlib
+import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from dawn.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +45,17 @@ def step_seed(seed: int, stream: str, step: int, sample: int = ALL_SAMPLES) -> i
     """
     name = f"{seed}/{stream}/{step}/{sample}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+
+
+def checked_seed(seed: int) -> int:
+    """Return an integer of any type as int. Raises InputError for another value and outside of 0 to 2**63 - 1."""
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        value = -1
+    if not 0 <= value < 2**63:
+        raise InputError(f"seed: must be an integer from 0 to 2**63 - 1, got {seed!r}")
+    return value
 
 
 def video_seed(seed: int, clip: str) -> int:

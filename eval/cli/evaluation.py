@@ -35,7 +35,7 @@ def measure(
         Path | None, typer.Option(metavar="FILE", help="SyncNet weights for lse_d_own, lse_c_own and offset_own")
     ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="bootstrap resamples for the intervals")] = 1000,
-    seed: Annotated[int, typer.Option(help="seed of the resamples")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the resamples")] = 0,
     coverage: Annotated[float, typer.Option(callback=fraction, help="coverage of the intervals")] = 0.95,
     detect_side: Annotated[int, typer.Option(min=1, hidden=True)] = 256,
     shard: Annotated[

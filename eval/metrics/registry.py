@@ -100,15 +100,18 @@ class Registry(Mapping[str, Metric]):
 def discover() -> dict[str, Metric]:
     """Import the metrics of every module of this package.
 
-    Raises InputError for a module without ``METRICS``, ValueError for a name or column that two metrics have.
+    Raises InputError for a module without ``METRICS``, and for a name or column that two metrics have.
     """
-    found = [metric for module in _metric_modules() for metric in _metrics_in(module)]
-    keys: dict[str, str] = {}
-    for metric in found:
-        for key in {metric.name, metric.column}:
-            if key in keys:
-                raise ValueError(f"two metrics are called {key!r}: {keys[key]} and {metric.name}")
-            keys[key] = metric.name
+    found: list[Metric] = []
+    modules: dict[str, str] = {}  # name or column -> the module that defines it
+    for module in _metric_modules():
+        for metric in _metrics_in(module):
+            found.append(metric)
+            for key in {metric.name, metric.column}:
+                if key in modules:
+                    places = " and ".join(f"{place}.py" for place in dict.fromkeys((modules[key], module)))
+                    raise InputError(f"two metrics are called {key!r}, in {places} of eval/metrics; rename one")
+                modules[key] = module
     return {metric.name: metric for metric in sorted(found, key=lambda metric: metric.order)}
 
 

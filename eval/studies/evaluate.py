@@ -13,6 +13,7 @@ from typing import Any
 from dawn.fingerprint import code_fingerprint
 from dawn.media.files import sha256_file
 from dawn.provenance import commit
+from dawn.seeds import checked_seed
 from eval.extract.cache import FeatureCache, default_folder
 from eval.extract.catalogue import FACE_MESH, VIDEO
 from eval.extract.features import Extraction, FeatureExtractors
@@ -62,6 +63,7 @@ def evaluate(
         import torch
 
         torch.set_num_threads(threads)
+    seed = checked_seed(seed)
     selected = computed(metric_names(metrics))
     options = ExtractorOptions(detect_side, None if syncnet is None else Path(syncnet))
     features = FeatureCache(default_folder() if cache is None else Path(cache))

@@ -76,7 +76,8 @@ class Report:
         """
         import pandas
 
-        return pandas.DataFrame(self.data["clips"]).set_index("clip")
+        rows = self.data["clips"]
+        return pandas.DataFrame(rows, columns=None if rows else ["clip"]).set_index("clip")
 
     def save(self, folder: str | Path) -> None:
         """Write ``report.json``, ``report.csv`` (one row per metric) and ``clips.csv`` (one row per video) into

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import doctest
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from dawn import seeds
+from dawn.errors import InputError
 
 
 def test_streams_are_unchanged() -> None:
@@ -39,3 +42,13 @@ def test_the_global_seed_sets_initial_weights() -> None:
 
 def test_examples_hold() -> None:
     assert doctest.testmod(seeds).failed == 0
+
+
+def test_integers_of_any_type_are_seeds() -> None:
+    assert [seeds.checked_seed(seed) for seed in (0, 2**63 - 1, np.int64(3), True)] == [0, 2**63 - 1, 3, 1]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.0, "1", None])
+def test_other_values_are_no_seeds(seed: Any) -> None:
+    with pytest.raises(InputError, match=r"seed: must be an integer from 0 to 2\*\*63 - 1, got"):
+        seeds.checked_seed(seed)

@@ -48,8 +48,6 @@ def test_a_corpus_is_a_folder_or_one_file_and_one_test(tmp_path: Path) -> None:
     followed.write_files()
     for place, person in (("mine/anna/one", 0), ("mine/ben/two", 1), ("listed/one", 0), ("listed/two", 1)):
         write_talking_head(followed.root / f"data/raw/{place}.mp4", person)
-    rows = ("clip,identity,split,video", "one,anna,train,one.mp4", "two,ben,test,two.mp4")
-    (followed.root / "data/raw/listed/list.csv").write_text("\n".join(rows))
     for command in followed.commands():
         followed.run(followed_make(command))
     assert '"listed"' in (followed.root / "config/schema.json").read_text()

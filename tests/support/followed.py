@@ -42,7 +42,7 @@ class FollowedPage:
         written = []
         for block in self.page.blocks():
             if block.language == "diff":
-                self.run("git apply --recount -", stdin=block.text)
+                self.run("git apply -", stdin=block.text)
             elif block.title and block.language in _CODE:
                 path = self.root / block.title
                 assert not path.exists(), f"{block.title} exists already"
@@ -50,6 +50,9 @@ class FollowedPage:
                 path.write_text(block.text)
                 written.append(path)
         assert written, f"{self.page.path} has no file to write"
+        modules = [str(path) for path in written if path.suffix == ".py"]
+        if modules:
+            self.run(f"ruff check {' '.join(modules)}")
         return written
 
     def commands(self) -> list[str]:

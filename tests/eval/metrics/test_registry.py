@@ -129,6 +129,18 @@ def test_every_metric_is_declared_completely() -> None:
         assert all(metric.parameters().values()) if metric.parameters() else True, name
 
 
+@pytest.mark.parametrize("text", ["METRICS = (\n", "import a_package_that_is_absent\n"])
+def test_a_module_that_cannot_be_imported_is_one_line(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import eval.metrics
+
+    (tmp_path / "broken.py").write_text(text)
+    monkeypatch.setattr(eval.metrics, "__path__", [*eval.metrics.__path__, str(tmp_path)])
+    with pytest.raises(InputError, match=r"eval/metrics/broken.py: cannot be imported \((SyntaxError|ModuleNotFound)"):
+        discover()
+
+
 def test_a_module_without_metrics_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import eval.metrics
 
@@ -161,7 +173,7 @@ def test_two_metrics_cannot_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None
     from eval.metrics import kid
 
     monkeypatch.setattr(kid, "METRICS", (Metric("mine", "Mine", "up", column="blink_per_s"),))
-    with pytest.raises(ValueError, match="two metrics are called 'blink_per_s'"):
+    with pytest.raises(InputError, match="two metrics are called 'blink_per_s', in"):
         discover()
 
 
