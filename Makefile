@@ -32,7 +32,8 @@ tables: $(READY) ## Tables 1 to 8, figures, sweeps and the paper's claims on the
 	$(BIN)/snakemake --cores $(CORES) all
 
 smoke: $(READY) ## Table 1 at the smallest size, to check that every step runs
-	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv results/smoke/quality.json
+	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv \
+		results/smoke/quality.json results/smoke/config.yaml
 
 bench: $(READY) ## time and memory of generation and training against the reference implementation; results/bench, 30 minutes or more
 	$(BIN)/python -m benchmarks engine
