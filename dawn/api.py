@@ -14,7 +14,6 @@ Portraits are files, PIL images or arrays, speech is a file or ``(samples, rate)
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ from dawn.generation.inputs import PathLike, Portrait, Speech, read_pose_blink, 
 from dawn.generation.motion import Motion, decode, sample_motion
 from dawn.generation.networks import Networks
 from dawn.generation.outputs import SYNTHETIC, write_synthetic
+from dawn.media.files import check_writable
 from dawn.seeds import checked_seed
 
 
@@ -204,8 +204,7 @@ class Video:
 
 
 def check_output(path: PathLike) -> Path:
-    """Return `path` as a Path. Raises InputError when its name does not end in .mp4."""
-    path = Path(os.fspath(path))
-    if path.suffix.lower() != ".mp4":
+    """Return `path` as a Path. Raises InputError when its name does not end in .mp4 or it cannot be written."""
+    if Path(path).suffix.lower() != ".mp4":
         raise InputError(f"{path}: the output is an MP4 video; give a name that ends in .mp4")
-    return path
+    return check_writable(path)

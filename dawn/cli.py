@@ -13,9 +13,8 @@ import typer
 from typer.core import TyperCommand
 
 from dawn.choices import Device, Precision, Solver
-from dawn.commands import ListOptionsCommand, run_app
+from dawn.commands import ListOptionsCommand, run_app, version_option
 from dawn.errors import InputError
-from dawn.version import VERSION
 
 if TYPE_CHECKING:
     from dawn.config import Config
@@ -47,16 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_app("dawn", app, arguments)
 
 
-def _version(requested: bool) -> None:
-    if requested:
-        typer.echo(f"dawn {VERSION}")
-        raise typer.Exit
-
-
 @app.callback()
-def dawn(
-    *, version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")] = False
-) -> None: ...
+def dawn(*, version: Annotated[bool, version_option("dawn")] = False) -> None: ...
 
 
 def _stages() -> tuple[str, ...]:
@@ -103,17 +94,15 @@ def _setup(config: Path) -> tuple[Config, Paths]:
 # Heavy libraries are imported by the command that needs them, so that help and errors are immediate.
 @app.command(epilog="Example: dawn generate portrait.png speech.wav -o out.mp4 --seed 1")
 def generate(
-    portrait: Annotated[Path, typer.Argument(help="image with one face")],
-    speech: Annotated[Path, typer.Argument(help="sound in any format, or a video with sound")],
+    portrait: Annotated[Path, typer.Argument(metavar="PORTRAIT", help="image with one face")],
+    speech: Annotated[Path, typer.Argument(metavar="SPEECH", help="sound in any format, or a video with sound")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.mp4", help="video to write")],
     run: RunFolder = Path("results/demo"),
     pose_from: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="use the head pose and blinks of this video")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="random seed: another seed gives another performance")
-    ] = 0,
+    seed: Annotated[int, typer.Option(help="random seed: another seed gives another performance")] = 0,
     device: Annotated[
         Device | None, typer.Option(rich_help_panel=_SPEED, help="auto: CUDA if there is a GPU, else MPS, else CPU")
     ] = None,
@@ -135,6 +124,9 @@ def generate(
     ] = None,
 ) -> None:
     """Generate a talking video from a portrait and speech."""
+    from dawn.seeds import checked_seed
+
+    checked_seed(seed)
     from dawn.api import check_output, load
 
     check_output(output)

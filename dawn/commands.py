@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from dawn.errors import InputError
+from dawn.version import VERSION
 
 INTERRUPTED = 130  # the exit code of shells, and typer's, after Ctrl-C
 
@@ -40,6 +41,17 @@ class ListOptionsCommand(TyperCommand):
         return super().parse_args(ctx, repeated)
 
 
+def version_option(name: str) -> Any:
+    """Return the option ``--version`` of program `name`, which prints the version and exits."""
+
+    def show(requested: bool) -> None:
+        if requested:
+            typer.echo(f"{name} {VERSION}")
+            raise typer.Exit
+
+    return typer.Option("--version", callback=show, is_eager=True, help="print the version")
+
+
 def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run the typer application of program `name` and return its exit code.
 
@@ -53,7 +65,9 @@ def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None)
         return result if isinstance(result, int) else 0
     except typer.TyperException as error:
         problem = getattr(error, "format_message", error.__str__)().rstrip(".")
-        print(f"{name}: {' '.join(problem.split())}; '{name} --help' shows usage", file=sys.stderr)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else name
+        print(f"{name}: {' '.join(problem.split())}; '{command} --help' shows usage", file=sys.stderr)
         return 2
     except InputError as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -22,7 +22,7 @@ from typing import Literal
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.paths import Paths
-from dawn.plugins import load_plugin, plugin_names
+from dawn.plugins import check_distinct, load_plugin, plugin_names
 from dawn.stages import networks_of
 
 DISCOVERS = ("generation/strategies/*.py",)
@@ -73,13 +73,15 @@ _ROWS_ONLY = (
 def strategies() -> dict[str, Method]:
     """Return the strategies by module name, DAWN's first."""
     methods: dict[str, Method] = {
-        name: replace(load_plugin(STRATEGIES, name, "METHOD"), strategy=name) for name in plugin_names(STRATEGIES)
+        name: replace(load_plugin(STRATEGIES, name, "METHOD", Method), strategy=name)
+        for name in plugin_names(STRATEGIES)
     }
-    others = {method.name for method in (*_CONTROLS, *_ROWS_ONLY)}
-    for name in (method.name for method in methods.values()):
-        modules = [f"{module}.py" for module, method in methods.items() if method.name == name]
-        if len(modules) > 1 or name in others:
-            raise InputError(f"{' and '.join(modules)} in dawn/generation/strategies: {name!r} names another method")
+    check_distinct(STRATEGIES, "strategies", ((module, method.name) for module, method in methods.items()))
+    for method in (*_CONTROLS, *_ROWS_ONLY):
+        if taken := [module for module, strategy in methods.items() if strategy.name == method.name]:
+            raise InputError(
+                f"{taken[0]}.py in dawn/generation/strategies: {method.name!r} is a control or a table row"
+            )
     if "dawn" not in (method.name for method in methods.values()):
         raise InputError("dawn/generation/strategies has no module whose METHOD is named 'dawn'")
     return dict(sorted(methods.items(), key=lambda item: item[1].name != "dawn"))

@@ -65,13 +65,15 @@ def read_speech(speech: Speech, config: Config) -> tuple[NDArray[np.float32], in
     rate, fps = config.corpus.sample_rate, config.corpus.fps
     if isinstance(speech, str | os.PathLike):
         name, audio = str(speech), read_audio(speech, rate)
-    else:
+    elif isinstance(speech, tuple) and len(speech) == 2:
         name, audio = "speech", as_audio(*speech, rate)
-    if float(np.abs(audio).max()) < SILENCE:
-        raise InputError(f"{name}: holds no sound (peak below -60 dB); give a file with speech")
+    else:
+        raise InputError(f"speech: is a {type(speech).__name__}; give a file, or a pair (samples, rate)")
     frames = len(audio) * fps // rate
     if frames < 1:
         raise InputError(f"{name}: shorter than one frame; give at least {1 / fps:g} s of speech")
+    if float(np.abs(audio).max()) < SILENCE:
+        raise InputError(f"{name}: holds no sound (peak below -60 dB); give a file with speech")
     return audio, frames
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import wave
 from pathlib import Path
@@ -62,13 +63,17 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArra
 def as_audio(samples: ArrayLike, rate: int, sample_rate: int = 16000) -> NDArray[np.float32]:
     """Convert samples (T,) or (T, channels) at `rate` Hz to mono float32 (T',) in [-1, 1] at `sample_rate` Hz.
 
-    16-bit integers are divided by 32768; channels are averaged. Raises InputError for other types or shapes, samples
-    that are not finite and a rate below 1.
+    16-bit integers are divided by 32768; channels are averaged. Raises InputError for other types or shapes, more
+    channels than samples, samples that are not finite and a rate that is not a positive integer.
     """
-    array = np.asarray(samples)
+    try:
+        array, rate = np.asarray(samples), operator.index(rate)
+    except (TypeError, ValueError):
+        raise InputError("sound is not a pair of samples and an integer rate in Hz; give (samples, rate)") from None
     if array.dtype == np.int16:
         array = array / np.float32(2**15)
-    if not np.issubdtype(array.dtype, np.floating) or array.ndim not in (1, 2) or not array.size or rate < 1:
+    one_row_a_sample = array.ndim == 1 or (array.ndim == 2 and array.shape[0] >= array.shape[1])
+    if not np.issubdtype(array.dtype, np.floating) or not one_row_a_sample or not array.size or rate < 1:
         raise InputError(
             f"sound is {array.dtype} {array.shape} at {rate} Hz; give (T,) or (T, channels), floats in [-1, 1] or int16"
         )
@@ -79,7 +84,8 @@ def as_audio(samples: ArrayLike, rate: int, sample_rate: int = 16000) -> NDArray
         resampler = av.AudioResampler(format="fltp", layout="mono", rate=sample_rate)
         frame = av.AudioFrame.from_ndarray(mono[None], format="fltp", layout="mono")
         frame.sample_rate = rate
-        mono = np.concatenate([_mono(block) for part in (frame, None) for block in resampler.resample(part)])
+        blocks = [_mono(block) for part in (frame, None) for block in resampler.resample(part)]
+        mono = np.concatenate(blocks) if blocks else mono[:0]  # the resampler returns nothing for a few samples
     return np.clip(mono, -1, 1, dtype=np.float32)
 
 

@@ -20,9 +20,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The file is renamed to `path` on success and deleted on failure. It gets the access mode of a newly created one
     (umask), whichever library writes it: safetensors writes 0600, which other users of a shared file system cannot
-    read.
+    read. Raises InputError as :func:`check_writable` does.
     """
-    target = Path(path)
+    target = check_writable(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     aside.touch()
@@ -34,6 +34,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(aside, target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Return `path` as a Path. Missing folders above it are allowed.
+
+    Raises InputError when it is a folder, lies below a file, or lies in a folder without write permission.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder; give the name of a file to write")
+    existing = next(place for place in target.absolute().parents if place.exists())
+    if not existing.is_dir():
+        raise InputError(f"{target}: {existing} is a file, not a folder; give another path")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{target}: no permission to write in {existing}; give another path")
+    return target
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

@@ -36,9 +36,14 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 def as_rgb(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Convert a PIL image or an array to RGB uint8 (H, W, 3) as :func:`read_image` does.
 
-    Raises InputError for an array that is not uint8 (H, W, 3).
+    Raises InputError for an array that is not uint8 (H, W, 3), and for a closed image.
     """
-    if not isinstance(image, Image.Image):
+    if isinstance(image, Image.Image):
+        try:
+            image.load()
+        except ValueError:
+            raise InputError("image is closed; give an open one") from None
+    else:
         array = np.asarray(image)
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
             raise InputError(f"image array is {array.dtype} {array.shape}; give RGB uint8 (H, W, 3)")

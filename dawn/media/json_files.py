@@ -20,6 +20,8 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file. Raises InputError when it is missing or damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that writes it") from None
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable JSON file ({error.__class__.__name__}); run the step that writes it again"

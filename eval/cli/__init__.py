@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from dawn.commands import run_app
+from dawn.commands import run_app, version_option
+from dawn.errors import InputError
 from eval.cli import evaluation, figures, reports, studies
 
 
@@ -18,6 +21,9 @@ class _MeasureByDefault(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {name for parameter in self.params for name in parameter.opts} | set(ctx.help_option_names)
         if args and args[0] not in options and args[0] not in self.commands:
+            similar = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.8)
+            if similar and not Path(args[0]).exists():
+                raise InputError(f"{args[0]}: neither a command nor a folder; did you mean {similar[0]!r}?")
             args = ["measure", *args]
         return super().parse_args(ctx, args)
 
@@ -39,6 +45,7 @@ def dawn_eval(
     listing: Annotated[
         bool, typer.Option("--list", callback=_list, is_eager=True, help="list metrics and presets, as 'list' does")
     ] = False,
+    version: Annotated[bool, version_option("dawn-eval")] = False,
 ) -> None:
     """Talking-head metrics on any two folders of videos.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dawn.errors import InputError
+from dawn.media.files import check_writable
 from eval.cli.options import CacheFolder, Threads, cache_at, fraction, shard_of
 
 _DIFFERENT = 1  # exit code of verify where something differs
@@ -26,7 +27,9 @@ def measure(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", show_default="default", help="named set of metrics; added to --metrics"),
+        typer.Option(
+            metavar="NAME", show_default="the preset 'default'", help="named set of metrics; added to --metrics"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="folder for report.json, report.csv and clips.csv")
@@ -35,7 +38,7 @@ def measure(
         Path | None, typer.Option(metavar="FILE", help="SyncNet weights for lse_d_own, lse_c_own and offset_own")
     ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="bootstrap resamples for the intervals")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="seed of the resamples")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the resamples")] = 0,
     coverage: Annotated[float, typer.Option(callback=fraction, help="coverage of the intervals")] = 0.95,
     detect_side: Annotated[int, typer.Option(min=1, hidden=True)] = 256,
     shard: Annotated[
@@ -48,6 +51,8 @@ def measure(
     """Compute metrics of FAKE against REAL."""
     names = _selected(metrics, preset)
     part = None if shard is None else shard_of(shard)
+    if out is not None:
+        check_writable(out / "report.json")
     from eval.studies.evaluate import evaluate
 
     report = evaluate(
@@ -94,10 +99,16 @@ def verify(
 
     torch.set_num_threads(threads)
     run = run or report.parent
+    of_table = not Report.is_saved_at(report)
+    if of_table and not (run / "config.yaml").is_file():
+        raise InputError(
+            f"{report}: not a report of dawn-eval, and for a table of a run {run}/config.yaml is missing; "
+            "give the run's folder (--run)"
+        )
     names = [name for name in (metrics or "").split(",") if name]
     with tempfile.TemporaryDirectory(prefix="dawn-eval-") as empty:
         features = Path(empty) if fresh else cache_at(cache).folder
-        if (run / "config.yaml").is_file():
+        if of_table:
             lines = verify_table(report, run, features, names)
         else:
             lines = verify_report(Report.load(report), features, names)

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dawn.errors import InputError
-from dawn.plugins import load_plugin, plugin_names
+from dawn.plugins import check_distinct, load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from eval.extract.spec import FeatureSpec
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PRESETS_FILE = Path(__file__).with_name("presets.yaml")
 DISCOVERS = ("*.py",)  # fingerprints include their computations where they are called: see clip_set
 UP, DOWN = 1, -1  # directions of `Metric.follows`
+_PACKAGE = "eval.metrics"
 _NO_METRICS = ("clip_set", "registry")  # modules of this package that define none
 
 
@@ -50,6 +51,7 @@ class Metric:
     clip_columns: further columns of a table with one row per clip (``MetricResult.columns``).
     parameters: constants that change its value and are not configuration keys, by group; recorded in scores.
     follows: perturbation (:mod:`eval.studies.perturb`) -> the direction, UP or DOWN, in which it should change.
+    module: name of the module of this package that defines it; set by :func:`discover`.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Metric:
     clip_columns: tuple[str, ...] = ()
     parameters: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
     follows: Mapping[str, int] = field(default_factory=dict)
+    module: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tex", self.tex or self.title)
@@ -100,27 +103,22 @@ class Registry(Mapping[str, Metric]):
 def discover() -> dict[str, Metric]:
     """Import the metrics of every module of this package.
 
-    Raises InputError for a module without ``METRICS``, and for a name or column that two metrics have.
+    Raises InputError for a module without ``METRICS`` or with another type, and for a name or column that two metrics
+    have.
     """
-    found: list[Metric] = []
-    modules: dict[str, str] = {}  # name or column -> the module that defines it
-    for module in _metric_modules():
-        for metric in _metrics_in(module):
-            found.append(metric)
-            for key in {metric.name, metric.column}:
-                if key in modules:
-                    places = " and ".join(f"{place}.py" for place in dict.fromkeys((modules[key], module)))
-                    raise InputError(f"two metrics are called {key!r}, in {places} of eval/metrics; rename one")
-                modules[key] = module
+    modules = [module for module in plugin_names(_PACKAGE) if module not in _NO_METRICS]
+    found = [replace(metric, module=module) for module in modules for metric in _metrics_of(module)]
+    keys = ((metric.module, key) for metric in found for key in {metric.name, metric.column})
+    check_distinct(_PACKAGE, "metrics", keys)
     return {metric.name: metric for metric in sorted(found, key=lambda metric: metric.order)}
 
 
-def _metric_modules() -> list[str]:
-    return [module for module in plugin_names("eval.metrics") if module not in _NO_METRICS]
-
-
-def _metrics_in(module: str) -> tuple[Metric, ...]:
-    return tuple(load_plugin("eval.metrics", module, "METRICS"))
+def _metrics_of(module: str) -> tuple[Metric, ...]:
+    metrics: tuple[Metric, ...] = load_plugin(_PACKAGE, module, "METRICS", tuple)
+    for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise InputError(f"eval/metrics/{module}.py: METRICS contains {metric!r}, which is not a Metric")
+    return metrics
 
 
 METRICS: Mapping[str, Metric] = Registry()
@@ -154,8 +152,7 @@ def modules_of(keys: Iterable[str]) -> frozenset[str]:
 
     Raises InputError for an unknown one.
     """
-    defined = {metric.name: module for module in _metric_modules() for metric in _metrics_in(module)}
-    return frozenset(defined[get_metric(key).name] for key in keys)
+    return frozenset(get_metric(key).module for key in keys)
 
 
 @functools.cache

@@ -22,8 +22,7 @@ from eval.metrics.clip_set import SIDES, UNREADABLE, ClipSet, MetricResult, Vide
 from eval.metrics.registry import Metric, get_metric
 from eval.stats import bootstrap
 from eval.stats.bootstrap import Array
-from eval.studies.evaluate import TRUE
-from eval.studies.metric_report import Report
+from eval.studies.metric_report import TRUE, Report
 
 _CAUSES = ("code", "versions", "decoder", "seed", "resamples", "coverage", "detect_side")
 _PLACES = ("first", "second")

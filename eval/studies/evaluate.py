@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dawn.errors import InputError
 from dawn.fingerprint import code_fingerprint
 from dawn.media.files import sha256_file
 from dawn.provenance import commit
@@ -24,9 +25,7 @@ from eval.metrics import clip_set
 from eval.metrics.clip_set import ABSENT, UNREADABLE, ClipSet, MetricResult
 from eval.metrics.registry import Metric, computed, of_preset, presets
 from eval.stats import bootstrap
-from eval.studies.metric_report import VERSION, Report
-
-TRUE = "_true"  # suffix of a column of `clips`: the value of the real video
+from eval.studies.metric_report import TRUE, VERSION, Report
 
 
 def evaluate(
@@ -57,8 +56,15 @@ def evaluate(
     threads: CPU threads of the networks; None: unchanged.
     shard: (index, count): only extract features of every count-th pair into the cache; the report has no values.
 
-    Raises InputError for folders without a common name and for unknown metrics.
+    Raises InputError for folders without a common name, unknown metrics and options outside of their range.
     """
+    for name, count in {"threads": threads, "detect_side": detect_side, "resamples": resamples}.items():
+        if count is not None and count < 1:
+            raise InputError(f"{name}: must be at least 1, got {count}")
+    if not 0 < coverage < 1:
+        raise InputError(f"coverage: must be between 0 and 1, got {coverage}")
+    if shard is not None and not 0 <= shard[0] < shard[1]:
+        raise InputError(f"shard: must be (index, count) with an index from 0 to count - 1, got {shard}")
     if threads is not None:
         import torch
 
@@ -112,12 +118,18 @@ def evaluate(
 
 
 def metric_names(metrics: str | Sequence[str] | None) -> list[str]:
-    """Return metric names: those of a preset, a single one, or a sequence unchanged; None: the preset ``default``."""
+    """Return metric names: those of a preset, a single one, or a sequence unchanged; None: the preset ``default``.
+
+    Raises InputError for an empty sequence and for other types.
+    """
     if metrics is None:
         return of_preset("default")
     if isinstance(metrics, str):
         return of_preset(metrics) if metrics in presets() else [metrics]
-    return list(metrics)
+    names = list(metrics)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"metrics: give at least one name, got {names}; 'dawn-eval list' shows them")
+    return names
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 VERSION = 2
+TRUE = "_true"  # suffix of a column of `clips`: the value of the real video
 # Numbers that are required to interpret LSE, CSIM and the degradation rate, in words.
 _DETAILS = {
     "coverage": "share of frames with a face crop",
@@ -30,6 +31,8 @@ _DETAILS = {
 _COLUMNS = (
     "metric", "value", "low", "high", "n", "samples", "real", "null", "bias", *_DETAILS, "warning", "about",
 )  # fmt: skip
+_COUNTS = ("n", "samples", "frames_without_face", "short", "overlapping")
+_NUMBERS = ("value", "low", "high", "real", "null", "bias", "coverage", "start", "end")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Report:
     """
 
     data: dict[str, Any]
+
+    @staticmethod
+    def is_saved_at(path: str | Path) -> bool:
+        """Return whether `path` is a saved report of any version. Raises InputError for a file that is not JSON."""
+        path = Path(path)
+        data = None if path.is_dir() else read_json(path)
+        return path.is_dir() or (isinstance(data, dict) and "made" in data)
 
     @classmethod
     def load(cls, path: str | Path) -> Report:
@@ -62,10 +72,9 @@ class Report:
         """
         import pandas
 
-        rows = self._metric_rows()
-        return pandas.DataFrame([[row.get(key) for key in _COLUMNS] for row in rows], columns=_COLUMNS).set_index(
-            "metric"
-        )
+        rows = [[row.get(key) for key in _COLUMNS] for row in self._metric_rows()]
+        frame = pandas.DataFrame(rows, columns=_COLUMNS).set_index("metric")
+        return frame.astype(dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(_NUMBERS, float))
 
     @property
     def clips(self) -> DataFrame:
@@ -77,7 +86,9 @@ class Report:
         import pandas
 
         rows = self.data["clips"]
-        return pandas.DataFrame(rows, columns=None if rows else ["clip"]).set_index("clip")
+        frame = pandas.DataFrame(rows, columns=None if rows else ["clip"]).set_index("clip")
+        values = [f"{name}{suffix}" for name in self.data["made"]["metrics"] for suffix in ("", TRUE)]
+        return frame.astype({column: float for column in values if column in frame})
 
     def save(self, folder: str | Path) -> None:
         """Write ``report.json``, ``report.csv`` (one row per metric) and ``clips.csv`` (one row per video) into

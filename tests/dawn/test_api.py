@@ -99,6 +99,19 @@ def test_a_saved_video_has_sound_and_says_that_it_is_synthetic(video: dawn.Video
         video.save(tmp_path / "out.gif")
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_generation(
+    person: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "file").touch()
+    for output, problem in (("folder.mp4", "is a folder"), ("file/out.mp4", "is a file, not a folder")):
+        words = ["generate", "absent.png", "absent.wav", "-o", str(tmp_path / output)]
+        assert main([*words, "--run", str(person / "results/demo")]) == 2
+        assert f"{output}: " in (error := capsys.readouterr().err) and problem in error
+    assert main(["generate", "p.png", "s.wav", "-o", str(tmp_path / "out.mp4"), "--seed", "-1"]) == 2
+    assert capsys.readouterr().err == "dawn: seed: must be an integer from 0 to 2**63 - 1, got -1\n"
+
+
 def test_arrays_and_images_give_the_video_of_their_files(talker: dawn.Talker, video: dawn.Video, person: Path) -> None:
     image = Image.open(person / "p.png")
     for portrait in (image, np.array(image)):
@@ -124,6 +137,12 @@ def test_head_pose_comes_from_a_driving_video(talker: dawn.Talker, person: Path)
         ("p.png", (np.zeros(16000, np.int64), 16000), r"sound is int64 \(16000,\) at 16000 Hz"),
         ("p.png", (np.ones(100, np.float32), 16000), "speech: shorter than one frame"),
         ("p.png", (np.full(16000, np.nan), 16000), "not finite"),
+        ("p.png", (np.ones(1, np.float32), 8000), "speech: shorter than one frame"),
+        ("p.png", (np.ones((2, 16000), np.float32), 16000), r"sound is float32 \(2, 16000\) .*give \(T,\) or"),
+        ("p.png", (16000, np.ones(16000, np.float32)), r"give \(samples, rate\)"),
+        ("p.png", (np.ones(16000, np.float32), "16000"), r"give \(samples, rate\)"),
+        ("p.png", (np.ones(16000, np.float32), float("nan")), r"give \(samples, rate\)"),
+        ("p.png", np.ones(16000, np.float32), r"speech: is a ndarray; give a file, or a pair \(samples, rate\)"),
     ],
 )
 def test_unusable_inputs_are_named(

@@ -66,7 +66,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], "Missing command"),
         (["bogus"], "No such command 'bogus'"),
-        (["generate", "p.png"], "Missing argument 'speech'"),
+        (["generate", "p.png"], "Missing argument 'SPEECH'"),
         (["generate", "p.png", "s.wav"], "Missing option '--output'"),
         (["generate", "p.png", "s.wav", "-o", "o.avi"], "o.avi: the output is an MP4 video"),
         (["generate", "p.png", "s.wav", "-o", "o.mp4", "--device", "tpu"], "'tpu' is not one of"),

@@ -66,8 +66,11 @@ def test_labels_are_read_without_torch() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({"nar": "dawn", "zz": "dawn"}, "nar.py and zz.py in dawn/generation/strategies: 'dawn' names another method"),
-        ({"nar": "dawn", "zz": "still"}, "zz.py in dawn/generation/strategies: 'still' names another method"),
+        (
+            {"nar": "dawn", "zz": "dawn"},
+            "two strategies are called 'dawn', in nar.py and zz.py of dawn/generation/strategies",
+        ),
+        ({"nar": "dawn", "zz": "still"}, "zz.py in dawn/generation/strategies: 'still' is a control or a table row"),
         ({"zz": "zz"}, "no module whose METHOD is named 'dawn'"),
     ],
 )
@@ -75,6 +78,6 @@ def test_a_strategy_with_the_name_of_another_method_is_an_error(
     names: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dawn.methods.plugin_names", lambda package: tuple(names))
-    monkeypatch.setattr("dawn.methods.load_plugin", lambda package, module, attribute: Method(names[module], "Label"))
+    monkeypatch.setattr("dawn.methods.load_plugin", lambda package, module, *_: Method(names[module], "Label"))
     with pytest.raises(InputError, match=re.escape(message)):
         strategies.__wrapped__()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -61,6 +62,34 @@ def test_metrics_are_names_a_preset_or_the_default(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no metric is called 'best'"):
         eval.evaluate(tmp_path, tmp_path, "best")
     assert eval.METRICS["fvd16"].better == "down"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"metrics": []}, "metrics: give at least one name"),
+        ({"metrics": [eval.METRICS["blink"]]}, "metrics: give at least one name"),
+        ({"coverage": 95}, "coverage: must be between 0 and 1, got 95"),
+        ({"threads": 0}, "threads: must be at least 1, got 0"),
+        ({"detect_side": -1}, "detect_side: must be at least 1, got -1"),
+        ({"resamples": 0}, "resamples: must be at least 1, got 0"),
+        ({"seed": 0.5}, "seed: must be an integer"),
+        ({"shard": (2, 2)}, "shard: must be"),
+    ],
+)
+def test_options_out_of_range_are_named(options: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=problem):
+        eval.evaluate(tmp_path, tmp_path, **options)
+
+
+def test_columns_have_one_type_with_and_without_values() -> None:
+    data = {"metrics": {}, "not_computed": {"blink": "no face"}, "made": {"metrics": ["blink"]}}
+    empty = eval.Report(data | {"clips": [{"clip": "a", "blink": None}]})
+    found = {"metrics": {"blink": {"value": 0.5, "low": 0, "high": 1, "n": 3}}, "not_computed": {}}
+    full = eval.Report(data | found | {"clips": [{"clip": "a", "blink": 0.5}]})
+    for report in (empty, full):
+        assert report.metrics["value"].dtype == report.clips["blink"].dtype == np.float64
+        assert report.metrics["n"].dtype == pandas.Int64Dtype()
 
 
 def test_importing_loads_no_heavy_library() -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import typer
 
+from dawn.version import VERSION
 from eval import cli
 from eval.cli import main
 from tests.support.fake_features import CONFIG, NAMES, FakeExtractors, write_videos
@@ -47,6 +48,11 @@ def test_help_shows_defaults(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert main(["measure", "-h"]) == 0
     shown = capsys.readouterr().out
     assert all(f"[default: {value}]" in shown for value in ("1000", "0.95", "0", "2"))
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"dawn-eval {VERSION}\n"
 
 
 def test_help_and_completion_load_no_heavy_library() -> None:

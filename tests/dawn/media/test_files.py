@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dawn.errors import InputError
-from dawn.media.files import atomic_path, disk_full_as_input_error, require_space, user_cache
+from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space, user_cache
 
 
 @pytest.fixture(params=[0o022, 0o027])
@@ -37,6 +37,21 @@ def test_failed_atomic_write_keeps_the_old_file(tmp_path: Path) -> None:
         aside.write_text("half", encoding="utf-8")
         raise RuntimeError
     assert path.read_text(encoding="utf-8") == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_path_that_cannot_be_written_is_an_input_error_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, problem in ((tmp_path, "is a folder"), (tmp_path / "file/a/b.txt", "is a file, not a folder")):
+        with pytest.raises(InputError, match=problem), atomic_path(path):
+            pass
+    assert check_writable(tmp_path / "new/folder/out.txt") == tmp_path / "new/folder/out.txt"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_without_write_permission_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda place, mode: place != tmp_path)  # root may write everywhere
+    with pytest.raises(InputError, match=f"no permission to write in {tmp_path}; give another path"):
+        check_writable(tmp_path / "out.txt")
 
 
 def test_too_little_space_is_an_input_error_with_sizes_and_remedy(tmp_path: Path) -> None:

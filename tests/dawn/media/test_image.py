@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dawn.errors import InputError
-from dawn.media.image import read_image
+from dawn.media.image import as_rgb, read_image
 
 
 def test_images_of_all_modes_become_rgb(tmp_path: Path) -> None:
@@ -37,6 +37,13 @@ def test_image_is_rotated_by_exif(tmp_path: Path) -> None:
     rotated = read_image(tmp_path / "a.png")
     assert rotated.shape == (32, 16, 3)
     assert rotated[4].mean() > 200 and rotated[28].mean() < 50
+
+
+def test_a_closed_image_is_an_input_error() -> None:
+    image = Image.new("RGB", (4, 4))
+    image.close()
+    with pytest.raises(InputError, match="image is closed"):
+        as_rgb(image)
 
 
 def test_unusable_images_are_input_errors(tmp_path: Path) -> None:

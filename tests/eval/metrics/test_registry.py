@@ -141,12 +141,23 @@ def test_a_module_that_cannot_be_imported_is_one_line(
         discover()
 
 
-def test_a_module_without_metrics_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("METRIC = ()\n", "misspelt.py: defines no METRICS"),
+        ("METRICS = ['fid']\n", "misspelt.py: METRICS is a list; define a tuple"),
+        ("METRICS = ('fid',)\n", "misspelt.py: METRICS contains 'fid', which is not a Metric"),
+    ],
+)
+def test_a_module_without_metrics_is_an_error(
+    text: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import eval.metrics
 
-    (tmp_path / "misspelt.py").write_text("METRIC = ()\n")
+    (tmp_path / "misspelt.py").write_text(text)
     monkeypatch.setattr(eval.metrics, "__path__", [*eval.metrics.__path__, str(tmp_path)])
-    with pytest.raises(InputError, match=r"misspelt.py: defines no METRICS"):
+    monkeypatch.delitem(sys.modules, "eval.metrics.misspelt", raising=False)
+    with pytest.raises(InputError, match=problem):
         discover()
 
 
@@ -173,7 +184,9 @@ def test_two_metrics_cannot_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None
     from eval.metrics import kid
 
     monkeypatch.setattr(kid, "METRICS", (Metric("mine", "Mine", "up", column="blink_per_s"),))
-    with pytest.raises(InputError, match="two metrics are called 'blink_per_s', in"):
+    with pytest.raises(
+        InputError, match=r"two metrics are called 'blink_per_s', in blink\.py and kid\.py of eval/metrics"
+    ):
         discover()
 
 

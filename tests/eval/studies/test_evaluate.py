@@ -81,7 +81,11 @@ def test_shares_fill_the_cache_and_report_no_numbers(folders: tuple[Path, Path],
         (["{here}", "{here}", "--preset", "best"], "no preset is called 'best'"),
         (["{here}/nowhere", "{here}"], "no such folder"),
         (["{here}", "{here}"], "contains no video"),
-        (["verify", "{here}/none.json"], "none.json"),
+        (["verify", "{here}/none.json"], "none.json: no such file"),
+        (["mesure", "{here}", "{here}"], "mesure: neither a command nor a folder; did you mean 'measure'?"),
+        (["measure", "{here}"], "'dawn-eval measure --help' shows usage"),
+        (["{here}", "{here}", "--seed", "-1"], "seed: must be an integer from 0"),
+        (["{here}", "{here}", "--out", "/dev/null/report"], "/dev/null is a file, not a folder"),
     ],
 )
 def test_bad_input_is_one_line_of_error(

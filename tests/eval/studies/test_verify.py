@@ -59,6 +59,12 @@ def test_fresh_features_are_compared_with_those_of_the_cache(
     assert "blink: value" in capsys.readouterr().out
 
 
+def test_a_table_without_its_run_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table1.json").write_text('{"dawn": {"fvd16": 1.0}}')
+    assert main(["verify", str(tmp_path / "table1.json")]) == 2
+    assert f"{tmp_path}/config.yaml is missing; give the run's folder (--run)" in capsys.readouterr().err
+
+
 def test_an_unchanged_table_passes_and_a_changed_video_is_named(
     videos: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
