@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.pages import Page
 from tests.support.repository import copy_repository
 
-_PROGRAMS = {"dawn": "dawn.cli", "dawn-eval": "eval.cli"}
 _CODE = ("python", "yaml", "csv", "text")
 
 
@@ -20,22 +20,11 @@ class FollowedPage:
     def __init__(self, name: str, place: Path) -> None:
         self.page, self.root = Page.read(f"how-to/{name}.md"), place / "repository"
         copy_repository(self.root, without=("docs/images", "tests/golden"))
-        programs = place / "bin"
-        programs.mkdir()
-        for program, module in _PROGRAMS.items():  # of the copy, wherever the environment's own programs come from
-            call = f"import sys; sys.argv[0] = '{program}'; from {module} import main; sys.exit(main())"
-            self._add_program(programs / program, f'-c "{call}"')
-        self._add_program(programs / "snakemake", "-m snakemake")
         self.environment = os.environ | {
-            "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{programs.folder()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.root),
             "OMP_NUM_THREADS": "1",
         }
-
-    @staticmethod
-    def _add_program(path: Path, call: str) -> None:
-        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" {call} "$@"\n')
-        path.chmod(0o755)
 
     def write_files(self) -> list[Path]:
         """Write every block that has a title to the file of that name, and apply every block of changes."""
