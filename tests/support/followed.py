@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.support import programs
@@ -20,11 +18,7 @@ class FollowedPage:
     def __init__(self, name: str, place: Path) -> None:
         self.page, self.root = Page.read(f"how-to/{name}.md"), place / "repository"
         copy_repository(self.root, without=("docs/images", "tests/golden"))
-        self.environment = os.environ | {
-            "PATH": f"{programs.folder()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(self.root),
-            "OMP_NUM_THREADS": "1",
-        }
+        self.environment = programs.environment(self.root) | {"OMP_NUM_THREADS": "1"}
 
     def write_files(self) -> list[Path]:
         """Write every block that has a title to the file of that name, and apply every block of changes."""

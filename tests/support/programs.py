@@ -8,6 +8,7 @@ ends at once.
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,12 @@ def folder() -> Path:
     _write_program(place / "python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     _servers.append(process)
     return place
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Variables with which commands run these programs on the code of the copy `root`."""
+    path = f"{folder()}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(root)}
 
 
 def _write_program(path: Path, text: str) -> None:

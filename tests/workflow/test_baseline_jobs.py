@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.repository import copy_repository
 
 
@@ -15,7 +14,7 @@ def test_videos_of_a_baseline_add_its_jobs_alone(tmp_path: Path) -> None:
     """Plans on a bare copy of the sources: one baseline's videos add its two jobs, no other job changes."""
     root = tmp_path / "repository"
     copy_repository(root, without=("results/", "data/", "tests/golden/"))
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(root)}
+    environment = programs.environment(root)
     environment.pop("DAWN_BASELINES", None)
 
     def planned(*words: str) -> tuple[dict[str, int], str]:

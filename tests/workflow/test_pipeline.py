@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +28,6 @@ from tests.support.repository import copy_repository
 pytestmark = pytest.mark.slow
 RUN = "results/smoke"
 METRICS = ("fd_efficientnet", "lse_d_own", "csim_dlib", "blink_per_s")  # a distance, and one of each kind of features
-BIN = Path(sys.executable).parent
 
 
 class Copy:
@@ -38,9 +35,7 @@ class Copy:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.environment = os.environ | {
-            "PATH": f"{programs.folder()}:{BIN}:{os.environ['PATH']}",
-            "PYTHONPATH": str(root),
+        self.environment = programs.environment(root) | {
             "GIT_AUTHOR_NAME": "test",
             "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test",

@@ -18,7 +18,7 @@ from dawn.media.video_writer import write_video
 from eval.backbones.syncnet import SyncNet
 from eval.metrics.registry import METRICS, Metric, computed, discover, get_metric, of_preset, presets
 from eval.report.paper import paper_rows
-from tests.support import canonical
+from tests.support import canonical, programs
 from tests.support.repository import REPOSITORY, copy_repository
 
 # A metric in one file: a feature, and its mean over clips.
@@ -81,14 +81,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(checkout: Path, *commands: list[str]) -> str:
     """Standard output of ``dawn-eval`` commands in the copy."""
-    code = (
-        "import json, sys; from eval.cli import main; sys.exit(max(main(words) for words in json.loads(sys.argv[1])))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(commands)], cwd=checkout, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    environment, printed = programs.environment(checkout), ""
+    for words in commands:
+        done = subprocess.run(
+            ["dawn-eval", *words], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        printed += done.stdout
+    return printed
 
 
 def test_a_new_metric_is_listed_and_reported(checkout: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 
 from eval.backbones.syncnet import SyncNet
 from eval.extract.catalogue import TRAINED_LIP_SYNC
-from eval.extract.spec import ExtractorOptions
+from eval.extract.spec import ExtractorOptions, Features
 from eval.extract.video import DecodedVideo
 from eval.metrics.clip_set import ClipSet
 from eval.metrics.registry import METRICS
@@ -73,6 +75,17 @@ def clips(real: Path) -> list[DecodedVideo]:
     ]
 
 
+@pytest.fixture(scope="module")
+def unperturbed(bench: PerturbationBench, clips: list[DecodedVideo]) -> Callable[[str], list[Features]]:
+    """Features of the clips for a metric, extracted once."""
+
+    @functools.cache
+    def extract(metric: str) -> list[Features]:
+        return [bench.perturbed_features(clip, PERTURBATIONS["blur"], {}, [METRICS[metric]]) for clip in clips]
+
+    return extract
+
+
 @pytest.mark.parametrize(
     ("name", "metric", "strengths"),
     [
@@ -85,10 +98,14 @@ def clips(real: Path) -> list[DecodedVideo]:
     ],
 )
 def test_metrics_follow_perturbations_of_the_frames(
-    bench: PerturbationBench, clips: list[DecodedVideo], name: str, metric: str, strengths: tuple[float, ...]
+    bench: PerturbationBench,
+    clips: list[DecodedVideo],
+    unperturbed: Callable[[str], list[Features]],
+    name: str,
+    metric: str,
+    strengths: tuple[float, ...],
 ) -> None:
-    perturbation, measured = PERTURBATIONS[name], METRICS[metric]
-    real = [bench.perturbed_features(clip, perturbation, {}, [measured]) for clip in clips]
+    perturbation, measured, real = PERTURBATIONS[name], METRICS[metric], unperturbed(metric)
     counts = bootstrap.draws(len(clips), 2, 0)
     values = []
     for strength in strengths:
