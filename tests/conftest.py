@@ -7,12 +7,19 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.repository import MATERIAL
 from tests.support.server import HttpServer, serve
 
 # Marks that follow from a fixture; `slow` and `gpu` are written at the test.
 MARK_OF_FIXTURE = {"real": "real", "http_server": "network"}
+# Files of tests whose processes are forked from the same server, of tests.support.programs and tests.support.forked.
+SERVERS = {
+    "programs": ("tests/workflow/", "tests/docs/test_how_to", "tests/eval/metrics/test_registry.py"),
+    "forked": ("tests/dawn/training/", "tests/dawn/features/"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,6 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"))
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow_files)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Distribute tests by file; files that share a server go to one worker, since it imports libraries for seconds."""
+    return _LoadFilesOfServers(config, log)
+
+
+class _LoadFilesOfServers(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        path = super()._split_scope(nodeid)
+        return next((server for server, users in SERVERS.items() if path.startswith(users)), path)
 
 
 @pytest.fixture(scope="session")

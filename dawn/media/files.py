@@ -42,10 +42,11 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     Raises InputError when it is a folder, lies below a file, or lies in a folder without write permission.
     """
     target = Path(path)
-    if target.is_dir():
+    if os.path.isdir(target):
         raise InputError(f"{target}: is a folder; give the name of a file to write")
-    existing = next(place for place in target.absolute().parents if place.exists())
-    if not existing.is_dir():
+    # os.path counts a place below a folder without search permission as missing, where pathlib raises PermissionError.
+    existing = next(place for place in target.absolute().parents if os.path.exists(place))
+    if not os.path.isdir(existing):
         raise InputError(f"{target}: {existing} is a file, not a folder; give another path")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(f"{target}: no permission to write in {existing}; give another path")
