@@ -39,7 +39,7 @@ bench: $(READY) ## time and memory of generation and training against the refere
 	$(BIN)/python -m benchmarks engine
 
 test: $(READY) ## run the tests; the summary lists skipped tests with the reason
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style, types, workflow, import contracts and documentation
 	$(BIN)/ruff check
