@@ -38,6 +38,7 @@ smoke: $(READY) ## Table 1 at the smallest size, to check that every step runs
 bench: $(READY) ## time and memory of generation and training against the reference implementation; results/bench, 30 minutes or more
 	$(BIN)/python -m benchmarks engine
 
+test: export PYTHONDONTWRITEBYTECODE = # hundreds of processes read what the first of them compiled
 test: $(READY) ## run the tests; the summary lists skipped tests with the reason
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 

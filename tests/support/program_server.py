@@ -17,6 +17,7 @@ from pathlib import Path
 _PROGRAMS = {
     "dawn": ("dawn.cli", "main"),
     "dawn-eval": ("eval.cli", "main"),
+    "dvc": ("dvc.cli", "main"),
     "snakemake": ("snakemake.cli", "main"),
 }
 
@@ -25,24 +26,18 @@ def import_libraries() -> None:
     """Import the libraries of the project but nothing of the project itself, of which tests run changed copies."""
     import accelerate
     import av
-    import librosa
-    import matplotlib.pyplot
+    import dvc.cli
+    import librosa.filters
     import mediapipe
-    import numpy as np
     import pandas
     import pydantic
     import safetensors.torch
     import scipy.signal
-    import scipy.stats
     import snakemake.cli
     import torch._dynamo
     import torch.utils.data
     import torch.utils.tensorboard
     import typer
-
-    noise = np.random.default_rng(0).normal(0, 0.1, 32000).astype(np.float32)
-    onsets = librosa.onset.onset_strength(y=librosa.effects.percussive(noise), sr=16000)
-    librosa.beat.beat_track(onset_envelope=onsets, sr=16000)  # compiles for seconds
 
 
 def serve(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.repository import REPOSITORY
 
-NAMES = ("dawn", "dawn-eval", "snakemake")
+NAMES = ("dawn", "dawn-eval", "dvc", "snakemake")
 
 # Runs for each start of a program, so it imports little: -S skips the packages, -I the environment.
 _CLIENT = """#!{python} -IS
