@@ -36,13 +36,13 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 def as_rgb(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Convert a PIL image or an array to RGB uint8 (H, W, 3) as :func:`read_image` does.
 
-    Raises InputError for an array that is not uint8 (H, W, 3), and for a closed image.
+    Raises InputError for an array that is not uint8 (H, W, 3), and for a closed or damaged image.
     """
     if isinstance(image, Image.Image):
         try:
             image.load()
-        except ValueError:
-            raise InputError("image is closed; give an open one") from None
+        except (OSError, ValueError):
+            raise InputError("image is closed or damaged; give an open one") from None
     else:
         array = np.asarray(image)
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:

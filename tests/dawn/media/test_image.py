@@ -42,7 +42,7 @@ def test_image_is_rotated_by_exif(tmp_path: Path) -> None:
 def test_a_closed_image_is_an_input_error() -> None:
     image = Image.new("RGB", (4, 4))
     image.close()
-    with pytest.raises(InputError, match="image is closed"):
+    with pytest.raises(InputError, match="image is closed or damaged"):
         as_rgb(image)
 
 
