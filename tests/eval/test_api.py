@@ -17,9 +17,8 @@ import eval
 from dawn.errors import InputError
 from dawn.media.video_writer import write_video
 from eval.studies.perturb import read_clip
+from tests.support.real_clips import GRID
 from tests.support.repository import REPOSITORY
-
-GRID = ("grid_lbax4n", "grid_lrwp9a")
 
 
 def documented_lines() -> str:

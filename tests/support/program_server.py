@@ -14,7 +14,7 @@ import sys
 import types
 from pathlib import Path
 
-_PROGRAMS = {
+PROGRAMS = {
     "dawn": ("dawn.cli", "main"),
     "dawn-eval": ("eval.cli", "main"),
     "dvc": ("dvc.cli", "main"),
@@ -83,7 +83,7 @@ def run(connection: socket.socket, folder: Path) -> None:
     sys.modules["__main__"] = types.ModuleType("__main__")
     code = 1
     try:
-        module, function = _PROGRAMS[name]
+        module, function = PROGRAMS[name]
         code = getattr(importlib.import_module(module), function)() or 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -14,9 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.program_server import PROGRAMS
 from tests.support.repository import REPOSITORY
-
-NAMES = ("dawn", "dawn-eval", "dvc", "snakemake")
 
 # Runs for each start of a program, so it imports little: -S skips the packages, -I the environment.
 _CLIENT = """#!{python} -IS
@@ -32,28 +31,25 @@ os._exit(int(server.recv(4) or b"70"))
 
 
 @functools.cache
-def folder() -> Path:
-    """Folder of the programs, for ``PATH``. Their server ends with this process, which closes its standard input."""
+def _start() -> tuple[Path, subprocess.Popen[bytes]]:
+    """Folder of the programs, and their server, which ends with this process: that closes its standard input."""
     place = Path(tempfile.mkdtemp(prefix="programs-"))  # a short path: that of a socket has 107 characters at most
     server = [sys.executable, "-m", "tests.support.program_server", str(place)]
     process = subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-    for name in NAMES:
+    for name in PROGRAMS:
         _write_program(place / name, _CLIENT.format(python=sys.executable, address=str(place / "socket"), name=name))
     _write_program(place / "python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    _servers.append(process)
-    return place
+    return place, process
 
 
 def environment(root: Path) -> dict[str, str]:
     """Variables with which commands run these programs on the code of the copy `root`."""
-    path = f"{folder()}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    folder, _ = _start()
+    path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PYTHONPATH": str(root)}
 
 
 def _write_program(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)
-
-
-_servers: list[subprocess.Popen[bytes]] = []  # keeps their standard inputs open
