@@ -27,8 +27,9 @@ def import_libraries() -> None:
     import accelerate
     import av
     import dvc.cli
-    import librosa.filters
+    import librosa
     import mediapipe
+    import numpy as np
     import pandas
     import pydantic
     import safetensors.torch
@@ -38,6 +39,11 @@ def import_libraries() -> None:
     import torch.utils.data
     import torch.utils.tensorboard
     import typer
+
+    # The first beat track of a process compiles for seconds.
+    noise = np.random.default_rng(0).normal(0, 0.1, 32000).astype(np.float32)
+    onsets = librosa.onset.onset_strength(y=librosa.effects.percussive(noise), sr=16000)
+    librosa.beat.beat_track(onset_envelope=onsets, sr=16000)
 
 
 def serve(folder: Path) -> None:
