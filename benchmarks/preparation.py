@@ -26,7 +26,7 @@ from dawn.corpora.prepare import prepare, write_clip
 from dawn.demo import generate_truth, render_clip
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
-from dawn.features.landmarks import Face, FaceMesh
+from dawn.features.landmarks import Face, FaceLandmarker
 from dawn.features.portrait import find_box
 from dawn.features.pose import head_pose
 from dawn.features.speech import encode
@@ -164,19 +164,19 @@ def _plainly(config: Config, paths: Paths) -> int:
 
 
 def _cropped(config: Config, paths: Paths, clip: Clip, out: Path) -> None:
-    with FaceMesh(config.features.detect_side, static=True) as mesh:
-        write_clip(config.corpus, clip, paths.corpus, out, lambda frame: find_box(mesh, frame))
+    with FaceLandmarker(config.features.detect_side, static=True) as landmarker:
+        write_clip(config.corpus, clip, paths.corpus, out, lambda frame: find_box(landmarker, frame))
 
 
 _TOOLS: dict[str, Callable[[Face, tuple[int, ...]], Any]] = {
     "landmarks": lambda face, _: face.landmarks,
-    "pose": lambda face, shape: head_pose(face.mesh, shape[1], shape[0]),
+    "pose": lambda face, shape: head_pose(face.transform, shape[1], shape[0]),
     "eyes": lambda face, _: eye_aspect_ratios(face.landmarks[None]),
 }
 
 
 def _each(config: Config, video: Path, tool: Callable[[Face, tuple[int, ...]], Any]) -> Iterator[Any]:
-    with FaceMesh(config.features.detect_side) as mesh:
+    with FaceLandmarker(config.features.detect_side) as landmarker:
         for frame in iter_frames(video, config.corpus.fps):
-            face = mesh.detect(frame)
+            face = landmarker.detect(frame)
             yield None if face is None else tool(face, frame.shape)

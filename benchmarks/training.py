@@ -93,6 +93,7 @@ class Drawn:
             landmarks=make.uniform(0.25 * side, 0.75 * side, (frames, 68, 2)).astype(np.float32),
             pose=make.normal(size=(frames, 6)).astype(np.float32),
             blink=make.uniform(0, 0.4, (frames, 2)).astype(np.float32),
+            blendshapes=make.uniform(size=(frames, 52)).astype(np.float32),
             speech=make.normal(size=(frames, config.features.speech.dim)).astype(np.float32),
             face_box=np.tile(box, (frames, 1)),
             mouth_box=np.tile(box, (frames, 1)),

@@ -29,7 +29,7 @@ from dawn.provenance import versions
 from dawn.released.run import REPORT
 
 PACKAGES = ("torch", "av", "mediapipe", "transformers")
-FACES = "face-mesh"  # name of the face detector's weights
+FACES = "face-landmarker"  # name of the face detector's weights
 CODECS: tuple[tuple[str, Literal["r", "w"]], ...] = (("libx264", "w"), ("aac", "w"), ("h264", "r"), ("aac", "r"))
 PASSES = (8, 24)  # frames of the two measured passes
 DECODED = 4  # frames of the measured decoding

@@ -1,6 +1,6 @@
 """Registry of other authors' weights files: location on this machine, verification by hash, and download.
 
-``config/weights.yaml`` lists them. A file is searched in the user's store (``DAWN_WEIGHTS``, else ``dawn/weights`` in
+``dawn/weights.yaml`` lists them. A file is searched in the user's store (``DAWN_WEIGHTS``, else ``dawn/weights`` in
 the cache folder), then in the folder of the library that usually downloads it, or inside the package that contains it.
 Only :func:`provide` with `fetch` uses the network.
 """
@@ -27,7 +27,8 @@ from dawn import download
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, is_disk_full, sha256_file, user_cache
 
-REGISTRY = Path(__file__).resolve().parent.parent / "config" / "weights.yaml"
+_HERE = Path(__file__).resolve().parent
+REGISTRY = _HERE / "weights.yaml"
 _RECORD = "recorded.json"  # hashes, taken when first stored, of files whose publisher states none
 _BLOCK = 1 << 20  # bytes
 
@@ -37,7 +38,7 @@ class MissingWeights(InputError):
 
 
 class Entry(BaseModel):
-    """Description of one weights file in ``config/weights.yaml``."""
+    """Description of one weights file in ``dawn/weights.yaml``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +49,7 @@ class Entry(BaseModel):
     size: int | None = Field(None, gt=0)
     url: str | None = None
     member: str | None = None  # of the zip archive at `url`
-    package: str | None = None
+    package: str | None = None  # distribution that contains the file; "dawn" is this one
     file: str = ""  # below the store, or below site-packages; default: the last part of `url`
     also: tuple[str, ...] = ()  # other places, patterns with {torch_hub}, {insightface}, {huggingface}
 
@@ -202,6 +203,8 @@ def _entry(name: str) -> Entry:
 
 
 def _find(entry: Entry) -> Path | None:
+    if entry.package == "dawn":  # not below site-packages where it is installed as editable
+        return next((path for path in [_HERE.parent / entry.file] if path.is_file()), None)
     if entry.package is not None:
         try:
             packaged = Path(str(importlib.metadata.distribution(entry.package).locate_file(entry.file)))

@@ -169,10 +169,10 @@ def _hair(head: Head) -> dict[str, Points]:
     if style not in ("scarf", "long", "wavy", "bob", *CURLY, *CLOSE_CROPPED):
         rng = np.random.default_rng(5)
         for number in range(14):
-            angle = -78 + 12 * number + rng.uniform(-4, 4)
-            top, low = rng.uniform(-0.8, -0.72), min(-0.56 + 0.0075 * max(abs(angle) - 30, 0), 0.1)
+            azimuth = -78 + 12 * number + rng.uniform(-4, 4)
+            top, low = rng.uniform(-0.8, -0.72), min(-0.56 + 0.0075 * max(abs(azimuth) - 30, 0), 0.1)
             outlines[f"strand {number}"] = head.around(
-                angle * np.linspace(0.75, 1.0, 6) + 5 * np.sin(np.linspace(0, 2, 6)), np.linspace(top, low, 6), grow
+                azimuth * np.linspace(0.75, 1.0, 6) + 5 * np.sin(np.linspace(0, 2, 6)), np.linspace(top, low, 6), grow
             )
     return outlines
 

@@ -31,6 +31,7 @@ class FaceTrack:
     landmarks: NDArray[np.float32]  # (N, 68, 2) pixels
     pose: NDArray[np.float32]  # (N, 6) yaw, pitch, roll in degrees, scale, tx, ty
     blink: NDArray[np.float32]  # (N, 2) eye aspect ratio, left and right
+    blendshapes: NDArray[np.float32]  # (N, 52) 0 to 1
     found: NDArray[np.bool_]  # (N,) False where the row is interpolated
     extractor: str  # name and version
 
@@ -41,24 +42,20 @@ def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float =
     Raises InputError when the video cannot be read, NoFaceError when less than cfg.min_face_share of its frames show a
     face.
     """
-    landmarks: list[NDArray[np.float32] | None] = []
-    poses: list[NDArray[np.float32] | None] = []
     with Extractor(cfg) as extractor:
-        for frame in iter_frames(video, fps):
-            face = extractor.detect(frame)
-            landmarks.append(None if face is None else face.landmarks)
-            poses.append(None if face is None else face.pose)
-    found = np.array([row is not None for row in landmarks])
+        faces = [extractor.detect(frame) for frame in iter_frames(video, fps)]
+    found = np.array([face is not None for face in faces])
     if not found.any() or found.mean() < cfg.min_face_share:
         raise NoFaceError(
             f"{video}: a face in {found.sum()} of {len(found)} frames, fewer than the share of {cfg.min_face_share:g} "
             "that features.min_face_share requires"
         )
-    points = _interpolated(landmarks)
+    points = _interpolated([None if face is None else face.landmarks for face in faces])
     return FaceTrack(
         landmarks=points,
-        pose=_interpolated(poses),
+        pose=_interpolated([None if face is None else face.pose for face in faces]),
         blink=eye_aspect_ratios(points),
+        blendshapes=_interpolated([None if face is None else face.blendshapes for face in faces]),
         found=found,
         extractor=extractor.version,
     )
@@ -75,6 +72,7 @@ def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25
         landmarks=track.landmarks,
         pose=track.pose,
         blink=track.blink,
+        blendshapes=track.blendshapes,
         speech=encode(audio, len(track.found), cfg.speech),
         face_box=face_box(track.landmarks),
         mouth_box=mouth_box(track.landmarks),

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from dawn.errors import InputError
 from dawn.features.journal import JsonLines
-from dawn.features.landmarks import FaceMesh
+from dawn.features.landmarks import FaceLandmarker
 from dawn.fingerprint import code_fingerprint
 from dawn.media.video import iter_frames
 from dawn.weights import verified
@@ -85,11 +85,11 @@ def cluster_videos(
     embeddings: dict[str, list[float]] = {row["video"]: row["face"] for row in lines.rows}
     results: list[list[float] | str] = []
     network = DlibFace()
-    with FaceMesh(detect_side, static=True) as mesh:
+    with FaceLandmarker(detect_side, static=True) as landmarker:
         for video, sha256 in tqdm(videos, desc="people", unit="video", mininterval=2):
             if sha256 not in embeddings:
                 try:
-                    embeddings[sha256] = _video_embedding(video, network, mesh, distance).tolist()
+                    embeddings[sha256] = _video_embedding(video, network, landmarker, distance).tolist()
                 except InputError as error:
                     results.append(str(error))
                     continue
@@ -112,11 +112,13 @@ def cluster_embeddings(embeddings: NDArray[np.floating], distance: float) -> lis
     return [order[label] for label in labels]
 
 
-def _video_embedding(video: Path, network: DlibFace, mesh: FaceMesh, distance: float) -> NDArray[np.float64]:
+def _video_embedding(
+    video: Path, network: DlibFace, landmarker: FaceLandmarker, distance: float
+) -> NDArray[np.float64]:
     """Compute the mean embedding, (128,), of the most frequent person in a video's first seconds. Raises InputError."""
     rows = []
     for frame in islice(iter_frames(video), 0, _SAMPLES * _SPACING, _SPACING):
-        face = mesh.detect(frame)
+        face = landmarker.detect(frame)
         if face is not None:
             rows.append(network(frame[None], face.landmarks[None])[0])
     if not rows:

@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
-from dawn.features.landmarks import FaceMesh, confirm_face
+from dawn.features.landmarks import FaceLandmarker
+from dawn.features.second_detector import confirm_face
 from dawn.media.framing import Box, crop, crop_box
 
-_CONFIRM_SIDE = 256  # side of the second detector's input, pixels
 
-
-def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
+def find_box(landmarker: FaceLandmarker, frame: NDArray[np.uint8]) -> Box | None:
     """Compute the box x0, y0, x1, y1, pixels, around the 68 landmarks of the largest face in a frame (H, W, 3).
 
     Returns None without a face.
     """
-    face = mesh.detect(frame)
+    face = landmarker.detect(frame)
     if face is None:
         return None
     x0, y0, x1, y1 = face_box(face.landmarks).tolist()
@@ -30,8 +29,8 @@ def find_box(mesh: FaceMesh, frame: NDArray[np.uint8]) -> Box | None:
 class ConfirmedBoxes:
     """Callable :func:`find_box` for the frames of one video; a second detector runs until it has confirmed one face."""
 
-    def __init__(self, mesh: FaceMesh) -> None:
-        self._mesh = mesh
+    def __init__(self, landmarker: FaceLandmarker) -> None:
+        self._landmarker = landmarker
         self._confirmed = False
         self._detected = False
 
@@ -42,32 +41,32 @@ class ConfirmedBoxes:
 
     def __call__(self, frame: NDArray[np.uint8]) -> Box | None:
         """See :func:`find_box`."""
-        box = find_box(self._mesh, frame)
+        box = find_box(self._landmarker, frame)
         if box is not None and not self._confirmed:
             self._detected = True
-            self._confirmed = confirm_face(crop(frame, crop_box(np.array([box])), _CONFIRM_SIDE))
+            self._confirmed = confirm_face(frame, crop_box(np.array([box])))
         return box
 
 
 def crop_portrait(
-    image: NDArray[np.uint8], resolution: int, *, mesh: FaceMesh, name: str = "the image"
+    image: NDArray[np.uint8], resolution: int, *, landmarker: FaceLandmarker, name: str = "the image"
 ) -> NDArray[np.uint8]:
     """Crop the face of an image uint8 (H, W, 3) to uint8 (resolution, resolution, 3), framed as in the clips.
 
-    `mesh` must be static. The search covers the whole image, then the image with a margin for faces that fill it, then
-    ever smaller overlapping parts for small faces; the largest face of the first search with a confirmed detection is
-    cropped. A second detector must confirm it, because Face Mesh alone finds landmarks in dogs. Raises InputError,
-    naming `name`, when there is no face.
+    `landmarker` must be static. The search covers the whole image, then the image with a margin for faces that fill it,
+    then ever smaller overlapping parts for small faces; the largest face of the first search with a confirmed detection
+    is cropped. A second detector must confirm it, because Face Landmarker alone finds landmarks in dogs. Raises
+    InputError, naming `name`, when there is no face.
     """
     for parts in _searches(image):
         boxes = []
         for part, left, top in parts:
-            box = find_box(mesh, part)
+            box = find_box(landmarker, part)
             if box is not None:
                 boxes.append((box[0] + left, box[1] + top, box[2] + left, box[3] + top))
         for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
             square = crop_box(np.array([box]))
-            if confirm_face(crop(image, square, _CONFIRM_SIDE)):
+            if confirm_face(image, square):
                 return crop(image, square, resolution)
     raise InputError(f"no face found in {name}; give a picture of one person whose face is well visible")
 

@@ -115,16 +115,16 @@ def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
 def _clip_writer(config: Config, paths: Paths) -> Iterator[WriteClip]:
     from dawn.corpora.prepare import write_clip
     from dawn.corpora.registry import kind_of
-    from dawn.features.landmarks import FaceMesh
+    from dawn.features.landmarks import FaceLandmarker
     from dawn.features.portrait import ConfirmedBoxes
 
     root = kind_of(config.corpus).source_root(config.corpus, paths.corpus)
     if not root.is_dir():
         raise InputError(f"{root}: the folder of the videos is gone; mount it, or prepare the corpus again")
-    with FaceMesh(config.features.detect_side, static=True) as mesh:
+    with FaceLandmarker(config.features.detect_side, static=True) as landmarker:
 
         def write(clip: Clip, out: Path) -> None:
-            find_box = ConfirmedBoxes(mesh)
+            find_box = ConfirmedBoxes(landmarker)
             write_clip(config.corpus, clip, paths.corpus, out, find_box)
             if find_box.unconfirmed:
                 out.unlink()

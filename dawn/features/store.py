@@ -18,6 +18,7 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
     "landmarks": (68, 2),
     "pose": (6,),
     "blink": (2,),
+    "blendshapes": (52,),
     "speech": (None,),
     "face_box": (4,),
     "mouth_box": (4,),
@@ -32,6 +33,7 @@ class Features:
     landmarks: NDArray[np.float32]  # (N, 68, 2) pixels of the clip
     pose: NDArray[np.float32]  # (N, 6) yaw, pitch, roll in degrees, scale, tx, ty (see dawn.features.pose)
     blink: NDArray[np.float32]  # (N, 2) eye aspect ratio, left and right
+    blendshapes: NDArray[np.float32]  # (N, 52) 0 to 1, in the order of dawn.features.landmarks.BLENDSHAPES
     speech: NDArray[np.float32]  # (N, C) output of the speech encoder
     face_box: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1, pixels
     mouth_box: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1, pixels

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import pickle
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,10 +18,11 @@ from torch import Tensor, nn
 
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
+from dawn.media import array_pickles
 from dawn.weights import verified
 
 VERSION = "3ddfa_v2-mb05"
-WEIGHTS, STATISTICS = "3ddfa_v2/mb05_120x120", "3ddfa_v2/param_mean_std"  # entries of config/weights.yaml
+WEIGHTS, STATISTICS = "3ddfa_v2/mb05_120x120", "3ddfa_v2/param_mean_std"  # entries of dawn/weights.yaml
 SIDE = 120  # pixels
 # Name, channels in and out, stride of the depthwise separable blocks: MobileNet (Howard et al. 2017) at width 0.5.
 _BLOCKS = (
@@ -158,22 +158,11 @@ def head_crop(frame: NDArray[np.uint8], left: int, top: int, side: int) -> NDArr
     return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
-class _Arrays(pickle.Unpickler):
-    """Unpickler of arrays and plain values; refuses anything else that a pickle could construct."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
-            return np.core.multiarray._reconstruct  # type: ignore[attr-defined]
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        raise pickle.UnpicklingError(f"{module}.{name}")
-
-
 def read_statistics(path: Path) -> dict[str, NDArray[np.float32]]:
     """Read "mean" and "std" (62,) of the parameters. Raises InputError for a file with other contents."""
     try:
         with open(path, "rb") as stream:
-            content = _Arrays(stream).load()
+            content = array_pickles.load(stream)
         statistics = {name: np.asarray(content[name], np.float32) for name in ("mean", "std")}
     except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no statistics of 3DDFA_V2 ({error}); use an intact copy") from None

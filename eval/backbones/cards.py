@@ -31,7 +31,7 @@ class InputKind(StrEnum):
 class BackboneCard:
     """Description of one network with one preprocessing.
 
-    dimension: size of an embedding. weights: names in ``config/weights.yaml``, which states source, hash and licence.
+    dimension: size of an embedding. weights: names in ``dawn/weights.yaml``, which states source, hash and licence.
     module: module of this package whose ``build(card)`` loads the network. executable: whether the weights' format can
     contain code; such a file is opened only if its hash is pinned.
     """

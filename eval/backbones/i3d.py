@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.errors import InputError
+from dawn.media import array_pickles
 from dawn.weights import verified
 from eval.backbones.cards import BackboneCard
 from eval.backbones.resize import bilinear
@@ -44,17 +45,6 @@ _STEM = {"Conv3d_1a_7x7": (3, 64, 7, 2), "Conv3d_2b_1x1": (64, 64, 1, 1), "Conv3
 def build(card: BackboneCard) -> I3D:
     """Load the network of `card`. Raises MissingWeights, or InputError for another file."""
     return load(card.files()["i3d-kinetics400"].path)
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickler of numpy arrays and containers; raises UnpicklingError for any other class."""
-
-    _ALLOWED = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not an array")
-        return super().find_class(module, name)
 
 
 class I3D(nn.Module):
@@ -146,7 +136,7 @@ def load(path: str | Path | None = None) -> I3D:
     path = verified("i3d-kinetics400").path if path is None else Path(path)
     try:
         with open(path, "rb") as stream:
-            tree = _ArraysOnly(stream).load()
+            tree = array_pickles.load(stream)
         net = I3D()
         _load_arrays(net, tree["params"], tree["batch_stats"])
     except (OSError, pickle.UnpicklingError, KeyError, TypeError, EOFError, RuntimeError) as error:

@@ -50,7 +50,8 @@ def _mesh_settings(options: ExtractorOptions) -> dict[str, Any]:
     from dawn.features.landmarks import VERSION
     from dawn.weights import verified
 
-    return {"network": VERSION, "side": options.detect_side, "weights": {"face-mesh": verified("face-mesh").sha256}}
+    name = "face-landmarker"
+    return {"network": VERSION, "side": options.detect_side, "weights": {name: verified(name).sha256}}
 
 
 def _load_mesh(options: ExtractorOptions) -> Extractor:

@@ -8,32 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.features.interpolation import interpolate_rows
-from dawn.features.landmarks import FaceMesh
+from dawn.features.landmarks import FaceLandmarker
 from dawn.features.pose import head_pose
-
-
-class _CountingMesh:
-    """MediaPipe's face mesh, which also records the number of faces in the last frame."""
-
-    def __init__(self, mesh: Any) -> None:
-        self._mesh, self.faces, self.close = mesh, 0, mesh.close
-
-    def process(self, frame: NDArray[np.uint8]) -> Any:
-        result = self._mesh.process(frame)
-        self.faces = len(result.multi_face_landmarks or [])
-        return result
-
-
-class _Mesh(FaceMesh):
-    """A face mesh detector that reports the number of detected faces."""
-
-    def __init__(self, side: int) -> None:
-        super().__init__(side)
-        self._mesh = _CountingMesh(self._mesh)
-
-    @property
-    def faces(self) -> int:
-        return int(self._mesh.faces)
 
 
 def detect_faces(frames: NDArray[np.uint8], detect_side: int) -> dict[str, NDArray[Any]]:
@@ -48,13 +24,12 @@ def detect_faces(frames: NDArray[np.uint8], detect_side: int) -> dict[str, NDArr
     pose = np.zeros((count, 6), np.float32)
     faces = np.zeros(count, np.int64)
     found = np.zeros(count, np.bool_)
-    mesh = _Mesh(detect_side)
-    with mesh:
+    with FaceLandmarker(detect_side) as landmarker:
         for k, frame in enumerate(frames):
-            face = mesh.detect(np.ascontiguousarray(frame))
-            faces[k] = mesh.faces
+            face = landmarker.detect(frame)
+            faces[k] = landmarker.faces
             if face is not None:
-                found[k], points[k], pose[k] = True, face.landmarks, head_pose(face.mesh, width, height)
+                found[k], points[k], pose[k] = True, face.landmarks, head_pose(face.transform, width, height)
     if found.any():
         known, frame_indices = np.flatnonzero(found), np.arange(count)
         points = interpolate_rows(points[known], known, frame_indices).astype(np.float32)

@@ -13,8 +13,7 @@ from dawn.config import Config, ConfigError, Diffusion, LfgModel, PbnetModel, Se
 from dawn.models.pose_blink import normalise
 from tests.support.repository import REPOSITORY
 
-# weights.yaml is the registry of weights, no run.
-FILES = sorted(path for path in (REPOSITORY / "config").glob("*.yaml") if path.name != "weights.yaml")
+FILES = sorted((REPOSITORY / "config").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -23,7 +23,7 @@ from dawn.demo.sentences import SENTENCES
 from dawn.demo.speech import Voice, synthesise
 from dawn.demo.truth import GroundTruth
 from dawn.errors import InputError
-from dawn.features.landmarks import FaceMesh
+from dawn.features.landmarks import FaceLandmarker
 from dawn.media.audio import read_audio
 from dawn.media.video import load_frames, probe
 
@@ -187,9 +187,9 @@ def test_detected_motion_correlates_with_drawn_motion_at_64_pixels(index: int, t
     truth = generate_truth(1234, index, 0, 3.0)
     render_clip(truth, 64, tmp_path / "clip.mp4")
     eyes, mouth, nose = [], [], []
-    with FaceMesh(256) as mesh:
+    with FaceLandmarker(256) as landmarker:
         for frame in load_frames(tmp_path / "clip.mp4"):
-            face = mesh.detect(frame)
+            face = landmarker.detect(frame)
             assert face is not None
             p = face.landmarks
             ears = [(_gap(p, a + 1, a + 5) + _gap(p, a + 2, a + 4)) / (2 * _gap(p, a, a + 3)) for a in (36, 42)]
@@ -203,8 +203,8 @@ def test_detected_motion_correlates_with_drawn_motion_at_64_pixels(index: int, t
 
 
 def _landmarks(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    with FaceMesh(256, static=True) as mesh:
-        face = mesh.detect(frame)
+    with FaceLandmarker(256, static=True) as landmarker:
+        face = landmarker.detect(frame)
     assert face is not None
     return face.landmarks
 

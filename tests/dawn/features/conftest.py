@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dawn.features import worker
-from dawn.features.landmarks import FaceMesh
+from dawn.features.landmarks import FaceLandmarker
 from dawn.media.video import load_frames
 from tests.support import forked
 
@@ -27,9 +27,9 @@ def _forked_workers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def static(real: Path) -> FaceMesh:
+def static(real: Path) -> FaceLandmarker:
     """A detector whose frames are independent of each other."""
-    return FaceMesh(static=True)
+    return FaceLandmarker(static=True)
 
 
 @pytest.fixture(scope="module")

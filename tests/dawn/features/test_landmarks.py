@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dawn.features.landmarks import MESH_68, FaceMesh
+from dawn.features.landmarks import MESH_68, FaceLandmarker
 from dawn.features.portrait import find_box
 from dawn.features.pose import head_pose
 from dawn.media.image import read_image
@@ -23,7 +23,7 @@ MIRRORED = np.array([
 # fmt: on
 
 
-def test_landmarks_follow_the_68_point_scheme(static: FaceMesh, real: Path) -> None:
+def test_landmarks_follow_the_68_point_scheme(static: FaceLandmarker, real: Path) -> None:
     face = static.detect(read_image(real / "portraits" / "photo_obama_official.jpg"))
     assert face is not None and face.mesh.shape == (478, 3) and face.landmarks.shape == (68, 2)
     points = face.landmarks
@@ -38,7 +38,7 @@ def test_landmarks_follow_the_68_point_scheme(static: FaceMesh, real: Path) -> N
     assert len(set(MESH_68.tolist())) == 68
 
 
-def test_mirrored_image_gives_mirrored_face(static: FaceMesh, real: Path) -> None:
+def test_mirrored_image_gives_mirrored_face(static: FaceLandmarker, real: Path) -> None:
     image = read_image(real / "portraits" / "photo_dawn_female1.jpeg")
     face, mirrored = static.detect(image), static.detect(np.ascontiguousarray(image[:, ::-1]))
     assert face is not None and mirrored is not None
@@ -46,7 +46,7 @@ def test_mirrored_image_gives_mirrored_face(static: FaceMesh, real: Path) -> Non
     eyes = np.linalg.norm(face.landmarks[36] - face.landmarks[45])
     assert np.linalg.norm(flipped - face.landmarks, axis=-1).mean() < 0.03 * eyes
     width, height = image.shape[1], image.shape[0]
-    a, b = head_pose(face.mesh, width, height), head_pose(mirrored.mesh, width, height)
+    a, b = head_pose(face.transform, width, height), head_pose(mirrored.transform, width, height)
     assert np.allclose(a[:3], b[:3] * [-1, 1, -1], atol=2.0)
     assert np.allclose(a[3:], [b[3], 1 - b[4], b[5]], atol=0.02)
     assert abs(a[0]) > 5  # she looks to one side
@@ -55,22 +55,22 @@ def test_mirrored_image_gives_mirrored_face(static: FaceMesh, real: Path) -> Non
 def test_tracking_is_repeatable_and_quiet(speaker: NDArray[np.uint8], capfd: pytest.CaptureFixture[str]) -> None:
     runs = []
     for _ in range(2):
-        with FaceMesh() as mesh:
-            faces = [mesh.detect(frame) for frame in speaker[:15]]
+        with FaceLandmarker() as landmarker:
+            faces = [landmarker.detect(frame) for frame in speaker[:15]]
         runs.append(np.stack([face.mesh for face in faces if face is not None]))
     assert runs[0].shape == (15, 478, 3)
     assert np.array_equal(runs[0], runs[1])
     assert capfd.readouterr().err == ""
 
 
-def test_small_frames_are_enlarged(static: FaceMesh, speaker: NDArray[np.uint8]) -> None:
+def test_small_frames_are_enlarged(static: FaceLandmarker, speaker: NDArray[np.uint8]) -> None:
     large = static.detect(speaker[0])
     small = static.detect(cv2.resize(speaker[0], (64, 64), interpolation=cv2.INTER_AREA).astype(np.uint8))
     assert large is not None and small is not None
     assert np.linalg.norm(small.landmarks * 4 - large.landmarks, axis=-1).mean() < 4
 
 
-def test_largest_of_several_faces(static: FaceMesh, real: Path) -> None:
+def test_largest_of_several_faces(static: FaceLandmarker, real: Path) -> None:
     big = cv2.resize(read_image(real / "portraits" / "photo_dawn_female1.jpeg"), (400, 400))
     small = cv2.resize(read_image(real / "portraits" / "photo_hdtf_RD_Radio51_256.png"), (256, 256))
     for flip in (False, True):
@@ -84,7 +84,7 @@ def test_largest_of_several_faces(static: FaceMesh, real: Path) -> None:
         assert (face.landmarks[:, 0].mean() > 330) == flip
 
 
-def test_no_face_is_none(static: FaceMesh) -> None:
+def test_no_face_is_none(static: FaceLandmarker) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3)).astype(np.uint8)
     assert static.detect(noise) is None
     assert find_box(static, np.zeros((128, 128, 3), np.uint8)) is None

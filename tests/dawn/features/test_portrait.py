@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dawn.errors import InputError
-from dawn.features.landmarks import FaceMesh
+from dawn.features.landmarks import FaceLandmarker
 from dawn.features.portrait import crop_portrait, find_box
 from dawn.media.image import read_image
 
@@ -28,8 +28,8 @@ PORTRAITS = (
 
 
 @pytest.mark.parametrize("name", PORTRAITS)
-def test_portraits_are_framed_as_clips(static: FaceMesh, real: Path, name: str) -> None:
-    crop = crop_portrait(read_image(real / "portraits" / name), 128, mesh=static, name=name)
+def test_portraits_are_framed_as_clips(static: FaceLandmarker, real: Path, name: str) -> None:
+    crop = crop_portrait(read_image(real / "portraits" / name), 128, landmarker=static, name=name)
     assert crop.shape == (128, 128, 3) and crop.dtype == np.uint8
     box = find_box(static, crop)
     assert box is not None
@@ -38,17 +38,17 @@ def test_portraits_are_framed_as_clips(static: FaceMesh, real: Path, name: str) 
     assert (x0 + x1) / 2 == pytest.approx(0.5, abs=0.05) and (y0 + y1) / 2 == pytest.approx(0.56, abs=0.05)
 
 
-def test_a_dog_is_no_portrait(static: FaceMesh, real: Path) -> None:
+def test_a_dog_is_no_portrait(static: FaceLandmarker, real: Path) -> None:
     with pytest.raises(InputError, match=r"no face found in dog\.jpg"):
-        crop_portrait(read_image(real / "portraits" / "negative_dog.jpg"), 128, mesh=static, name="dog.jpg")
+        crop_portrait(read_image(real / "portraits" / "negative_dog.jpg"), 128, landmarker=static, name="dog.jpg")
 
 
-def test_faces_that_fill_the_image_or_are_small_in_it(static: FaceMesh, real: Path) -> None:
+def test_faces_that_fill_the_image_or_are_small_in_it(static: FaceLandmarker, real: Path) -> None:
     tight = read_image(real / "portraits" / "photo_obama_official.jpg")[180:430, 370:612]
-    assert crop_portrait(tight, 64, mesh=static).shape == (64, 64, 3)
+    assert crop_portrait(tight, 64, landmarker=static).shape == (64, 64, 3)
     scene = np.full((1500, 2000, 3), 120, np.uint8)
     scene[650:1162, 1100:1612] = read_image(real / "portraits" / "photo_nasa_astronaut.png")
     assert static.detect(scene) is None  # the face is too small in the whole image
-    crop = crop_portrait(scene, 128, mesh=static)
+    crop = crop_portrait(scene, 128, landmarker=static)
     box = find_box(static, crop)
     assert box is not None and (box[3] - box[1]) / 128 == pytest.approx(0.58, abs=0.05)

@@ -21,7 +21,7 @@ from dawn.errors import InputError
 from dawn.features import tddfa
 from dawn.features.extract import track_face
 from dawn.features.extractors import Extractor
-from dawn.features.landmarks import VERSION, FaceMesh
+from dawn.features.landmarks import VERSION, FaceLandmarker
 from dawn.features.pose import head_pose
 from dawn.features.shards import make_features
 from dawn.media.json_files import write_json
@@ -63,8 +63,9 @@ def test_both_tools_agree_on_the_same_head(published: Path, real: Path) -> None:
         points[cfg.pose] = np.stack([face.landmarks for face in faces])
     mediapipe, published_tool = poses["mediapipe"], poses["3ddfa"]
     assert len(mediapipe) == len(published_tool) == len(frames)
-    for axis in range(3):
-        assert abs(np.mean(published_tool[:, axis] - mediapipe[:, axis])) < 4
+    # The heads of the two tools, whose poses are zero by definition, differ in how they hold the chin.
+    for axis, bound in enumerate((2, 6, 2)):
+        assert abs(np.mean(published_tool[:, axis] - mediapipe[:, axis])) < bound
         assert np.corrcoef(mediapipe[:, axis], published_tool[:, axis])[0, 1] > 0.8
     # Units as published: 4.79e-4 and (56.5, 64.9) is the state that the published code falls back to.
     assert np.all((published_tool[:, 3] > 3.5e-4) & (published_tool[:, 3] < 7e-4))
@@ -76,12 +77,12 @@ def test_both_tools_agree_on_the_same_head(published: Path, real: Path) -> None:
 
 def test_the_interface_returns_what_mediapipe_does(real: Path) -> None:
     frames = load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:5]
-    with FaceMesh(256) as mesh, Extractor(MEDIAPIPE) as extractor:
+    with FaceLandmarker(256) as landmarker, Extractor(MEDIAPIPE) as extractor:
         for frame in frames:
-            face, observation = mesh.detect(frame), extractor.detect(frame)
+            face, observation = landmarker.detect(frame), extractor.detect(frame)
             assert face is not None and observation is not None
             assert np.array_equal(observation.landmarks, face.landmarks)
-            assert np.array_equal(observation.pose, head_pose(face.mesh, 256, 256))
+            assert np.array_equal(observation.pose, head_pose(face.transform, 256, 256))
         assert extractor.version == VERSION
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dawn.errors import InputError
-from dawn.features.landmarks import FaceMesh
+from dawn.features.landmarks import FaceLandmarker
 from dawn.media.image import read_image
 from dawn.weights import MissingWeights
 from eval.backbones import arcface
@@ -118,8 +118,8 @@ def test_alignment_undoes_turn_scale_and_shift() -> None:
 
 def test_points_of_landmarks_lie_in_the_template(real: Path) -> None:
     image = read_image(real / "portraits" / "photo_nasa_astronaut.png")
-    with FaceMesh(256, static=True) as mesh:
-        face = mesh.detect(image)
+    with FaceLandmarker(256, static=True) as landmarker:
+        face = landmarker.detect(image)
     assert face is not None
     points = arcface.five_points(face.landmarks)
     matrix = arcface.similarity_matrix(points)
@@ -155,8 +155,8 @@ def test_embeddings_of_a_real_face_do_not_depend_on_the_size_of_the_picture(real
     small = cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA)
     landmarks = []
     for picture in (image, small):
-        with FaceMesh(256, static=True) as mesh:
-            face = mesh.detect(picture)
+        with FaceLandmarker(256, static=True) as landmarker:
+            face = landmarker.detect(picture)
         assert face is not None
         landmarks.append(face.landmarks)
     net = arcface.ArcFace(_network(tmp_path / "net.onnx"))

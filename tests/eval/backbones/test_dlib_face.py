@@ -10,7 +10,7 @@ import pytest
 
 from dawn.errors import InputError
 from dawn.features.identity import face_rectangle
-from dawn.features.landmarks import FaceMesh
+from dawn.features.landmarks import FaceLandmarker
 from dawn.media.image import read_image
 from eval.backbones import dlib_face
 
@@ -21,8 +21,8 @@ def test_faces_of_one_person_are_nearer_than_those_of_two(real: Path) -> None:
     images.append(np.ascontiguousarray(images[0][:, ::-1]))
     landmarks = []
     for image in images:
-        with FaceMesh(256, static=True) as mesh:
-            face = mesh.detect(image)
+        with FaceLandmarker(256, static=True) as landmarker:
+            face = landmarker.detect(image)
         assert face is not None
         landmarks.append(face.landmarks)
     net = dlib_face.DlibFace()

@@ -86,13 +86,13 @@ def test_embeddings_of_long_clips_in_parts_are_those_of_the_whole(monkeypatch: p
 def test_a_real_clip_is_tracked(real: Path) -> None:
     """Boxes of the landmark detector stand in for S3FD's, whose weights are not at hand."""
     from dawn.features.boxes import face_box
-    from dawn.features.landmarks import FaceMesh
+    from dawn.features.landmarks import FaceLandmarker
 
     frames = load_frames(real / "clips" / "grid_bbaf2n.mpg")[:30]
-    with FaceMesh(256) as mesh:
+    with FaceLandmarker(256) as landmarker:
 
         def detect(frame: np.ndarray) -> np.ndarray:
-            face = mesh.detect(frame)
+            face = landmarker.detect(frame)
             return np.empty((0, 4)) if face is None else face_box(face.landmarks)[None]
 
         crops = lip_windows.tracked(frames, detect)

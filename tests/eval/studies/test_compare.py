@@ -34,7 +34,7 @@ def test_methods_are_compared_on_the_same_clips(
     assert rows["blink"]["n"] == "1"  # one clip has a face in both
     assert (rows["dr25_efficientnet"]["n"], float(rows["dr25_efficientnet"]["difference"])) == ("1", 0)
     report = json.loads((tmp_path / "b" / "report.json").read_text())
-    report["metrics"]["blink"]["parts"]["mesh"]["weights"]["face-mesh"] = "0" * 64
+    report["metrics"]["blink"]["parts"]["mesh"]["weights"]["face-landmarker"] = "0" * 64
     (tmp_path / "b" / "report.json").write_text(json.dumps(report))
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), *shared]) == 2
     assert "blink: the two reports differ in weights of mesh" in capsys.readouterr().err
