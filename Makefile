@@ -1,18 +1,23 @@
-# The first target that needs the environment (.venv) creates it from requirements.lock. After that, no target needs a
-# network.
+# The first target that needs the environment (.venv) creates it from requirements.lock. After that, no target but `lock`
+# needs a network.
 
-PYTHON ?= python3.11
+# Interpreter of the environment; without it, the newest from 3.11 on that is found.
+PYTHON ?=
 CORES ?= all
+# CPU=1: PyTorch from its own index of builds for CPUs, without CUDA's libraries.
+CPU ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STARTED := $(VENV).started
 SITE = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+# --no-deps: the lock is complete, but for what pyproject.toml excludes.
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-deps $(if $(wildcard $(READY)),--quiet)
+CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help table1 tables smoke bench test lint docs format schema clean
+.PHONY: help table1 tables smoke bench test pythons lint docs format schema lock clean
 
 # Rules of the workflow call `dawn` and `dawn-eval` by name; a Python outside the environment creates the environment.
 OUTSIDE := $(PATH)
@@ -42,6 +47,9 @@ test: export PYTHONDONTWRITEBYTECODE = # hundreds of processes read what the fir
 test: $(READY) ## run the tests; the summary lists skipped tests with the reason
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+pythons: ## install and run the quick tests with every Python that is found, each in a folder of its own below build
+	tests/pythons.sh
+
 lint: $(READY) ## check style, types, workflow, import contracts and documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -63,6 +71,10 @@ schema: $(READY) ## generate config/schema.json from dawn/config
 	$(BIN)/python -c "from dawn.config import schema; print(schema(), end='')" > config/schema.json.part
 	mv config/schema.json.part config/schema.json
 
+lock: $(READY) ## resolve requirements.lock from pyproject.toml for every Python, keeping the pins that still fit; needs a network
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --all-extras --no-annotate \
+		--custom-compile-command "make lock" --python-version 3.11 --output-file requirements.lock pyproject.toml
+
 clean: ## delete data and results of demo and smoke, and caches; keeps the environment and other corpora
 	rm -rf data/demo data/demo-* data/smoke data/smoke-* results/demo results/demo-* results/smoke results/smoke-*
 	rm -rf results/sweeps results/figures results/index.html
@@ -72,21 +84,22 @@ clean: ## delete data and results of demo and smoke, and caches; keeps the envir
 # An interrupted installation leaves the mark .venv.started without the stamp: the next make clears the folder and reuses
 # pip's cache. A changed lock is installed into the existing environment.
 $(READY): requirements.lock pyproject.toml
-	@python=; for candidate in "$(PYTHON)" python3; do \
-		if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
+	@python=; for candidate in $(if $(PYTHON),"$(PYTHON)",python3.14 python3.13 python3.12 python3.11 python3); do \
+		if "$$candidate" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 		then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "Python 3.11 is required; neither '$(PYTHON)' nor 'python3' is Python 3.11." >&2; \
-		echo "Install it, or give its path: make PYTHON=/path/to/python3.11" >&2; \
+		echo "Python 3.11 or newer with venv is required; $(if $(PYTHON),'$(PYTHON)' is not,none is found)." >&2; \
+		echo "Install it (on Debian and Ubuntu: python3 and python3-venv), or give its path: make PYTHON=/path/to/python3" >&2; \
 		exit 1; \
 	fi; \
 	if [ -e $(STARTED) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-		echo "Creating $(VENV): about 8 GB, a few minutes, once."; \
+		echo "Creating $(VENV) with $$("$$python" --version): about $(if $(CPU),3,8) GB, a few minutes, once."; \
 		touch $(STARTED) && "$$python" -m venv --clear $(VENV); \
 	fi
 	@touch $(STARTED)
-	$(PIP) --requirement requirements.lock
+	$(if $(CPU),grep -vE '^(nvidia-|cuda-|triton)' requirements.lock > $(VENV)/cpu.lock)
+	$(PIP) --requirement $(if $(CPU),$(VENV)/cpu.lock --extra-index-url $(CPU_INDEX),requirements.lock)
 	$(PIP) --no-build-isolation --editable .
 	@rm $(STARTED)
 	@touch $@

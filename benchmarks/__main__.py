@@ -138,7 +138,7 @@ def suite(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one benchmark and return its exit code: 0 on success, 2 with one line on standard error for invalid input."""
-    return run_app("benchmarks", app, arguments)
+    return run_app("benchmarks", app, arguments, extra="dev")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

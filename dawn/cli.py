@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 on success, 2 with one line on standard error for wrong usage or unusable input, 130 after Ctrl-C.
     """
-    return run_app("dawn", app, arguments)
+    return run_app("dawn", app, arguments, extra="train")
 
 
 @app.callback()

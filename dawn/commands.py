@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperOption
 from dawn.errors import InputError
 from dawn.version import VERSION
 
+_OWN = ("dawn", "eval", "benchmarks")
 INTERRUPTED = 130  # the exit code of shells, and typer's, after Ctrl-C
 
 
@@ -52,11 +53,12 @@ def version_option(name: str) -> Any:
     return typer.Option("--version", callback=show, is_eager=True, help="print the version")
 
 
-def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None, *, extra: str) -> int:
     """Run the typer application of program `name` and return its exit code.
 
+    extra: of pyproject.toml, which installs all packages that the program's commands import.
     The code is that of ``typer.Exit`` or an integer that the command returns, else 0; 2 with one line on standard error
-    for wrong usage and for :class:`InputError`; :data:`INTERRUPTED` after Ctrl-C.
+    for wrong usage, for :class:`InputError` and for a package that is not installed; :data:`INTERRUPTED` after Ctrl-C.
     """
     try:
         result = typer.main.get_command(app)(args=arguments, prog_name=name, standalone_mode=False)
@@ -71,6 +73,16 @@ def run_app(name: str, app: typer.Typer, arguments: Sequence[str] | None = None)
         return 2
     except InputError as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", *_OWN):
+            raise
+        print(
+            f"{name}: needs the package {package}, which is not installed; run pip install '.[{extra}]' in the "
+            "project's folder",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print(f"{name}: interrupted; start the command again to continue", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import sys
 from pathlib import Path
@@ -38,7 +37,8 @@ def check_compiler(device: torch.device) -> None:
 def peak_memory(device: torch.device) -> int:
     """Return the peak memory so far in bytes: allocations on a CUDA device, else resident memory of this process.
 
-    Linux reports the peak of this process only; elsewhere it includes that of the parent process at the fork.
+    Linux reports the peak of this process only; macOS includes that of the parent process at the fork. Raises
+    InputError on a system that reports neither (Windows).
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
@@ -46,4 +46,8 @@ def peak_memory(device: torch.device) -> int:
     if status.is_file():
         line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ModuleNotFoundError:
+        raise InputError(f"the peak memory of a process cannot be measured on {sys.platform}; use Linux") from None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -64,11 +64,11 @@ class Sources:
         self._needs: dict[tuple[str, Use], _Needs] = {}
         self._file = functools.cache(self._find)
 
-    def edited(self, place: str, text: str) -> Sources:
-        """Return the same files, the existing file `place` (path below root) having the content `text`."""
+    def edited(self, place: str, content: bytes) -> Sources:
+        """Return the same files, the existing file `place` (path below root) having this `content`."""
         other = Sources(self._root)
         other._file = self._file
-        other._contents = {**self._contents, place: text.encode()}
+        other._contents = {**self._contents, place: content}
         other._needs = {key: needs for key, needs in self._needs.items() if key[0] != place}
         return other
 

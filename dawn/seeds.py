@@ -17,7 +17,7 @@ SyncNet                        ``set_global_seed(seed)``, ``numpy_generator(seed
 
 >>> video_seed(1234, "anna_0") == video_seed(1234, "anna_0") != video_seed(1234, "ben_0")
 True
->>> numpy_generator(1234, 1, 0).integers(100) == numpy_generator(1234, 1, 0).integers(100)
+>>> numpy_generator(1234, 1, 0).random() == numpy_generator(1234, 1, 0).random()
 True
 """
 

@@ -11,7 +11,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +44,8 @@ def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.f
 
 def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
     """Compute log mel energies, cfg.context hops of 10 ms around the middle of each frame, normalised over the clip."""
+    from transformers.audio_utils import mel_filter_bank  # takes seconds to import
+
     # Hop j is centred at first + 160 j; the hops of frame k are symmetric about its middle, 640 k + 320.
     first = FRAME // 2 - _HOP * (cfg.context - 1) // 2
     step = FRAME // _HOP
@@ -55,7 +56,7 @@ def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.
     start = first + lead - _WINDOW // 2
     windows = np.lib.stride_tricks.sliding_window_view(audio, _WINDOW)[start::_HOP][:hops]
     taper = np.hanning(_WINDOW + 1)[:-1]
-    bank = librosa.filters.mel(sr=RATE, n_fft=_FFT, n_mels=cfg.mels, fmin=50, fmax=RATE / 2)
+    bank = mel_filter_bank(_FFT // 2 + 1, cfg.mels, 50, RATE / 2, RATE, norm="slaney", mel_scale="slaney").T
     bank = bank / np.maximum(bank.sum(1, keepdims=True), 1e-12)  # mean power of a band, whatever the number of bands
     full_scale = (taper.sum() / 2) ** 2
     bands = np.concatenate(

@@ -26,7 +26,7 @@ class MemoryPlan:
 
     activations: int  # elements of activations that the denoiser computes at once
     batch: int  # frames decoded at once
-    peak: int  # bytes of the process (or of the GPU) at most, estimated
+    peak: int | None  # bytes of the process (or of the GPU) at most, estimated; None without a limit
 
 
 def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> MemoryPlan:
@@ -36,22 +36,23 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Mem
     exceed it.
     """
     side, image = latent_side(config), config.corpus.resolution
+    smallest = unet.smallest_chunk(frames, side)
+    activations, batch = max(default_activations(device), smallest), config.generate.batch_frames
+    if config.generate.max_memory is None:
+        return MemoryPlan(activations, batch, None)
+    limit = size(config.generate.max_memory)
     base = memory_in_use(device) + LIBRARIES
     maps = int(base + FLOAT * SPARE * unet.resident_elements(frames, side))
     motion = int(base + FLOAT * SPARE * 3 * side**2 * frames)
-    smallest = unet.smallest_chunk(frames, side)
     decoded = FLOAT * 6 * config.lfg.model.expansion * image**2
-    limit = None if config.generate.max_memory is None else size(config.generate.max_memory)
-    activations, batch = max(default_activations(device), smallest), config.generate.batch_frames
-    if limit is not None:
-        least = max(maps + AT_ONCE * FLOAT * smallest, motion + 2 * decoded)
-        if limit < least:
-            raise InputError(
-                f"--max-memory {config.generate.max_memory}: {frames} frames need at least {-(-least // 2**20)} MiB; "
-                "allow that, or give shorter speech"
-            )
-        activations = min(activations, (limit - maps) // (AT_ONCE * FLOAT))
-        batch = min(batch, (limit - motion) // decoded - 1)  # the encoded source needs as much as a frame
+    least = max(maps + AT_ONCE * FLOAT * smallest, motion + 2 * decoded)
+    if limit < least:
+        raise InputError(
+            f"--max-memory {config.generate.max_memory}: {frames} frames need at least {-(-least // 2**20)} MiB; "
+            "allow that, or give shorter speech"
+        )
+    activations = min(activations, (limit - maps) // (AT_ONCE * FLOAT))
+    batch = min(batch, (limit - motion) // decoded - 1)  # the encoded source needs as much as a frame
     return MemoryPlan(activations, batch, max(maps + AT_ONCE * FLOAT * activations, motion + (batch + 1) * decoded))
 
 

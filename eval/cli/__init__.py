@@ -59,4 +59,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 on success, 1 where ``verify`` finds a difference, 2 with one line on standard error for wrong usage or invalid
     input, 130 after Ctrl-C.
     """
-    return run_app("dawn-eval", app, arguments)
+    return run_app("dawn-eval", app, arguments, extra="eval")

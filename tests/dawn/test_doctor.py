@@ -90,7 +90,7 @@ def test_what_is_missing_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = examine(run, 1)
     assert len(found.problems) == 2 and found.estimate is not None
     assert "PyAV lacks no_such_codec (encode)" in found.problems[0]
-    assert found.problems[1] == "face-landmarker: weights face-mesh are not on this machine: pip install it"
+    assert found.problems[1] == "face-landmarker: weights face-landmarker are not on this machine: pip install it"
     text = report(found)
     assert "no_such_codec (encode) MISSING" in text and "generation is possible" not in text
 

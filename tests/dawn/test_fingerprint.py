@@ -148,7 +148,7 @@ def test_a_package_above_counts_for_what_runs_at_import_and_a_used_one_wholly(ro
 )
 def test_what_changes_no_result_changes_no_fingerprint(root: Path, place: str, old: str, new: str) -> None:
     assert TREE[place].count(old) == 1
-    edited = Sources(root).edited(place, TREE[place].replace(old, new))
+    edited = Sources(root).edited(place, TREE[place].replace(old, new).encode())
     assert edited.fingerprint("dawn.rooms.work") == Sources(root).fingerprint("dawn.rooms.work")
 
 
@@ -173,7 +173,7 @@ def test_what_changes_no_result_changes_no_fingerprint(root: Path, place: str, o
 )
 def test_what_may_change_a_result_changes_the_fingerprint(root: Path, place: str, old: str, new: str) -> None:
     assert TREE[place].count(old) == 1
-    edited = Sources(root).edited(place, TREE[place].replace(old, new))
+    edited = Sources(root).edited(place, TREE[place].replace(old, new).encode())
     assert edited.fingerprint("dawn.rooms.work") != Sources(root).fingerprint("dawn.rooms.work")
 
 

@@ -1,9 +1,9 @@
 """Imported once by the server that :mod:`tests.support.forked` forks its processes from."""
 
 # ruff: noqa: F401
-import librosa.filters  # librosa alone imports it, and hundreds of modules with it, where it is first used
-import mediapipe
+import mediapipe.tasks.python.vision
 import torch._dynamo  # the first optimizer imports it
+import transformers.audio_utils
 
 import dawn.corpora.lfs
 import dawn.corpora.web

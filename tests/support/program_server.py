@@ -38,6 +38,7 @@ def import_libraries() -> None:
     import torch._dynamo
     import torch.utils.data
     import torch.utils.tensorboard
+    import transformers.audio_utils
     import typer
 
     # The first beat track of a process compiles for seconds.

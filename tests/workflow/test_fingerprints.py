@@ -53,9 +53,9 @@ PYTHON = [place for place in FILES if place.endswith(".py")]
 DATA = [place for place in FILES if not place.endswith(".py")]
 
 
-def changed_by(place: str, text: str) -> set[str]:
+def changed_by(place: str, content: str | bytes) -> set[str]:
     """The rules whose fingerprint changes when `place` has the content `text`."""
-    edited = SOURCES.edited(place, text)
+    edited = SOURCES.edited(place, content.encode() if isinstance(content, str) else content)
     changed = {rule: edited.fingerprint(*modules, plugins=PLUGINS.get(rule)) for rule, modules in MODULES.items()}
     return {rule for rule in MODULES if changed[rule] != FINGERPRINTS[rule]}
 
@@ -84,7 +84,9 @@ def test_an_edit_of_a_module_changes_the_rules_of_its_closure_and_no_others(plac
 
 @pytest.mark.parametrize("place", DATA)
 def test_an_edit_of_a_data_file_changes_the_rules_that_read_it(place: str) -> None:
-    assert changed_by(place, f"{text_of(place)}\n") == {rule for rule, closure in CLOSURES.items() if place in closure}
+    assert changed_by(place, (REPOSITORY / place).read_bytes() + b"\n") == {
+        rule for rule, closure in CLOSURES.items() if place in closure
+    }
 
 
 @pytest.mark.parametrize(
