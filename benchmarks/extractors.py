@@ -1,6 +1,7 @@
-"""Accuracy and speed of the two landmark and pose extractors.
+"""Accuracy and speed of the two landmark and pose extractors, and of the blendshapes.
 
-They are compared with the ground truth of the rendered demo corpus, and on real videos with each other.
+They are compared with the ground truth of the rendered demo corpus, and on real videos with each other and with dlib's
+68-point predictor, which shares nothing with either.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dlib
 import numpy as np
 import pandas as pd
 import torch
@@ -23,7 +25,11 @@ from dawn.demo import generate_truth, render_clip
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.extractors import Extractor
+from dawn.features.identity import face_rectangle
+from dawn.features.landmarks import BLENDSHAPES
 from dawn.media.video import iter_frames, load_frames
+from dawn.weights import verified
+from eval.studies.learned import correlation, mouth_opening
 
 TOOLS = ("mediapipe", "3ddfa")
 _ANGLES = ("yaw", "pitch", "roll")
@@ -38,9 +44,15 @@ class Track:
     """Detections of one extractor in a clip."""
 
     pose: NDArray[np.float32]  # (n, 6) of the frames with a face
-    eyes: NDArray[np.float32]  # (n, 2)
+    landmarks: NDArray[np.float32]  # (n, 68, 2)
+    blendshapes: NDArray[np.float32]  # (n, 52)
     found: NDArray[np.bool_]  # (N,)
     seconds: float
+
+    @property
+    def eyes(self) -> NDArray[np.float32]:
+        """Eye aspect ratios (n, 2)."""
+        return eye_aspect_ratios(self.landmarks)
 
 
 def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.DataFrame:
@@ -50,7 +62,10 @@ def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.Da
     One row for each material and extractor. Errors in degrees are means of absolute differences, from the ground truth
     of rendered clips and from MediaPipe in real ones; ``_steady`` errors are without the clip's mean difference,
     because the networks are conditioned on changes of pose. A blink is a closed eye for two frames or more; precision
-    and recall are over all rendered blinks. Raises InputError for a folder without videos.
+    and recall are over all rendered blinks. ``_r`` is the mean over clips of Pearson's r with the ground truth of
+    rendered clips, and with the same measure on dlib's landmarks in real ones: ``lids_r`` of the eye aspect ratio,
+    ``eye_blink_r`` of the blendshapes eyeBlinkLeft and eyeBlinkRight, ``mouth_r`` of the distance of the lips,
+    ``jaw_open_r`` of the blendshape jawOpen. Raises InputError for a folder without videos.
     """
     torch.set_num_threads(1)
     rows = []
@@ -64,9 +79,9 @@ def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.Da
                 track = follow(tool, frames)
                 closed = closed_runs(truth.motion.closure.mean(1) > 0.5)
                 hits, counted = matched_blinks(_blinks(track), closed)
-                drawn[tool].append(
-                    _errors(track, truth.motion.pose) | {"hits": hits, "counted": counted, "blinks": len(closed)}
-                )
+                signals = _followed(track, -truth.motion.closure.mean(1), truth.motion.mouth[:, 0])
+                blinks = {"hits": hits, "counted": counted, "blinks": len(closed)}
+                drawn[tool].append(_errors(track, truth.motion.pose) | blinks | signals)
     rows += [_row(f"drawn, {side} pixels", "truth", tool, drawn[tool]) for tool in TOOLS]
     real: dict[str, list[dict[str, float]]] = {tool: [] for tool in TOOLS}
     for clip in tqdm(list(_videos(clips)) if clips else [], desc="real clips", unit="clip"):
@@ -74,8 +89,12 @@ def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.Da
         tracks = {tool: follow(tool, frames) for tool in TOOLS}
         reference = np.zeros((len(frames), 6), np.float32)
         reference[tracks["mediapipe"].found] = tracks["mediapipe"].pose
+        points = dlib_landmarks(frames[tracks["mediapipe"].found], tracks["mediapipe"].landmarks)
+        lids, mouth = (np.zeros(len(frames)) for _ in range(2))
+        lids[tracks["mediapipe"].found] = eye_aspect_ratios(points).mean(1)
+        mouth[tracks["mediapipe"].found] = mouth_opening(points)
         for tool in TOOLS:
-            real[tool].append(_errors(tracks[tool], reference))
+            real[tool].append(_errors(tracks[tool], reference) | _followed(tracks[tool], lids, mouth))
     if clips:
         rows += [_row("real", "mediapipe", tool, real[tool]) for tool in TOOLS]
     return pd.DataFrame(rows)
@@ -83,7 +102,7 @@ def compare(people: int, seconds: float, side: int, clips: Path | None) -> pd.Da
 
 def follow(tool: str, frames: NDArray[np.uint8]) -> Track:
     """Run extractor `tool` on frames (N, H, W, 3); the seconds exclude the loading of networks."""
-    poses, eyes = [], []
+    faces = []
     found = np.zeros(len(frames), np.bool_)
     with Extractor(Features.model_validate({"pose": tool, "landmarks": tool})) as extractor:
         clock = time.perf_counter()
@@ -91,10 +110,37 @@ def follow(tool: str, frames: NDArray[np.uint8]) -> Track:
             face = extractor.detect(frame)
             if face is not None:
                 found[k] = True
-                poses.append(face.pose)
-                eyes.append(eye_aspect_ratios(face.landmarks))
+                faces.append(face)
         seconds = time.perf_counter() - clock
-    return Track(np.reshape(poses, (-1, 6)), np.reshape(eyes, (-1, 2)), found, seconds)
+    return Track(
+        np.reshape([face.pose for face in faces], (-1, 6)),
+        np.reshape([face.landmarks for face in faces], (-1, 68, 2)),
+        np.reshape([face.blendshapes for face in faces], (-1, 52)),
+        found,
+        seconds,
+    )
+
+
+def dlib_landmarks(frames: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Predict dlib's 68 landmarks (n, 68, 2), pixels, in frames (n, H, W, 3) whose faces lie at `landmarks`."""
+    predictor = dlib.shape_predictor(str(verified("dlib-landmarks").path))
+    points = []
+    for frame, face in zip(frames, landmarks, strict=True):
+        shape = predictor(np.ascontiguousarray(frame), dlib.rectangle(*(round(x) for x in face_rectangle(face))))
+        points.append([(shape.part(k).x, shape.part(k).y) for k in range(68)])
+    return np.array(points, np.float32).reshape(-1, 68, 2)
+
+
+def _followed(track: Track, lids: NDArray[np.floating], mouth: NDArray[np.floating]) -> dict[str, float]:
+    """Correlate a track with the openings of lids and mouth (N,) in the frames with a face."""
+    shapes = dict(zip(BLENDSHAPES, track.blendshapes.T, strict=True))
+    lids, mouth = lids[track.found], mouth[track.found]
+    return {
+        "lids_r": correlation(track.eyes.mean(1), lids),
+        "eye_blink_r": correlation(-(shapes["eyeBlinkLeft"] + shapes["eyeBlinkRight"]), lids),
+        "mouth_r": correlation(mouth_opening(track.landmarks), mouth),
+        "jaw_open_r": correlation(shapes["jawOpen"], mouth),
+    }
 
 
 def _errors(track: Track, pose: NDArray[np.float32]) -> dict[str, float]:
@@ -112,6 +158,7 @@ def _row(material: str, against: str, tool: str, clips: list[dict[str, float]]) 
     row |= {"frames": int(total.frames)}
     row |= {"found": total.found / total.frames, "ms_per_frame": 1000 * total.seconds / total.frames}
     row |= {key: total[key] / total.found for key in total.index if key.endswith(("_error", "_steady"))}
+    row |= {key: total[key] / len(clips) for key in total.index if key.endswith("_r")}
     if "blinks" in total:
         row |= {"blinks": int(total.blinks), "blink_precision": total.hits / max(total.counted, 1)}
         row |= {"blink_recall": total.hits / max(total.blinks, 1)}

@@ -26,6 +26,10 @@ VERSION = "mediapipe-face-landmarker-v2"
 READS = ("weights/face_landmarker_v2_with_blendshapes.task",)
 MODEL = Path(__file__).parent / READS[0]
 
+# Milliseconds from frame to frame, in place of the true ones: with one face, MediaPipe smooths landmarks over time,
+# which shortens the movements of the lips. After a time as long as this, its filter keeps nothing of the frame before.
+_FRAME_TIME = 10**6
+
 # Names of the blendshapes in their order: how far the face is deformed in each of 52 ways, 0 to 1, as in ARKit. Left
 # and right are the person's.
 BLENDSHAPES = (
@@ -87,13 +91,12 @@ class FaceLandmarker:
 
     By default it tracks: `detect` expects the frames of one clip in order, and a new instance gives the same result for
     the same frames. With `static`, frames are independent of each other. Frames whose longer side is below `side`
-    pixels are enlarged to it first. At most `faces` faces, two or more, are detected in a frame.
+    pixels are enlarged to it first. At most `most` faces are detected in a frame; while a tracker has fewer, it
+    searches each frame for others, which takes a fifth of its time.
     """
 
-    def __init__(self, side: int = 256, static: bool = False, faces: int = 4) -> None:
-        if faces < 2:
-            raise ValueError(f"faces = {faces}: from two on; for one, MediaPipe smooths the landmarks over time")
-        self.side = side
+    def __init__(self, side: int = 256, static: bool = False, most: int = 4) -> None:
+        self.side, self.static, self.most = side, static, most
         self.faces = 0  # in the last frame
         with _quiet():
             import mediapipe
@@ -103,13 +106,13 @@ class FaceLandmarker:
             options = vision.FaceLandmarkerOptions(
                 base_options=BaseOptions(model_asset_path=str(MODEL)),
                 running_mode=mode,
-                num_faces=faces,
+                num_faces=most,
                 output_face_blendshapes=True,
                 output_facial_transformation_matrixes=True,
             )
             self._landmarker: Any = vision.FaceLandmarker.create_from_options(options)
             self._image: Any = lambda frame: mediapipe.Image(mediapipe.ImageFormat.SRGB, frame)
-            self._time = None if static else 0  # of the next frame; only its order counts
+            self._time = 0  # of the last frame
             # The networks print warnings at the first frame; an empty one leaves nothing to track.
             self._run(np.zeros((side, side, 3), np.uint8))
 
@@ -132,9 +135,9 @@ class FaceLandmarker:
         return max(faces, key=lambda face: face.area, default=None)
 
     def _run(self, frame: NDArray[np.uint8]) -> Any:
-        if self._time is None:
+        if self.static:
             return self._landmarker.detect(self._image(frame))
-        self._time += 1
+        self._time += _FRAME_TIME
         return self._landmarker.detect_for_video(self._image(frame), self._time)
 
     def close(self) -> None:

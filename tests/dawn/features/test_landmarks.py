@@ -1,15 +1,18 @@
-"""Face Mesh: its 68 points, tracking, and frames of any size."""
+"""Face Landmarker: its 68 points and blendshapes, tracking, and frames of any size."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import cv2
+import mediapipe
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dawn.features.landmarks import MESH_68, FaceLandmarker
+from dawn.demo.look import generate_person
+from dawn.demo.render import Painter
+from dawn.features.landmarks import BLENDSHAPES, MESH_68, MODEL, FaceLandmarker
 from dawn.features.portrait import find_box
 from dawn.features.pose import head_pose
 from dawn.media.image import read_image
@@ -36,6 +39,31 @@ def test_landmarks_follow_the_68_point_scheme(static: FaceLandmarker, real: Path
     assert (np.diff(points[:17, 0]) > 0).sum() >= 14  # the jaw runs from image left to image right
     assert points[62, 1] <= points[66, 1] and points[51, 1] < points[57, 1]
     assert len(set(MESH_68.tolist())) == 68
+
+
+def test_blendshapes_have_the_names_of_the_network(real: Path) -> None:
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(MODEL)), output_face_blendshapes=True
+    )
+    image = mediapipe.Image(mediapipe.ImageFormat.SRGB, read_image(real / "portraits" / "photo_obama_official.jpg"))
+    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+        [shapes] = landmarker.detect(image).face_blendshapes
+    assert tuple(shape.category_name.removeprefix("_") for shape in shapes) == BLENDSHAPES
+
+
+def test_blendshapes_follow_lids_and_jaw(static: FaceLandmarker) -> None:
+    painter = Painter(generate_person(1234, 3), 256)
+
+    def shapes(closure: tuple[float, float], opening: float) -> dict[str, float]:
+        face = static.detect(painter.frame((0, 0, 0, 1, 0, 0), closure, (opening, 0, 0, 0), (0, 0), 0.0))
+        assert face is not None
+        return dict(zip(BLENDSHAPES, face.blendshapes.tolist(), strict=True))
+
+    rest, shut, wide = shapes((0, 0), 0), shapes((1, 1), 0), shapes((0, 0), 1)
+    assert shut["eyeBlinkLeft"] > rest["eyeBlinkLeft"] + 0.2 and shut["eyeBlinkRight"] > rest["eyeBlinkRight"] + 0.2
+    assert wide["jawOpen"] > rest["jawOpen"] + 0.1
 
 
 def test_mirrored_image_gives_mirrored_face(static: FaceLandmarker, real: Path) -> None:

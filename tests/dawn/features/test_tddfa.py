@@ -77,11 +77,12 @@ def test_both_tools_agree_on_the_same_head(published: Path, real: Path) -> None:
 
 def test_the_interface_returns_what_mediapipe_does(real: Path) -> None:
     frames = load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:5]
-    with FaceLandmarker(256) as landmarker, Extractor(MEDIAPIPE) as extractor:
+    with FaceLandmarker(256, static=True) as landmarker, Extractor(MEDIAPIPE, static=True) as extractor:
         for frame in frames:
             face, observation = landmarker.detect(frame), extractor.detect(frame)
             assert face is not None and observation is not None
             assert np.array_equal(observation.landmarks, face.landmarks)
+            assert np.array_equal(observation.blendshapes, face.blendshapes)
             assert np.array_equal(observation.pose, head_pose(face.transform, 256, 256))
         assert extractor.version == VERSION
 
