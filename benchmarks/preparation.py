@@ -1,8 +1,8 @@
 """Speed and memory of preparing a folder of videos, against a straightforward script.
 
 The script processes the videos in one process: detect the face, decode again and crop; then landmarks, pose and eyes,
-each in a separate pass of Face Mesh with separate decoding; then speech. Preparation decodes a clip once for all of
-these, and its shards are processes; the time is that of its commands as the workflow starts them, including loading.
+each in a separate pass of Face Landmarker with separate decoding; then speech. Preparation decodes a clip once for all
+of these, and its shards are processes; the time is that of its commands as the workflow starts them, with loading.
 """
 
 from __future__ import annotations

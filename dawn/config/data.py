@@ -209,7 +209,7 @@ class Features(Section):
     speech: Speech = Speech()
     pose: Literal["mediapipe", "3ddfa"] = Field(
         "mediapipe",
-        description="head pose estimator: MediaPipe Face Mesh, or 3DDFA_V2 (paper 3.3), which needs weights",
+        description="head pose estimator: MediaPipe Face Landmarker, or 3DDFA_V2 (paper 3.3), which needs weights",
     )
     landmarks: Literal["mediapipe", "3ddfa"] = Field(
         "mediapipe",

@@ -27,9 +27,10 @@ def _forked_workers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def static(real: Path) -> FaceLandmarker:
+def static(real: Path) -> Iterator[FaceLandmarker]:
     """A detector whose frames are independent of each other."""
-    return FaceLandmarker(static=True)
+    with FaceLandmarker(static=True) as landmarker:
+        yield landmarker
 
 
 @pytest.fixture(scope="module")

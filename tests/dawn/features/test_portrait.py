@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from dawn.errors import InputError
 from dawn.features.landmarks import FaceLandmarker
 from dawn.features.portrait import crop_portrait, find_box
+from dawn.features.second_detector import confirm_face
+from dawn.media.framing import crop_box
 from dawn.media.image import read_image
 
 PORTRAITS = (
@@ -38,9 +41,28 @@ def test_portraits_are_framed_as_clips(static: FaceLandmarker, real: Path, name:
     assert (x0 + x1) / 2 == pytest.approx(0.5, abs=0.05) and (y0 + y1) / 2 == pytest.approx(0.56, abs=0.05)
 
 
-def test_a_dog_is_no_portrait(static: FaceLandmarker, real: Path) -> None:
-    with pytest.raises(InputError, match=r"no face found in dog\.jpg"):
-        crop_portrait(read_image(real / "portraits" / "negative_dog.jpg"), 128, landmarker=static, name="dog.jpg")
+@pytest.mark.parametrize("side", [1024, 512, 256, 128, 64])
+def test_a_dog_is_no_portrait(static: FaceLandmarker, real: Path, side: int) -> None:
+    dog = cv2.resize(read_image(real / "portraits" / "negative_dog.jpg"), (side, side), interpolation=cv2.INTER_AREA)
+    for image in (dog, np.ascontiguousarray(dog[:, ::-1]), (dog * 0.3).astype(np.uint8)):
+        with pytest.raises(InputError, match=r"no face found in dog\.jpg"):
+            crop_portrait(np.asarray(image, np.uint8), 128, landmarker=static, name="dog.jpg")
+
+
+@pytest.mark.parametrize("side", [512, 256, 128, 64])
+@pytest.mark.parametrize("name", PORTRAITS)
+def test_portraits_of_any_size_and_light_show_a_person(
+    static: FaceLandmarker, real: Path, name: str, side: int
+) -> None:
+    """The second detector confirms what Face Landmarker finds."""
+    image = read_image(real / "portraits" / name)
+    scale = side / max(image.shape[:2])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    for picture in (small, (small * 0.3).astype(np.uint8)):
+        box = find_box(static, np.asarray(picture, np.uint8))
+        assert box is not None or side < 256  # Face Landmarker finds most of the smaller ones
+        if box is not None:
+            assert confirm_face(np.asarray(picture, np.uint8), crop_box(np.array([box])))
 
 
 def test_faces_that_fill_the_image_or_are_small_in_it(static: FaceLandmarker, real: Path) -> None:
