@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import shutil
+import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -118,6 +119,8 @@ def fetch_cuts(listed: Sequence[ListedClip], web: WebCorpus, fetching: Fetching,
                 missing.setdefault(clip.video, []).append(clip)
         require_space(root, sum(_cut_bytes(clips, web) for clips in missing.values()), label)
         videos = {clip.video for clip in listed}
+        if not fetching.keep:
+            _delete_finished(root, videos - set(missing))
 
         def tasks() -> Iterator[list[Callable[[], None]]]:
             for batch in batches(list(missing.items()), _BATCH * fetching.jobs):
@@ -139,6 +142,15 @@ def _windows(kind: WebVideos[Any], web: WebCorpus, seed: int) -> dict[str, Box |
     """Return the window of each clip, by name."""
     listed, _ = kind.listed_clips(web, seed)
     return {clip.name: clip.box for clip in listed}
+
+
+def _delete_finished(root: Path, videos: Iterable[str]) -> None:
+    """Delete what a process that was killed after its last cut, or one that kept videos, left of finished `videos`."""
+    for video in sorted(videos):
+        folder = root / "videos" / video
+        if folder.is_dir():
+            shutil.rmtree(folder)
+            print(f"{folder}: deleted, since all of its clips are cut", file=sys.stderr)
 
 
 def _cut_video(video: str, clips: Sequence[ListedClip], web: WebCorpus, fetching: Fetching, rejects: RejectLog) -> None:

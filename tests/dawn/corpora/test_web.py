@@ -103,6 +103,20 @@ def test_a_busy_site_rejects_no_clip(site: Site, video: bytes, tmp_path: Path) -
     assert site.requests == before  # the video is kept
 
 
+def test_the_video_that_a_killed_process_left_is_deleted(
+    site: Site, video: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process may die after the last cut of a video and before it deletes the video."""
+    clips, left = _clips(1), tmp_path / "videos/v0"
+    site.files = {"v0.mp4": video}
+    assert fetch_cuts(clips, _web(site, tmp_path), Fetching(), "videos") == []
+    left.mkdir()
+    (left / "video.mp4").write_bytes(video)
+    assert fetch_cuts(clips, _web(site, tmp_path), Fetching(keep=True), "videos") == [] and left.is_dir()
+    assert fetch_cuts(clips, _web(site, tmp_path), Fetching(), "videos") == [] and not left.exists()
+    assert f"{left}: deleted, since all of its clips are cut" in capsys.readouterr().err
+
+
 def test_a_clip_after_the_end_is_rejected(site: Site, video: bytes, tmp_path: Path) -> None:
     site.files = {"v0.mp4": video}
     spans = {"a": (50, 60.5), "b": (55, 90)}
