@@ -94,7 +94,7 @@ $(READY): requirements.lock pyproject.toml
 		exit 1; \
 	fi; \
 	if [ -e $(STARTED) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-		echo "Creating $(VENV) with $$("$$python" --version): about $(if $(CPU),3,8) GB, a few minutes, once."; \
+		echo "Creating $(VENV) with $$("$$python" --version): about $(if $(CPU),3.5,8) GB, a few minutes, once."; \
 		touch $(STARTED) && "$$python" -m venv --clear $(VENV); \
 	fi
 	@touch $(STARTED)
