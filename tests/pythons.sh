@@ -13,7 +13,7 @@ if [ $# -eq 0 ]; then
 	done
 fi
 
-declare -A results
+declare -A results=()
 for python in "${candidates[@]}"; do
 	version=$("$python" -c 'import ensurepip, sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
 	[ -n "${results[$version]:-}" ] && continue
@@ -22,9 +22,10 @@ for python in "${candidates[@]}"; do
 	echo "Python $version: $python, log in $place/log"
 	began=$SECONDS
 	(
-		cd "$place/clone" && export DAWN_TEST_MATERIAL="${DAWN_TEST_MATERIAL:-$root/../shared}"
-		make PYTHON="$python" .venv/.ready && .venv/bin/python -m pip check || true
-		echo "installed after $SECONDS s"
+		cd "$place/clone" || exit
+		export DAWN_TEST_MATERIAL="${DAWN_TEST_MATERIAL:-$root/../shared}"
+		make PYTHON="$python" .venv/.ready || exit
+		echo "installed after $((SECONDS - began)) s"
 		OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m pytest -q -m "not slow" \
 			--numprocesses auto --dist loadfile --no-loadscope-reorder
 	) >"$place/log" 2>&1 && outcome=passed || outcome=FAILED
@@ -32,7 +33,11 @@ for python in "${candidates[@]}"; do
 	[ "$outcome" = passed ] && rm -rf "$place/clone"
 done
 
+if [ ${#results[@]} -eq 0 ]; then
+	echo "no Python from 3.11 on, with venv, is found" >&2
+	exit 1
+fi
 for version in "${!results[@]}"; do
 	echo "Python $version ${results[$version]}"
 done | sort
-[ ${#results[@]} -gt 0 ] && ! printf '%s\n' "${results[@]}" | grep -q '^FAILED'
+! printf '%s\n' "${results[@]}" | grep -q '^FAILED'
