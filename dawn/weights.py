@@ -203,11 +203,13 @@ def _entry(name: str) -> Entry:
 
 
 def _find(entry: Entry) -> Path | None:
-    if entry.package == "dawn":  # not below site-packages where it is installed as editable
-        return next((path for path in [_HERE.parent / entry.file] if path.is_file()), None)
     if entry.package is not None:
         try:
-            packaged = Path(str(importlib.metadata.distribution(entry.package).locate_file(entry.file)))
+            packaged = (
+                _HERE.parent / entry.file  # not below site-packages where this project is installed as editable
+                if entry.package == "dawn"
+                else Path(str(importlib.metadata.distribution(entry.package).locate_file(entry.file)))
+            )
         except importlib.metadata.PackageNotFoundError:
             return None
         return packaged if packaged.is_file() else None

@@ -6,16 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from dawn.cli import main
-from dawn.config import load, parse
-from dawn.demo import generate_truth
-from dawn.demo.look import generate_person
-from dawn.demo.render import render_frames
-from dawn.media.audio import write_wav
 from tests.support import core_environment
-from tests.support.networks import write_run
+from tests.support.person import write_person
 from tests.support.repository import REPOSITORY
 
 # What Windows lacks of the standard library, and the packages that import it where it exists.
@@ -23,8 +17,8 @@ POSIX_MODULES = ("fcntl", "grp", "posix", "pwd", "resource", "termios")
 POSIX_NAMES = ("fork", "getloadavg", "killpg", "sched_getaffinity", "sysconf")
 LIBRARIES = (
     "torch, numpy, av, cv2, PIL, pydantic, yaml, safetensors.torch, typer, tqdm, requests, filelock, platformdirs, "
+    "einops, mediapipe, multiprocessing.util, transformers.audio_utils"
 )
-LIBRARIES += "einops, mediapipe, multiprocessing.util, transformers.audio_utils"
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +30,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a drawn portrait, speech of 1 s, and a run of untrained networks."""
     folder = tmp_path_factory.mktemp("person")
-    truth = generate_truth(1234, 0, 0, 1.0)
-    frame = next(iter(render_frames(generate_person(1234, 0), truth.motion, 192)))
-    Image.fromarray(frame).save(folder / "portrait.png")
-    write_wav(folder / "speech.wav", truth.speech.audio)
-    tree = load(REPOSITORY / "config/smoke.yaml").model_dump(mode="json")
-    tree["generate"]["threads"] = 1  # more than the machine has free wait for each other, busily
-    write_run(folder / "run", parse(tree))
+    write_person(folder, folder / "run")
     return folder
 
 

@@ -88,7 +88,7 @@ def test_the_lock_is_complete_and_holds_nothing_else() -> None:
 
 
 def test_the_environment_lacks_only_what_the_lock_leaves_out() -> None:
-    """`pip check`: each of its lines is about a package of `exclude-dependencies`, whose reason stands there."""
+    """Every package that `pip check` misses is one of `exclude-dependencies` in pyproject.toml."""
     check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
     lines = [line for line in check.stdout.splitlines() if not line.startswith("No broken requirements")]
     missing = [re.fullmatch(r"\S+ \S+ requires (\S+), which is not installed\.", line) for line in lines]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,21 @@ from PIL import Image
 import dawn
 from dawn import api
 from dawn.cli import main
-from dawn.config import Config, load, parse
+from dawn.config import Config
 from dawn.corpora.manifest import Clip, write_manifest
-from dawn.demo import generate_truth
-from dawn.demo.look import generate_person
-from dawn.demo.render import render_frames
 from dawn.errors import InputError
 from dawn.features.store import Features
 from dawn.generation.driving import Source
 from dawn.generation.testset import generate_videos, source_of
-from dawn.media.audio import as_audio, read_audio, write_wav
+from dawn.media.audio import as_audio, read_audio
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.media.video import load_frames
 from dawn.media.video_writer import write_video
 from dawn.paths import Paths
 from tests.support.clips import features_of
-from tests.support.networks import config, networks, write_run
+from tests.support.networks import config, networks
+from tests.support.person import write_person
 from tests.support.repository import REPOSITORY
 
 
@@ -40,16 +39,10 @@ from tests.support.repository import REPOSITORY
 def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a drawn portrait, speech of 1 s at 16 kHz, a driving video, and a run of untrained networks."""
     folder = tmp_path_factory.mktemp("person")
-    truth = generate_truth(1234, 0, 0, 1.0)
-    frames = list(render_frames(generate_person(1234, 0), truth.motion, 192))
-    for name in ("p", "portrait"):
-        Image.fromarray(frames[0]).save(folder / f"{name}.png")
-    for name in ("s", "speech"):
-        write_wav(folder / f"{name}.wav", truth.speech.audio)
+    frames = write_person(folder, folder / "results/demo")
+    for short, name in (("p.png", "portrait.png"), ("s.wav", "speech.wav")):
+        shutil.copy(folder / name, folder / short)
     write_video(folder / "driving.mp4", frames)
-    tree = load(REPOSITORY / "config/smoke.yaml").model_dump(mode="json")
-    tree["generate"]["threads"] = 1  # more than the machine has free wait for each other, busily
-    write_run(folder / "results/demo", parse(tree))
     return folder
 
 

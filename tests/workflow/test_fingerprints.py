@@ -54,7 +54,7 @@ DATA = [place for place in FILES if not place.endswith(".py")]
 
 
 def changed_by(place: str, content: str | bytes) -> set[str]:
-    """The rules whose fingerprint changes when `place` has the content `text`."""
+    """The rules whose fingerprint changes when `place` has this content."""
     edited = SOURCES.edited(place, content.encode() if isinstance(content, str) else content)
     changed = {rule: edited.fingerprint(*modules, plugins=PLUGINS.get(rule)) for rule, modules in MODULES.items()}
     return {rule for rule in MODULES if changed[rule] != FINGERPRINTS[rule]}
