@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn import config
-from dawn.features import landmarks
 from dawn.features.landmarks import FaceLandmarker
 from dawn.features.pose import head_pose
+from dawn.features.versions import extractor_version
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,12 @@ class Extractor:
     def __init__(self, cfg: config.Features, static: bool = False) -> None:
         self._pose, self._landmarks = cfg.pose, cfg.landmarks
         self._tddfa = None
-        names = {"mediapipe": landmarks.VERSION}
         if "3ddfa" in (cfg.pose, cfg.landmarks):
             from dawn.features import tddfa  # torch: without it, preparation starts faster
 
-            self._tddfa, names["3ddfa"] = tddfa.load(), tddfa.VERSION
+            self._tddfa = tddfa.load()
         self.landmarker = FaceLandmarker(cfg.detect_side, static)
-        self.version = names[cfg.landmarks]
-        if cfg.pose != cfg.landmarks:
-            self.version += f", pose {names[cfg.pose]}"
+        self.version = extractor_version(cfg)
 
     def detect(self, frame: NDArray[np.uint8]) -> FaceObservation | None:
         """Detect the largest face of an RGB frame uint8 (H, W, 3); returns None without a face."""

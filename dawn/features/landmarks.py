@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 os.environ.setdefault("GLOG_minloglevel", "3")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-VERSION = "mediapipe-face-landmarker-v2"
 READS = ("weights/face_landmarker_v2_with_blendshapes.task",)
 MODEL = Path(__file__).parent / READS[0]
 

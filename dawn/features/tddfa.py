@@ -21,7 +21,6 @@ from dawn.features.boxes import face_box
 from dawn.media import array_pickles
 from dawn.weights import verified
 
-VERSION = "3ddfa_v2-mb05"
 WEIGHTS, STATISTICS = "3ddfa_v2/mb05_120x120", "3ddfa_v2/param_mean_std"  # entries of dawn/weights.yaml
 SIDE = 120  # pixels
 # Name, channels in and out, stride of the depthwise separable blocks: MobileNet (Howard et al. 2017) at width 0.5.

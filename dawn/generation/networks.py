@@ -12,6 +12,7 @@ import torch
 from dawn.config import Config, load, loads, parse
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
+from dawn.features.versions import check_extractor, extractor_version
 from dawn.media.files import sha256_file
 from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
@@ -55,6 +56,8 @@ class Networks:
         if generate:
             tree = config.model_dump()
             config = parse(tree | {"generate": tree["generate"] | generate}, "settings")
+        for path in (path for stage, path in files.items() if stage != "lfg"):  # which receives no pose
+            check_extractor(path, weights_metadata(path), extractor_version(config.features))
         device = pick(config.generate.device)
         if config.generate.compile:
             check_compiler(device)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -27,12 +28,8 @@ def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
 
     Raises InputError when the file is missing or damaged, or a key is missing, unexpected or of another shape.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such weights; train the stage that writes them first")
-    try:
+    with _readable(path):
         flat = load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path}: damaged weights ({error}); write them again") from None
     for name, module in modules.items():
         state = {key.removeprefix(f"{name}/"): value for key, value in flat.items() if key.startswith(f"{name}/")}
         try:
@@ -43,7 +40,20 @@ def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
 
 
 def weights_metadata(path: Path) -> dict[str, str]:
-    """Read the metadata of a weights file: stage, fingerprint, steps, config."""
-    with safe_open(path, framework="pt") as stream:
+    """Read the metadata of a weights file: stage, fingerprint, steps, config, and the extractor of its features.
+
+    Raises InputError when the file is missing or damaged.
+    """
+    with _readable(path), safe_open(path, framework="pt") as stream:
         metadata: dict[str, str] = json.loads((stream.metadata() or {}).get("dawn", "{}"))
         return metadata
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights; train the stage that writes them first")
+    try:
+        yield
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged weights ({error}); write them again") from None

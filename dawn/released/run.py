@@ -10,6 +10,7 @@ from typing import Any
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.features.versions import extractor_version
 from dawn.fingerprint import fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.json_files import write_json
@@ -63,6 +64,7 @@ def import_released(
                 "steps": "published",
                 "fingerprint": fingerprint({"released": origin, "mask_seed": mask_seed}),
                 "config": config.dump(),
+                "extractor": extractor_version(config.features),
                 "released": json.dumps(origin, sort_keys=True),
                 "terms": TERMS,
             }

@@ -73,6 +73,7 @@ def train(
     seed: int,
     fingerprint: str,
     config: str,
+    extractor: str,
 ) -> Path:
     """Train `task` for `total` steps and write ``out/weights.safetensors``; resumes from the newest checkpoint.
 
@@ -176,7 +177,15 @@ def train(
         for name in task.networks
     }
     save_weights(
-        target, by_network, {"stage": stage, "steps": str(total), "fingerprint": fingerprint, "config": config}
+        target,
+        by_network,
+        {
+            "stage": stage,
+            "steps": str(total),
+            "fingerprint": fingerprint,
+            "config": config,
+            "extractor": extractor,
+        },
     )
     return target
 

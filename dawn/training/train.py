@@ -8,9 +8,11 @@ from pathlib import Path
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore
+from dawn.features.versions import check_extractor
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
+from dawn.models.weights_io import weights_metadata
 from dawn.paths import Paths
 from dawn.schedules import total_steps
 from dawn.stages import TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
@@ -35,14 +37,19 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     schedule = schedule_of(config, stage)
     clips = ClipStore(paths.dataset, "train")
     total = total_steps(schedule, len(clips))
+    extractor = clips.features(0).extractor
     starts = starts_of(config, stage)
+    for path in starts:
+        metadata = weights_metadata(_existing(path))
+        if stage != "lfg":  # which receives no pose
+            check_extractor(path, metadata, extractor)
     stage_fingerprint = fingerprint(
         {
             "settings": settings_of(config, stage),
             "code": code_of(stage),
             "data": read_json(paths.dataset.with_suffix(".json"))["digest"],
             "needs": {need: sha256_file(_existing(paths.weights(need))) for need in needs_of(config, stage)},
-            **({"starts": [sha256_file(_existing(path)) for path in starts]} if starts else {}),
+            **({"starts": [sha256_file(path) for path in starts]} if starts else {}),
         }
     )
     build = functools.partial(_build_task, config, paths, stage, clips, total)
@@ -58,6 +65,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             seed=config.seed,
             fingerprint=stage_fingerprint,
             config=config.dump(),
+            extractor=extractor,
         )
 
 

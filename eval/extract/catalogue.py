@@ -47,11 +47,11 @@ def _load_video(_: ExtractorOptions) -> Extractor:
 
 
 def _mesh_settings(options: ExtractorOptions) -> dict[str, Any]:
-    from dawn.features.landmarks import VERSION
+    from dawn.features.versions import VERSIONS
     from dawn.weights import verified
 
     name = "face-landmarker"
-    return {"network": VERSION, "side": options.detect_side, "weights": {name: verified(name).sha256}}
+    return {"network": VERSIONS["mediapipe"], "side": options.detect_side, "weights": {name: verified(name).sha256}}
 
 
 def _load_mesh(options: ExtractorOptions) -> Extractor:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file
 
 import dawn
 from dawn import api
@@ -28,6 +29,7 @@ from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.media.video import load_frames
 from dawn.media.video_writer import write_video
+from dawn.models.weights_io import save_weights, weights_metadata
 from dawn.paths import Paths
 from tests.support.clips import features_of
 from tests.support.networks import config, networks
@@ -162,6 +164,17 @@ def test_settings_given_to_load_replace_the_runs(person: Path) -> None:
     assert talker.config.generate.device == "cpu" and talker.config.generate.window == 24
     with pytest.raises(InputError, match=r"generate\.steps"):
         dawn.load(person / "results/demo", steps=0)
+
+
+def test_networks_of_other_pose_units_are_refused(person: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(person / "results/demo", tmp_path / "demo")
+    weights = run / "pbnet/weights.safetensors"
+    metadata = weights_metadata(weights)
+    state = {key.removeprefix("pose/"): value for key, value in load_file(weights).items()}
+    for earlier in ({"extractor": "mediapipe-face-mesh"}, {}):
+        save_weights(weights, {"pose": state}, {k: v for k, v in metadata.items() if k != "extractor"} | earlier)
+        with pytest.raises(InputError, match=r"pbnet/weights\.safetensors: trained on head poses of"):
+            dawn.load(run)
 
 
 def test_the_seed_of_a_test_video_generates_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

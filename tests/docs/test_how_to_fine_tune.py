@@ -10,6 +10,7 @@ from PIL import Image
 
 from dawn.config import load
 from dawn.demo import generate_truth, render_clip
+from dawn.features.versions import extractor_version
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.video import iter_frames, probe
 from dawn.models.discriminator import PatchDiscriminator
@@ -29,7 +30,8 @@ def test_a_run_is_trained_on_for_one_person(tmp_path: Path) -> None:
     pbnets = build_pbnet(start)  # a trained run also has the discriminators
     nets = pbnets | {f"judge_{name}": PatchDiscriminator(part_width(name)) for name in pbnets}
     state = {name: net.state_dict() for name, net in nets.items()}
-    save_weights(run / "pbnet/weights.safetensors", state, {"stage": "pbnet", "config": start.dump()})
+    metadata = {"stage": "pbnet", "config": start.dump(), "extractor": extractor_version(start.features)}
+    save_weights(run / "pbnet/weights.safetensors", state, metadata)
     (run / "config.yaml").write_text(start.dump())
     settings = followed.root / "config/me.yaml"
     settings.write_text(re.sub(r"\bsteps: \d+", "steps: 2", settings.read_text()))

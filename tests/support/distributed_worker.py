@@ -72,6 +72,7 @@ def run(out: Path, processes: int = 1, accumulate: int = 1, stop: int = -1, paus
             seed=5,
             fingerprint="same",
             config="{}",
+            extractor="none",
         )
 
 

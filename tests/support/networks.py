@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.config import Config, Hourglass, LfgModel, UnetModel, parse
+from dawn.features.versions import extractor_version
 from dawn.generation.driving import Driving, Source
 from dawn.generation.networks import Networks
 from dawn.models.build import build_denoiser, build_flow_generator
@@ -94,7 +95,8 @@ def write_run(folder: Path, config: Config) -> Path:
     stages = {"lfg": {"lfg": build_flow_generator(config)}, "a2v_stage2": {"unet": unet, "mask": mask}}
     for stage, nets in {**stages, "pbnet": build_pbnet(config)}.items():
         state = {name: net.state_dict() for name, net in nets.items()}
-        save_weights(folder / stage / "weights.safetensors", state, {"stage": stage, "config": config.dump()})
+        metadata = {"stage": stage, "config": config.dump(), "extractor": extractor_version(config.features)}
+        save_weights(folder / stage / "weights.safetensors", state, metadata)
     return folder
 
 

@@ -15,7 +15,14 @@ from dawn.training.distributed import Distributed
 from dawn.training.loop import train
 
 SCHEDULE = Schedule(steps=60, batch=4, lr=1e-2, ema=0.9, checkpoint_every=7, log_every=5, threads=1)
-SETTINGS: dict[str, Any] = {"stage": "toy", "schedule": SCHEDULE, "total": 60, "seed": 3, "config": "{}"}
+SETTINGS: dict[str, Any] = {
+    "stage": "toy",
+    "schedule": SCHEDULE,
+    "total": 60,
+    "seed": 3,
+    "config": "{}",
+    "extractor": "none",
+}
 
 
 class Toy:

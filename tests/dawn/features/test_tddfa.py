@@ -21,9 +21,10 @@ from dawn.errors import InputError
 from dawn.features import tddfa
 from dawn.features.extract import track_face
 from dawn.features.extractors import Extractor
-from dawn.features.landmarks import VERSION, FaceLandmarker
+from dawn.features.landmarks import FaceLandmarker
 from dawn.features.pose import head_pose
 from dawn.features.shards import make_features
+from dawn.features.versions import VERSIONS
 from dawn.media.json_files import write_json
 from dawn.media.video import iter_frames, load_frames
 from dawn.media.video_writer import write_video
@@ -84,13 +85,13 @@ def test_the_interface_returns_what_mediapipe_does(real: Path) -> None:
             assert np.array_equal(observation.landmarks, face.landmarks)
             assert np.array_equal(observation.blendshapes, face.blendshapes)
             assert np.array_equal(observation.pose, head_pose(face.transform, 256, 256))
-        assert extractor.version == VERSION
+        assert extractor.version == VERSIONS["mediapipe"]
 
 
 def test_a_track_names_its_tool(published: Path, real: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:6])
     track = track_face(tmp_path / "clip.mp4", TDDFA)
-    assert track.extractor == tddfa.VERSION
+    assert track.extractor == VERSIONS["3ddfa"]
     assert track.found.all() and np.isfinite(track.pose).all()
     assert 0.1 < np.median(track.blink) < 0.5
 
@@ -102,7 +103,8 @@ def test_pose_of_one_tool_and_landmarks_of_the_other(published: Path, real: Path
         with Extractor(cfg, static=True) as extractor:
             observations[extractor.version] = extractor.detect(frame)
     mesh, tool, mixed = observations.values()
-    assert list(observations) == [VERSION, tddfa.VERSION, f"{VERSION}, pose {tddfa.VERSION}"]
+    mediapipe, tddfa_version = VERSIONS["mediapipe"], VERSIONS["3ddfa"]
+    assert list(observations) == [mediapipe, tddfa_version, f"{mediapipe}, pose {tddfa_version}"]
     assert mesh is not None and tool is not None and mixed is not None
     assert np.array_equal(mixed.pose, tool.pose) and np.array_equal(mixed.landmarks, mesh.landmarks)
 

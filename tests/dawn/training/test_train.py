@@ -11,12 +11,14 @@ import torch
 
 from dawn.config import Config, load, parse
 from dawn.errors import InputError
+from dawn.features.versions import VERSIONS
 from dawn.media.json_files import write_json
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
 from dawn.stages import settings_of, starts_of
 from dawn.training import train
+from tests.support.clips import InMemoryClips
 from tests.support.repository import REPOSITORY
 
 
@@ -31,12 +33,12 @@ def _config(curriculum: str = "both", **starts: str) -> Config:
 
 def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paper A.2: from a checkpoint that was trained on VoxCeleb."""
+    plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
     trainings: list[Any] = []
-    monkeypatch.setattr(train, "ClipStore", lambda *_: [None] * 4)
+    monkeypatch.setattr(train, "ClipStore", lambda *_: InMemoryClips(plain))
     monkeypatch.setattr(
         train, "train", lambda task, *_, **options: trainings.append(SimpleNamespace(task=task, **options))
     )
-    plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
     paths = Paths.of(plain, tmp_path / "data", tmp_path / "results")
     paths.dataset.parent.mkdir(parents=True)
     write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})
@@ -51,6 +53,15 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
     assert all(torch.equal(value, loaded[name]) for name, value in other.state_dict().items())
     assert not all(torch.equal(value, random[name]) for name, value in other.state_dict().items())
     assert trainings[0].fingerprint != trainings[1].fingerprint
+
+
+def test_start_weights_of_other_pose_units_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = tmp_path / "pbnet.safetensors"
+    config = _config(pbnet=str(start))
+    monkeypatch.setattr(train, "ClipStore", lambda *_: InMemoryClips(config))
+    save_weights(start, {}, {"stage": "pbnet", "extractor": VERSIONS["3ddfa"]})
+    with pytest.raises(InputError, match=f"trained on head poses of {VERSIONS['3ddfa']}"):
+        train.train_stage(config, Paths.of(config, tmp_path / "data", tmp_path / "results"), "pbnet")
 
 
 @pytest.mark.parametrize("curriculum", ["both", "stage2"])
