@@ -135,7 +135,7 @@ def whole_videos(options: EngineOptions) -> pd.DataFrame:
     rows = []
     for frames in options.videos:
         tasks: dict[str, dict[str, Any]] = {
-            "exact": {"task": "video", "frames": frames, "steps": STEPS, "solver": "ddim", "precision": "float32"}
+            "exact": {"task": "video", "frames": frames, "steps": STEPS, "solver": "ddim", "precision": "exact"}
         }
         tasks["fast"] = tasks["exact"] | {"steps": FAST_STEPS, "solver": "dpm++", "precision": "bfloat16"}
         parts = {

@@ -19,11 +19,13 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.training import step
-from dawn.config import Diffusion, Generate, LfgModel, UnetModel
+from dawn.config import Diffusion, LfgModel, UnetModel
 from dawn.devices import peak_memory
+from dawn.generation.memory import CPU_BATCH
 from dawn.models.diffusion import GaussianDiffusion, data_to_motion
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
+from dawn.precision import lowered
 from tests.reference.plain import PlainUNet3D, decode_plainly
 
 SPEECH, LATENT, MASK, SIDE, WINDOW = 1024, 256, 16, 128, 80  # published
@@ -37,6 +39,7 @@ PARTS = {
 }
 FLOP_PARTS = {"convolution": "convolutions", "attention": "attention over frames"}
 Path = Literal["engine", "plain"]
+DTYPES = {"exact": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def main() -> None:
@@ -48,19 +51,19 @@ def main() -> None:
 
 
 def denoise(
-    path: Path, frames: int, out: str | None = None, precision: str = "float32", compiled: bool = False
+    path: Path, frames: int, out: str | None = None, precision: str = "exact", compiled: bool = False
 ) -> dict[str, float]:
     """Measure one denoiser pass; its output is written to the file `out`."""
-    passes = _passes(path, compiled)
-    _with_precision(precision, passes(frames if compiled else WARM_UP))
+    passes = _passes(path, compiled, precision)
+    passes(frames if compiled else WARM_UP)()
     run = passes(frames)
-    seconds, cpu, output = _timed(lambda: _with_precision(precision, run))
+    seconds, cpu, output = _timed(run)
     if out is not None:
         np.save(out, output.float().numpy())
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak()}
 
 
-def decode(path: Path, frames: int, batch: int = 1, precision: str = "float32") -> dict[str, float]:
+def decode(path: Path, frames: int, batch: int = 1, precision: str = "exact") -> dict[str, float]:
     """Measure the decoding of motions, in batches with the source encoded once, or by the plain reference."""
     lfg = LatentFlowGenerator(LfgModel()).eval()
     generator = torch.Generator().manual_seed(0)
@@ -76,7 +79,8 @@ def decode(path: Path, frames: int, batch: int = 1, precision: str = "float32") 
         features = lfg.encode(source)
         for start in range(0, count, batch):
             part = slice(start, min(start + batch, count))
-            _with_precision(precision, partial(lfg.decode, source, features, flow[part], occlusion[part]))
+            with lowered("cpu", DTYPES[precision]):
+                lfg.decode(source, features, flow[part], occlusion[part])
 
     run(WARM_UP)
     seconds, cpu, _ = _timed(lambda: run(frames))
@@ -85,16 +89,16 @@ def decode(path: Path, frames: int, batch: int = 1, precision: str = "float32") 
 
 def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: str) -> dict[str, float]:
     """Measure a whole video, from conditions to frames: condition cache, sampling, decoding."""
-    net, lfg = UNet3D(UnetModel(), SPEECH, LATENT).eval(), LatentFlowGenerator(LfgModel()).eval()
+    net = UNet3D(UnetModel(), SPEECH, LATENT).eval().lower(DTYPES[precision])
+    lfg = LatentFlowGenerator(LfgModel()).eval()
     settings = Diffusion()
     diffusion = GaussianDiffusion(settings)
     noise, conditions = _inputs(frames)
-    batch = Generate().batch_frames
 
     def run() -> None:
         cache = net.prepare(**conditions, window=WINDOW)
         data = diffusion.sample(
-            lambda x, t: _with_precision(precision, partial(net, x, t, cache)).float(),
+            lambda x, t: net(x, t, cache),
             noise.shape,
             steps=steps,
             solver=solver,
@@ -103,9 +107,10 @@ def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: 
         flow, occlusion = data_to_motion(data, settings)
         source = torch.rand(1, 3, SIDE, SIDE)
         features = lfg.encode(source)
-        for start in range(0, frames, batch):
-            part = slice(start, start + batch)
-            _with_precision(precision, partial(lfg.decode, source, features, flow[0, part], occlusion[0, part]))
+        for start in range(0, frames, CPU_BATCH):
+            part = slice(start, start + CPU_BATCH)
+            with lowered("cpu", DTYPES[precision]):
+                lfg.decode(source, features, flow[0, part], occlusion[0, part])
 
     seconds, cpu, _ = _timed(run)
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak()}
@@ -170,13 +175,14 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def _passes(path: Path, compiled: bool = False) -> Callable[[int], Callable[[], Tensor]]:
+def _passes(path: Path, compiled: bool = False, precision: str = "exact") -> Callable[[int], Callable[[], Tensor]]:
     """Return a function from a number of frames to a pass of one of the two implementations, which have equal
     weights."""
     torch.manual_seed(0)
     engine = UNet3D(UnetModel(), SPEECH, LATENT).eval().requires_grad_(False)
     t = torch.tensor([500])
     if path == "engine":
+        engine.lower(DTYPES[precision])
 
         def engine_pass(frames: int) -> Callable[[], Tensor]:
             noise, conditions = _inputs(frames)
@@ -204,11 +210,6 @@ def _inputs(frames: int) -> tuple[Tensor, dict[str, Any]]:
     }
     conditions = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
     return torch.randn(1, 3, frames, QUARTER, QUARTER, generator=generator), conditions
-
-
-def _with_precision(precision: str, run: Callable[[], Tensor]) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        return run()
 
 
 def _timed(run: Callable[[], Any]) -> tuple[float, float, Any]:

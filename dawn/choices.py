@@ -6,4 +6,4 @@ from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda", "mps"]  # auto: CUDA if there is a GPU, else MPS, else CPU
 Solver = Literal["ddim", "dpm++"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "exact", "tf32", "bfloat16"]  # of matrix products and convolutions; see dawn.precision

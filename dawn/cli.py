@@ -117,7 +117,7 @@ def generate(
         Solver | None, typer.Option(rich_help_panel=_SPEED, help="dpm++ needs fewer steps than ddim")
     ] = None,
     precision: Annotated[
-        Precision | None, typer.Option(rich_help_panel=_SPEED, help="bfloat16 is faster and inexact")
+        Precision | None, typer.Option(rich_help_panel=_SPEED, help="of products; auto: bfloat16 on CUDA, else exact")
     ] = None,
     compile: Annotated[
         bool | None, typer.Option("--compile", rich_help_panel=_SPEED, help="compile first, which takes minutes")

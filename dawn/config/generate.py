@@ -48,7 +48,9 @@ class Generate(Section):
         description="DDIM (published), or DPM-Solver++ 2M, which adds no noise after the start and needs fewer steps",
     )
     precision: Precision = Field(
-        "float32", description="precision of matrix products in U-Net and decoder; bfloat16 is faster and less exact"
+        "auto",
+        description="precision of matrix products and convolutions in U-Net and decoder; auto: bfloat16 on CUDA, else "
+        "exact",
     )
     compile: bool = Field(
         False, description="compile the U-Net first: takes minutes, and needs a C++ compiler on a CPU"
@@ -59,7 +61,9 @@ class Generate(Section):
         pattern=r"^\d+(\.\d+)? ?(MiB|GiB|MB|GB)$",
         description="maximum memory of the process, such as 4GiB (on a GPU: its memory); work is divided to fit",
     )
-    batch_frames: Positive = Field(4, description="frames decoded at once; affects speed and memory only")
+    batch_frames: Positive | None = Field(
+        None, description="frames decoded at once; affects speed and memory only; null: what suits the device"
+    )
     threads: Positive = Field(2, description="CPU threads")
     sar: Sar = Sar()
     ttr: Ttr = Ttr()

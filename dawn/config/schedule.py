@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
+from dawn.choices import Precision
 from dawn.config.base import Fraction, Positive, Section, Weight
 
 
@@ -34,8 +33,13 @@ class Schedule(Section):
     accumulate: Positive = Field(
         1, description="gradient accumulation: passes per batch in each process, to fit memory"
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="precision of the forward pass (published: half precision on GPUs)"
+    precision: Precision = Field(
+        "auto",
+        description="precision of matrix products and convolutions; auto: tf32 on CUDA, else exact (published: half "
+        "precision)",
+    )
+    deterministic: bool = Field(
+        False, description="on a GPU, only kernels that repeat their result, where there are any; a CPU always repeats"
     )
 
     @model_validator(mode="after")

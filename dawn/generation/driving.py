@@ -73,10 +73,11 @@ def sample_pose_blink(
     start = normalise(torch.from_numpy(source.pose), torch.from_numpy(source.blink), config).to(nets.device)
     audio = torch.from_numpy(speech)[None].to(nets.device)
     motion = start.expand(len(speech), 8).clone()
-    for name, net in nets.pbnet.items():
-        z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)  # z ~ N(0, I)
-        part = MOTION_PARTS[name]
-        motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
+    with nets.precise():
+        for name, net in nets.pbnet.items():
+            z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)  # z ~ N(0, I)
+            part = MOTION_PARTS[name]
+            motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
     pose, blink = denormalise(motion.cpu(), config)
     return pose.numpy(), blink.clamp(min=0).numpy()
 

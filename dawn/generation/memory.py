@@ -17,6 +17,7 @@ UNITS = {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}
 FLOAT = 4  # bytes
 SPARE = 1.1  # factor on the feature maps, for conditions, rotary tables and the sampler's data of each frame
 LIBRARIES = 2**27  # bytes that libraries allocate for themselves when first used
+CPU_BATCH, GPU_BATCH = 4, 64  # frames decoded at once
 AT_ONCE = 8  # elements allocated for each that a chunk computes: lower levels have more channels, libraries copy
 
 
@@ -37,14 +38,15 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Mem
     """
     side, image = latent_side(config), config.corpus.resolution
     smallest = unet.smallest_chunk(frames, side)
-    activations, batch = max(default_activations(device), smallest), config.generate.batch_frames
+    activations = max(default_activations(device), smallest)
+    decoded = FLOAT * 6 * config.lfg.model.expansion * image**2
+    batch = config.generate.batch_frames or _default_batch(device, decoded)
     if config.generate.max_memory is None:
         return MemoryPlan(activations, batch, None)
     limit = size(config.generate.max_memory)
     base = memory_in_use(device) + LIBRARIES
     maps = int(base + FLOAT * SPARE * unet.resident_elements(frames, side))
     motion = int(base + FLOAT * SPARE * 3 * side**2 * frames)
-    decoded = FLOAT * 6 * config.lfg.model.expansion * image**2
     least = max(maps + AT_ONCE * FLOAT * smallest, motion + 2 * decoded)
     if limit < least:
         raise InputError(
@@ -54,6 +56,13 @@ def plan(config: Config, unet: UNet3D, frames: int, device: torch.device) -> Mem
     activations = min(activations, (limit - maps) // (AT_ONCE * FLOAT))
     batch = min(batch, (limit - motion) // decoded - 1)  # the encoded source needs as much as a frame
     return MemoryPlan(activations, batch, max(maps + AT_ONCE * FLOAT * activations, motion + (batch + 1) * decoded))
+
+
+def _default_batch(device: torch.device, decoded: int) -> int:
+    """Return the frames decoded at once that suit a device, of `decoded` bytes each."""
+    if device.type != "cuda":
+        return CPU_BATCH
+    return max(1, min(GPU_BATCH, torch.cuda.get_device_properties(device).total_memory // 8 // decoded))
 
 
 def size(text: str) -> int:

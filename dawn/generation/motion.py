@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,9 +14,11 @@ from torch import Tensor
 from dawn.generation.driving import Driving, Source
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
+from dawn.generation.noise import drawn_ahead
 from dawn.models.build import latent_side
-from dawn.models.diffusion import Network, data_to_motion
+from dawn.models.diffusion import Network, data_to_motion, noises_of
 from dawn.models.unet3d import ConditionCache
+from dawn.precision import dtype_of, lowered
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,10 @@ def prepare_conditions(nets: Networks, source: Source, driving: Driving, *, fram
     config = nets.config
     image = _image(source).to(nets.device)
     box = torch.from_numpy(source.face_box).to(nets.device)
+    with nets.precise():
+        static = torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(box)], dim=1)
     return DenoiserConditions(
-        static=torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(box)], dim=1),
+        static=static,
         speech=torch.from_numpy(driving.speech)[None].to(nets.device),
         pose=(torch.from_numpy(driving.pose - source.pose)[None] / torch.tensor(config.a2v.pose_unit)).to(nets.device),
         eye=(torch.from_numpy(driving.blink - source.blink)[None] / config.a2v.blink_unit).to(nets.device),
@@ -95,6 +100,8 @@ def denoise(
 ) -> Tensor:
     """Sample clean motion data x_0 (1, 3, n, h, w) for n frames of `conditions`; `known` frames keep their motion."""
     settings = nets.config.generate
+    side = latent_side(nets.config)
+    shape = (1, 3, conditions.speech.shape[1], side, side)
 
     def prepare(scale: float) -> ConditionCache:
         return nets.unet.prepare(
@@ -107,28 +114,31 @@ def denoise(
             compiled=settings.compile,
         )
 
-    conditional = prepare(1)
-    unconditional = prepare(0) if settings.guidance != 1 else None
-
     def network(x: Tensor, t: Tensor) -> Tensor:
         """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
-        with nets.autocast():
-            output = nets.unet(x, t, conditional).float()
-            if unconditional is None:
-                return output
-            null = nets.unet(x, t, unconditional).float()
+        output = nets.unet(x, t, conditional)
+        if unconditional is None:
+            return output
+        null = nets.unet(x, t, unconditional)
         return null + settings.guidance * (output - null)
 
-    side = latent_side(nets.config)
-    data = nets.diffusion.sample(
-        network if known is None else _with_known_frames(network, nets, known, generator),
-        (1, 3, conditions.speech.shape[1], side, side),
-        steps=settings.steps,
-        eta=settings.eta,
-        solver=settings.solver,
-        generator=generator,
-        progress=progress,
-    )
+    # Drawing takes a CPU as long as a pass takes a GPU. Noisy known frames draw from the generator between the steps.
+    ahead = nets.device.type == "cuda" and not (known is not None and known.noisy)
+    count = noises_of(settings.steps, settings.eta, settings.solver)
+    drawing = drawn_ahead(generator, shape, count) if ahead else contextlib.nullcontext(None)
+    with drawing as noises, nets.precise():
+        conditional = prepare(1)
+        unconditional = prepare(0) if settings.guidance != 1 else None
+        data = nets.diffusion.sample(
+            network if known is None else _with_known_frames(network, nets, known, generator),
+            shape,
+            steps=settings.steps,
+            eta=settings.eta,
+            solver=settings.solver,
+            generator=None if ahead else generator,
+            noises=noises,
+            progress=progress,
+        )
     if known is not None:
         data[:, :, known.frames] = known.data  # dynamic thresholding may have changed them
     return data
@@ -171,10 +181,11 @@ def decode(nets: Networks, source: Source, motion: Motion) -> Iterator[NDArray[n
     """Decode frames (S, S, 3) uint8 RGB in batches; the source is encoded once (paper eq. 4)."""
     image = _image(source).to(nets.device)
     batch = plan(nets.config, nets.unet, len(motion.flow), nets.device).batch
-    features = nets.lfg.encode(image)
+    with nets.precise():
+        features = nets.lfg.encode(image)
     for start in range(0, len(motion.flow), batch):
         part = slice(start, start + batch)
-        with nets.autocast():
+        with nets.precise(), lowered(nets.device, dtype_of(nets.products)):
             frames = nets.lfg.decode(image, features, motion.flow[part], motion.occlusion[part])
         quantised = (frames.float().clamp(0, 1) * 255).round().byte()
         yield from quantised.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from dawn.models.pbnet import PBNet
 from dawn.models.pose_blink import build_pbnet
 from dawn.models.unet3d import UNet3D
 from dawn.models.weights_io import load_weights, weights_metadata
+from dawn.precision import Products, dtype_of, precise_products, resolve
 from dawn.stages import TTR_STAGES, networks_of, settings_of
 
 
@@ -37,6 +39,7 @@ class Networks:
     diffusion: GaussianDiffusion
     hashes: dict[str, str]
     device: torch.device
+    products: Products = "exact"  # precision of products, to which :meth:`lower` converts
     ttr: Mapping[str, tuple[UNet3D, FaceMaskEmbedder]] = field(default_factory=dict)  # by stage, where loaded
 
     @classmethod
@@ -75,7 +78,7 @@ class Networks:
         others = [module for pair in ttr.values() for module in pair]
         for module in (*others, lfg, unet, mask, *poses.values(), diffusion):
             module.eval().requires_grad_(False).to(device)
-        return cls(
+        networks = cls(
             config=config,
             lfg=lfg,
             unet=unet,
@@ -86,16 +89,22 @@ class Networks:
             device=device,
             ttr=ttr,
         )
+        return networks.lower(resolve(config.generate.precision, device, auto="bfloat16"))
+
+    def lower(self, products: Products) -> Networks:
+        """Convert the denoisers' operands, in place, for products of this precision; returns the networks."""
+        for denoiser in (self.unet, *(pair[0] for pair in self.ttr.values())):
+            denoiser.lower(dtype_of(products))
+        return replace(self, products=products)
 
     def denoiser(self, stage: str) -> Networks:
         """Return these networks with the denoiser of another loaded stage."""
         unet, mask = self.ttr[stage]
         return replace(self, unet=unet, mask=mask)
 
-    def autocast(self) -> torch.autocast:
-        """Return a context in which matrix products have the precision ``generate.precision``."""
-        lower = self.config.generate.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=lower)
+    def precise(self) -> contextlib.AbstractContextManager[None]:
+        """Return the context of all computation with these networks: float32 products of their precision."""
+        return precise_products(self.products)
 
     def face_mask(self, box: torch.Tensor) -> torch.Tensor:
         """Embed the face mask of a box (4,) in pixels of the source: (1, c, h, w) (paper 3.3)."""

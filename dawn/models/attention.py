@@ -13,8 +13,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.errors import InputError
+from dawn.precision import widened
 
-BLOCK = 32  # queries that share one slice of keys under a window; changes speed only
+CPU_BLOCK, GPU_BLOCK = 32, 256  # queries that share one slice of keys under a window; changes speed only
 
 
 def rotary_frequencies(dim: int, base: float = 10000.0) -> Tensor:
@@ -23,16 +24,25 @@ def rotary_frequencies(dim: int, base: float = 10000.0) -> Tensor:
 
 
 def rotary_table(freqs: Tensor, positions: Tensor) -> Tensor:
-    """Compute the rotations exp(i p theta) (n, len(freqs)), complex, of frame indices p = `positions` (n,)."""
+    """Compute the rotations by p theta of frame indices p = `positions` (n,), for m angles theta = `freqs` a frame.
+
+    On a CPU exp(i p theta) (n, m), complex; elsewhere, where compilers have no complex arithmetic, the factors (2, n,
+    2 m) of each channel and of the other one of its pair: the cosine, and the sine with its sign.
+    """
     angles = positions.to(freqs.dtype)[:, None] * freqs
-    return torch.polar(torch.ones_like(angles), angles)
+    if freqs.device.type == "cpu":
+        return torch.polar(torch.ones_like(angles), angles)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.stack((torch.stack((cos, cos), -1), torch.stack((-sin, sin), -1))).flatten(-2)
 
 
 def apply_rotary_emb(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate pair (2i, 2i + 1) of the last axis of x (..., 2 m) by `table`, which broadcasts to (..., m)."""
-    # Half precision is too coarse for the angle.
-    work = x if x.dtype in (torch.float32, torch.float64) else x.float()
-    pairs = torch.view_as_complex(work.unflatten(-1, (-1, 2)))
+    """Rotate pair (2i, 2i + 1) of the last axis of x (..., n, 2 m) by a `table` of :func:`rotary_table`."""
+    if not table.is_complex():
+        own, other = table.to(x.dtype)
+        swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+        return torch.addcmul(x * own, swapped, other)
+    pairs = torch.view_as_complex(widened(x).unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
 
 
@@ -114,28 +124,30 @@ class LocalAttentionMask:
         window: int | None = None,
         bias: RelativePositionBias | None = None,
         device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         if window is not None and window < 0:
             raise InputError(f"the attention window must not be negative, got {window}")
         self.frames = frames
         reach = frames - 1 if window is None else min(window // 2, frames - 1)
         # One block of all frames is cheaper than several that each attend to nearly all keys.
-        self.block = BLOCK if BLOCK + 2 * reach < frames else frames
+        block = CPU_BLOCK if torch.device(device or "cpu").type == "cpu" else GPU_BLOCK
+        self.block = block if block + 2 * reach < frames else frames
         self.reach = reach if self.block < frames else 0
         # Distance of every key that a block can attend to from every query of the block, the same for all blocks.
         query = torch.arange(self.block, device=device)
         key = torch.arange(-self.reach, self.block + self.reach, device=device)
         distance = key - query[:, None]
-        outside = distance.abs() > reach
         logits = None if bias is None else bias(distance)
-        if bool(outside.any()):
+        if self.block - 1 + self.reach > reach:  # the largest distance in the block
             unbiased = torch.zeros(1, *distance.shape, device=device) if logits is None else logits
-            logits = unbiased.masked_fill(outside, -math.inf)
-        self.logits = logits
+            logits = unbiased.masked_fill(distance.abs() > reach, -math.inf)
+        self.dtype = dtype
+        self.logits = logits if logits is None else logits.to(dtype)
         self._rotary_tables: dict[Rotary, Tensor] = {}
 
     def rotary_table(self, rotary: Rotary, heads: int, head_dim: int) -> Tensor:
-        """Compute the rotations (frames, heads * head_dim / 2) of the channels of all heads.
+        """Compute the rotations (:func:`rotary_table`) of the channels of all heads.
 
         Unrotated pairs have angle 0. The table is repeated for every head, because a product over long rows is several
         times faster, and cached for each layer.
@@ -143,7 +155,9 @@ class LocalAttentionMask:
         if rotary not in self._rotary_tables:
             freqs = F.pad(rotary.freqs, (0, head_dim // 2 - rotary.freqs.numel()))
             frame = torch.arange(self.frames, device=freqs.device)
-            self._rotary_tables[rotary] = rotary_table(freqs, frame).repeat(1, heads)
+            table = rotary_table(freqs, frame)
+            table = table.repeat(*[1] * (table.dim() - 1), heads)
+            self._rotary_tables[rotary] = table if table.is_complex() else table.to(self.dtype)
         return self._rotary_tables[rotary]
 
     def blocks(self) -> list[tuple[slice, slice, Tensor | None]]:
@@ -213,6 +227,10 @@ class FrameAttention(nn.Module):
         self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
 
+    def prepare(self, mask: LocalAttentionMask) -> Tensor:
+        """Return the rotations of queries and keys of all heads, which `mask` caches."""
+        return mask.rotary_table(self.rotary_emb, 2 * self.heads, self.to_out.in_features // self.heads)
+
     def forward(self, x: Tensor, mask: LocalAttentionMask, valid: Tensor | None = None) -> Tensor:
         """Attend among the frames of sequences (b, n, dim), to the same shape.
 
@@ -221,8 +239,7 @@ class FrameAttention(nn.Module):
         qkv = self.to_qkv(x)
         inner = self.to_out.in_features
         # RoPE on queries and keys of all heads at once; the values carry no position.
-        table = mask.rotary_table(self.rotary_emb, 2 * self.heads, inner // self.heads)
-        qk, v = apply_rotary_emb(qkv[..., : 2 * inner], table), qkv[..., 2 * inner :]
+        qk, v = apply_rotary_emb(qkv[..., : 2 * inner], self.prepare(mask)), qkv[..., 2 * inner :]
         q, k = rearrange(qk, "b n (two heads d) -> two b heads n d", two=2, heads=self.heads)
         v = rearrange(v, "b n (heads d) -> b heads n d", heads=self.heads)
         out = attend(q, k, v, mask, valid)

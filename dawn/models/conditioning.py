@@ -18,9 +18,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from dawn.precision import widened
+
 LOGIT_SCALE = 8.0  # of the cosine between query and key (published)
 EPS = 1e-5  # of the last layer normalisation
-QUERY_ELEMENTS = 2**17  # elements of queries computed at once
+CPU_QUERIES, GPU_QUERIES = 2**17, 2**30  # elements of queries computed at once
 
 
 class Gain(nn.Module):
@@ -56,8 +58,7 @@ class CrossAttention(nn.Module):
 class ConditionTokens(NamedTuple):
     """Projections of k cross-attentions of H heads that depend only on the condition tokens of b samples of f frames.
 
-    They are independent of the noisy motion: a sampler computes them once. Everything else that a chunk of frames needs
-    costs less to recompute than to store.
+    They are independent of the noisy motion: a sampler computes them once. All are at least float32.
     """
 
     query: Tensor  # (k, H, d, c_in) query weights with the input's normalisation folded in
@@ -67,11 +68,43 @@ class ConditionTokens(NamedTuple):
     null_output: Tensor  # (k, c_out) projection of the null value
     gain: Tensor  # (k, c_out) of the last norm
 
-    def of_frames(self, frames: slice) -> ConditionTokens:
-        """Return the tokens of a chunk of frames."""
-        return self._replace(
-            key_difference=self.key_difference[:, :, frames], value_difference=self.value_difference[:, :, frames]
+    def directions(self, frames: slice, dtype: torch.dtype) -> Directions:
+        """Compute what the attention reduces to for a chunk of frames, for maps of `dtype`.
+
+        It is many times larger than the tokens, and costs little: a CPU, whose memory is slower than its arithmetic,
+        computes it at every pass.
+        """
+        key_difference, value_difference = (
+            values[:, :, frames].flatten(1, 2) for values in (self.key_difference, self.value_difference)
         )
+        kinds, count, heads, _ = key_difference.shape
+        # Gates g = sigmoid(q . (k - k_null) / |q|). As q = W_q x, the numerator is x . W_q^T (k - k_null).
+        toward = rearrange(torch.matmul(key_difference.transpose(1, 2), self.query), "k heads n c -> n (k heads) c")
+        # Directions of the output: W_o v_null, then W_o (v - v_null) of each head.
+        null_output = self.null_output[:, None, None].expand(-1, count, 1, -1)
+        by_head = torch.matmul(value_difference.transpose(1, 2), self.out).transpose(1, 2)
+        span = rearrange(torch.cat((null_output, by_head), dim=2), "k n directions c -> n (k directions) c")
+        # Layer normalisation of sum_i m_i u_i (weights m, directions u): its variance is m^T G m with the Gram matrix
+        # G = U U^T / c_out, because every direction is centred. Different attentions do not mix. The weight of the null
+        # value is 1, so that its entry of G takes the epsilon of the normalisation.
+        same_kind = torch.eye(kinds, dtype=span.dtype, device=span.device).repeat_interleave(heads + 1, 0)
+        gram = torch.bmm(span, span.transpose(1, 2)) * (same_kind @ same_kind.t() / span.shape[-1])
+        gram.diagonal(dim1=1, dim2=2)[:, :: heads + 1] += EPS
+        gained = span * self.gain.repeat_interleave(heads + 1, 0)
+        return Directions(self.query.flatten(0, 1).to(dtype), toward.to(dtype), gram, gained.to(dtype))
+
+
+class Directions(NamedTuple):
+    """Cross-attentions of n = b * f frames to their tokens, reduced to g = k * H gates a pixel and g + k directions."""
+
+    query: Tensor  # (g, d, c_in)
+    toward: Tensor  # (n, g, c_in) the numerator of a gate's logit is toward . x
+    gram: Tensor  # (n, g + k, g + k) at least float32: the variance of the output is m^T G m
+    span: Tensor  # (n, g + k, c_out) directions of the output, after the gain of the last norm
+
+    def directions(self, frames: slice, dtype: torch.dtype) -> Directions:
+        """Return these directions, which are of all frames."""
+        return self
 
 
 def project_tokens(attentions: Sequence[CrossAttention], tokens: Tensor) -> ConditionTokens:
@@ -100,95 +133,96 @@ def project_tokens(attentions: Sequence[CrossAttention], tokens: Tensor) -> Cond
     )
 
 
-def add_cross_attentions(h: Tensor, x: Tensor, tokens: ConditionTokens) -> Tensor:
-    """Add to `h` the sum of the k cross-attentions from `x` to their tokens.
+def add_cross_attentions(h: Tensor, x: Tensor, directions: Directions) -> Tensor:
+    """Add to `h` the sum of the k cross-attentions from `x` to the tokens of `directions`; overwrites h.
 
-    h (n, p, c_out) and x (n, p, c_in) hold p pixels of the n = b * f frames of `tokens`. Under autocast only the
-    queries take the lower precision: the rest is cheap, and the last normalisation would amplify its errors.
+    h (n, p, c_out) and x (n, p, c_in) hold p pixels of n frames.
     """
-    kind = x.device.type
-    lower = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-    if lower is None:
-        return _add_cross_attentions(h, x, tokens, x.dtype)
-    with torch.autocast(kind, enabled=False):
-        return _add_cross_attentions(h.float(), x.float(), ConditionTokens(*(value.float() for value in tokens)), lower)
-
-
-def _add_cross_attentions(h: Tensor, x: Tensor, tokens: ConditionTokens, lower: torch.dtype) -> Tensor:
-    key_difference, value_difference = tokens.key_difference.flatten(1, 2), tokens.value_difference.flatten(1, 2)
-    kinds, frames, heads, _ = key_difference.shape
-
-    # Gates g = sigmoid(q . (k - k_null) / |q|). As q = W_q x, the numerator is x . W_q^T (k - k_null).
-    toward = torch.matmul(key_difference.transpose(1, 2), tokens.query)
-    toward = rearrange(toward, "k heads n c -> n (k heads) c")
-    gate = Gates.apply(x, tokens.query.flatten(0, 1), toward, lower).unflatten(1, (kinds, heads))
-
-    # Directions of the output: W_o v_null, then W_o (v - v_null) of each head.
-    null_output = tokens.null_output[:, None, None].expand(-1, frames, 1, -1)
-    directions = torch.matmul(value_difference.transpose(1, 2), tokens.out).transpose(1, 2)
-    span = rearrange(torch.cat((null_output, directions), dim=2), "k n directions c -> n (k directions) c")
-
-    # Layer normalisation of sum_i m_i u_i (weights m, directions u): its variance is m^T G m with the Gram matrix
-    # G = U U^T / c_out, because every direction is centred. Different attentions do not mix.
-    same_kind = torch.eye(kinds, dtype=x.dtype, device=x.device).repeat_interleave(heads + 1, 0)
-    gram = torch.bmm(span, span.transpose(1, 2)) * (same_kind @ same_kind.t() / span.shape[-1])
-    mix = F.pad(gate, (0, 0, 1, 0), value=1.0)  # (n, kinds, heads + 1, p): weight of each direction
-    variance = (torch.bmm(gram, mix.flatten(1, 2)).view_as(mix) * mix).sum(2, keepdim=True)
-    scaled = (mix * (variance.clamp(min=0) + EPS).rsqrt()).flatten(1, 2)
-    return torch.baddbmm(h, scaled.transpose(1, 2), span * tokens.gain.repeat_interleave(heads + 1, 0))
+    kinds = directions.span.shape[1] - directions.query.shape[0]
+    weights = Gates.forward_plainly if torch.compiler.is_compiling() else Gates.apply
+    mix = weights(x, directions.query, directions.toward, kinds)
+    variance = (torch.bmm(directions.gram, mix.flatten(1, 2)).view_as(mix) * mix).sum(2, keepdim=True)
+    deviation = variance.clamp(min=EPS).rsqrt()
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        scaled = (mix * deviation).to(h.dtype)
+    else:
+        scaled = torch.mul(mix, deviation, out=torch.empty_like(mix, dtype=h.dtype))
+    return h.baddbmm_(scaled.flatten(1, 2).transpose(1, 2), directions.span)
 
 
 class Gates(torch.autograd.Function):
-    """Sigmoid of ``toward . x / |query x|`` for g gates: x (n, p, c), query (g, d, c), toward (n, g, c) to (n, g, p).
+    """Weights of the directions of k attentions, (n, k, H + 1, p): 1 for the null value, then a gate for each head.
+
+    The g = k * H gates are the sigmoid of ``toward . x / |query x|`` for x (n, p, c), query (g, d, c) and toward (n, g,
+    c).
 
     The queries of all pixels would be the largest tensor of the network, and only their lengths are needed. They are
-    computed for a few frames at a time, within the cache and in precision `lower`, and recomputed in the backward pass.
+    computed for a few frames at a time, and recomputed in the backward pass. Operands may have a lower precision than
+    float32, which lengths, logits and gates have at least.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, query: Tensor, toward: Tensor, lower: torch.dtype) -> Tensor:
-        """Compute the gates (n, g, p) and save the intermediate results of the backward pass."""
-        # Numerator toward . x, and 1 / |q| of the queries q = query x, chunk by chunk.
-        logit = torch.bmm(toward, x.transpose(1, 2))
-        inverse = torch.empty_like(logit)
-        for chunk in _query_chunks(x, query):
-            squared = _queries(x[chunk].to(lower), query.to(lower)).square_().sum(1)
-            inverse[chunk] = squared.unflatten(1, x[chunk].shape[:2]).transpose(0, 1)
-        inverse.clamp_(min=1e-24).rsqrt_()
-        logit *= inverse
-        gate = logit.sigmoid()
-        ctx.save_for_backward(x, query, toward, inverse, logit, gate)
-        return gate
+    def forward(ctx: Any, x: Tensor, query: Tensor, toward: Tensor, kinds: int) -> Tensor:
+        """Compute the weights and save the intermediate results of the backward pass."""
+        # Numerator toward . x, and |q| of the queries q = query x, chunk by chunk.
+        numerator = torch.bmm(toward, x.transpose(1, 2))
+        lengths = [_lengths(_queries(x[chunk], query)).unflatten(1, (-1, x.shape[1])) for chunk in _chunks(x, query)]
+        length = lengths[0] if len(lengths) == 1 else torch.cat(lengths, dim=1)
+        length = length.transpose(0, 1)
+        logit = (numerator / length).unflatten(1, (kinds, -1))
+        heads = logit.shape[2]
+        mix = torch.ones(*logit.shape[:2], heads + 1, logit.shape[3], dtype=logit.dtype, device=logit.device)
+        torch.sigmoid(logit, out=mix[:, :, 1:])
+        ctx.save_for_backward(x, query, toward, numerator, length, mix)
+        return mix
+
+    @staticmethod
+    def forward_plainly(x: Tensor, query: Tensor, toward: Tensor, kinds: int) -> Tensor:
+        """Compute the weights by operations that a compiler fuses."""
+        length = torch.cat([_lengths(_queries(x[chunk], query)) for chunk in _chunks(x, query)], dim=1)
+        length = length.unflatten(1, x.shape[:2]).transpose(0, 1)
+        logit = (torch.bmm(toward, x.transpose(1, 2)) / length).unflatten(1, (kinds, -1))
+        return F.pad(logit.sigmoid(), (0, 0, 1, 0), value=1.0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Compute the gradients of x, query and toward from that of the gates; queries are recomputed."""
-        x, query, toward, inverse, logit, gate = ctx.saved_tensors
+        """Compute the gradients of x, query and toward from that of the weights; queries are recomputed."""
+        x, query, toward, numerator, length, mix = ctx.saved_tensors
         # Through the sigmoid, then through the numerator toward . x.
-        grad_logit = grad * gate * (1 - gate)
-        grad_numerator = grad_logit * inverse
-        grad_toward = torch.bmm(grad_numerator, x)
-        grad_x = torch.bmm(grad_numerator.transpose(1, 2), toward)
+        gate = mix[:, :, 1:]
+        grad_numerator = (grad[:, :, 1:] * gate * (1 - gate)).flatten(1, 2) / length
+        lowered = grad_numerator.to(x.dtype)
+        grad_toward = torch.bmm(lowered, x)
+        grad_x = torch.bmm(lowered.transpose(1, 2), toward)
         # Through the denominator |q|: d logit / d q = -logit * q / |q|^2, and q = query x.
-        factor = grad_numerator.mul_(logit).mul_(inverse).neg_()
+        factor = grad_numerator.mul_(numerator).div_(length.square()).neg_()
         flat = query.flatten(0, 1)
-        grad_query = torch.zeros_like(flat)
-        for chunk in _query_chunks(x, query):
+        grad_query = torch.zeros(flat.shape, dtype=factor.dtype, device=flat.device)
+        for chunk in _chunks(x, query):
             q = _queries(x[chunk], query)
             q *= factor[chunk].transpose(0, 1).flatten(1)[:, None]
             grad_q = q.flatten(0, 1)
-            grad_query.addmm_(grad_q, x[chunk].flatten(0, 1))
+            grad_query += grad_q @ x[chunk].flatten(0, 1)
             grad_x[chunk].view(-1, x.shape[-1]).addmm_(grad_q.t(), flat)
-        return grad_x, grad_query.view_as(query), grad_toward, None
+        return grad_x, grad_query.view_as(query).to(query.dtype), grad_toward, None
 
 
-def _query_chunks(x: Tensor, query: Tensor) -> list[slice]:
-    """Split the frames into chunks whose queries fit into the cache."""
-    size = max(1, QUERY_ELEMENTS // (x.shape[1] * query.shape[0] * query.shape[1]))
+def _chunks(x: Tensor, query: Tensor) -> list[slice]:
+    """Split the frames into chunks whose queries fit into the cache of a CPU, or into a part of a GPU's memory."""
+    elements = CPU_QUERIES if x.device.type == "cpu" else GPU_QUERIES
+    size = max(1, elements // (x.shape[1] * query.shape[0] * query.shape[1]))
     return [slice(start, start + size) for start in range(0, x.shape[0], size)]
 
 
 def _queries(x: Tensor, query: Tensor) -> Tensor:
     """Compute the queries (g, d, n * p) of pixels (n, p, c)."""
     return (query.flatten(0, 1) @ x.flatten(0, 1).t()).view(*query.shape[:2], -1)
+
+
+def _lengths(queries: Tensor) -> Tensor:
+    """Compute the lengths (g, n * p) of queries (g, d, n * p), at least float32 and positive; may overwrite them."""
+    if queries.device.type == "cpu":  # whose vector_norm takes five times as long
+        return widened(queries).square_().sum(1).clamp_(min=1e-24).sqrt_()
+    dtype = torch.promote_types(queries.dtype, torch.float32)
+    return torch.linalg.vector_norm(queries, dim=1, dtype=dtype).clamp_(min=1e-12)

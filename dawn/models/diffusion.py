@@ -7,7 +7,7 @@ generator or a list, and the network is any callable ``(x_t, t) -> output``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -106,7 +106,7 @@ class GaussianDiffusion(nn.Module):
         eta: float = 1.0,
         solver: Literal["ddim", "dpm++"] = "ddim",
         generator: torch.Generator | None = None,
-        noises: Sequence[Tensor] | None = None,
+        noises: Iterable[Tensor] | None = None,
         progress: bool = False,
     ) -> Tensor:
         """Sample clean data of `shape` (b, 3, f, h, w) in `steps` network calls at the steps of :meth:`ddim_times`.
@@ -118,19 +118,14 @@ class GaussianDiffusion(nn.Module):
         """
         if (generator is None) == (noises is None):
             raise InputError("sampling needs exactly one of generator and noises")
-        if noises is not None and len(noises) < (steps if solver == "ddim" and eta > 0 else 1):
-            raise InputError(f"{steps} sampling steps need {steps} noises, got {len(noises)}")
+        needed = noises_of(steps, eta, solver)
+        if isinstance(noises, Sequence) and len(noises) < needed:
+            raise InputError(f"{steps} sampling steps need {needed} noises, got {len(noises)}")
         device = self.alphas_cumprod.device
-
-        def draw(index: int) -> Tensor:
-            if noises is not None:
-                return noises[index].to(device)
-            assert generator is not None
-            return torch.randn(tuple(shape), generator=generator, device=generator.device).to(device)
-
+        drawn = _drawn(shape, generator) if generator is not None else iter(noises or ())
         times = self.ddim_times(steps)
-        update = self._ddim(times, eta, draw) if solver == "ddim" else self._dpm(times)
-        x = draw(0)
+        update = self._ddim(times, eta, drawn) if solver == "ddim" else self._dpm(times)
+        x = next(drawn).to(device)
         steps_left: Iterable[int] = times[:-1]
         if progress:
             from tqdm import tqdm
@@ -143,7 +138,7 @@ class GaussianDiffusion(nn.Module):
             x = update(index, x, x0, self.predict_noise(x, t, output))
         return x
 
-    def _ddim(self, times: list[int], eta: float, draw: Callable[[int], Tensor]) -> Update:
+    def _ddim(self, times: list[int], eta: float, noises: Iterator[Tensor]) -> Update:
         abar = self.alphas_cumprod_prev.tolist()  # 1 at step 0, so that the last update returns x_0
 
         def update(index: int, x: Tensor, x0: Tensor, noise: Tensor) -> Tensor:
@@ -152,7 +147,9 @@ class GaussianDiffusion(nn.Module):
             # x_s = sqrt(abar_s) x_0 + sqrt(1 - abar_s - sigma^2) eps + sigma z (Song et al. 2021, eq. 12 and 16)
             sigma = eta * math.sqrt((1 - abar_t / abar_s) * (1 - abar_s) / (1 - abar_t))
             x = x0 * math.sqrt(abar_s) + noise * math.sqrt(1 - abar_s - sigma**2)
-            return x + sigma * draw(index + 1) if following > 0 and sigma > 0 else x
+            if following == 0 or sigma == 0:
+                return x
+            return x + sigma * next(noises).to(x.device, non_blocking=True)
 
         return update
 
@@ -172,6 +169,16 @@ class GaussianDiffusion(nn.Module):
             return solver.step(x0, times[index], x).prev_sample
 
         return update
+
+
+def noises_of(steps: int, eta: float, solver: str) -> int:
+    """Count the noises that a sample takes: x_T, and one for each step but the last of a stochastic sampler."""
+    return steps if solver == "ddim" and eta > 0 else 1
+
+
+def _drawn(shape: Sequence[int], generator: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        yield torch.randn(tuple(shape), generator=generator, device=generator.device)
 
 
 def cosine_schedule(timesteps: int) -> dict[str, Tensor]:
@@ -208,10 +215,11 @@ def quantile(x: Tensor, q: float) -> Tensor:
     """
     place = q * (x.shape[1] - 1)
     low = math.floor(place)
-    lower = x.kthvalue(low + 1, dim=1).values
+    # The numbers from the lower neighbour of the quantile on: one selection, and a small one for both neighbours.
+    above = x.topk(x.shape[1] - low, dim=1, sorted=False).values
     if low == place:
-        return lower
-    upper = x.kthvalue(low + 2, dim=1).values
+        return above.amin(1)
+    lower, upper = above.topk(2, dim=1, largest=False).values.unbind(1)
     return torch.lerp(lower, upper, place - low)
 
 

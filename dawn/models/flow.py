@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from dawn.config import LfgModel
 from dawn.errors import InputError
 from dawn.models.hourglass import Hourglass
-from dawn.models.regions import Regions, inverse
+from dawn.models.regions import Regions, compose, inverse, squared_distance
 from dawn.models.warping import AntiAlias, coordinate_grid, warp
+from dawn.precision import unlowered, widened
 
 LATENT_SCALE = 0.25  # side of motion and latent code relative to the image (paper 3.2)
 
@@ -46,7 +47,8 @@ class FlowPredictor(nn.Module):
 
     def forward(self, source: Tensor, source_regions: Regions, driving_regions: Regions, background: Tensor) -> Flow:
         """Predict the motion from source (b, 3, S, S) to driving regions, q = S / 4; `background` is (b, 2, 3)."""
-        small = self.down(source)
+        with unlowered(source.device):
+            small = self.down(source)
         h, w = small.shape[2:]
         grid = coordinate_grid(h, w, like=small)
         # Inputs of the hourglass for each candidate k: driving minus source Gaussian, and the source warped by k.
@@ -65,22 +67,18 @@ class FlowPredictor(nn.Module):
         weight, bias = (
             torch.cat([head.get_parameter(name) for head in (self.mask, self.occlusion)]) for name in ("weight", "bias")
         )
-        heads = F.conv2d(features, weight, bias, padding=3)
-        # Flow: mean of the candidates, weighted by their softmax.
-        mask = F.softmax(heads[:, :-1], dim=1)
-        flow = (mask[..., None] * motions).sum(dim=1)
-        return Flow(flow, heads[:, -1:].sigmoid(), heatmaps, motions)
+        # Positions are float32 in every precision, from the last convolution on.
+        with unlowered(source.device):
+            heads = F.conv2d(widened(features), weight, bias, padding=3)
+            # Flow: mean of the candidates, weighted by their softmax.
+            mask = F.softmax(heads[:, :-1], dim=1)
+            flow = (mask[..., None] * motions).sum(dim=1)
+            return Flow(flow, heads[:, -1:].sigmoid(), heatmaps, motions)
 
 
 def gaussians(shift: Tensor, covar: Tensor, grid: Tensor) -> Tensor:
     """Evaluate exp(-d^2 / 2) (b, K, h, w) for the Mahalanobis distance d of a grid (h, w, 2) from b times K regions."""
-    # d^2 = P_xx x^2 + P_yy y^2 + 2 P_xy x y with the precision P. x and y separately: only the last sum is a full map.
-    x = grid[0, :, 0] - shift[..., 0, None]
-    y = grid[:, 0, 1] - shift[..., 1, None]
-    precision = inverse(covar)
-    xx, xy, yy = (precision[..., i, j, None] for i, j in ((0, 0), (0, 1), (1, 1)))
-    distance = (xx * x**2)[:, :, None, :] + (yy * y**2)[:, :, :, None] + (2 * xy * x)[:, :, None, :] * y[..., None]
-    return torch.exp(-0.5 * distance)
+    return torch.exp(-0.5 * squared_distance(shift, covar, grid))
 
 
 def candidate_motions(source: Regions, driving: Regions, background: Tensor, grid: Tensor) -> Tensor:
@@ -89,11 +87,11 @@ def candidate_motions(source: Regions, driving: Regions, background: Tensor, gri
     Region k maps z to C_k (z - driving mean) + source mean with C_k = A_source A_driving^-1. The sign of C_k is chosen
     so that x is not mirrored, because principal axes have no sign.
     """
-    change = source.affine @ inverse(driving.affine)
+    change = compose(source.affine, inverse(driving.affine))
     change = torch.where(change[..., :1, :1] < 0, -change, change)
-    offset = source.shift[..., None] - change @ driving.shift[..., None]
+    offset = source.shift[..., None] - compose(change, driving.shift[..., None])
     maps = torch.cat([background[:, None], torch.cat([change, offset], dim=-1)], dim=1)
-    # One matrix product of homogeneous positions (x, y, 1) with the (2, 3) maps of all candidates.
-    homogeneous = F.pad(rearrange(grid, "h w xy -> (h w) xy"), (0, 1), value=1.0)
-    positions = homogeneous @ rearrange(maps, "b k xy homogeneous -> b homogeneous (k xy)")
-    return rearrange(positions, "b (h w) (k xy) -> b k h w xy", h=len(grid), xy=2)
+    # Affine maps of (x, y), column by column and row by row: only their sum is a full map.
+    along_x = maps[:, :, None, :, 0] * grid[0, :, :1] + maps[:, :, None, :, 2]
+    along_y = maps[:, :, None, :, 1] * grid[:, 0, 1:]
+    return along_y[:, :, :, None] + along_x[:, :, None]

@@ -45,10 +45,16 @@ class UpBlock(SameBlock):
     # Each row (and column) of the transposed 4 x 4 kernel as a sum of rows of the 3 x 3 kernel.
     ROW_SUMS = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
+    kernel_sums: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels)
+        rows = torch.tensor(self.ROW_SUMS)
+        self.register_buffer("kernel_sums", torch.kron(rows, rows).t().contiguous(), persistent=False)  # (9, 16)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, in, h, w) to (b, out, 2 h, 2 w), non-negative."""
-        rows = self.conv.weight.new_tensor(self.ROW_SUMS)
-        kernel = (self.conv.weight.flatten(2) @ torch.kron(rows, rows).t()).unflatten(2, (4, 4)).transpose(0, 1)
+        kernel = (self.conv.weight.flatten(2) @ self.kernel_sums).unflatten(2, (4, 4)).transpose(0, 1)
         out = F.conv_transpose2d(channels_last(x), kernel, self.conv.bias, stride=2, padding=1)
         return F.relu(self.norm(out), inplace=True)
 

@@ -15,6 +15,7 @@ from dawn.config import Hourglass as HourglassSizes
 from dawn.config import LfgModel
 from dawn.models.hourglass import Encoder, Hourglass, width
 from dawn.models.warping import coordinate_grid, reduction
+from dawn.precision import unlowered, widened
 
 # Smallest variance of a heat map: a standard deviation of 0.001 is 1/32 of a pixel of a 64 x 64 map. It keeps inverses
 # and gradients finite and does not change wider heat maps.
@@ -49,11 +50,13 @@ class RegionPredictor(nn.Module):
 
     def forward(self, image: Tensor) -> Regions:
         """Predict the regions of images (b, 3, S, S) in [0, 1]."""
-        logits = self.regions(self.predictor(self.down(image)))
-        heatmap = F.softmax(logits.flatten(2) / self.temperature, dim=-1)
-        h, w = logits.shape[2:]
-        shift, covar = moments(heatmap, coordinate_grid(h, w, like=logits).flatten(0, 1))
-        return Regions(shift, covar, principal_axes(covar), heatmap.view_as(logits))
+        features = self.predictor(self.down(image))
+        # Positions are float32 in every precision, from the last convolution on.
+        with unlowered(image.device):
+            logits = self.regions(widened(features))
+            heatmap = F.softmax(logits.flatten(2) / self.temperature, dim=-1).view_as(logits)
+            shift, covar = moments(heatmap, coordinate_grid(logits.shape[2], logits.shape[3], like=logits))
+            return Regions(shift, covar, principal_axes(covar), heatmap)
 
 
 class BackgroundPredictor(nn.Module):
@@ -74,18 +77,25 @@ class BackgroundPredictor(nn.Module):
         A position is mapped as the matrix times (x, y, 1).
         """
         pair = torch.cat([self.down(source), self.down(driving)], dim=1)
-        return self.fc(self.encoder(pair)[-1].mean(dim=(2, 3))).view(-1, 2, 3)
+        features = self.encoder(pair)[-1]
+        with unlowered(source.device):
+            return self.fc(widened(features).mean(dim=(2, 3))).view(-1, 2, 3)
 
 
 def moments(heatmap: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute mean (b, K, 2) and covariance (b, K, 2, 2) of heat maps (b, K, n) over positions (n, 2).
+    """Compute mean (b, K, 2) and covariance (b, K, 2, 2) of heat maps (b, K, h, w) over a regular grid (h, w, 2).
 
-    The smallest variance of a heat map is at least :data:`POINT`.
+    The smallest variance of a heat map is at least :data:`POINT`. Sums of products, and no matrix products, which a GPU
+    may round.
     """
-    # mu = sum_z h(z) z and Sigma = sum_z h(z) (z - mu) (z - mu)^T
-    shift = heatmap @ grid
-    centred = grid - shift[:, :, None]
-    covar = (heatmap[..., None] * centred).transpose(-1, -2) @ centred
+    # mu = sum_z h(z) z and Sigma = sum_z h(z) (z - mu) (z - mu)^T, from the sums of columns and rows.
+    x, y = grid[0, :, 0], grid[:, 0, 1]
+    columns, rows = heatmap.sum(-2), heatmap.sum(-1)
+    shift = torch.stack([(columns * x).sum(-1), (rows * y).sum(-1)], dim=-1)
+    dx, dy = x - shift[..., :1], y - shift[..., 1:]
+    xx, yy = (columns * dx**2).sum(-1), (rows * dy**2).sum(-1)
+    xy = ((heatmap * dy[..., None]).sum(-2) * dx).sum(-1)
+    covar = torch.stack([xx, xy, xy, yy], dim=-1).unflatten(-1, (2, 2))
     # An isotropic addition raises the smaller eigenvalue to POINT.
     addition = F.relu(POINT - _eigenvalues(covar)[1])
     return shift, covar + addition[..., None, None] * torch.eye(2, dtype=covar.dtype, device=covar.device)
@@ -109,6 +119,21 @@ def principal_axes(covar: Tensor) -> Tensor:
     cos, sin = angle.cos(), angle.sin()
     first, second = large.clamp(min=POINT).sqrt(), small.clamp(min=POINT).sqrt()
     return torch.stack([first * cos, second * sin, first * sin, -second * cos], dim=-1).unflatten(-1, (2, 2))
+
+
+def squared_distance(shift: Tensor, covar: Tensor, grid: Tensor) -> Tensor:
+    """Compute the squared Mahalanobis distance (b, K, h, w) of a regular grid (h, w, 2) from b times K regions."""
+    # d^2 = P_xx x^2 + P_yy y^2 + 2 P_xy x y with the precision P. x and y separately: only the last sum is a full map.
+    x = grid[0, :, 0] - shift[..., 0, None]
+    y = grid[:, 0, 1] - shift[..., 1, None]
+    precision = inverse(covar)
+    xx, xy, yy = (precision[..., i, j, None] for i, j in ((0, 0), (0, 1), (1, 1)))
+    return (xx * x**2)[:, :, None, :] + (yy * y**2)[:, :, :, None] + (2 * xy * x)[:, :, None, :] * y[..., None]
+
+
+def compose(a: Tensor, b: Tensor) -> Tensor:
+    """Compute the product of small matrices (..., i, j) and (..., j, k) in their own precision on every device."""
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
 
 
 def inverse(matrix: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ information in the temporal attention and in the statistics of the group normali
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,14 +17,23 @@ from torch import Tensor, nn
 
 from dawn.config import UnetModel
 from dawn.errors import InputError
-from dawn.models.attention import ChannelNorm, LocalAttentionMask, PreNorm, RelativePositionBias, Residual
-from dawn.models.conditioning import ConditionTokens
+from dawn.models.attention import (
+    ChannelNorm,
+    FrameAttention,
+    LocalAttentionMask,
+    PreNorm,
+    RelativePositionBias,
+    Residual,
+)
+from dawn.models.conditioning import ConditionTokens, Directions
 from dawn.models.frame_chunks import FrameChunks, default_activations
 from dawn.models.unet_blocks import (
     LinearAttention,
     OverPixels,
     PixelAttention,
     ResBlock,
+    Style,
+    TimeStyles,
     activation_width,
     attend_frames,
     attend_pixels,
@@ -41,7 +51,8 @@ class ConditionCache:
 
     stem: Tensor  # (b, h, w, dim) contribution of source features and face mask to the first convolution
     mask: LocalAttentionMask  # window, relative bias and rotations of the temporal attention
-    tokens: dict[ResBlock, ConditionTokens]  # speech, pose and blink, projected for each block's cross-attentions
+    tokens: Mapping[ResBlock, ConditionTokens | Directions]  # speech, pose and blink for each block's cross-attentions
+    styles: TimeStyles
     chunks: FrameChunks
 
 
@@ -133,21 +144,29 @@ class UNet3D(nn.Module):
         for name, condition in conditions.items():
             if condition.shape[:2] != (clips, frames):
                 raise InputError(f"{name}: {tuple(condition.shape)} does not hold {clips} clips of {frames} frames")
-        stem = F.conv2d(static, weight, self.init_conv.bias, padding=weight.shape[-1] // 2)
+        dtype = weight.dtype
+        stem = F.conv2d(static.to(dtype), weight, self.init_conv.bias, padding=weight.shape[-1] // 2)
+        stem = rearrange(stem, "b c h w -> b h w c")
         if torch.is_grad_enabled():
             activations = None
         elif not activations:
             activations = default_activations(static.device)
-        return ConditionCache(
-            stem=rearrange(stem, "b c h w -> b h w c"),
-            mask=LocalAttentionMask(frames, window, getattr(self, "time_rel_pos_bias", None), static.device),
-            tokens={
-                block: block.tokens((speech, pose, eye))
-                for block in self.modules()
-                if isinstance(block, ResBlock) and block.conditioned
-            },
-            chunks=FrameChunks(activations, compiled),
-        )
+        chunks, width = FrameChunks(activations, compiled), activation_width(self.settings)
+        mask = LocalAttentionMask(frames, window, getattr(self, "time_rel_pos_bias", None), static.device, dtype)
+        for attention in (module for module in self.modules() if isinstance(module, FrameAttention)):
+            attention.prepare(mask)
+        blocks = self.conditioned_blocks()
+        tokens: dict[ResBlock, ConditionTokens | Directions] = {
+            block: block.tokens((speech, pose, eye)) for block in blocks
+        }
+        maps = stem[:, None].expand(-1, frames, -1, -1, -1)
+        if static.device.type != "cpu" and chunks.length(maps, 1, width) == frames:
+            tokens = {block: value.directions(slice(None), dtype) for block, value in tokens.items()}
+        return ConditionCache(stem=stem, mask=mask, tokens=tokens, styles=TimeStyles(blocks), chunks=chunks)
+
+    def conditioned_blocks(self) -> list[ResBlock]:
+        """List the residual blocks with conditions, in the order of :class:`TimeStyles`."""
+        return [block for block in self.modules() if isinstance(block, ResBlock) and block.conditioned]
 
     def forward(self, x: Tensor, t: Tensor, video: ConditionCache) -> Tensor:
         """Predict from noisy motion x (b, 3, f, h, w) at steps t (b,); the output has the shape of x.
@@ -163,31 +182,51 @@ class UNet3D(nn.Module):
                 f"the conditions are of {len(video.stem)} clips of {video.mask.frames}"
             )
         mask, chunks = video.mask, video.chunks
-        # First convolution; the output heads take it as their skip. Embedding of the diffusion step.
+        # First convolution; the output heads take it as their skip. Styles of the diffusion step.
         stem = self._stem(x, video)
-        time = self.time_mlp(t)
+        styles = dict(zip(video.tokens, video.styles(self.time_mlp(t)), strict=True))
         x = attend_frames(self.init_temporal_attn, stem, mask, chunks, keep=True)
         # Down: the map before each halving is a skip of the level on the way up.
         skips: list[Tensor] = []
         for level in self.downs:
             maps = [x]
             del x
-            skip, x = level(maps, time, video)
+            skip, x = level(maps, styles, video)
             skips.append(skip)
         del skip
         # Middle: softmax attention among pixels, which few pixels allow.
-        x = self.mid_block1((x,), chunks, video.tokens[self.mid_block1], time)
+        x = self.mid_block1((x,), chunks, video.tokens[self.mid_block1], styles[self.mid_block1])
         x = attend_pixels(self.mid_spatial_attn, x, chunks)
         x = attend_frames(self.mid_temporal_attn, x, mask, chunks)
-        x = self.mid_block2((x,), chunks, video.tokens[self.mid_block2], time)
+        x = self.mid_block2((x,), chunks, video.tokens[self.mid_block2], styles[self.mid_block2])
         # Up.
         for level in self.ups:
             maps = [x, skips.pop()]
             del x
-            x = level(maps, time, video)[1]
+            x = level(maps, styles, video)[1]
         # Flow (2 channels) and occlusion (1 channel) from separate heads.
-        heads = [convolve(block((x, stem), chunks), conv) for block, conv in (self.final_conv, self.occlusion_map)]
+        maps = [x, stem]
+        heads = [convolve(block(maps, chunks), conv) for block, conv in (self.final_conv, self.occlusion_map)]
         return rearrange(torch.cat(heads, dim=-1), "b f h w c -> b c f h w")
+
+    def lower(self, dtype: torch.dtype) -> UNet3D:
+        """Convert :meth:`operands` to `dtype`, in place, once for any number of passes; returns this network."""
+        for parameter in self.operands():
+            parameter.data = parameter.data.to(dtype)
+        return self
+
+    def operands(self) -> list[nn.Parameter]:
+        """List the parameters that may have a lower precision: those of convolutions and attentions over maps.
+
+        The maps take their precision. Conditions, embedded steps, statistics and the output are float32.
+        """
+        layers = [*self.modules()]
+        attentions = [layer for layer in layers if isinstance(layer, FrameAttention | LinearAttention | PixelAttention)]
+        norms = [layer.norm for layer in layers if isinstance(layer, PreNorm)]
+        outputs = {head[1] for head in (self.final_conv, self.occlusion_map)}
+        convolutions = [layer for layer in layers if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d)]
+        chosen = [*attentions, *norms, *(layer for layer in convolutions if layer not in outputs)]
+        return [parameter for layer in chosen for parameter in layer.parameters()]
 
     def resident_elements(self, frames: int, side: int) -> int:
         """Estimate the largest number of elements in the maps that :meth:`forward` keeps for `frames` frames.
@@ -226,14 +265,16 @@ class UNet3D(nn.Module):
             y = F.conv2d(frame_images(x), weight, padding=weight.shape[-1] // 2)
             return rearrange(y, "(b f) c h w -> b f h w c", b=len(x)) + video.stem[:, None]
 
-        motion = rearrange(x, "b c f h w -> b f h w c")
+        motion = rearrange(x, "b c f h w -> b f h w c").to(weight.dtype)
         return video.chunks.map(convolve_noisy, (motion,), axis=1, width=2 * len(weight))
 
 
 class Level(nn.ModuleList):
     """Block, block, spatial attention, temporal attention, resampling; numbered as in the published keys."""
 
-    def forward(self, maps: list[Tensor], time: Tensor, video: ConditionCache) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, maps: list[Tensor], styles: Mapping[ResBlock, Style], video: ConditionCache
+    ) -> tuple[Tensor, Tensor]:
         """Apply the level to `maps`, concatenated along channels; returns the maps before and after resampling.
 
         Empties the list `maps` so that its memory can be freed.
@@ -241,9 +282,9 @@ class Level(nn.ModuleList):
         block1, block2, spatial, temporal, resample = self
         assert isinstance(block1, ResBlock) and isinstance(block2, ResBlock)
         chunks = video.chunks
-        x = block1(maps, chunks, video.tokens[block1], time)
+        x = block1(maps, chunks, video.tokens[block1], styles[block1])
         maps.clear()
-        x = block2((x,), chunks, video.tokens[block2], time)
+        x = block2((x,), chunks, video.tokens[block2], styles[block2])
         x = attend_frames(temporal, attend_pixels(spatial, x, chunks), video.mask, chunks)
         if isinstance(resample, nn.Identity):
             return x, x

@@ -8,6 +8,7 @@ matrix product, and neither copies its input to change the layout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,16 @@ from torch import Tensor, nn
 
 from dawn.config import UnetModel
 from dawn.models.attention import ChannelNorm, FrameAttention, LocalAttentionMask, PreNorm, Residual
-from dawn.models.conditioning import ConditionTokens, CrossAttention, add_cross_attentions, project_tokens
+from dawn.models.conditioning import (
+    ConditionTokens,
+    CrossAttention,
+    Directions,
+    add_cross_attentions,
+    project_tokens,
+)
 from dawn.models.frame_chunks import FrameChunks, GroupStatistics
+
+_AFFINE = ("weight", "bias")  # parameters of a normalisation
 
 
 class ConvNorm(nn.Module):
@@ -34,13 +43,50 @@ class ConvNorm(nn.Module):
         statistics.update(y)
         return y
 
-    def scale_and_shift(self, statistics: GroupStatistics) -> tuple[Tensor, Tensor]:
-        """Compute the scale and shift (b, c_out) of the normalisation, once `statistics` contain every chunk."""
-        mean, variance = statistics.mean_and_variance()
-        inverse = (variance + self.norm.eps).rsqrt()
-        repeat = self.norm.num_channels // self.norm.num_groups
-        scale = inverse.repeat_interleave(repeat, 1) * self.norm.weight
-        return scale, self.norm.bias - mean.repeat_interleave(repeat, 1) * scale
+    def scale_and_shift(self, statistics: GroupStatistics, style: Style | None = None) -> tuple[Tensor, Tensor]:
+        """Compute scale and shift of the normalisation, once `statistics` contain every chunk.
+
+        `style` replaces its weight and bias. Both results are (b, c_out), broadcastable over frames and pixels, and at
+        least float32.
+        """
+        mean, variance = (value[..., None] for value in statistics.mean_and_variance())
+        weight, bias = style or Style(self.norm.weight, self.norm.bias)
+        weight, bias = (value.unflatten(-1, (self.norm.num_groups, -1)) for value in (weight, bias))
+        scale = (variance + self.norm.eps).rsqrt() * weight
+        shift = torch.addcmul(bias, mean, scale, value=-1)
+        return _broadcast(scale.flatten(1)), _broadcast(shift.flatten(1))
+
+
+class Style(NamedTuple):
+    """Weight and bias (b, c) of a group normalisation, of which the diffusion step is part."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class TimeStyles:
+    """Styles of all conditioned `blocks` for a diffusion step: one matrix product, instead of a small one a block.
+
+    The step scales and shifts the normalised maps of a block's first convolution: y (s + 1) + u, where y = w x + b is
+    the normalisation. That is a normalisation of weight w (s + 1) and bias b (s + 1) + u.
+    """
+
+    def __init__(self, blocks: Sequence[ResBlock]) -> None:
+        linears = [block.time_mlp[1] for block in blocks]
+        self.channels = [block.block1.norm.num_channels for block in blocks]
+        halves = [[linear.get_parameter(name).chunk(2) for linear in linears] for name in ("weight", "bias")]
+        weights, biases = ([torch.cat(half) for half in zip(*parts, strict=True)] for parts in halves)
+        self.weight = torch.cat(weights)  # (2 c, time_dim) for c channels of all blocks
+        self.bias = torch.cat((biases[0] + 1, biases[1]))
+        self.norm = Style(*(torch.cat([block.block1.norm.get_parameter(n) for block in blocks]) for n in _AFFINE))
+
+    def __call__(self, time: Tensor) -> list[Style]:
+        """Compute the style of each block for the embedded steps `time` (b, time_dim)."""
+        scale, shift = F.linear(F.silu(time), self.weight, self.bias).chunk(2, dim=-1)
+        weight, bias = scale * self.norm.weight, torch.addcmul(shift, scale, self.norm.bias)
+        return [
+            Style(*pair) for pair in zip(weight.split(self.channels, -1), bias.split(self.channels, -1), strict=True)
+        ]
 
 
 class ResBlock(nn.Module):
@@ -84,14 +130,14 @@ class ResBlock(nn.Module):
         self,
         maps: Sequence[Tensor],
         chunks: FrameChunks,
-        tokens: ConditionTokens | None = None,
-        time: Tensor | None = None,
+        tokens: ConditionTokens | Directions | None = None,
+        style: Style | None = None,
     ) -> Tensor:
         """Apply the block to `maps` (b, f, h, w, channels), concatenated to c_in channels.
 
-        `time` is (b, time_dim). Returns (b, f, h, w, c_out).
+        `style` is that of the diffusion step (:class:`TimeStyles`). Returns (b, f, h, w, c_out).
         """
-        if chunks.activations is None:
+        if chunks.length(maps[0], 1, self.width) == maps[0].shape[1]:
             maps = (_concatenate(maps),)
         groups, width = self.block1.norm.num_groups, self.width
 
@@ -99,28 +145,23 @@ class ResBlock(nn.Module):
             return self.block1(_concatenate(maps), statistics)
 
         def condition(chunk: slice, h: Tensor, *maps: Tensor) -> Tensor:
-            h = F.silu(torch.addcmul(shift, h, scale))
+            h = F.silu(_affine(h, scale, shift))
             if tokens is not None:
                 x = _concatenate(maps)
-                h = add_cross_attentions(_pixels(h), _pixels(x), tokens.of_frames(chunk)).view_as(h)
+                h = add_cross_attentions(_pixels(h), _pixels(x), tokens.directions(chunk, h.dtype)).view_as(h)
             return self.block2(h, statistics)
 
         def add_input(_: slice, h: Tensor, *maps: Tensor) -> Tensor:
-            return F.silu(torch.addcmul(shift, h, scale)) + convolve(_concatenate(maps), self.res_conv)
+            return F.silu(_affine(h, scale, shift)) + convolve(_concatenate(maps), self.res_conv)
 
         # Convolution of all frames: its normalisation needs the statistics of every chunk.
         statistics = GroupStatistics(groups)
         h = chunks.map(convolve_input, maps, axis=1, width=width)
-        scale, shift = self.block1.scale_and_shift(statistics)
-        # The diffusion step t scales and shifts the normalised maps: one affine map of each channel.
-        if time is not None:
-            time_scale, time_shift = self.time_mlp(time).chunk(2, dim=-1)
-            scale, shift = scale * (time_scale + 1), torch.addcmul(time_shift, shift, time_scale + 1)
-        scale, shift = _broadcast(scale), _broadcast(shift)
+        scale, shift = self.block1.scale_and_shift(statistics, style)
         # Cross-attentions to speech, pose and blink, then the second convolution.
         statistics = GroupStatistics(groups)
         h = chunks.map(condition, (h, *maps), axis=1, width=width, into=h)
-        scale, shift = (_broadcast(x) for x in self.block2.scale_and_shift(statistics))
+        scale, shift = self.block2.scale_and_shift(statistics)
         return chunks.map(add_input, (h, *maps), axis=1, width=width, into=h)
 
 
@@ -144,11 +185,14 @@ class LinearAttention(nn.Module):
         to_q, to_k, to_v = self.to_qkv.weight.flatten(1).chunk(3)
         q = F.linear(pixels, to_q).unflatten(-1, (self.heads, -1)).softmax(dim=-1).flatten(-2)  # over channels
         k = F.linear(pixels, to_k).softmax(dim=1)  # over pixels
-        summary = rearrange(torch.bmm(k.transpose(1, 2), pixels), "n (heads d) c -> n heads d c", heads=self.heads)
+        summary = torch.bmm(k.transpose(1, 2), pixels)
+        summary = rearrange(summary, "n (heads d) c -> heads (n d) c", heads=self.heads)
         to_v = rearrange(to_v, "(heads d) c -> heads c d", heads=self.heads)
         to_out = rearrange(self.to_out.weight.flatten(1), "c (heads d) -> heads d c", heads=self.heads) * self.scale
         assert self.to_out.bias is not None
-        return (torch.bmm(q, (summary @ to_v @ to_out).flatten(1, 2)) + self.to_out.bias).view_as(x)
+        summary = torch.bmm(torch.bmm(summary, to_v), to_out)
+        summary = rearrange(summary, "heads (n d) c -> n (heads d) c", n=len(pixels))
+        return (torch.bmm(q, summary) + self.to_out.bias).view_as(x)
 
 
 class PixelAttention(nn.Module):
@@ -224,6 +268,7 @@ def convolve(x: Tensor, layer: nn.Module) -> Tensor:
         return x
     assert isinstance(layer, nn.Conv3d | nn.ConvTranspose3d)
     weight, bias, stride = layer.weight.squeeze(2), layer.bias, layer.stride[1:]
+    x = x.to(weight.dtype)
     if layer.kernel_size == (1, 1, 1):
         return F.linear(x, weight.flatten(1), bias)
     assert isinstance(layer.padding, tuple)
@@ -251,6 +296,13 @@ def attention_width(attention: nn.Module) -> int:
     """Return the elements of activations per token of an attention: 1.5 times queries, keys and values."""
     weight = next(value for name, value in attention.named_parameters() if name.endswith("to_qkv.weight"))
     return 3 * len(weight) // 2
+
+
+def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Compute x * scale + shift in the precision of scale and shift, rounded to that of x."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return torch.addcmul(shift, x, scale).to(x.dtype)
+    return torch.addcmul(shift, x, scale, out=torch.empty_like(x))  # rounded in the same operation
 
 
 def _pixels(x: Tensor) -> Tensor:

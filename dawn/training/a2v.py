@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypedDict
 
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from dawn.config import A2vStage, Config
 from dawn.features.clips import to_float
@@ -22,9 +23,11 @@ from dawn.models.diffusion import GaussianDiffusion, motion_to_data
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
+from dawn.models.unet3d import UNet3D
 from dawn.models.weights_io import load_weights
+from dawn.precision import unlowered
 from dawn.training.augmentation import color_jitter
-from dawn.training.batch_shard import BatchShard, randn_per_sample
+from dawn.training.batch_shard import BatchShard, randn_per_sample, to_device
 from dawn.training.clip_views import Clips, WithoutPoseBlink
 from dawn.training.lfg import detail_boxes
 
@@ -43,6 +46,35 @@ class Batch(NamedTuple):
     speech: Tensor  # (b, n, c)
     pose: Tensor  # (b, n, 6) difference to the source, in units of a2v.pose_unit
     eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
+
+
+class Conditions(TypedDict):
+    """Conditions of the denoiser for each frame, (b, n, channels); zeros where they are dropped."""
+
+    speech: Tensor
+    pose: Tensor
+    eye: Tensor
+
+
+class _Pass(nn.Module):
+    """Preparation of the conditions and one pass, as a module, for passes with other parameters than its own."""
+
+    def __init__(self, unet: UNet3D) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: Tensor, t: Tensor, static: Tensor, conditions: Conditions) -> Tensor:
+        return self.unet(x, t, self.unet.prepare(static, **conditions))
+
+
+def predict(unet: UNet3D, x: Tensor, t: Tensor, static: Tensor, conditions: Conditions, dtype: torch.dtype) -> Tensor:
+    """Compute the output of `unet` with its operands in `dtype`; gradients reach its own parameters, in float32."""
+    whole = _Pass(unet)
+    if dtype == torch.float32:
+        return whole(x, t, static, conditions)
+    operands = set(unet.operands())
+    lowered = {name: value.to(dtype) for name, value in whole.named_parameters() if value in operands}
+    return functional_call(whole, lowered, (x, t, static, conditions))
 
 
 class A2vTask:
@@ -84,16 +116,16 @@ class A2vTask:
         timesteps = self.config.a2v.diffusion.timesteps
         # All conditions of a frame are dropped with probability `drop`.
         uniform = torch.stack([torch.rand(n, 1, generator=generator) for generator in generators])
-        keep = (uniform >= self.stage.drop).float().to(shard.device)
+        keep = to_device((uniform >= self.stage.drop).float(), shard.device)
         # x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, one t for each clip.
         t = torch.cat([torch.randint(timesteps, (1,), generator=generator) for generator in generators])
-        t = t.to(shard.device)
-        noise = randn_per_sample(tuple(x0.shape[1:]), generators).to(shard.device)
+        t = to_device(t, shard.device)
+        noise = to_device(randn_per_sample(tuple(x0.shape[1:]), generators), shard.device)
         x_t = self.diffusion.q_sample(x0, t, noise)
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
         static = torch.cat([source_code, face], dim=1)
-        conditions = self.unet.prepare(static, speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
-        output = self.unet(x_t, t, conditions)
+        conditions = Conditions(speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
+        output = predict(self.unet, x_t, t, static, conditions, shard.dtype)
         return self.losses(x0, output, x_t, t, noise, batch)
 
     def losses(
@@ -105,8 +137,8 @@ class A2vTask:
         """
         weights = self.stage.loss
         b, channels = x0.shape[:2]
-        channel_weights = x0.new_tensor([1.0, 1.0, weights.occlusion]).view(3, 1, 1, 1)
-        error = (output - self.diffusion.target(x0, t, noise)) ** 2 * channel_weights
+        error = (output - self.diffusion.target(x0, t, noise)) ** 2
+        error = torch.cat([error[:, :2], error[:, 2:] * weights.occlusion], dim=1)
         losses = {"simple": error.mean()}
         for name, weight, boxes in (("lip", weights.lip, [0]), ("eyes", weights.eyes, [1, 2])):
             if weight:
@@ -124,8 +156,13 @@ class A2vTask:
     def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute clean motion x_0 (b, 3, n, h, w) and the source's latent code z (b, c, h, w).
 
-        Both come from the frozen latent flow generator.
+        Both come from the frozen latent flow generator, in float32 in every precision: sampling positions near 1 would
+        have the spacing 2^-8 in bfloat16.
         """
+        with unlowered(batch.frames.device):
+            return self._targets(batch)
+
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         b, n = batch.frames.shape[:2]
         frames = rearrange(batch.frames, "b n c h w -> (b n) c h w")
         if self.stage.jitter:
@@ -167,7 +204,7 @@ class A2vTask:
         clips = [int(torch.randint(len(self.clips), (), generator=generator)) for generator in generators]
         n = min([n, *(self.clips.length(clip) for clip in clips)])
         samples = [self._segment(clips[sample], n, generators[sample]) for sample in shard.samples]
-        batch = Batch(*(torch.stack(field).to(shard.device) for field in zip(*samples, strict=True)))
+        batch = Batch(*(to_device(torch.stack(field), shard.device) for field in zip(*samples, strict=True)))
         return batch, [generators[sample] for sample in shard.samples]
 
     def _segment(self, clip: int, n: int, generator: torch.Generator) -> Batch:

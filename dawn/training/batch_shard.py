@@ -23,6 +23,7 @@ class BatchShard:
     batch: int
     samples: range
     device: torch.device | str = "cpu"
+    dtype: torch.dtype = torch.float32  # of the operands of the trained networks' products
 
     def batch_generator(self) -> torch.Generator:
         """Create a CPU generator for quantities common to the whole batch, such as the clip length."""
@@ -35,6 +36,13 @@ class BatchShard:
     def generators(self) -> list[torch.Generator]:
         """Create CPU generators of this shard's samples, in their order."""
         return [self.generator(sample) for sample in self.samples]
+
+
+def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Copy a CPU tensor to `device`; to a GPU from page-locked memory, without waiting for the GPU's work."""
+    if torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def randn_per_sample(shape: tuple[int, ...], generators: list[torch.Generator]) -> torch.Tensor:

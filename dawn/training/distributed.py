@@ -26,9 +26,8 @@ _LAUNCHED = "DAWN_LAUNCHED_WORKER"
 class Distributed:
     """Device, rank and collectives of this process within the process group."""
 
-    def __init__(self, precision: str = "float32") -> None:
-        mixed = {"float32": "no", "bfloat16": "bf16"}[precision]
-        self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=mixed)
+    def __init__(self) -> None:
+        self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
         self.device: torch.device = self._accelerator.device
         self.rank: int = self._accelerator.process_index
         self.world_size: int = self._accelerator.num_processes
@@ -37,10 +36,6 @@ class Distributed:
     def is_main_process(self) -> bool:
         """Whether this is rank 0, which writes logs, checkpoints and weights."""
         return self.rank == 0
-
-    def autocast(self) -> contextlib.AbstractContextManager[None]:
-        """Return the context of the forward pass, with mixed precision where `precision` enables it."""
-        return self._accelerator.autocast()
 
     def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace float tensors in place by their mean over all processes, in one collective for all of them."""
@@ -57,7 +52,7 @@ class Distributed:
 
 
 @contextlib.contextmanager
-def launch(processes: int, precision: str = "float32") -> Iterator[Distributed]:
+def launch(processes: int) -> Iterator[Distributed]:
     """Join a process group of `processes`, and start its other processes unless an external launcher did.
 
     Started processes run this process's command line. They end when this process ends, also when it is killed. Raises
@@ -67,7 +62,7 @@ def launch(processes: int, precision: str = "float32") -> Iterator[Distributed]:
         threading.Thread(target=_exit_with_parent, daemon=True).start()
     workers = [] if "WORLD_SIZE" in os.environ or processes == 1 else _start_workers(processes)
     try:
-        yield Distributed(precision)
+        yield Distributed()
         for worker in workers:
             if worker.wait() != 0:
                 raise RuntimeError(f"a training process exited with code {worker.returncode}; its message is above")

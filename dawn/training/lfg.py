@@ -10,8 +10,10 @@ from dawn.features.clips import to_float
 from dawn.features.store import Features
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.models.regions import Regions
+from dawn.precision import lowered
 from dawn.training.augmentation import color_jitter
-from dawn.training.batch_shard import BatchShard
+from dawn.training.batch_shard import BatchShard, to_device
 from dawn.training.clip_views import Clips
 from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance, occlusion_guidance, pyramid_l1
 
@@ -40,13 +42,16 @@ class LfgTask:
         self.frozen: dict[str, nn.Module] = {}
         weights = self.schedule.loss
         self.perceptual = Perceptual(weights.scales) if weights.perceptual else None
+        if self.perceptual is not None:
+            self.frozen["perceptual"] = self.perceptual
 
     def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
         """Draw pairs of frames, reconstruct the driving frames, and compute the losses; see :meth:`Task.loss`."""
         generators = shard.generators()
-        images, landmarks, boxes = (tensor.to(shard.device) for tensor in self._batch(generators))
+        images, landmarks, boxes = (to_device(tensor, shard.device) for tensor in self._batch(generators))
         source, driving = images[:, 0].contiguous(), images[:, 1].contiguous()
-        out = self.network(source, driving)
+        with lowered(shard.device, shard.dtype):
+            out = self.network(source, driving)
         weights = self.schedule.loss
         losses: dict[str, Tensor] = {}
         if weights.pyramid:
@@ -57,9 +62,16 @@ class LfgTask:
                 error = (out.prediction - driving).abs().mean(1, keepdim=True) * inside
                 losses[name] = weight * (error.sum((1, 2, 3)) / inside.sum((1, 2, 3)).clamp(min=1)).mean()
         if self.perceptual is not None:
-            losses["perceptual"] = weights.perceptual * self.perceptual(out.prediction, driving)
+            with lowered(shard.device, shard.dtype):
+                distance = self.perceptual(out.prediction, driving)
+            losses["perceptual"] = weights.perceptual * distance
         if weights.equivariance_shift or weights.equivariance_affine:
-            shift, affine = Equivariance.losses(out.driving, self.network.region_predictor, driving, generators)
+
+            def regions(images: Tensor) -> Regions:
+                with lowered(shard.device, shard.dtype):
+                    return self.network.regions(images)
+
+            shift, affine = Equivariance.losses(out.driving, regions, driving, generators)
             losses["equivariance_shift"] = weights.equivariance_shift * shift
             losses["equivariance_affine"] = weights.equivariance_affine * affine
         if weights.landmark_guidance:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.errors import InputError
-from dawn.models.regions import Regions, inverse
+from dawn.models.regions import Regions, compose, inverse, squared_distance
 from dawn.models.warping import coordinate_grid, reduction, warp
+from dawn.precision import widened
 from dawn.training.batch_shard import randn_per_sample
 from dawn.weights import MissingWeights, verified
 
@@ -39,7 +42,12 @@ GROUP_FLOOR = 0.02
 
 def pyramid(images: Tensor, scales: tuple[float, ...]) -> list[Tensor]:
     """Reduce images (b, 3, S, S) to each of `scales`, with anti-aliasing."""
-    return [reduction(scale).to(images)(images) for scale in scales]
+    return [_reduction(scale, images.device, images.dtype)(images) for scale in scales]
+
+
+@functools.cache  # a copy to a GPU at every step would wait for its work
+def _reduction(scale: float, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    return reduction(scale).to(device, dtype)
 
 
 def pyramid_l1(prediction: Tensor, target: Tensor, scales: tuple[float, ...]) -> Tensor:
@@ -49,34 +57,37 @@ def pyramid_l1(prediction: Tensor, target: Tensor, scales: tuple[float, ...]) ->
     return torch.stack([level.abs().mean() for level in levels]).sum()
 
 
-class Perceptual:
+class Perceptual(nn.Module):
     """L1 distance of VGG-19 features at five depths, summed over depths and image scales (paper eq. 5).
 
     The weights are torchvision's for ImageNet: the file `path`, or by default ``vgg19`` of the registry of weights.
     They are not downloaded here. Raises InputError when the file is absent.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, scales: tuple[float, ...], path: Path | None = None) -> None:
+        super().__init__()
         self.scales = scales
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1))  # of ImageNet
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
         self.slices = _vgg_slices(path or _vgg_path())
 
-    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, a scalar, of images (b, 3, S, S) in [0, 1]; no gradient reaches `target`."""
-        self.slices.to(prediction.device)
         total = prediction.new_zeros(())
         for x, y in zip(pyramid(prediction, self.scales), pyramid(target, self.scales), strict=True):
             with torch.no_grad():
                 target_maps = self.features(y)
             for prediction_map, target_map in zip(self.features(x), target_maps, strict=True):
-                total = total + F.l1_loss(prediction_map, target_map)
+                total = total + F.l1_loss(widened(prediction_map), widened(target_map))
         return total
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Compute the feature maps of images (b, 3, h, w) in [0, 1] at the five depths."""
-        mean = images.new_tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-        deviation = images.new_tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
         maps: list[Tensor] = []
-        x = (images - mean) / deviation
+        x = (images - self.mean) / self.deviation
         for block in self.slices:
             x = block(x)
             maps.append(x)
@@ -91,13 +102,18 @@ class Equivariance:
     """
 
     def __init__(self, generators: list[torch.Generator], like: Tensor, points: int = 5) -> None:
-        self.theta = torch.eye(2, 3).to(like) + 0.05 * randn_per_sample((2, 3), generators).to(like)
+        identity = torch.eye(2, 3, dtype=like.dtype, device=like.device)
+        self.theta = identity + 0.05 * randn_per_sample((2, 3), generators).to(like)
         self.control = coordinate_grid(points, points, like).flatten(0, 1)
         self.weights = 0.005 * randn_per_sample((points**2,), generators).to(like)
 
     @classmethod
     def losses(
-        cls, driving_regions: Regions, region_predictor: nn.Module, driving: Tensor, generators: list[torch.Generator]
+        cls,
+        driving_regions: Regions,
+        region_predictor: Callable[[Tensor], Regions],
+        driving: Tensor,
+        generators: list[torch.Generator],
     ) -> tuple[Tensor, Tensor]:
         """Compute shift and affine loss: regions must move with the image when T warps it.
 
@@ -105,24 +121,24 @@ class Equivariance:
         `driving` (b, 3, S, S) and (mu_t, A_t) of the warped image.
         """
         transform = cls(generators, driving)
-        warped: Regions = region_predictor(transform.warp(driving))
+        warped = region_predictor(transform.warp(driving))
         shift = F.l1_loss(transform(warped.shift), driving_regions.shift)
-        v = inverse(driving_regions.affine) @ transform.jacobian(warped.shift) @ warped.affine
+        v = compose(compose(inverse(driving_regions.affine), transform.jacobian(warped.shift)), warped.affine)
         v = torch.where(v[..., :1, :1] < 0, -v, v)
-        return shift, F.l1_loss(v, torch.eye(2).to(v).expand_as(v))
+        return shift, F.l1_loss(v, torch.eye(2, dtype=v.dtype, device=v.device).expand_as(v))
 
     def __call__(self, points: Tensor) -> Tensor:
         """Map points (b, n, 2) by T."""
         distance = (points[:, :, None] - self.control).abs().sum(-1)
-        bend = distance**2 * torch.log(distance + 1e-6) @ self.weights[:, :, None]
-        return points @ self.theta[:, :, :2].transpose(1, 2) + self.theta[:, None, :, 2] + bend
+        bend = (distance**2 * torch.log(distance + 1e-6) * self.weights[:, None]).sum(-1, keepdim=True)
+        return compose(self.theta[:, None, :, :2], points[..., None]).squeeze(-1) + self.theta[:, None, :, 2] + bend
 
     def jacobian(self, points: Tensor) -> Tensor:
         """Compute the Jacobian dT / dz (b, n, 2, 2) at points (b, n, 2)."""
         offset = points[:, :, None] - self.control
         distance = offset.abs().sum(-1)
         slope = 2 * distance * torch.log(distance + 1e-6) + distance**2 / (distance + 1e-6)
-        bend = (slope * self.weights[:, None])[:, :, None] @ offset.sign()
+        bend = compose((slope * self.weights[:, None])[:, :, None], offset.sign())
         return self.theta[:, None, :, :2] + bend
 
     def warp(self, images: Tensor) -> Tensor:
@@ -140,22 +156,28 @@ def landmark_guidance(regions: Regions, landmarks: Tensor) -> Tensor:
     moments alone takes thousands. Landmarks (b, 68, 2) are (x, y) in [-1, 1]; regions beyond the groups are free.
     """
     count = min(regions.shift.shape[1], len(LANDMARK_GROUPS))
-    member = torch.zeros(count, 68).to(landmarks)
-    for k, group in enumerate(LANDMARK_GROUPS[:count]):
-        member[k, list(group)] = 1 / len(group)
-    mean = member @ landmarks
+    member = _group_weights(landmarks.device, landmarks.dtype)[:count, :, None]
+    mean = (member * landmarks[:, None]).sum(2)
     centred = landmarks[:, None] - mean[:, :, None]
-    covar = (member[:, :, None] * centred).transpose(-1, -2) @ centred
-    covar = covar + GROUP_FLOOR**2 * torch.eye(2).to(covar)
+    covar = (member[..., None] * centred[..., :, None] * centred[..., None, :]).sum(2)
+    covar = covar + GROUP_FLOOR**2 * torch.eye(2, dtype=covar.dtype, device=covar.device)
     heatmap = regions.heatmap[:, :count]
     h, w = heatmap.shape[-2:]
-    grid = coordinate_grid(h, w, like=landmarks).flatten(0, 1)
-    offset = grid - mean[:, :, None]
+    grid = coordinate_grid(h, w, like=landmarks)
     # KL(q || p) of the group's Gaussian q from the heat map p over the grid's cells.
-    log_q = (-0.5 * ((offset @ inverse(covar)) * offset).sum(-1)).log_softmax(-1)
+    log_q = (-0.5 * squared_distance(mean, covar, grid).flatten(2)).log_softmax(-1)
     # A region confidently elsewhere has p far below 1e-8 here and must still be attracted: clamp only zeros.
     log_p = heatmap.flatten(2).clamp(min=1e-30).log()
     return (log_q.exp() * (log_q - log_p)).sum(-1).mean()
+
+
+@functools.cache
+def _group_weights(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Build the weight of each landmark in the mean of each landmark group, (groups, 68)."""
+    weights = torch.zeros(len(LANDMARK_GROUPS), 68, dtype=dtype)
+    for k, group in enumerate(LANDMARK_GROUPS):
+        weights[k, list(group)] = 1 / len(group)
+    return weights.to(device)
 
 
 def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
@@ -176,7 +198,7 @@ def within(outline: Tensor, side: int) -> Tensor:
 
     Even-odd rule: a pixel is inside if a ray from it along x crosses the outline an odd number of times.
     """
-    pixel = ((2 * torch.arange(side) + 1) / side - 1).to(outline)
+    pixel = (2 * torch.arange(side, dtype=outline.dtype, device=outline.device) + 1) / side - 1
     x, y = pixel[None, None, :], pixel[None, :, None]
     inside = torch.zeros(len(outline), side, side, dtype=torch.bool, device=outline.device)
     for start, end in zip(outline.unbind(1), outline.roll(-1, 1).unbind(1), strict=True):

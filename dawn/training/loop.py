@@ -1,8 +1,9 @@
 """Training loop of all stages: optimise a :class:`Task` under a :class:`~dawn.config.Schedule`.
 
 Every random number of step s comes from generators seeded by (seed, stage, s, sample). A run that is killed at any
-moment and started again therefore ends with the weights of an uninterrupted run, bit for bit on the same machine with
-the same numbers of threads and processes. Other numbers of processes or accumulation passes compute the same steps up
+moment and started again therefore ends with the weights of an uninterrupted run: bit for bit on the same CPU with the
+same numbers of threads and processes, and up to the order of sums on a GPU (see the key ``deterministic``). Other
+numbers of processes or accumulation passes compute the same steps up
 to rounding, except for dropout and batch normalisation, whose statistics each process computes over its shard (as
 published).
 """
@@ -26,11 +27,13 @@ from tqdm import tqdm
 from dawn.config import Schedule
 from dawn.errors import InputError
 from dawn.models.weights_io import load_weights, save_weights
+from dawn.precision import dtype_of, precise_products, resolve
 from dawn.schedules import learning_rate
 from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
 from dawn.training.batch_shard import BatchShard
 from dawn.training.checkpoint import Checkpoints
 from dawn.training.distributed import Distributed
+from dawn.training.finite_steps import FiniteSteps
 
 
 class Task(Protocol):
@@ -78,13 +81,13 @@ def train(
     """Train `task` for `total` steps and write ``out/weights.safetensors``; resumes from the newest checkpoint.
 
     Every process of the group calls it; only the main process writes. Checkpoints whose `fingerprint` (of settings,
-    code and inputs) differs are deleted, not resumed. Raises InputError when a gradient is not finite, or when the
-    batch cannot be divided among processes and accumulation passes.
+    code and inputs) differs are deleted, not resumed. A step whose gradient is not finite is skipped and counted.
+    Raises InputError when that repeats (:class:`FiniteSteps`), or when the batch cannot be divided among processes and
+    accumulation passes.
     """
     torch.set_num_threads(schedule.threads)
-    torch.use_deterministic_algorithms(True)
-    # Deterministic mode would also fill uninitialised memory, which takes time and is never read here.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _set_determinism(distributed.device, schedule.deterministic)
+    products = resolve(schedule.precision, distributed.device, auto="tf32")
     shards = _shards(schedule, distributed)
     networks = nn.ModuleDict(task.networks).to(distributed.device)
     nn.ModuleDict(task.frozen).to(distributed.device)
@@ -100,7 +103,7 @@ def train(
     ]
     ema = {key: value.clone() for key, value in networks.state_dict().items()} if schedule.ema else {}
     checkpoints = Checkpoints(out, fingerprint, schedule.keep)
-    start = 0
+    start, skipped = 0, 0.0
     if distributed.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         checkpoints.clear()
@@ -115,7 +118,7 @@ def train(
         states = torch.load(latest / "optimizer.pt", map_location="cpu", weights_only=True)
         for optimizer, state in zip(optimizers, states["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        start = int(latest.name.removeprefix("step-"))
+        start, skipped = int(latest.name.removeprefix("step-")), states["skipped"]
     distributed.barrier()  # the next checkpoint deletes this one, which all processes must have read by then
     log = _Log(out, start) if distributed.is_main_process else None
     bar = tqdm(
@@ -128,44 +131,49 @@ def train(
         disable=not distributed.is_main_process,
     )
     running_statistics = [value for name, value in networks.named_buffers() if ".running_" in name]
+    guard = FiniteSteps(running_statistics, distributed.device, skipped)
     for step in range(start, total):
         rate = learning_rate(schedule, step, total)
         networks.train()
         losses: dict[str, Tensor] = {}
+        guard.begin()
         for group, optimizer in enumerate(optimizers):
             optimizer.zero_grad(set_to_none=True)
             for samples in shards:
                 # Dropout draws from the global generator.
                 set_global_seed(step_seed(seed, f"{stage}/{group}", step, samples.start))
-                shard = BatchShard(seed, stage, step, schedule.batch, samples, distributed.device)
-                with distributed.autocast():
+                shard = BatchShard(seed, stage, step, schedule.batch, samples, distributed.device, dtype_of(products))
+                with precise_products(products):
                     shard_losses = task.loss(shard, group)
-                (torch.stack(list(shard_losses.values())).sum() / len(shards)).backward()
+                    (torch.stack(list(shard_losses.values())).sum() / len(shards)).backward()
                 for name, value in shard_losses.items():
                     losses[name] = losses.get(name, 0) + value.detach() / len(shards)
             parameters = [p for param_group in optimizer.param_groups for p in param_group["params"]]
             distributed.all_reduce_mean([p.grad for p in parameters if p.grad is not None])
             norm = nn.utils.clip_grad_norm_(parameters, schedule.clip_norm or math.inf)
-            if not torch.isfinite(norm):
-                raise InputError(f"{stage}: the gradient of step {step} is not finite; lower the learning rate")
             for param_group in optimizer.param_groups:
                 param_group["lr"] = rate
-            optimizer.step()
+            guard.update(optimizer, norm)
         distributed.all_reduce_mean(running_statistics)
+        guard.end()
         if ema:
             # The decay rises from 0.1 to its configured value, so that the initial weights soon have little weight.
             _update_ema(ema, networks.state_dict(), min(schedule.ema, (1 + step) / (10 + step)))
         bar.update()
         done = step + 1
+        saves = done % schedule.checkpoint_every == 0 or done == total
+        if saves or done % schedule.log_every == 0:
+            guard.check(stage, done, done - start, last=done == total)
         if done % schedule.log_every == 0 or done == total:
             distributed.all_reduce_mean(list(losses.values()))
             if log is not None:
                 values = {name: float(value) for name, value in losses.items()}
-                log.write(done, values | {"lr": rate, "grad_norm": float(norm)})
+                log.write(done, values | {"lr": rate, "grad_norm": float(norm), "skipped": float(guard.skipped)})
                 bar.set_postfix({"loss": f"{sum(values.values()):.4f}"}, refresh=False)
-        if distributed.is_main_process and (done % schedule.checkpoint_every == 0 or done == total):
+        if distributed.is_main_process and saves:
             tensors = {"weights": networks.state_dict()} | ({"ema": ema} if ema else {})
-            checkpoints.save(done, tensors, {"optimizers": [o.state_dict() for o in optimizers]}, config)
+            states = {"optimizers": [o.state_dict() for o in optimizers], "skipped": float(guard.skipped)}
+            checkpoints.save(done, tensors, states, config)
     bar.close()
     target = out / "weights.safetensors"
     if log is None:
@@ -188,6 +196,15 @@ def train(
         },
     )
     return target
+
+
+def _set_determinism(device: torch.device, deterministic: bool) -> None:
+    """Use kernels that repeat their result: always on a CPU, on a GPU if asked for and where there are any."""
+    on_gpu = device.type != "cpu"
+    torch.use_deterministic_algorithms(deterministic or not on_gpu, warn_only=on_gpu)
+    # Deterministic mode would also fill uninitialised memory, which takes time and is never read here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = on_gpu and not deterministic
 
 
 def _shards(schedule: Schedule, distributed: Distributed) -> list[range]:

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.models.discriminator import PatchDiscriminator
-from dawn.models.pbnet import latent_noise
+from dawn.models.pbnet import PBNet, latent_noise
 from dawn.models.pose_blink import MOTION_PARTS, build_pbnet, normalise, part_width
-from dawn.training.batch_shard import BatchShard
+from dawn.precision import lowered, widened
+from dawn.training.batch_shard import BatchShard, to_device
 from dawn.training.clip_views import Clips
 
 
@@ -39,16 +40,17 @@ class PbnetTask:
 
     def _pbnet_losses(self, shard: BatchShard) -> dict[str, Tensor]:
         generators = shard.generators()
-        motion, speech, mask = (tensor.to(shard.device) for tensor in self._batch(generators))
+        motion, speech, mask = (to_device(tensor, shard.device) for tensor in self._batch(generators))
         weights = self.schedule.loss
         losses: dict[str, Tensor] = {}
         for part, net in self.pbnets.items():
             x = motion[..., MOTION_PARTS[part]]
             reference = x[:, 0]
             # Posterior N(mu, sigma^2) of the sequence, a sample z of it, and the decoded offsets to the first frame.
-            mu, logvar = net.encode(x, speech, mask)
+            with lowered(shard.device, shard.dtype):
+                mu, logvar = (widened(value) for value in net.encode(x, speech, mask))
             z = mu + (0.5 * logvar).exp() * self._noise(len(mu), generators, shard)
-            offsets = net.decode(z, speech, reference, mask)
+            offsets = decode(net, z, speech, reference, mask, shard.dtype)
             squared_error = (offsets - (x - reference[:, None])) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
             losses[f"{part}/reconstruction"] = weights.reconstruction * _mean(squared_error, mask[..., None])
@@ -57,7 +59,9 @@ class PbnetTask:
             generated = [("gan", weights.gan, offsets)]
             if weights.gan_prior:
                 prior_z = self._noise(len(mu), generators, shard)
-                generated.append(("gan_prior", weights.gan_prior, net.decode(prior_z, speech, reference, mask)))
+                generated.append(
+                    ("gan_prior", weights.gan_prior, decode(net, prior_z, speech, reference, mask, shard.dtype))
+                )
             fakes = [(decoded + reference[:, None]) * mask[..., None] for _, _, decoded in generated]
             for (loss, weight, _), fake in zip(generated, fakes, strict=True):
                 logits = self.discriminators[_weights_name(part)](fake)
@@ -83,7 +87,7 @@ class PbnetTask:
     def _noise(self, frames: int, generators: list[torch.Generator], shard: BatchShard) -> Tensor:
         """Draw latent noise (frames, b, audio_latent), each sequence from its generator."""
         noise = [latent_noise(frames, self.config.pbnet.model, generator) for generator in generators]
-        return torch.stack(noise, dim=1).to(shard.device)
+        return to_device(torch.stack(noise, dim=1), shard.device)
 
     def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
         """Draw sequences: motion (b, n, 8), speech (b, n, c) and mask (b, n), zero-padded to the longest of them."""
@@ -101,6 +105,12 @@ class PbnetTask:
         frames = min(self.schedule.frames, len(motion))
         start = int(torch.randint(len(motion) - frames + 1, (), generator=generator))
         return motion[start : start + frames], speech[start : start + frames]
+
+
+def decode(net: PBNet, z: Tensor, speech: Tensor, reference: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Decode offsets (b, n, dim) in float32, with products of operands of `dtype`; see :meth:`PBNet.decode`."""
+    with lowered(z.device, dtype):
+        return widened(net.decode(z, speech, reference, mask))
 
 
 def _weights_name(part: str) -> str:

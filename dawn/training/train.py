@@ -54,7 +54,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     )
     build = functools.partial(_build_task, config, paths, stage, clips, total)
     task = initialise(build, stage=stage, schedule=schedule, seed=config.seed, starts=starts)
-    with launch(schedule.processes, schedule.precision) as distributed:
+    with launch(schedule.processes) as distributed:
         return train(
             task,
             distributed,

@@ -141,11 +141,11 @@ def test_resident_elements_are_the_largest_sum_of_live_maps() -> None:
 @torch.inference_mode()
 def test_bfloat16_stays_near_float32() -> None:
     net, _ = both(TINY, 10, 8)
+    lowered = copy.deepcopy(net).lower(torch.bfloat16)
     x, video = random_inputs(50, 4, 10, 12)
     t = torch.tensor([300])
     for activations in (2**20, 3000):
-        prepared = net.prepare(**video, window=20, activations=activations)
-        expected = net(x, t, prepared)
-        with torch.autocast("cpu", torch.bfloat16):
-            computed = net(x, t, prepared)
+        expected = net(x, t, net.prepare(**video, window=20, activations=activations))
+        computed = lowered(x, t, lowered.prepare(**video, window=20, activations=activations))
+        assert computed.dtype == torch.float32
         assert 1e-5 < float((computed - expected).square().mean().sqrt() / expected.std()) < 0.05

@@ -162,7 +162,7 @@ def test_chunks_do_not_change_the_output(monkeypatch: pytest.MonkeyPatch) -> Non
     net, inputs = tiny(), tiny_inputs()
     t = torch.tensor([3, 4])
     expected = predict(net, t=t, **inputs)
-    monkeypatch.setattr("dawn.models.conditioning.QUERY_ELEMENTS", 1)
+    monkeypatch.setattr("dawn.models.conditioning.CPU_QUERIES", 1)
     for activations in (1, 500, 1000, 5000, 20000):
         torch.testing.assert_close(predict(net, t=t, activations=activations, **inputs), expected, rtol=1e-4, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The A2V stages: targets of the frozen flow generator."""
+"""The A2V stages: targets of the frozen flow generator, and precision."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import torch
 from dawn.config import load
 from dawn.models.diffusion import motion_to_data
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.precision import lowered
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard
 from tests.support.clips import InMemoryClips
+from tests.support.networks import shaken
 
 
 def test_cached_regions_give_the_targets_of_regions_computed_anew() -> None:
@@ -25,3 +27,31 @@ def test_cached_regions_give_the_targets_of_regions_computed_anew() -> None:
         expected = motion_to_data(flow.unflatten(0, (b, n)), occlusion.unflatten(0, (b, n)), config.a2v.diffusion)
         torch.testing.assert_close(task.targets(batch)[0], expected, rtol=1e-4, atol=1e-4)
         assert float(expected.std(dim=2).mean()) > 1e-4  # frames differ: swapped frames would fail
+
+
+def test_targets_have_no_lower_precision() -> None:
+    config = load("config/demo.yaml")
+    torch.manual_seed(0)
+    task = A2vTask(config, config.a2v.stage1, InMemoryClips(config), LatentFlowGenerator(config.lfg.model))
+    batch, _ = task.draw(BatchShard(0, "a2v_stage1", 0, 2, range(2)))
+    exact = task.targets(batch)
+    with lowered("cpu", torch.bfloat16):
+        for computed, expected in zip(task.targets(batch), exact, strict=True):
+            assert computed.dtype == torch.float32 and torch.equal(computed, expected)
+
+
+def test_gradients_of_lowered_operands_are_near_those_of_float32() -> None:
+    config = load("config/smoke.yaml")
+    torch.manual_seed(0)
+    task = A2vTask(config, config.a2v.stage1, InMemoryClips(config), LatentFlowGenerator(config.lfg.model))
+    shaken(task.unet).requires_grad_(True)
+    gradients = []
+    for dtype in (torch.float32, torch.bfloat16):
+        task.unet.zero_grad()
+        shard = BatchShard(0, "a2v_stage1", 0, 2, range(2), dtype=dtype)
+        torch.stack(list(task.loss(shard, 0).values())).sum().backward()
+        trained = [p.grad for p in task.unet.parameters() if p.grad is not None]
+        assert all(gradient.dtype == torch.float32 for gradient in trained)
+        gradients.append(torch.cat([gradient.flatten() for gradient in trained]))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.98
+    assert not torch.equal(*gradients)

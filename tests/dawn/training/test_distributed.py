@@ -75,7 +75,9 @@ def test_a_divided_batch_trains_as_a_whole_one(
         assert run_group(tmp_path, processes, accumulate) == {0}
     np.testing.assert_allclose(losses(tmp_path), one_process, rtol=2e-3)
     # Adam divides by the size of a gradient, so rounding errors grow from step to step; the first has no others.
-    np.testing.assert_allclose(losses(tmp_path)[0], one_process[0], rtol=2e-6)
+    # The float32 gradient of this batch has a relative error of 2e-5, its norm one of 2e-6 to 5e-6, by initial weights.
+    (loss, norm), (expected_loss, expected_norm) = losses(tmp_path)[0], one_process[0]
+    assert loss == pytest.approx(expected_loss, rel=2e-6) and norm == pytest.approx(expected_norm, rel=1e-5)
 
 
 @pytest.mark.parametrize("processes", [1, 2])

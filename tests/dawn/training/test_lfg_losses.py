@@ -56,10 +56,9 @@ class Blob(nn.Module):
 
     def forward(self, image: Tensor) -> Regions:
         grey = image.mean(1, keepdim=True)
-        heatmap = grey.flatten(2) / grey.sum((2, 3))[..., None]
-        h, w = grey.shape[2:]
-        shift, covar = moments(heatmap, coordinate_grid(h, w, grey).flatten(0, 1))
-        return Regions(shift, covar, principal_axes(covar), heatmap.view_as(grey))
+        heatmap = grey / grey.sum((2, 3), keepdim=True)
+        shift, covar = moments(heatmap, coordinate_grid(*grey.shape[2:], grey))
+        return Regions(shift, covar, principal_axes(covar), heatmap)
 
 
 def test_equivariance_losses_are_smallest_for_an_equivariant_predictor() -> None:

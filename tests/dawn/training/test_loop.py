@@ -7,16 +7,11 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dawn.errors import InputError
-from dawn.training.batch_shard import BatchShard
-from dawn.training.distributed import Distributed
-from dawn.training.loop import train
 from tests.support import forked
-from tests.support.toy_training import SETTINGS, Toy, run
+from tests.support.toy_training import run
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -66,14 +61,3 @@ def test_checkpoints_of_other_settings_are_not_continued(tmp_path: Path) -> None
         value.zero_()
     save_file(state, folder / "weights.safetensors")
     assert_same(run(tmp_path / "whole"), run(tmp_path / "a", fingerprint="same"))
-
-
-def test_a_diverged_loss_is_an_error_and_writes_no_weights(tmp_path: Path) -> None:
-    class Bad(Toy):
-        def loss(self, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
-            parts = super().loss(shard, group)
-            return {name: value / 0 for name, value in parts.items()} if shard.step == 11 else parts
-
-    with pytest.raises(InputError, match="step 11"):
-        train(Bad(), Distributed(), out=tmp_path, fingerprint="x", **SETTINGS)
-    assert not (tmp_path / "weights.safetensors").exists()
