@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,21 +114,27 @@ def denoise(
             compiled=settings.compile,
         )
 
-    def network(x: Tensor, t: Tensor) -> Tensor:
-        """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
-        output = nets.unet(x, t, conditional)
-        if unconditional is None:
-            return output
-        null = nets.unet(x, t, unconditional)
-        return null + settings.guidance * (output - null)
+    def build(caches: Sequence[ConditionCache]) -> Network:
+        def network(x: Tensor, t: Tensor) -> Tensor:
+            """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
+            outputs = [nets.unet(x, t, cache) for cache in caches]
+            if len(outputs) == 1:
+                return outputs[0]
+            output, null = outputs
+            return null + settings.guidance * (output - null)
+
+        return network
 
     # Drawing takes a CPU as long as a pass takes a GPU. Noisy known frames draw from the generator between the steps.
     ahead = nets.device.type == "cuda" and not (known is not None and known.noisy)
     count = noises_of(settings.steps, settings.eta, settings.solver)
     drawing = drawn_ahead(generator, shape, count) if ahead else contextlib.nullcontext(None)
     with drawing as noises, nets.precise():
-        conditional = prepare(1)
-        unconditional = prepare(0) if settings.guidance != 1 else None
+        caches = [prepare(scale) for scale in ((1, 0) if settings.guidance != 1 else (1,))]
+        if settings.max_memory:  # a captured network keeps its memory
+            network = build(caches)
+        else:
+            network = nets.captures.network((id(nets.unet), settings.window, settings.guidance), shape, build, caches)
         data = nets.diffusion.sample(
             network if known is None else _with_known_frames(network, nets, known, generator),
             shape,
@@ -178,17 +184,36 @@ def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, gen
 
 @torch.inference_mode()
 def decode(nets: Networks, source: Source, motion: Motion) -> Iterator[NDArray[np.uint8]]:
-    """Decode frames (S, S, 3) uint8 RGB in batches; the source is encoded once (paper eq. 4)."""
+    """Decode frames (S, S, 3) uint8 RGB in batches; the source is encoded once (paper eq. 4).
+
+    A GPU decodes a batch while the consumer, such as a video encoder, works on the one before.
+    """
     image = _image(source).to(nets.device)
     batch = plan(nets.config, nets.unet, len(motion.flow), nets.device).batch
     with nets.precise():
         features = nets.lfg.encode(image)
+    decoded: tuple[Tensor, torch.cuda.Event] | None = None
     for start in range(0, len(motion.flow), batch):
         part = slice(start, start + batch)
         with nets.precise(), lowered(nets.device, dtype_of(nets.products)):
             frames = nets.lfg.decode(image, features, motion.flow[part], motion.occlusion[part])
-        quantised = (frames.float().clamp(0, 1) * 255).round().byte()
-        yield from quantised.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        quantised = (frames.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous()
+        if nets.device.type != "cuda":
+            yield from quantised.cpu().numpy()
+            continue
+        host = torch.empty(quantised.shape, dtype=quantised.dtype, pin_memory=True)
+        host.copy_(quantised, non_blocking=True)
+        before, decoded = decoded, (host, torch.cuda.current_stream(nets.device).record_event())
+        yield from _finished(before)
+    yield from _finished(decoded)
+
+
+def _finished(decoded: tuple[Tensor, torch.cuda.Event] | None) -> Iterator[NDArray[np.uint8]]:
+    """Wait for a batch of frames on its way from the GPU, and yield its frames."""
+    if decoded is not None:
+        frames, copied = decoded
+        copied.synchronize()
+        yield from frames.numpy()
 
 
 def _image(source: Source) -> Tensor:

@@ -14,6 +14,7 @@ from dawn.config import Config, load, loads, parse
 from dawn.devices import check_compiler, pick
 from dawn.errors import InputError
 from dawn.features.versions import check_extractor, extractor_version
+from dawn.generation.captured import Captures
 from dawn.media.files import sha256_file
 from dawn.models.build import build_denoiser, build_flow_generator
 from dawn.models.diffusion import GaussianDiffusion
@@ -41,6 +42,7 @@ class Networks:
     device: torch.device
     products: Products = "exact"  # precision of products, to which :meth:`lower` converts
     ttr: Mapping[str, tuple[UNet3D, FaceMaskEmbedder]] = field(default_factory=dict)  # by stage, where loaded
+    captures: Captures = field(default_factory=Captures)
 
     @classmethod
     def load(

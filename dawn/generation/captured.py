@@ -1,0 +1,99 @@
+"""Passes of the denoiser replayed from a CUDA graph.
+
+A pass of a short video is about a thousand kernels, which a CPU launches more slowly than a GPU computes them. A graph
+holds all launches of a pass and replays them at once, for all steps of a video and for further videos of its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from dawn.models.conditioning import Directions
+from dawn.models.diffusion import Network
+from dawn.models.unet3d import ConditionCache
+
+CAPTURED = 2**19  # pixels of all frames: the kernels of a longer video take longer than their launches
+
+Build: TypeAlias = "Callable[[Sequence[ConditionCache]], Network]"  # a network from the conditions of its passes
+
+
+class CapturedNetwork:
+    """Network whose second call captures a CUDA graph, and whose later calls replay it; all calls have one shape.
+
+    The first call initialises the libraries, which a capture does not allow.
+    """
+
+    def __init__(self, build: Build, conditions: Sequence[ConditionCache]) -> None:
+        self.network = build(conditions)
+        self.conditions = conditions
+        self._stream: torch.cuda.Stream | None = None
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def refill(self, conditions: Sequence[ConditionCache]) -> None:
+        """Copy the conditions of another video of the same length to where the graph reads them."""
+        torch._foreach_copy_(_tensors(self.conditions), _tensors(conditions))
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        """Compute the network's output for x_t and t."""
+        current = torch.cuda.current_stream(x.device)
+        if self._stream is None:
+            self._stream = torch.cuda.Stream(x.device)
+            self._stream.wait_stream(current)
+            with torch.cuda.stream(self._stream):
+                output = self.network(x, t)
+            current.wait_stream(self._stream)
+            output.record_stream(current)
+            return output
+        if self._graph is None:
+            self._x, self._t = x.clone(), t.clone()
+            self._graph = torch.cuda.CUDAGraph()
+            self._stream.wait_stream(current)
+            with torch.cuda.stream(self._stream):
+                # Another thread may allocate page-locked memory meanwhile, which a global capture does not allow.
+                self._graph.capture_begin(capture_error_mode="thread_local")
+                try:
+                    self._output = self.network(self._x, self._t)
+                finally:
+                    self._graph.capture_end()
+            current.wait_stream(self._stream)
+        self._x.copy_(x)
+        self._t.copy_(t)
+        self._graph.replay()
+        return self._output.clone()  # solvers keep outputs of earlier steps
+
+
+class Captures:
+    """The captured network of the latest length, whose memory it keeps."""
+
+    def __init__(self) -> None:
+        self._key: Any = None
+        self._captured: CapturedNetwork | None = None
+
+    def network(self, key: Any, shape: tuple[int, ...], build: Build, conditions: Sequence[ConditionCache]) -> Network:
+        """Return the network of `build` for motion of `shape` (b, 3, f, h, w), captured where that is faster.
+
+        Networks of equal `key` differ in `conditions` alone.
+        """
+        device = conditions[0].stem.device
+        if device.type != "cuda" or shape[0] * shape[2] * shape[3] * shape[4] > CAPTURED:
+            return build(conditions)
+        if self._captured is None or self._key != (key, shape):
+            self._captured = None  # frees its memory
+            self._captured, self._key = CapturedNetwork(build, conditions), (key, shape)
+        else:
+            self._captured.refill(conditions)
+        return self._captured
+
+
+def _tensors(conditions: Sequence[ConditionCache]) -> list[Tensor]:
+    """List the tensors that differ between videos of equal length."""
+    tensors = [cache.stem for cache in conditions]
+    for cache in conditions:
+        for directions in cache.tokens.values():
+            assert isinstance(directions, Directions)  # a pass of one chunk
+            tensors += directions
+    return tensors
