@@ -1,0 +1,76 @@
+"""Steps of every stage in every precision, on the GPU where there is one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dawn import precision
+from dawn.choices import Precision
+from dawn.config import Config, load
+from dawn.models.build import build_flow_generator
+from dawn.stages import clips_of, schedule_of
+from dawn.training.a2v import A2vTask
+from dawn.training.distributed import Distributed
+from dawn.training.lfg import LfgTask
+from dawn.training.loop import Task, train
+from dawn.training.pbnet import PbnetTask
+from dawn.training.ttr import DenseTask
+from tests.support.clips import InMemoryClips
+from tests.support.repository import REPOSITORY
+
+STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", "ttr_dense")
+
+
+def _task(config: Config, stage: str, steps: int) -> Task:
+    clips = InMemoryClips(config, 40)
+    torch.manual_seed(0)
+    if stage == "lfg":
+        return LfgTask(config, clips, steps)
+    if stage == "pbnet":
+        return PbnetTask(config, clips, steps)
+    task = DenseTask if stage == "ttr_dense" else A2vTask
+    return task(config, clips_of(config, stage), clips, build_flow_generator(config))
+
+
+def _train(stage: str, products: Precision, steps: int, out: Path) -> list[dict[str, float]]:
+    config = load(REPOSITORY / "config/smoke.yaml")
+    schedule = schedule_of(config, stage).model_copy(update={"precision": products, "log_every": 1, "batch": 2})
+    train(
+        _task(config, stage, steps),
+        Distributed(),
+        stage=stage,
+        schedule=schedule,
+        total=steps,
+        out=out,
+        seed=1,
+        fingerprint="x",
+        config="{}",
+        extractor="none",
+    )
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_trains_in_bfloat16_near_float32(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "_fast_bfloat16", lambda: True)
+    exact, lower = (_train(stage, products, 2, tmp_path / products) for products in ("exact", "bfloat16"))
+    for one, two in zip(exact, lower, strict=True):
+        assert one["skipped"] == two["skipped"] == 0
+        losses = set(one) - {"step", "seconds", "lr", "grad_norm", "skipped"}
+        totals = [sum(record[name] for name in losses) for record in (one, two)]
+        assert totals[1] == pytest.approx(totals[0], rel=0.02)
+    assert exact != lower
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("products", ["exact", "tf32", "bfloat16"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_takes_ten_steps_on_a_gpu(stage: str, products: Precision, tmp_path: Path) -> None:
+    records = _train(stage, products, 10, tmp_path)
+    assert records[-1]["step"] == 10 and records[-1]["skipped"] == 0
+    again = _train(stage, products, 12, tmp_path)  # continues from the checkpoint of step 10
+    assert [record["step"] for record in again] == list(range(1, 13))
