@@ -4,8 +4,9 @@
 # Interpreter of the environment; without it, the newest from 3.11 on that is found.
 PYTHON ?=
 CORES ?= all
-# CPU=1: PyTorch from its own index of builds for CPUs, without CUDA's libraries.
-CPU ?=
+# CPU=1: PyTorch from its own index of builds for CPUs, without CUDA's libraries; an environment keeps it.
+CPU ?= $(if $(wildcard $(VENV)/cpu.lock),1)
+CPU_ONLY = $(filter-out 0 no false,$(CPU))
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -93,13 +94,17 @@ $(READY): requirements.lock pyproject.toml
 		echo "Install it (on Debian and Ubuntu: python3 and python3-venv), or give its path: make PYTHON=/path/to/python3" >&2; \
 		exit 1; \
 	fi; \
+	if $(if $(PYTHON),[ -x $(BIN)/python ] && [ "$$($(BIN)/python --version)" != "$$("$$python" --version)" ],false); then \
+		echo "$(VENV) has another version than $(PYTHON): it is created anew." >&2; \
+		touch $(STARTED); \
+	fi; \
 	if [ -e $(STARTED) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-		echo "Creating $(VENV) with $$("$$python" --version): about $(if $(CPU),3.5,8) GB, a few minutes, once."; \
+		echo "Creating $(VENV) with $$("$$python" --version): about $(if $(CPU_ONLY),3.5,8) GB, a few minutes, once."; \
 		touch $(STARTED) && "$$python" -m venv --clear $(VENV); \
 	fi
 	@touch $(STARTED)
-	$(if $(CPU),grep -vE '^(nvidia-|cuda-|triton)' requirements.lock > $(VENV)/cpu.lock)
-	$(PIP) --requirement $(if $(CPU),$(VENV)/cpu.lock --extra-index-url $(CPU_INDEX),requirements.lock)
+	$(if $(CPU_ONLY),grep -vE '^(nvidia-|cuda-|triton)' requirements.lock > $(VENV)/cpu.lock,@rm -f $(VENV)/cpu.lock)
+	$(PIP) --requirement $(if $(CPU_ONLY),$(VENV)/cpu.lock --extra-index-url $(CPU_INDEX),requirements.lock)
 	$(PIP) --no-build-isolation --editable .
 	@rm $(STARTED)
 	@touch $@

@@ -25,13 +25,13 @@ def launches(frames: int, dtype: torch.dtype = torch.float32) -> Counter[str]:
     """Count the operations of a pass of the published network, by name, with operands of `dtype`."""
     with torch.device("meta"), torch.no_grad():
         net = UNet3D(UnetModel(), SPEECH, LATENT).lower(dtype)
-        conditions = {
-            "static": torch.empty(1, LATENT + MASK, SIDE, SIDE),
-            "speech": torch.empty(1, frames, SPEECH),
-            "pose": torch.empty(1, frames, 6),
-            "eye": torch.empty(1, frames, 2),
-        }
-        cache = net.prepare(**conditions, window=WINDOW)
+        cache = net.prepare(
+            torch.empty(1, LATENT + MASK, SIDE, SIDE),
+            speech=torch.empty(1, frames, SPEECH),
+            pose=torch.empty(1, frames, 6),
+            eye=torch.empty(1, frames, 2),
+            window=WINDOW,
+        )
         counted = _Operations()
         with patch("torch.nn.functional.scaled_dot_product_attention", counted.attention), counted:
             net(torch.empty(1, 3, frames, SIDE, SIDE), torch.empty(1), cache)

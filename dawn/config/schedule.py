@@ -30,8 +30,14 @@ class Schedule(Section):
         1,
         description="processes that divide each batch on this machine, one GPU each; a launcher takes precedence",
     )
-    accumulate: Positive = Field(
-        1, description="gradient accumulation: passes per batch in each process, to fit memory"
+    accumulate: Positive | None = Field(
+        None,
+        description="gradient accumulation: passes per batch in each process; null: as few as fit the GPU's memory",
+    )
+    recompute: bool = Field(
+        False,
+        description="recompute the activations of A2V's layers in the backward pass: a part of the memory, a quarter "
+        "more time",
     )
     precision: Precision = Field(
         "auto",

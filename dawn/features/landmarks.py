@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,12 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.weights import verified
+
 # Set before the import that reads them: the log of mediapipe's C++ code would hide a progress bar.
 os.environ.setdefault("GLOG_minloglevel", "3")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-READS = ("weights/face_landmarker_v2_with_blendshapes.task",)
-MODEL = Path(__file__).parent / READS[0]
+READS = ("weights/face_landmarker_v2_with_blendshapes.task",)  # face-landmarker of dawn/weights.yaml
 
 # Milliseconds from frame to frame, in place of the true ones: with one face, MediaPipe smooths landmarks over time,
 # which shortens the movements of the lips. After a time as long as this, its filter keeps nothing of the frame before.
@@ -101,9 +101,10 @@ class FaceLandmarker:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
 
+            model = verified("face-landmarker").path
             mode = vision.RunningMode.IMAGE if static else vision.RunningMode.VIDEO
             options = vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(MODEL)),
+                base_options=BaseOptions(model_asset_path=str(model)),
                 running_mode=mode,
                 num_faces=most,
                 output_face_blendshapes=True,

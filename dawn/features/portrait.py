@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,10 +61,11 @@ def crop_portrait(
     """
     for parts in _searches(image):
         boxes = []
-        for part, left, top in parts:
+        for part, left, top, scale in parts:
             box = find_box(landmarker, part)
             if box is not None:
-                boxes.append((box[0] + left, box[1] + top, box[2] + left, box[3] + top))
+                x0, y0, x1, y1 = (scale * edge for edge in box)
+                boxes.append((x0 + left, y0 + top, x1 + left, y1 + top))
         for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
             square = crop_box(np.array([box]))
             if confirm_face(image, square):
@@ -71,21 +73,28 @@ def crop_portrait(
     raise InputError(f"no face found in {name}; give a picture of one person whose face is well visible")
 
 
-_Part = tuple[NDArray[np.uint8], int, int]  # pixels, left, top
+_Part = tuple[NDArray[np.uint8], int, int, float]  # pixels, left and top in the image, image pixels of one of them
+_MARGINED = 1024  # longest side, pixels, of the image that is searched with a margin: a face that fills it is large
 
 
 def _searches(image: NDArray[np.uint8]) -> Iterator[list[_Part]]:
     """Yield the parts of the image that each successive search covers."""
     height, width = image.shape[:2]
-    yield [(image, 0, 0)]
-    margin = max(height, width) // 2
-    yield [(np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="edge"), -margin, -margin)]
+    yield [(image, 0, 0, 1.0)]
+    margin, scale = max(height, width) // 2, max(1.0, max(height, width) / _MARGINED)
+    small = image
+    if scale > 1:
+        size = (max(1, round(width / scale)), max(1, round(height / scale)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    around = round(margin / scale)
+    padded = np.pad(small, ((around, around), (around, around), (0, 0)), mode="edge")
+    yield [(padded, -margin, -margin, scale)]
     for fraction in (2, 4):
         side = max(height, width) // fraction
         if side < 64:
             return
         yield [
-            (np.ascontiguousarray(image[top : top + side, left : left + side]), left, top)
+            (np.ascontiguousarray(image[top : top + side, left : left + side]), left, top, 1.0)
             for top in _starts(height, side)
             for left in _starts(width, side)
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.media.framing import Box, crop
+from dawn.weights import verified
 
-READS = ("weights/yunet_n_640_640.onnx",)
-MODEL = Path(__file__).parent / READS[0]
+READS = ("weights/yunet_n_640_640.onnx",)  # face-detector of dawn/weights.yaml
 
 # Side of the crop, pixels, and the score from which it shows a person. On 320 crops of people (real clips, portraits,
 # drawn people; also dark, grey, blurred, turned by 20 degrees, at JPEG quality 10) the least score is 0.86, with the
@@ -34,4 +33,4 @@ def confirm_face(frame: NDArray[np.uint8], square: Box) -> bool:
 
 @functools.cache
 def _detector() -> Any:
-    return cv2.FaceDetectorYN.create(str(MODEL), "", (2 * _SIDE, 2 * _SIDE), _MIN_SCORE)
+    return cv2.FaceDetectorYN.create(str(verified("face-detector").path), "", (2 * _SIDE, 2 * _SIDE), _MIN_SCORE)

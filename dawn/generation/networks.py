@@ -123,6 +123,13 @@ def _weights(run: Path, stage: str) -> Path:
     return path
 
 
+def _config_of(weights: Path) -> Config:
+    metadata = weights_metadata(weights)
+    if "config" not in metadata:
+        raise InputError(f"{weights}: does not state the configuration of its training; train the stage again")
+    return loads(metadata["config"], str(weights))
+
+
 def _settings(run: Path) -> Config:
     """Read the configuration that the networks were trained with, or the run's ``config.yaml``.
 
@@ -132,10 +139,10 @@ def _settings(run: Path) -> Config:
     first = run / "a2v_stage1" / "weights.safetensors"
     trained = None
     if first.is_file():
-        trained = loads(weights_metadata(first)["config"], str(first))
+        trained = _config_of(first)
     if trained is None or networks_of(trained)[-1] != "a2v_stage1":  # not the last stage of its curriculum
         last = _weights(run, "a2v_stage2")
-        trained = loads(weights_metadata(last)["config"], str(last))
+        trained = _config_of(last)
     resolved = run / "config.yaml"
     if resolved.is_file():
         config = load(resolved)

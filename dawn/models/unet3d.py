@@ -7,13 +7,14 @@ information in the temporal attention and in the statistics of the group normali
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dawn.config import UnetModel
 from dawn.errors import InputError
@@ -53,7 +54,15 @@ class ConditionCache:
     mask: LocalAttentionMask  # window, relative bias and rotations of the temporal attention
     tokens: Mapping[ResBlock, ConditionTokens | Directions]  # speech, pose and blink for each block's cross-attentions
     styles: TimeStyles
+    recompute: bool  # activations are computed again in the backward pass
     chunks: FrameChunks
+
+    def run(self, layer: Callable[..., Tensor], *arguments: object) -> Tensor:
+        """Compute ``layer(*arguments)``, without its activations if gradients recompute them."""
+        if not self.recompute or not torch.is_grad_enabled():
+            return layer(*arguments)
+        computed: Tensor = checkpoint(layer, *arguments, use_reentrant=False, preserve_rng_state=False)
+        return computed
 
 
 class UNet3D(nn.Module):
@@ -124,6 +133,7 @@ class UNet3D(nn.Module):
         window: int | None = None,
         activations: int | None = None,
         compiled: bool = False,
+        recompute: bool = False,
     ) -> ConditionCache:
         """Compute the tensors that all denoising steps of a video share.
 
@@ -131,8 +141,9 @@ class UNet3D(nn.Module):
         dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame attends to half on
         either side), None attends to all, as in training. Without gradients, about `activations` elements (None: the
         device's default) are computed at once, in addition to the maps that :meth:`forward` keeps; results are equal up
-        to rounding. With `compiled`, chunked functions are compiled for this machine at their first call. Raises
-        InputError for wrong shapes.
+        to rounding. With `compiled`, chunked functions are compiled for this machine at their first call. With
+        `recompute`, gradients need the maps between layers only: what layers compute inside is computed again in the
+        backward pass. Raises InputError for wrong shapes.
         """
         weight = self.init_conv.weight[:, DATA_CHANNELS:].squeeze(2)
         if static.shape[1] != weight.shape[1]:
@@ -162,7 +173,9 @@ class UNet3D(nn.Module):
         maps = stem[:, None].expand(-1, frames, -1, -1, -1)
         if static.device.type != "cpu" and chunks.length(maps, 1, width) == frames:
             tokens = {block: value.directions(slice(None), dtype) for block, value in tokens.items()}
-        return ConditionCache(stem=stem, mask=mask, tokens=tokens, styles=TimeStyles(blocks), chunks=chunks)
+        return ConditionCache(
+            stem=stem, mask=mask, tokens=tokens, styles=TimeStyles(blocks), recompute=recompute, chunks=chunks
+        )
 
     def conditioned_blocks(self) -> list[ResBlock]:
         """List the residual blocks with conditions, in the order of :class:`TimeStyles`."""
@@ -185,7 +198,7 @@ class UNet3D(nn.Module):
         # First convolution; the output heads take it as their skip. Styles of the diffusion step.
         stem = self._stem(x, video)
         styles = dict(zip(video.tokens, video.styles(self.time_mlp(t)), strict=True))
-        x = attend_frames(self.init_temporal_attn, stem, mask, chunks, keep=True)
+        x = video.run(attend_frames, self.init_temporal_attn, stem, mask, chunks, True)
         # Down: the map before each halving is a skip of the level on the way up.
         skips: list[Tensor] = []
         for level in self.downs:
@@ -195,10 +208,10 @@ class UNet3D(nn.Module):
             skips.append(skip)
         del skip
         # Middle: softmax attention among pixels, which few pixels allow.
-        x = self.mid_block1((x,), chunks, video.tokens[self.mid_block1], styles[self.mid_block1])
-        x = attend_pixels(self.mid_spatial_attn, x, chunks)
-        x = attend_frames(self.mid_temporal_attn, x, mask, chunks)
-        x = self.mid_block2((x,), chunks, video.tokens[self.mid_block2], styles[self.mid_block2])
+        x = video.run(self.mid_block1, (x,), chunks, video.tokens[self.mid_block1], styles[self.mid_block1])
+        x = video.run(attend_pixels, self.mid_spatial_attn, x, chunks)
+        x = video.run(attend_frames, self.mid_temporal_attn, x, mask, chunks)
+        x = video.run(self.mid_block2, (x,), chunks, video.tokens[self.mid_block2], styles[self.mid_block2])
         # Up.
         for level in self.ups:
             maps = [x, skips.pop()]
@@ -206,7 +219,9 @@ class UNet3D(nn.Module):
             x = level(maps, styles, video)[1]
         # Flow (2 channels) and occlusion (1 channel) from separate heads.
         maps = [x, stem]
-        heads = [convolve(block(maps, chunks), conv) for block, conv in (self.final_conv, self.occlusion_map)]
+        heads = [
+            convolve(video.run(block, maps, chunks), conv) for block, conv in (self.final_conv, self.occlusion_map)
+        ]
         return rearrange(torch.cat(heads, dim=-1), "b f h w c -> b c f h w")
 
     def lower(self, dtype: torch.dtype) -> UNet3D:
@@ -282,10 +297,11 @@ class Level(nn.ModuleList):
         block1, block2, spatial, temporal, resample = self
         assert isinstance(block1, ResBlock) and isinstance(block2, ResBlock)
         chunks = video.chunks
-        x = block1(maps, chunks, video.tokens[block1], styles[block1])
+        x = video.run(block1, tuple(maps), chunks, video.tokens[block1], styles[block1])
         maps.clear()
-        x = block2((x,), chunks, video.tokens[block2], styles[block2])
-        x = attend_frames(temporal, attend_pixels(spatial, x, chunks), video.mask, chunks)
+        x = video.run(block2, (x,), chunks, video.tokens[block2], styles[block2])
+        x = video.run(attend_pixels, spatial, x, chunks)
+        x = video.run(attend_frames, temporal, x, video.mask, chunks)
         if isinstance(resample, nn.Identity):
             return x, x
         return x, chunks.map(lambda _, x: convolve(x, resample), (x,), axis=1, width=block1.width)

@@ -45,8 +45,14 @@ def weights_metadata(path: Path) -> dict[str, str]:
     Raises InputError when the file is missing or damaged.
     """
     with _readable(path), safe_open(path, framework="pt") as stream:
-        metadata: dict[str, str] = json.loads((stream.metadata() or {}).get("dawn", "{}"))
-        return metadata
+        text = (stream.metadata() or {}).get("dawn", "{}")
+    try:
+        metadata = json.loads(text)
+    except ValueError:
+        metadata = None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise InputError(f"{path}: its metadata are not those of a trained stage; train the stage again")
+    return metadata
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from typing import NamedTuple, Self, TypedDict
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from dawn.config import A2vStage, Config
 from dawn.features.clips import to_float
@@ -30,6 +29,7 @@ from dawn.training.augmentation import color_jitter
 from dawn.training.batch_shard import BatchShard, randn_per_sample, to_device
 from dawn.training.clip_views import Clips, WithoutPoseBlink
 from dawn.training.lfg import detail_boxes
+from dawn.training.lowered import LoweredCopy
 
 HUE_JITTER = 0.04  # largest hue shift of A2V's colour jitter, as a fraction of the circle
 
@@ -56,27 +56,6 @@ class Conditions(TypedDict):
     eye: Tensor
 
 
-class _Pass(nn.Module):
-    """Preparation of the conditions and one pass, as a module, for passes with other parameters than its own."""
-
-    def __init__(self, unet: UNet3D) -> None:
-        super().__init__()
-        self.unet = unet
-
-    def forward(self, x: Tensor, t: Tensor, static: Tensor, conditions: Conditions) -> Tensor:
-        return self.unet(x, t, self.unet.prepare(static, **conditions))
-
-
-def predict(unet: UNet3D, x: Tensor, t: Tensor, static: Tensor, conditions: Conditions, dtype: torch.dtype) -> Tensor:
-    """Compute the output of `unet` with its operands in `dtype`; gradients reach its own parameters, in float32."""
-    whole = _Pass(unet)
-    if dtype == torch.float32:
-        return whole(x, t, static, conditions)
-    operands = set(unet.operands())
-    lowered = {name: value.to(dtype) for name, value in whole.named_parameters() if value in operands}
-    return functional_call(whole, lowered, (x, t, static, conditions))
-
-
 class A2vTask:
     """Task of denoising the motion of a clip segment, conditioned on source, speech, pose and blink (paper 3.3)."""
 
@@ -94,6 +73,7 @@ class A2vTask:
         self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
         self.region_cache: dict[int, Regions] = {}  # regions of unjittered clips, by index
+        self._lowered: LoweredCopy[UNet3D] | None = None
 
     @classmethod
     def load(cls, config: Config, stage: A2vStage, clips: Clips, needs: Mapping[str, Path]) -> Self:
@@ -125,8 +105,15 @@ class A2vTask:
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
         static = torch.cat([source_code, face], dim=1)
         conditions = Conditions(speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
-        output = predict(self.unet, x_t, t, static, conditions, shard.dtype)
+        unet = self.unet if shard.dtype == torch.float32 else self.lowered(shard.dtype)
+        output = unet(x_t, t, unet.prepare(static, **conditions, recompute=self.stage.recompute))
         return self.losses(x0, output, x_t, t, noise, batch)
+
+    def lowered(self, dtype: torch.dtype) -> UNet3D:
+        """Return a copy of the denoiser with its present weights and operands of `dtype`."""
+        if self._lowered is None:
+            self._lowered = LoweredCopy(self.unet, self.unet.operands(), dtype)
+        return self._lowered.network()
 
     def losses(
         self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: Batch

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dawn.errors import InputError
 
@@ -15,21 +13,26 @@ IN_A_ROW = 10  # skipped steps that end a training: weights that change no more 
 class FiniteSteps:
     """Guard of a training's steps: a step whose gradient is not finite leaves weights and statistics unchanged.
 
-    `statistics` are the running statistics of batch normalisation, which the forward pass has already updated.
+    Statistics are those of the batch normalisations of `networks`, which the forward pass has already updated.
     """
 
-    def __init__(self, statistics: Sequence[Tensor], device: torch.device, skipped: float = 0) -> None:
-        self.statistics = list(statistics)
+    def __init__(self, networks: nn.Module, device: torch.device, skipped: float = 0) -> None:
+        named = dict(networks.named_buffers())
+        self.statistics = [value for name, value in named.items() if ".running_" in name]
+        self._counts = [value for name, value in named.items() if name.endswith("num_batches_tracked")]
         self.skipped = torch.tensor(float(skipped), device=device)  # optimiser steps since the start of the training
         self._in_a_row = torch.zeros((), device=device)
-        self._before = torch.zeros(0, device=device)
         self._bad = torch.zeros((), device=device)
+        self._before = self._state()
 
     def begin(self) -> None:
         """Start a training step, before its forward pass."""
-        if self.statistics:
-            self._before = torch.cat([value.flatten() for value in self.statistics])
+        self._before = self._state()
         self._bad = torch.zeros_like(self._bad)
+
+    def rewind(self) -> None:
+        """Restore the statistics of before the step, whose forward passes are computed again."""
+        self._restore(self._before)
 
     def update(self, optimizer: torch.optim.Optimizer, norm: Tensor) -> None:
         """Apply a fused optimiser to gradients of norm `norm`, unless it is not finite."""
@@ -40,11 +43,8 @@ class FiniteSteps:
 
     def end(self) -> None:
         """End a training step: count it, and restore the statistics if it was skipped."""
-        if self.statistics:
-            after = torch.cat([value.flatten() for value in self.statistics])
-            kept = torch.where(self._bad > 0, self._before, after).split([value.numel() for value in self.statistics])
-            views = [part.view_as(value) for part, value in zip(kept, self.statistics, strict=True)]
-            torch._foreach_copy_(self.statistics, views)
+        pairs = zip(self._before, self._state(), strict=True)
+        self._restore([torch.where(self._bad > 0, before, after) for before, after in pairs])
         self.skipped += self._bad
         self._in_a_row = (self._in_a_row + 1) * self._bad
 
@@ -59,3 +59,14 @@ class FiniteSteps:
                 f"{stage}: the gradient is not finite in the last {in_a_row} steps up to step {done}; the newest "
                 "checkpoint is kept: lower the learning rate or set precision: exact, and train again"
             )
+
+    def _state(self) -> list[Tensor]:
+        """Copy statistics and counts, each into one tensor."""
+        values = [torch.cat([value.flatten() for value in self.statistics])] if self.statistics else []
+        return values + ([torch.stack(self._counts)] if self._counts else [])
+
+    def _restore(self, state: list[Tensor]) -> None:
+        buffers = [group for group in (self.statistics, self._counts) if group]
+        for group, flat in zip(buffers, state, strict=True):
+            parts = flat.split([value.numel() for value in group])
+            torch._foreach_copy_(group, [part.view_as(value) for part, value in zip(parts, group, strict=True)])

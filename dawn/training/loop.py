@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
 from dawn.training.batch_shard import BatchShard
 from dawn.training.checkpoint import Checkpoints
 from dawn.training.distributed import Distributed
+from dawn.training.division import Division
 from dawn.training.finite_steps import FiniteSteps
 
 
@@ -82,13 +84,13 @@ def train(
 
     Every process of the group calls it; only the main process writes. Checkpoints whose `fingerprint` (of settings,
     code and inputs) differs are deleted, not resumed. A step whose gradient is not finite is skipped and counted.
-    Raises InputError when that repeats (:class:`FiniteSteps`), or when the batch cannot be divided among processes and
-    accumulation passes.
+    Raises InputError when that repeats (:class:`FiniteSteps`), when the batch cannot be divided among processes and
+    accumulation passes, or when one sample does not fit the GPU's memory.
     """
     torch.set_num_threads(schedule.threads)
     _set_determinism(distributed.device, schedule.deterministic)
     products = resolve(schedule.precision, distributed.device, auto="tf32")
-    shards = _shards(schedule, distributed)
+    division = Division(schedule, distributed)
     networks = nn.ModuleDict(task.networks).to(distributed.device)
     nn.ModuleDict(task.frozen).to(distributed.device)
     optimizers = [
@@ -130,31 +132,40 @@ def train(
         dynamic_ncols=True,
         disable=not distributed.is_main_process,
     )
-    running_statistics = [value for name, value in networks.named_buffers() if ".running_" in name]
-    guard = FiniteSteps(running_statistics, distributed.device, skipped)
+    guard = FiniteSteps(networks, distributed.device, skipped)
     for step in range(start, total):
         rate = learning_rate(schedule, step, total)
         networks.train()
         losses: dict[str, Tensor] = {}
         guard.begin()
         for group, optimizer in enumerate(optimizers):
-            optimizer.zero_grad(set_to_none=True)
-            for samples in shards:
-                # Dropout draws from the global generator.
-                set_global_seed(step_seed(seed, f"{stage}/{group}", step, samples.start))
-                shard = BatchShard(seed, stage, step, schedule.batch, samples, distributed.device, dtype_of(products))
-                with precise_products(products):
-                    shard_losses = task.loss(shard, group)
-                    (torch.stack(list(shard_losses.values())).sum() / len(shards)).backward()
-                for name, value in shard_losses.items():
-                    losses[name] = losses.get(name, 0) + value.detach() / len(shards)
+            while True:
+                shards = [
+                    BatchShard(seed, stage, step, schedule.batch, samples, distributed.device, dtype_of(products))
+                    for samples in division.shards()
+                ]
+                try:
+                    with precise_products(products):
+                        losses |= _gradients(task, group, optimizer, shards, division)
+                    break
+                except torch.OutOfMemoryError:
+                    # A later group of the step continues what the passes of the first one computed.
+                    if group > 0 or not division.refine():
+                        raise InputError(
+                            f"{stage}: step {step} does not fit the GPU's memory in {division.passes} passes; raise "
+                            "accumulate, or set recompute: true or precision: bfloat16"
+                        ) from None
+                guard.rewind()
+                optimizer.zero_grad(set_to_none=True)
+                torch.cuda.empty_cache()
+                print(f"{stage}: {division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr)
             parameters = [p for param_group in optimizer.param_groups for p in param_group["params"]]
             distributed.all_reduce_mean([p.grad for p in parameters if p.grad is not None])
             norm = nn.utils.clip_grad_norm_(parameters, schedule.clip_norm or math.inf)
             for param_group in optimizer.param_groups:
                 param_group["lr"] = rate
             guard.update(optimizer, norm)
-        distributed.all_reduce_mean(running_statistics)
+        distributed.all_reduce_mean(guard.statistics)
         guard.end()
         if ema:
             # The decay rises from 0.1 to its configured value, so that the initial weights soon have little weight.
@@ -207,17 +218,20 @@ def _set_determinism(device: torch.device, deterministic: bool) -> None:
     torch.backends.cudnn.benchmark = on_gpu and not deterministic
 
 
-def _shards(schedule: Schedule, distributed: Distributed) -> list[range]:
-    """Compute the sample indices of the batch for this process, one range for each accumulation pass."""
-    count = distributed.world_size * schedule.accumulate
-    if schedule.batch % count:
-        raise InputError(
-            f"a batch of {schedule.batch} cannot be divided among {distributed.world_size} processes with "
-            f"{schedule.accumulate} passes each; choose batch, processes and accumulate so that it can"
-        )
-    size = schedule.batch // count
-    first = distributed.rank * schedule.accumulate
-    return [range(shard * size, (shard + 1) * size) for shard in range(first, first + schedule.accumulate)]
+def _gradients(
+    task: Task, group: int, optimizer: torch.optim.Optimizer, shards: Sequence[BatchShard], division: Division
+) -> dict[str, Tensor]:
+    """Compute the gradients of a group's losses, pass by pass; returns the losses of this process."""
+    optimizer.zero_grad(set_to_none=True)
+    losses: dict[str, Tensor] = {}
+    for shard in shards:
+        # Dropout draws from the global generator.
+        set_global_seed(step_seed(shard.seed, f"{shard.stage}/{group}", shard.step, shard.samples.start))
+        shard_losses, weight = task.loss(shard, group), division.weight(shard.samples)
+        (torch.stack(list(shard_losses.values())).sum() * weight).backward()
+        for name, value in shard_losses.items():
+            losses[name] = losses.get(name, 0) + value.detach() * weight
+    return losses
 
 
 def _update_ema(ema: dict[str, Tensor], state: dict[str, Tensor], decay: float) -> None:

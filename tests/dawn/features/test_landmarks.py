@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from dawn.demo.look import generate_person
 from dawn.demo.render import Painter
-from dawn.features.landmarks import BLENDSHAPES, MESH_68, MODEL, FaceLandmarker
+from dawn.features.landmarks import BLENDSHAPES, MESH_68, FaceLandmarker
 from dawn.features.portrait import find_box
 from dawn.features.pose import head_pose
 from dawn.media.image import read_image
+from dawn.weights import verified
 
 # fmt: off
 MIRRORED = np.array([
@@ -45,7 +46,7 @@ def test_blendshapes_have_the_names_of_the_network(real: Path) -> None:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(MODEL)), output_face_blendshapes=True
+        base_options=BaseOptions(model_asset_path=str(verified("face-landmarker").path)), output_face_blendshapes=True
     )
     image = mediapipe.Image(mediapipe.ImageFormat.SRGB, read_image(real / "portraits" / "photo_obama_official.jpg"))
     with vision.FaceLandmarker.create_from_options(options) as landmarker:

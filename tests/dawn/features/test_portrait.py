@@ -74,3 +74,10 @@ def test_faces_that_fill_the_image_or_are_small_in_it(static: FaceLandmarker, re
     crop = crop_portrait(scene, 128, landmarker=static)
     box = find_box(static, crop)
     assert box is not None and (box[3] - box[1]) / 128 == pytest.approx(0.58, abs=0.05)
+
+
+@pytest.mark.parametrize("shape", [(10, 20000), (9000, 17000), (20000, 1)])
+def test_images_of_extreme_sizes_are_searched_with_a_margin(static: FaceLandmarker, shape: tuple[int, int]) -> None:
+    """A margin of half the longer side would take gigabytes, more than the detector can address."""
+    with pytest.raises(InputError, match="no face found in the image"):
+        crop_portrait(np.full((*shape, 3), 128, np.uint8), 64, landmarker=static)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -59,6 +61,10 @@ def test_network_equals_the_plain_reference(frames: int) -> None:
     assert difference(computed, expected) < 10 * ROUNDING
 
 
+def _network(net: UNet3D, caches: Sequence[ConditionCache]) -> Network:
+    return lambda x, t: net(x, t, caches[0])
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize("products", ["exact", "tf32", "bfloat16"])
 def test_captured_passes_equal_launched_ones(products: Products) -> None:
@@ -72,11 +78,7 @@ def test_captured_passes_equal_launched_ones(products: Products) -> None:
         with precise_products(products):
             cache = net.prepare(window=80, **conditions)
 
-            def build(caches: object, net: UNet3D = net) -> Network:
-                assert isinstance(caches, list) and isinstance(caches[0], ConditionCache)
-                return lambda x, t: net(x, t, caches[0])
-
-            network = captures.network("key", tuple(x.shape), build, [cache])
+            network = captures.network("key", tuple(x.shape), partial(_network, net), [cache])
             for t in (900, 500, 100):
                 step = torch.tensor([t], device="cuda")
                 assert _spread(network(x, step), net(x, step, cache)) < 1e-5

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from dawn.errors import InputError
@@ -43,3 +44,19 @@ def test_unusable_weights(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(InputError, match="damaged weights"):
         load_weights(path, {"net": nn.Linear(3, 2)})
+
+
+def test_unusable_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(InputError, match="no such weights"):
+        weights_metadata(path)
+    tensors = {"net/weight": torch.zeros(1)}
+    for text in ("{", "[]", '{"steps": 4}'):
+        save_file(tensors, path, metadata={"dawn": text})
+        with pytest.raises(InputError, match="are not those of a trained stage"):
+            weights_metadata(path)
+    save_file(tensors, path)
+    assert weights_metadata(path) == {}
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(InputError, match="damaged weights"):
+        weights_metadata(path)

@@ -55,3 +55,18 @@ def test_gradients_of_lowered_operands_are_near_those_of_float32() -> None:
         gradients.append(torch.cat([gradient.flatten() for gradient in trained]))
     assert torch.cosine_similarity(*gradients, dim=0) > 0.98
     assert not torch.equal(*gradients)
+
+
+def test_recomputed_activations_give_the_same_gradients() -> None:
+    config = load("config/smoke.yaml")
+    torch.manual_seed(0)
+    lfg = LatentFlowGenerator(config.lfg.model)
+    gradients = []
+    for recompute in (False, True):
+        stage = config.a2v.stage1.model_copy(update={"recompute": recompute})
+        torch.manual_seed(1)
+        task = A2vTask(config, stage, InMemoryClips(config), lfg)
+        shard = BatchShard(0, "a2v_stage1", 0, 2, range(2), dtype=torch.bfloat16)
+        torch.stack(list(task.loss(shard, 0).values())).sum().backward()
+        gradients.append([p.grad for p in task.unet.parameters() if p.grad is not None])
+    assert all(torch.equal(one, two) for one, two in zip(*gradients, strict=True))

@@ -65,7 +65,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("processes", "accumulate"), [(1, 4), (2, 2)])  # (2, 1) is a part of the second
+# Three uneven passes, and two of two processes; two processes of one pass are a part of the latter.
+@pytest.mark.parametrize(("processes", "accumulate"), [(1, 3), (2, 2)])
 def test_a_divided_batch_trains_as_a_whole_one(
     one_process: np.ndarray, tmp_path: Path, processes: int, accumulate: int
 ) -> None:
@@ -120,7 +121,7 @@ def running(pid: int) -> bool:
         return False
 
 
-def test_a_batch_that_cannot_be_divided_is_an_error(tmp_path: Path) -> None:
-    settings = SETTINGS | {"schedule": Schedule(steps=60, batch=4, accumulate=3)}
-    with pytest.raises(InputError, match="batch of 4 cannot be divided"):
+def test_a_batch_of_fewer_samples_than_passes_is_an_error(tmp_path: Path) -> None:
+    settings = SETTINGS | {"schedule": Schedule(steps=60, batch=4, accumulate=5)}
+    with pytest.raises(InputError, match="batch of 4 has no sample for each of 5 passes"):
         train(Toy(), Distributed(), out=tmp_path, fingerprint="x", **settings)
