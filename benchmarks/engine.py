@@ -101,7 +101,6 @@ def inexact_options(options: EngineOptions) -> pd.DataFrame:
     """Measure error and speed of each inexact option alone."""
     tasks: dict[str, dict[str, Any]] = {"exact": {"task": "pass", "path": "engine", "frames": 40}}
     tasks["bfloat16"] = tasks["exact"] | {"precision": "bfloat16"}
-    tasks["compile"] = tasks["exact"] | {"compiled": True}
     results, outputs = _best(options, tasks)
     rows = [
         {

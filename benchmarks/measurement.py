@@ -50,12 +50,10 @@ def main() -> None:
         print(json.dumps(TASKS[settings.pop("task")](**settings)))
 
 
-def denoise(
-    path: Path, frames: int, out: str | None = None, precision: str = "exact", compiled: bool = False
-) -> dict[str, float]:
+def denoise(path: Path, frames: int, out: str | None = None, precision: str = "exact") -> dict[str, float]:
     """Measure one denoiser pass; its output is written to the file `out`."""
-    passes = _passes(path, compiled, precision)
-    passes(frames if compiled else WARM_UP)()
+    passes = _passes(path, precision)
+    passes(WARM_UP)()
     run = passes(frames)
     seconds, cpu, output = _timed(run)
     if out is not None:
@@ -175,7 +173,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def _passes(path: Path, compiled: bool = False, precision: str = "exact") -> Callable[[int], Callable[[], Tensor]]:
+def _passes(path: Path, precision: str = "exact") -> Callable[[int], Callable[[], Tensor]]:
     """Return a function from a number of frames to a pass of one of the two implementations, which have equal
     weights."""
     torch.manual_seed(0)
@@ -186,7 +184,7 @@ def _passes(path: Path, compiled: bool = False, precision: str = "exact") -> Cal
 
         def engine_pass(frames: int) -> Callable[[], Tensor]:
             noise, conditions = _inputs(frames)
-            return partial(engine, noise, t, engine.prepare(**conditions, window=WINDOW, compiled=compiled))
+            return partial(engine, noise, t, engine.prepare(**conditions, window=WINDOW))
 
         return engine_pass
     with torch.device("meta"):

@@ -120,7 +120,8 @@ def generate(
         Precision | None, typer.Option(rich_help_panel=_SPEED, help="of products; auto: bfloat16 on CUDA, else exact")
     ] = None,
     compile: Annotated[
-        bool | None, typer.Option("--compile", rich_help_panel=_SPEED, help="compile first, which takes minutes")
+        bool | None,
+        typer.Option("--compile", rich_help_panel=_SPEED, help="on CUDA: compile first, which takes minutes"),
     ] = None,
 ) -> None:
     """Generate a talking video from a portrait and speech."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -25,13 +23,6 @@ def pick(name: Device) -> torch.device:
         usable = ", ".join(kind for kind, present in available.items() if present)
         raise InputError(f"device {name}: this machine (or its PyTorch) has none; available: {usable}")
     return torch.device(name)
-
-
-def check_compiler(device: torch.device) -> None:
-    """Raise InputError when networks cannot be compiled for `device`: a CPU needs a C++ compiler."""
-    name = os.environ.get("CXX", "g++")
-    if device.type == "cpu" and shutil.which(name) is None:
-        raise InputError(f"compile: no C++ compiler ({name} is not installed; CXX names another); leave it off")
 
 
 def peak_memory(device: torch.device) -> int:

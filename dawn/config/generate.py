@@ -53,7 +53,8 @@ class Generate(Section):
         "exact",
     )
     compile: bool = Field(
-        False, description="compile the U-Net first: takes minutes, and needs a C++ compiler on a CPU"
+        False,
+        description="on CUDA: compile the U-Net at the first video of each range of lengths, which takes minutes",
     )
     device: Device = Field("auto", description="auto: CUDA if there is one, else MPS, else CPU")
     max_memory: str | None = Field(

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dawn.generation.compiled import compiled, padded_frames
 from dawn.generation.driving import Driving, Source
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
@@ -101,23 +103,31 @@ def denoise(
     """Sample clean motion data x_0 (1, 3, n, h, w) for n frames of `conditions`; `known` frames keep their motion."""
     settings = nets.config.generate
     side = latent_side(nets.config)
-    shape = (1, 3, conditions.speech.shape[1], side, side)
+
+    frames = conditions.speech.shape[1]
+    shape = (1, 3, frames, side, side)
+    compiles = settings.compile and nets.unet.is_one_chunk(padded_frames(frames), side, conditions.activations)
+    padding = padded_frames(frames) - frames if compiles else 0
+    run = compiled(nets.unet) if compiles else nets.unet
 
     def prepare(scale: float) -> ConditionCache:
+        of_frames = (conditions.speech, conditions.pose, conditions.eye)
+        speech, pose, eye = (F.pad(scale * values, (0, 0, 0, padding)) for values in of_frames)
         return nets.unet.prepare(
             conditions.static,
-            speech=scale * conditions.speech,
-            pose=scale * conditions.pose,
-            eye=scale * conditions.eye,
+            speech=speech,
+            pose=pose,
+            eye=eye,
             window=settings.window,
             activations=conditions.activations,
-            compiled=settings.compile,
+            padding=padding,
         )
 
     def build(caches: Sequence[ConditionCache]) -> Network:
         def network(x: Tensor, t: Tensor) -> Tensor:
             """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
-            outputs = [nets.unet(x, t, cache) for cache in caches]
+            x = F.pad(x, (0, 0, 0, 0, 0, padding))
+            outputs = [run(x, t, cache)[:, :, :frames] for cache in caches]
             if len(outputs) == 1:
                 return outputs[0]
             output, null = outputs

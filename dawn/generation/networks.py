@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dawn.config import Config, load, loads, parse
-from dawn.devices import check_compiler, pick
+from dawn.devices import pick
 from dawn.errors import InputError
 from dawn.features.versions import check_extractor, extractor_version
 from dawn.generation.captured import Captures
@@ -64,8 +64,8 @@ class Networks:
         for path in (path for stage, path in files.items() if stage != "lfg"):  # which receives no pose
             check_extractor(path, weights_metadata(path), extractor_version(config.features))
         device = pick(config.generate.device)
-        if config.generate.compile:
-            check_compiler(device)
+        if config.generate.compile and device.type != "cuda":
+            raise InputError(f"compile: for GPUs of CUDA; on {device.type} it gains nothing: leave it off")
         lfg = build_flow_generator(config)
         load_weights(files["lfg"], {"lfg": lfg})
         unet, mask = build_denoiser(config)

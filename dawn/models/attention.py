@@ -125,6 +125,7 @@ class LocalAttentionMask:
         bias: RelativePositionBias | None = None,
         device: torch.device | None = None,
         dtype: torch.dtype = torch.float32,
+        padding: int = 0,
     ) -> None:
         if window is not None and window < 0:
             raise InputError(f"the attention window must not be negative, got {window}")
@@ -144,7 +145,9 @@ class LocalAttentionMask:
             logits = unbiased.masked_fill(distance.abs() > reach, -math.inf)
         self.dtype = dtype
         self.logits = logits if logits is None else logits.to(dtype)
+        self.padding = None if padding == 0 else torch.arange(frames, device=device) >= frames - padding
         self._rotary_tables: dict[Rotary, Tensor] = {}
+        self.blocks = self._blocks()
 
     def rotary_table(self, rotary: Rotary, heads: int, head_dim: int) -> Tensor:
         """Compute the rotations (:func:`rotary_table`) of the channels of all heads.
@@ -160,7 +163,7 @@ class LocalAttentionMask:
             self._rotary_tables[rotary] = table if table.is_complex() else table.to(self.dtype)
         return self._rotary_tables[rotary]
 
-    def blocks(self) -> list[tuple[slice, slice, Tensor | None]]:
+    def _blocks(self) -> list[tuple[slice, slice, Tensor | None]]:
         """List the query frames, key frames and addend of the logits (heads or 1, queries, keys) of each block."""
         blocks: list[tuple[slice, slice, Tensor | None]] = []
         for start in range(0, self.frames, self.block):
@@ -170,6 +173,11 @@ class LocalAttentionMask:
             logits = self.logits
             if logits is not None:
                 logits = logits[:, : stop - start, low - first_key : high - first_key]
+            if self.padding is not None:
+                # Frames of padding are no keys of others; they attend to themselves, so that their numbers are finite.
+                hidden = self.padding[low:high] & ~self.padding[start:stop, None]
+                unbiased = torch.zeros(1, *hidden.shape, dtype=self.dtype, device=hidden.device)
+                logits = (unbiased if logits is None else logits).masked_fill(hidden, -math.inf)
             blocks.append((slice(start, stop), slice(low, high), logits))
         return blocks
 
@@ -182,7 +190,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: LocalAttentionMask, valid: Ten
     block.
     """
     outputs = []
-    for queries, keys, logits in mask.blocks():
+    for queries, keys, logits in mask.blocks:
         addend = logits if logits is None else logits[None].to(q.dtype)
         if valid is not None:
             padding = torch.zeros(valid[:, keys].shape, dtype=q.dtype, device=q.device)

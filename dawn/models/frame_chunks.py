@@ -39,7 +39,7 @@ class FrameChunks:
     """
 
     activations: int | None
-    compiled: bool = False  # compile each chunked function when it is first called
+    frame_weights: Tensor | None = None  # (f,) of each frame in statistics, with sum 1; None: equal. For single chunks
 
     def length(self, x: Tensor, axis: int, width: int) -> int:
         """Compute the slices of `x` along `axis` per chunk, given `width` activation elements per token (last axis)."""
@@ -62,8 +62,6 @@ class FrameChunks:
         `fn` must keep that axis. With several chunks the result overwrites `into`, one of `tensors` that is not used
         afterwards.
         """
-        if self.compiled:
-            fn = torch.compile(fn)
         length = self.length(tensors[0], axis, width)
         total = tensors[0].shape[axis]
         if length == total:
@@ -82,13 +80,17 @@ class FrameChunks:
 class GroupStatistics:
     """Mean and variance of each channel group over frames and pixels of a sample, accumulated over chunks of frames."""
 
-    def __init__(self, groups: int) -> None:
+    def __init__(self, groups: int, frame_weights: Tensor | None = None) -> None:
         self.groups = groups
+        self._weights = frame_weights
         self._chunks: list[tuple[int, Tensor, Tensor]] = []  # elements of a sample, mean and variance (b, groups)
 
     def update(self, x: Tensor) -> None:
         """Add a chunk (b, f, h, w, c)."""
-        mean, variance = _GroupMoments.apply(x, self.groups)
+        if self._weights is None:
+            mean, variance = _GroupMoments.apply(x, self.groups)
+        else:
+            mean, variance = _weighted_moments(x, self.groups, self._weights)
         self._chunks.append((x[0].numel(), mean, variance))
 
     def mean_and_variance(self) -> tuple[Tensor, Tensor]:
@@ -104,6 +106,14 @@ class GroupStatistics:
         mean = _weighted_sum(chunk_means, fractions)
         spreads = [variance + (m - mean).square() for variance, m in zip(chunk_variances, chunk_means, strict=True)]
         return mean, _weighted_sum(spreads, fractions)
+
+
+def _weighted_moments(x: Tensor, groups: int, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute mean and variance (b, groups) of x (b, f, h, w, c) with the weights (f,) of its frames."""
+    by_group = widened(x).unflatten(-1, (groups, -1))
+    variances, means = torch.var_mean(by_group, dim=(2, 3, 5), correction=0)  # (b, f, groups)
+    mean = (means * weights[:, None]).sum(1)
+    return mean, ((variances + (means - mean[:, None]).square()) * weights[:, None]).sum(1)
 
 
 def _weighted_sum(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

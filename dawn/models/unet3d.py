@@ -132,7 +132,7 @@ class UNet3D(nn.Module):
         eye: Tensor,
         window: int | None = None,
         activations: int | None = None,
-        compiled: bool = False,
+        padding: int = 0,
         recompute: bool = False,
     ) -> ConditionCache:
         """Compute the tensors that all denoising steps of a video share.
@@ -141,7 +141,7 @@ class UNet3D(nn.Module):
         dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame attends to half on
         either side), None attends to all, as in training. Without gradients, about `activations` elements (None: the
         device's default) are computed at once, in addition to the maps that :meth:`forward` keeps; results are equal up
-        to rounding. With `compiled`, chunked functions are compiled for this machine at their first call. With
+        to rounding. The last `padding` frames are not part of the video: they change no other frame. With
         `recompute`, gradients need the maps between layers only: what layers compute inside is computed again in the
         backward pass. Raises InputError for wrong shapes.
         """
@@ -162,16 +162,20 @@ class UNet3D(nn.Module):
             activations = None
         elif not activations:
             activations = default_activations(static.device)
-        chunks, width = FrameChunks(activations, compiled), activation_width(self.settings)
-        mask = LocalAttentionMask(frames, window, getattr(self, "time_rel_pos_bias", None), static.device, dtype)
+        weights = None
+        if padding:
+            weights = (torch.arange(frames, device=static.device) < frames - padding).float() / (frames - padding)
+        chunks = FrameChunks(activations, weights)
+        mask = LocalAttentionMask(
+            frames, window, getattr(self, "time_rel_pos_bias", None), static.device, dtype, padding
+        )
         for attention in (module for module in self.modules() if isinstance(module, FrameAttention)):
             attention.prepare(mask)
         blocks = self.conditioned_blocks()
         tokens: dict[ResBlock, ConditionTokens | Directions] = {
             block: block.tokens((speech, pose, eye)) for block in blocks
         }
-        maps = stem[:, None].expand(-1, frames, -1, -1, -1)
-        if static.device.type != "cpu" and chunks.length(maps, 1, width) == frames:
+        if static.device.type != "cpu" and self.is_one_chunk(clips * frames, stem.shape[1], chunks.activations):
             tokens = {block: value.directions(slice(None), dtype) for block, value in tokens.items()}
         return ConditionCache(
             stem=stem, mask=mask, tokens=tokens, styles=TimeStyles(blocks), recompute=recompute, chunks=chunks
@@ -266,6 +270,10 @@ class UNet3D(nn.Module):
             upsampled = elements(i - 1, dims[i]) if i else 0
             most = max(most, before + 2 * skips[i] + output, before + 2 * output + upsampled)
         return most
+
+    def is_one_chunk(self, frames: int, side: int, activations: int | None) -> bool:
+        """Return whether a pass over maps of `side` computes all `frames` at once within `activations` elements."""
+        return activations is None or activation_width(self.settings) * frames * side**2 <= activations
 
     def smallest_chunk(self, frames: int, side: int) -> int:
         """Compute the elements of activations when chunks are one frame, or one pixel of all frames."""

@@ -155,11 +155,11 @@ class ResBlock(nn.Module):
             return F.silu(_affine(h, scale, shift)) + convolve(_concatenate(maps), self.res_conv)
 
         # Convolution of all frames: its normalisation needs the statistics of every chunk.
-        statistics = GroupStatistics(groups)
+        statistics = GroupStatistics(groups, chunks.frame_weights)
         h = chunks.map(convolve_input, maps, axis=1, width=width)
         scale, shift = self.block1.scale_and_shift(statistics, style)
         # Cross-attentions to speech, pose and blink, then the second convolution.
-        statistics = GroupStatistics(groups)
+        statistics = GroupStatistics(groups, chunks.frame_weights)
         h = chunks.map(condition, (h, *maps), axis=1, width=width, into=h)
         scale, shift = self.block2.scale_and_shift(statistics)
         return chunks.map(add_input, (h, *maps), axis=1, width=width, into=h)

@@ -1,11 +1,11 @@
-"""The choice of a device, and what compiling needs."""
+"""The choice of a device."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from dawn.devices import check_compiler, pick
+from dawn.devices import pick
 from dawn.errors import InputError
 
 
@@ -17,9 +17,3 @@ def test_the_best_device_is_chosen_and_an_absent_one_named(monkeypatch: pytest.M
     with pytest.raises(InputError, match=r"device cuda: .* available: cpu"):
         pick("cuda")
     assert pick("cpu").type == "cpu"
-
-
-def test_compiling_without_a_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(InputError, match="no-such-compiler is not installed"):
-        check_compiler(torch.device("cpu"))

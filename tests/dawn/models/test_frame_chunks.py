@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dawn.config import UnetModel
+from dawn.generation.compiled import LENGTHS, padded_frames
 from dawn.models.unet3d import UNet3D
 from tests.reference.plain import PlainUNet3D
 from tests.support.networks import TINY, shaken
@@ -149,3 +151,44 @@ def test_bfloat16_stays_near_float32() -> None:
         computed = lowered(x, t, lowered.prepare(**video, window=20, activations=activations))
         assert computed.dtype == torch.float32
         assert 1e-5 < float((computed - expected).square().mean().sqrt() / expected.std()) < 0.05
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("window", [None, 20])
+@pytest.mark.parametrize(("frames", "padding"), [(1, 7), (30, 2), (50, 46)])
+def test_frames_of_padding_change_no_other_frame(frames: int, padding: int, window: int | None) -> None:
+    net, _ = both(TINY, 10, 8)
+    x, video = random_inputs(frames, 4, 10, 12, batch=2)
+    t = torch.tensor([3, 700])
+    expected = net(x, t, net.prepare(**video, window=window, activations=2**30))
+    conditions = {name: F.pad(video[name], (0, 0, 0, padding), value=9.0) for name in ("speech", "pose", "eye")}
+    padded = net.prepare(video["static"], **conditions, window=window, activations=2**30, padding=padding)
+    computed = net(F.pad(x, (0, 0, 0, 0, 0, padding), value=9.0), t, padded)
+    assert torch.isfinite(computed).all()
+    assert difference(computed[:, :, :frames], expected) < ROUNDING
+
+
+@torch.inference_mode()
+def test_a_pass_is_compiled_whole_and_once_for_lengths_that_are_padded_alike() -> None:
+    net, _ = both(TINY.model_copy(update={"multipliers": (1, 2)}), 10, 8)
+    compilations = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        compilations.append(graph)
+        return graph
+
+    run = torch.compile(net.forward, fullgraph=True, dynamic=False, backend=backend)
+    for frames in (9, 13, 20):
+        x, video = random_inputs(frames, 4, 10, 12)
+        padding = padded_frames(frames) - frames
+        conditions = {name: F.pad(video[name], (0, 0, 0, padding)) for name in ("speech", "pose", "eye")}
+        prepared = net.prepare(video["static"], **conditions, window=20, activations=2**30, padding=padding)
+        padded, t = F.pad(x, (0, 0, 0, 0, 0, padding)), torch.tensor([300])
+        assert difference(run(padded, t, prepared), net(padded, t, prepared)) < ROUNDING
+    assert len(compilations) == 2  # of 16 and of 24 frames
+
+
+def test_few_lengths_are_padded_to() -> None:
+    lengths = [padded_frames(frames) for frames in range(1, 3001)]
+    assert all(n <= length <= max(8, 1.125 * n) or n <= 64 for n, length in enumerate(lengths, 1))
+    assert len(set(lengths)) < LENGTHS
