@@ -191,19 +191,23 @@ class Gates(torch.autograd.Function):
         x, query, toward, numerator, length, mix = ctx.saved_tensors
         # Through the sigmoid, then through the numerator toward . x.
         gate = mix[:, :, 1:]
-        grad_numerator = (grad[:, :, 1:] * gate * (1 - gate)).flatten(1, 2) / length
+        inverse = length.reciprocal()
+        grad_numerator = (grad[:, :, 1:] * gate * (1 - gate)).flatten(1, 2) * inverse
         lowered = grad_numerator.to(x.dtype)
         grad_toward = torch.bmm(lowered, x)
         grad_x = torch.bmm(lowered.transpose(1, 2), toward)
         # Through the denominator |q|: d logit / d q = -logit * q / |q|^2, and q = query x.
-        factor = grad_numerator.mul_(numerator).div_(length.square()).neg_()
+        factor = grad_numerator.mul_(numerator).mul_(inverse.square_().neg_())
         flat = query.flatten(0, 1)
         grad_query = torch.zeros(flat.shape, dtype=factor.dtype, device=flat.device)
         for chunk in _chunks(x, query):
             q = _queries(x[chunk], query)
             q *= factor[chunk].transpose(0, 1).flatten(1)[:, None]
             grad_q = q.flatten(0, 1)
-            grad_query += grad_q @ x[chunk].flatten(0, 1)
+            if grad_q.dtype == grad_query.dtype:
+                grad_query.addmm_(grad_q, x[chunk].flatten(0, 1))
+            else:  # sums over chunks are float32
+                grad_query += grad_q @ x[chunk].flatten(0, 1)
             grad_x[chunk].view(-1, x.shape[-1]).addmm_(grad_q.t(), flat)
         return grad_x, grad_query.view_as(query).to(query.dtype), grad_toward, None
 
