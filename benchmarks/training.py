@@ -72,8 +72,8 @@ class Plain(nn.Module):
         super().__init__()
         self.net = PlainUNet3D(config.a2v.model, config.features.speech.dim, 4 * config.lfg.model.expansion)
 
-    def prepare(self, static: Tensor, **conditions: Tensor) -> dict[str, Tensor]:
-        """Return the conditions unchanged."""
+    def prepare(self, static: Tensor, recompute: bool = False, **conditions: Tensor) -> dict[str, Tensor]:
+        """Return the conditions unchanged; all activations are kept."""
         return {"static": static, **conditions}
 
     def forward(self, x: Tensor, t: Tensor, told: dict[str, Tensor]) -> Tensor:

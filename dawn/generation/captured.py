@@ -78,8 +78,8 @@ class Captures:
 
         Networks of equal `key` differ in `conditions` alone.
         """
-        device = conditions[0].stem.device
-        if device.type != "cuda" or shape[0] * shape[2] * shape[3] * shape[4] > CAPTURED:
+        pixels = shape[0] * shape[2] * shape[3] * shape[4]
+        if conditions[0].stem.device.type != "cuda" or pixels > CAPTURED or not all(map(_is_one_chunk, conditions)):
             return build(conditions)
         if self._captured is None or self._key != (key, shape):
             self._captured = None  # frees its memory
@@ -89,11 +89,15 @@ class Captures:
         return self._captured
 
 
+def _is_one_chunk(cache: ConditionCache) -> bool:
+    return all(isinstance(tokens, Directions) for tokens in cache.tokens.values())
+
+
 def _tensors(conditions: Sequence[ConditionCache]) -> list[Tensor]:
     """List the tensors that differ between videos of equal length."""
     tensors = [cache.stem for cache in conditions]
     for cache in conditions:
         for directions in cache.tokens.values():
-            assert isinstance(directions, Directions)  # a pass of one chunk
+            assert isinstance(directions, Directions)
             tensors += directions
     return tensors
