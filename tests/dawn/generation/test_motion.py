@@ -75,12 +75,24 @@ def test_a_bfloat16_video_stays_near_float32() -> None:
     assert 0 < np.abs(inexact.astype(int) - exact.astype(int)).mean() < 2
 
 
+def on_gpu() -> Networks:
+    nets = networks()
+    for net in (nets.lfg, nets.unet, nets.mask, nets.diffusion, *nets.pbnet.values()):
+        net.cuda()
+    return replace(nets, device=torch.device("cuda"))
+
+
 @pytest.mark.gpu
 def test_devices_agree() -> None:
-    cpu, cuda = networks(), networks()
-    for name in ("lfg", "unet", "mask", "diffusion"):
-        getattr(cuda, name).cuda()
-    for net in cuda.pbnet.values():
-        net.cuda()
-    cuda = replace(cuda, device=torch.device("cuda"))
-    assert difference(generate(cuda)[0].cpu(), generate(cpu)[0]) < 1e-3
+    assert difference(generate(on_gpu())[0].cpu(), generate(networks())[0]) < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("frames", [1, 17, 200, 1500])
+def test_a_gpu_repeats_a_video_of_any_length(frames: int) -> None:
+    """The second one is replayed from the captured passes of the first."""
+    nets = on_gpu().lower("bfloat16")
+    (flow, images), (again, repeated) = generate(nets, frames), generate(nets, frames)
+    assert torch.isfinite(flow).all() and len(images) == frames
+    assert difference(again, flow) < 1e-2
+    assert np.abs(repeated.astype(int) - images.astype(int)).mean() < 1
