@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.measurement import LATENT, MASK, QUARTER, SPEECH, WINDOW
 from dawn.config import UnetModel
 from dawn.models.unet3d import UNet3D
 
-SPEECH, LATENT, MASK, SIDE, WINDOW = 1024, 256, 16, 32, 80  # published
 _FREE = {"_unsafe_view", "empty", "empty_like", "new_empty", "promote_types", "alias", "detach"}
 
 
@@ -26,7 +26,7 @@ def launches(frames: int, dtype: torch.dtype = torch.float32) -> Counter[str]:
     with torch.device("meta"), torch.no_grad():
         net = UNet3D(UnetModel(), SPEECH, LATENT).lower(dtype)
         cache = net.prepare(
-            torch.empty(1, LATENT + MASK, SIDE, SIDE),
+            torch.empty(1, LATENT + MASK, QUARTER, QUARTER),
             speech=torch.empty(1, frames, SPEECH),
             pose=torch.empty(1, frames, 6),
             eye=torch.empty(1, frames, 2),
@@ -34,7 +34,7 @@ def launches(frames: int, dtype: torch.dtype = torch.float32) -> Counter[str]:
         )
         counted = _Operations()
         with patch("torch.nn.functional.scaled_dot_product_attention", counted.attention), counted:
-            net(torch.empty(1, 3, frames, SIDE, SIDE), torch.empty(1), cache)
+            net(torch.empty(1, 3, frames, QUARTER, QUARTER), torch.empty(1), cache)
     return counted.counts
 
 

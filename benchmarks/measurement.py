@@ -25,7 +25,7 @@ from dawn.generation.memory import CPU_BATCH
 from dawn.models.diffusion import GaussianDiffusion, data_to_motion
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.unet3d import UNet3D
-from dawn.precision import lowered
+from dawn.precision import Products, dtype_of, lowered
 from tests.reference.plain import PlainUNet3D, decode_plainly
 
 SPEECH, LATENT, MASK, SIDE, WINDOW = 1024, 256, 16, 128, 80  # published
@@ -39,7 +39,6 @@ PARTS = {
 }
 FLOP_PARTS = {"convolution": "convolutions", "attention": "attention over frames"}
 Path = Literal["engine", "plain"]
-DTYPES = {"exact": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def main() -> None:
@@ -50,7 +49,7 @@ def main() -> None:
         print(json.dumps(TASKS[settings.pop("task")](**settings)))
 
 
-def denoise(path: Path, frames: int, out: str | None = None, precision: str = "exact") -> dict[str, float]:
+def denoise(path: Path, frames: int, out: str | None = None, precision: Products = "exact") -> dict[str, float]:
     """Measure one denoiser pass; its output is written to the file `out`."""
     passes = _passes(path, precision)
     passes(WARM_UP)()
@@ -61,7 +60,7 @@ def denoise(path: Path, frames: int, out: str | None = None, precision: str = "e
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak()}
 
 
-def decode(path: Path, frames: int, batch: int = 1, precision: str = "exact") -> dict[str, float]:
+def decode(path: Path, frames: int, batch: int = 1, precision: Products = "exact") -> dict[str, float]:
     """Measure the decoding of motions, in batches with the source encoded once, or by the plain reference."""
     lfg = LatentFlowGenerator(LfgModel()).eval()
     generator = torch.Generator().manual_seed(0)
@@ -77,7 +76,7 @@ def decode(path: Path, frames: int, batch: int = 1, precision: str = "exact") ->
         features = lfg.encode(source)
         for start in range(0, count, batch):
             part = slice(start, min(start + batch, count))
-            with lowered("cpu", DTYPES[precision]):
+            with lowered("cpu", dtype_of(precision)):
                 lfg.decode(source, features, flow[part], occlusion[part])
 
     run(WARM_UP)
@@ -85,9 +84,9 @@ def decode(path: Path, frames: int, batch: int = 1, precision: str = "exact") ->
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak()}
 
 
-def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: str) -> dict[str, float]:
+def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: Products) -> dict[str, float]:
     """Measure a whole video, from conditions to frames: condition cache, sampling, decoding."""
-    net = UNet3D(UnetModel(), SPEECH, LATENT).eval().lower(DTYPES[precision])
+    net = UNet3D(UnetModel(), SPEECH, LATENT).eval().lower(dtype_of(precision))
     lfg = LatentFlowGenerator(LfgModel()).eval()
     settings = Diffusion()
     diffusion = GaussianDiffusion(settings)
@@ -107,7 +106,7 @@ def video(frames: int, steps: int, solver: Literal["ddim", "dpm++"], precision: 
         features = lfg.encode(source)
         for start in range(0, frames, CPU_BATCH):
             part = slice(start, start + CPU_BATCH)
-            with lowered("cpu", DTYPES[precision]):
+            with lowered("cpu", dtype_of(precision)):
                 lfg.decode(source, features, flow[0, part], occlusion[0, part])
 
     seconds, cpu, _ = _timed(run)
@@ -173,14 +172,14 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def _passes(path: Path, precision: str = "exact") -> Callable[[int], Callable[[], Tensor]]:
+def _passes(path: Path, precision: Products = "exact") -> Callable[[int], Callable[[], Tensor]]:
     """Return a function from a number of frames to a pass of one of the two implementations, which have equal
     weights."""
     torch.manual_seed(0)
     engine = UNet3D(UnetModel(), SPEECH, LATENT).eval().requires_grad_(False)
     t = torch.tensor([500])
     if path == "engine":
-        engine.lower(DTYPES[precision])
+        engine.lower(dtype_of(precision))
 
         def engine_pass(frames: int) -> Callable[[], Tensor]:
             noise, conditions = _inputs(frames)

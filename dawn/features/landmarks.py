@@ -6,6 +6,7 @@ Coordinates are pixels of the given frame, (0, 0) its top left corner; pixel cen
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -101,10 +102,9 @@ class FaceLandmarker:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
 
-            model = verified("face-landmarker").path
             mode = vision.RunningMode.IMAGE if static else vision.RunningMode.VIDEO
             options = vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(model)),
+                base_options=BaseOptions(model_asset_path=_model()),
                 running_mode=mode,
                 num_faces=most,
                 output_face_blendshapes=True,
@@ -155,6 +155,11 @@ class FaceLandmarker:
 
 def _points(landmarks: Any) -> NDArray[np.float32]:
     return np.array([(point.x, point.y, point.z) for point in landmarks], np.float32)
+
+
+@functools.cache  # a clip takes two instances, and the hash of the file as long as a frame
+def _model() -> str:
+    return str(verified("face-landmarker").path)
 
 
 @contextlib.contextmanager

@@ -103,7 +103,6 @@ def denoise(
     """Sample clean motion data x_0 (1, 3, n, h, w) for n frames of `conditions`; `known` frames keep their motion."""
     settings = nets.config.generate
     side = latent_side(nets.config)
-
     frames = conditions.speech.shape[1]
     shape = (1, 3, frames, side, side)
     compiles = settings.compile and nets.unet.is_one_chunk(padded_frames(frames), side, conditions.activations)
@@ -126,7 +125,8 @@ def denoise(
     def build(caches: Sequence[ConditionCache]) -> Network:
         def network(x: Tensor, t: Tensor) -> Tensor:
             """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
-            x = F.pad(x, (0, 0, 0, 0, 0, padding))
+            if padding:  # without any, F.pad would copy
+                x = F.pad(x, (0, 0, 0, 0, 0, padding))
             outputs = [run(x, t, cache)[:, :, :frames] for cache in caches]
             if len(outputs) == 1:
                 return outputs[0]

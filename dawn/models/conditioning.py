@@ -164,11 +164,7 @@ class Gates(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, query: Tensor, toward: Tensor, kinds: int) -> Tensor:
         """Compute the weights and save the intermediate results of the backward pass."""
-        # Numerator toward . x, and |q| of the queries q = query x, chunk by chunk.
-        numerator = torch.bmm(toward, x.transpose(1, 2))
-        lengths = [_lengths(_queries(x[chunk], query)).unflatten(1, (-1, x.shape[1])) for chunk in _chunks(x, query)]
-        length = lengths[0] if len(lengths) == 1 else torch.cat(lengths, dim=1)
-        length = length.transpose(0, 1)
+        numerator, length = _numerator_and_length(x, query, toward)
         logit = (numerator / length).unflatten(1, (kinds, -1))
         heads = logit.shape[2]
         mix = torch.ones(*logit.shape[:2], heads + 1, logit.shape[3], dtype=logit.dtype, device=logit.device)
@@ -179,9 +175,8 @@ class Gates(torch.autograd.Function):
     @staticmethod
     def forward_plainly(x: Tensor, query: Tensor, toward: Tensor, kinds: int) -> Tensor:
         """Compute the weights by operations that a compiler fuses."""
-        length = torch.cat([_lengths(_queries(x[chunk], query)) for chunk in _chunks(x, query)], dim=1)
-        length = length.unflatten(1, x.shape[:2]).transpose(0, 1)
-        logit = (torch.bmm(toward, x.transpose(1, 2)) / length).unflatten(1, (kinds, -1))
+        numerator, length = _numerator_and_length(x, query, toward)
+        logit = (numerator / length).unflatten(1, (kinds, -1))
         return F.pad(logit.sigmoid(), (0, 0, 1, 0), value=1.0)
 
     @staticmethod
@@ -210,6 +205,13 @@ class Gates(torch.autograd.Function):
                 grad_query += grad_q @ x[chunk].flatten(0, 1)
             grad_x[chunk].view(-1, x.shape[-1]).addmm_(grad_q.t(), flat)
         return grad_x, grad_query.view_as(query).to(query.dtype), grad_toward, None
+
+
+def _numerator_and_length(x: Tensor, query: Tensor, toward: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute toward . x and |q| (n, g, p) of the queries q = query x, which are computed chunk by chunk."""
+    lengths = [_lengths(_queries(x[chunk], query)) for chunk in _chunks(x, query)]
+    length = lengths[0] if len(lengths) == 1 else torch.cat(lengths, dim=1)
+    return torch.bmm(toward, x.transpose(1, 2)), length.unflatten(1, x.shape[:2]).transpose(0, 1)
 
 
 def _chunks(x: Tensor, query: Tensor) -> list[slice]:

@@ -26,7 +26,7 @@ from dawn.models.conditioning import (
 )
 from dawn.models.frame_chunks import FrameChunks, GroupStatistics
 
-_AFFINE = ("weight", "bias")  # parameters of a normalisation
+_AFFINE = ("weight", "bias")  # parameters of a linear layer or a normalisation
 
 
 class ConvNorm(nn.Module):
@@ -74,7 +74,7 @@ class TimeStyles:
     def __init__(self, blocks: Sequence[ResBlock]) -> None:
         linears = [block.time_mlp[1] for block in blocks]
         self.channels = [block.block1.norm.num_channels for block in blocks]
-        halves = [[linear.get_parameter(name).chunk(2) for linear in linears] for name in ("weight", "bias")]
+        halves = [[linear.get_parameter(name).chunk(2) for linear in linears] for name in _AFFINE]
         weights, biases = ([torch.cat(half) for half in zip(*parts, strict=True)] for parts in halves)
         self.weight = torch.cat(weights)  # (2 c, time_dim) for c channels of all blocks
         self.bias = torch.cat((biases[0] + 1, biases[1]))

@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -139,26 +140,11 @@ def train(
         losses: dict[str, Tensor] = {}
         guard.begin()
         for group, optimizer in enumerate(optimizers):
-            while True:
-                shards = [
-                    BatchShard(seed, stage, step, schedule.batch, samples, distributed.device, dtype_of(products))
-                    for samples in division.shards()
-                ]
-                try:
-                    with precise_products(products):
-                        losses |= _gradients(task, group, optimizer, shards, division)
-                    break
-                except torch.OutOfMemoryError:
-                    # A later group of the step continues what the passes of the first one computed.
-                    if group > 0 or not division.refine():
-                        raise InputError(
-                            f"{stage}: step {step} does not fit the GPU's memory in {division.passes} passes; raise "
-                            "accumulate, or set recompute: true or precision: bfloat16"
-                        ) from None
-                guard.rewind()
-                optimizer.zero_grad(set_to_none=True)
-                torch.cuda.empty_cache()
-                print(f"{stage}: {division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr)
+            shard = BatchShard(
+                seed, stage, step, schedule.batch, division.samples, distributed.device, dtype_of(products)
+            )
+            with precise_products(products):
+                losses |= _gradients(task, group, optimizer, shard, division, guard)
             parameters = [p for param_group in optimizer.param_groups for p in param_group["params"]]
             distributed.all_reduce_mean([p.grad for p in parameters if p.grad is not None])
             norm = nn.utils.clip_grad_norm_(parameters, schedule.clip_norm or math.inf)
@@ -210,7 +196,7 @@ def train(
 
 
 def _set_determinism(device: torch.device, deterministic: bool) -> None:
-    """Use kernels that repeat their result: always on a CPU, on a GPU if asked for and where there are any."""
+    """Select deterministic kernels: always on a CPU; on a GPU if `deterministic`, where PyTorch has them."""
     on_gpu = device.type != "cpu"
     torch.use_deterministic_algorithms(deterministic or not on_gpu, warn_only=on_gpu)
     # Deterministic mode would also fill uninitialised memory, which takes time and is never read here.
@@ -219,10 +205,38 @@ def _set_determinism(device: torch.device, deterministic: bool) -> None:
 
 
 def _gradients(
-    task: Task, group: int, optimizer: torch.optim.Optimizer, shards: Sequence[BatchShard], division: Division
+    task: Task,
+    group: int,
+    optimizer: torch.optim.Optimizer,
+    shard: BatchShard,
+    division: Division,
+    guard: FiniteSteps,
 ) -> dict[str, Tensor]:
-    """Compute the gradients of a group's losses, pass by pass; returns the losses of this process."""
+    """Compute the gradients of a group's losses for the shard of this process; returns the losses.
+
+    When a GPU's memory does not suffice, `division` takes more passes and all are computed again. Raises InputError
+    when it cannot.
+    """
     optimizer.zero_grad(set_to_none=True)
+    while True:
+        try:
+            return _in_passes(task, group, [replace(shard, samples=samples) for samples in division.shards()], division)
+        except torch.OutOfMemoryError:
+            # A later group of the step continues what the passes of the first one computed.
+            if group > 0 or not division.refine():
+                raise InputError(
+                    f"{shard.stage}: step {shard.step} does not fit the GPU's memory in {division.passes} passes; "
+                    "raise accumulate, or set recompute: true or precision: bfloat16"
+                ) from None
+        # Outside the handler, whose exception holds the tensors of the pass.
+        guard.rewind()
+        optimizer.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+        print(f"{shard.stage}: {division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr)
+
+
+def _in_passes(task: Task, group: int, shards: Sequence[BatchShard], division: Division) -> dict[str, Tensor]:
+    """Add the gradients of a group's losses, pass by pass; returns the losses."""
     losses: dict[str, Tensor] = {}
     for shard in shards:
         # Dropout draws from the global generator.
