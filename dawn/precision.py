@@ -61,14 +61,16 @@ def widened(x: torch.Tensor) -> torch.Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def unlowered(device: torch.device | str) -> torch.autocast:
+def unlowered(device: torch.device | str) -> contextlib.AbstractContextManager[object]:
     """Return a context inside :func:`lowered` in which products take the operands as they are."""
-    return torch.autocast(torch.device(device).type, enabled=False)
+    return lowered(device, torch.float32)
 
 
-def lowered(device: torch.device | str, dtype: torch.dtype) -> torch.autocast:
+def lowered(device: torch.device | str, dtype: torch.dtype) -> contextlib.AbstractContextManager[object]:
     """Return a context in which products of float32 tensors take operands of `dtype`."""
     kind = torch.device(device).type
+    if not torch.amp.is_autocast_available(kind):  # as on the meta device
+        return contextlib.nullcontext()
     return torch.autocast(kind, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 

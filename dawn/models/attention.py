@@ -244,10 +244,10 @@ class FrameAttention(nn.Module):
 
         See :func:`attend` for `mask` and `valid`.
         """
-        qkv = self.to_qkv(x)
-        inner = self.to_out.in_features
-        # RoPE on queries and keys of all heads at once; the values carry no position.
-        qk, v = apply_rotary_emb(qkv[..., : 2 * inner], self.prepare(mask)), qkv[..., 2 * inner :]
+        # RoPE on queries and keys of all heads at once; the values carry no position. Two products: the backward pass
+        # needs the values, but not the queries and keys before their rotation.
+        to_qk, to_v = self.to_qkv.weight.tensor_split((2 * self.to_out.in_features,))
+        qk, v = apply_rotary_emb(F.linear(x, to_qk), self.prepare(mask)), F.linear(x, to_v)
         q, k = rearrange(qk, "b n (two heads d) -> two b heads n d", two=2, heads=self.heads)
         v = rearrange(v, "b n (heads d) -> b heads n d", heads=self.heads)
         out = attend(q, k, v, mask, valid)

@@ -58,15 +58,18 @@ class CrossAttention(nn.Module):
 class ConditionTokens(NamedTuple):
     """Projections of k cross-attentions of H heads that depend only on the condition tokens of b samples of f frames.
 
-    They are independent of the noisy motion: a sampler computes them once. All are at least float32.
+    They are independent of the noisy motion: a sampler computes them once. All are at least float32. The g = k * H
+    heads of all attentions are one axis.
     """
 
-    query: Tensor  # (k, H, d, c_in) query weights with the input's normalisation folded in
-    key_difference: Tensor  # (k, b, f, H, d) key minus null key, times the scale of the logits
-    value_difference: Tensor  # (k, b, f, H, d) value minus null value
-    out: Tensor  # (k, H, d, c_out) last projection, centred over c_out because the norm that follows centres
-    null_output: Tensor  # (k, c_out) projection of the null value
-    gain: Tensor  # (k, c_out) of the last norm
+    query: Tensor  # (g, d, c_in) query weights with the input's normalisation folded in
+    key_difference: Tensor  # (g, b, f, d) key minus null key, times the scale of the logits
+    value_difference: Tensor  # (g, b, f, d) value minus null value
+    out: Tensor  # (g, d, c_out) last projection, centred over c_out because the norm that follows centres
+    null_output: Tensor  # (k, 1, c_out) projection of the null value
+    gain: Tensor  # (k, 1, c_out) of the last norm
+    same_kind: Tensor  # (g + k, g + k) 1 between directions of one attention, else 0
+    epsilon: Tensor  # (g + k, g + k) that of the last norm, where the weight of a null value meets itself
 
     def directions(self, frames: slice, dtype: torch.dtype) -> Directions:
         """Compute what the attention reduces to for a chunk of frames, for maps of `dtype`.
@@ -77,21 +80,20 @@ class ConditionTokens(NamedTuple):
         key_difference, value_difference = (
             values[:, :, frames].flatten(1, 2) for values in (self.key_difference, self.value_difference)
         )
-        kinds, count, heads, _ = key_difference.shape
         # Gates g = sigmoid(q . (k - k_null) / |q|). As q = W_q x, the numerator is x . W_q^T (k - k_null).
-        toward = rearrange(torch.matmul(key_difference.transpose(1, 2), self.query), "k heads n c -> n (k heads) c")
+        toward = torch.bmm(key_difference, self.query).transpose(0, 1)
         # Directions of the output: W_o v_null, then W_o (v - v_null) of each head.
-        null_output = self.null_output[:, None, None].expand(-1, count, 1, -1)
-        by_head = torch.matmul(value_difference.transpose(1, 2), self.out).transpose(1, 2)
-        span = rearrange(torch.cat((null_output, by_head), dim=2), "k n directions c -> n (k directions) c")
+        by_head = torch.bmm(value_difference, self.out).unflatten(0, (len(self.gain), -1)).permute(2, 0, 1, 3)
+        by_kind = torch.cat((self.null_output.expand(len(toward), -1, -1, -1), by_head), dim=2)
+        span = by_kind.flatten(1, 2)
         # Layer normalisation of sum_i m_i u_i (weights m, directions u): its variance is m^T G m with the Gram matrix
         # G = U U^T / c_out, because every direction is centred. Different attentions do not mix. The weight of the null
         # value is 1, so that its entry of G takes the epsilon of the normalisation.
-        same_kind = torch.eye(kinds, dtype=span.dtype, device=span.device).repeat_interleave(heads + 1, 0)
-        gram = torch.bmm(span, span.transpose(1, 2)) * (same_kind @ same_kind.t() / span.shape[-1])
-        gram.diagonal(dim1=1, dim2=2)[:, :: heads + 1] += EPS
-        gained = span * self.gain.repeat_interleave(heads + 1, 0)
-        return Directions(self.query.flatten(0, 1).to(dtype), toward.to(dtype), gram, gained.to(dtype))
+        products = torch.bmm(span, span.transpose(1, 2))
+        gram = torch.addcmul(self.epsilon, products, self.same_kind, value=1 / span.shape[-1])
+        gained = (by_kind * self.gain).flatten(1, 2)
+        toward = toward.to(dtype, memory_format=torch.contiguous_format).contiguous()
+        return Directions(self.query.to(dtype), toward, gram, gained.to(dtype))
 
 
 class Directions(NamedTuple):
@@ -107,30 +109,52 @@ class Directions(NamedTuple):
         return self
 
 
-def project_tokens(attentions: Sequence[CrossAttention], tokens: Tensor) -> ConditionTokens:
-    """Project tokens (k, b, f, 2 * c_out), one for each frame, for k cross-attentions."""
-    heads = attentions[0].heads
-    # W_q diag(g) (x - mean(x)) = (W_q diag(g) - row means) x: the norm of the input becomes part of the weights.
-    query = torch.stack([a.to_q.weight for a in attentions]) * torch.stack([a.norm.g for a in attentions])[:, None]
-    query = rearrange(query - query.mean(-1, keepdim=True), "k (heads d) c -> k heads d c", heads=heads)
-    # Keys and values of the tokens.
-    to_kv = torch.stack([a.to_kv.weight for a in attentions])
-    key_value = torch.bmm(tokens.flatten(1, 2), to_kv.transpose(1, 2)).unflatten(1, tokens.shape[1:3])
-    key, value = rearrange(key_value, "k b f (two heads d) -> two k b f heads d", two=2, heads=heads)
+def project_tokens(blocks: Sequence[Sequence[CrossAttention]], tokens: Sequence[Tensor]) -> list[ConditionTokens]:
+    """Project the `tokens` (k, b, f, 2 * c_out) of each block, one for each frame, for its k cross-attentions.
+
+    What has the same size in all blocks is computed for all of them at once, in few operations.
+    """
+    heads, kinds = blocks[0][0].heads, len(blocks[0])
+    attentions = [attention for block in blocks for attention in block]
+    # Keys and values of the tokens, and how they differ from those of the null.
+    key_value = torch.cat([_keys_and_values(*pair) for pair in zip(blocks, tokens, strict=True)])
+    key, value = rearrange(key_value, "k b f (two heads d) -> two k heads b f d", two=2, heads=heads).contiguous()
     null_key, null_value = torch.stack([a.null_kv for a in attentions]).unbind(1)
-    scale = LOGIT_SCALE * torch.stack([a.q_scale * a.k_scale for a in attentions])
+    scale = LOGIT_SCALE * torch.stack([a.q_scale for a in attentions]) * torch.stack([a.k_scale for a in attentions])
     null_key, null, scale = (x[:, None, None, None] for x in (F.normalize(null_key, dim=-1), null_value, scale))
-    # Output projection, centred over its channels.
-    out, gain = (torch.stack(weights) for weights in zip(*(a.out for a in attentions), strict=True))
-    out = rearrange(out - out.mean(1, keepdim=True), "k c (heads d) -> k heads d c", heads=heads)
-    return ConditionTokens(
-        query=query,
-        key_difference=(F.normalize(key, dim=-1) - null_key) * scale,
-        value_difference=value - null,
-        out=out,
-        null_output=torch.einsum("kd,khdc->kc", null_value, out),
-        gain=gain,
-    )
+    key_difference = ((F.normalize(key, dim=-1) - null_key) * scale).flatten(0, 1).chunk(len(blocks))
+    value_difference = (value - null).flatten(0, 1).chunk(len(blocks))
+    null_values = null_value.repeat(1, heads)[:, None].chunk(len(blocks))
+    # Which directions of an output belong to the same attention; the first one is that of its null value.
+    kind = torch.arange(kinds, device=key.device).repeat_interleave(heads + 1)
+    same_kind = (kind == kind[:, None]).to(key.dtype)
+    first = (torch.arange(len(kind), device=key.device) % (heads + 1) == 0).to(key.dtype)
+    epsilon = (EPS * first).diag()
+    projected = []
+    for index, block in enumerate(blocks):
+        # W_q diag(g) (x - mean(x)) = (W_q diag(g) - row means) x: the norm of the input becomes part of the weights.
+        query = torch.stack([a.to_q.weight for a in block]) * torch.stack([a.norm.g for a in block])[:, None]
+        # Output projection, centred over its channels.
+        out, gain = (torch.stack(weights) for weights in zip(*(a.out for a in block), strict=True))
+        out = (out - out.mean(1, keepdim=True)).transpose(1, 2).contiguous()
+        tokens_of_block = ConditionTokens(
+            query=(query - query.mean(-1, keepdim=True)).unflatten(1, (heads, -1)).flatten(0, 1),
+            key_difference=key_difference[index],
+            value_difference=value_difference[index],
+            out=out.unflatten(1, (heads, -1)).flatten(0, 1),
+            null_output=torch.bmm(null_values[index], out),
+            gain=gain[:, None],
+            same_kind=same_kind,
+            epsilon=epsilon,
+        )
+        projected.append(tokens_of_block)
+    return projected
+
+
+def _keys_and_values(attentions: Sequence[CrossAttention], tokens: Tensor) -> Tensor:
+    """Compute keys and values (k, b, f, 2 * H * d) of tokens (k, b, f, 2 * c_out)."""
+    to_kv = torch.stack([a.to_kv.weight for a in attentions])
+    return torch.bmm(tokens.flatten(1, 2), to_kv.transpose(1, 2)).unflatten(1, tokens.shape[1:3])
 
 
 def add_cross_attentions(h: Tensor, x: Tensor, directions: Directions) -> Tensor:

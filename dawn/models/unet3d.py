@@ -40,6 +40,7 @@ from dawn.models.unet_blocks import (
     attend_pixels,
     convolve,
     frame_images,
+    project_conditions,
     temporal_attention,
 )
 
@@ -172,9 +173,11 @@ class UNet3D(nn.Module):
         for attention in (module for module in self.modules() if isinstance(module, FrameAttention)):
             attention.prepare(mask)
         blocks = self.conditioned_blocks()
-        tokens: dict[ResBlock, ConditionTokens | Directions] = {
-            block: block.tokens((speech, pose, eye)) for block in blocks
-        }
+        # Without gradients a CPU projects block by block, whose intermediate results are small.
+        few_launches = torch.is_grad_enabled() or static.device.type != "cpu"
+        together = [blocks] if few_launches else [[block] for block in blocks]
+        projected = [tokens for group in together for tokens in project_conditions(group, (speech, pose, eye))]
+        tokens: dict[ResBlock, ConditionTokens | Directions] = dict(zip(blocks, projected, strict=True))
         if static.device.type != "cpu" and self.is_one_chunk(clips * frames, stem.shape[1], chunks.activations):
             tokens = {block: value.directions(slice(None), dtype) for block, value in tokens.items()}
         return ConditionCache(

@@ -7,7 +7,8 @@ matrix product, and neither copies its input to change the layout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -24,7 +25,8 @@ from dawn.models.conditioning import (
     add_cross_attentions,
     project_tokens,
 )
-from dawn.models.frame_chunks import FrameChunks, GroupStatistics
+from dawn.models.frame_chunks import FrameChunks
+from dawn.models.group_norm import GroupStatistics, NormalisedSilu, silu_of_affine
 
 _AFFINE = ("weight", "bias")  # parameters of a linear layer or a normalisation
 
@@ -40,21 +42,29 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor, statistics: GroupStatistics) -> Tensor:
         """Convolve a chunk of frames (b, f, h, w, c_in) and add the result to `statistics`."""
         y = convolve(x, self.proj)
-        statistics.update(y)
+        if not _differentiates():
+            statistics.update(y)
         return y
 
-    def scale_and_shift(self, statistics: GroupStatistics, style: Style | None = None) -> tuple[Tensor, Tensor]:
-        """Compute scale and shift of the normalisation, once `statistics` contain every chunk.
+    def activation(self, statistics: GroupStatistics, style: Style | None = None) -> Callable[[Tensor], Tensor]:
+        """Return the SiLU of the normalisation, as a function of chunks, once `statistics` contain every chunk.
 
-        `style` replaces its weight and bias. Both results are (b, c_out), broadcastable over frames and pixels, and at
-        least float32.
+        `style` replaces its weight and bias.
         """
-        mean, variance = (value[..., None] for value in statistics.mean_and_variance())
         weight, bias = style or Style(self.norm.weight, self.norm.bias)
-        weight, bias = (value.unflatten(-1, (self.norm.num_groups, -1)) for value in (weight, bias))
-        scale = (variance + self.norm.eps).rsqrt() * weight
+        groups, eps = self.norm.num_groups, self.norm.eps
+        if _differentiates():
+            return lambda y: NormalisedSilu.apply(y, weight, bias, groups, eps)
+        mean, variance = (value[..., None] for value in statistics.mean_and_variance())
+        weight, bias = (value.unflatten(-1, (groups, -1)) for value in (weight, bias))
+        scale = (variance + eps).rsqrt() * weight
         shift = torch.addcmul(bias, mean, scale, value=-1)
-        return _broadcast(scale.flatten(1)), _broadcast(shift.flatten(1))
+        return partial(silu_of_affine, scale=scale.flatten(1), shift=shift.flatten(1))
+
+
+def _differentiates() -> bool:
+    """Return whether gradients are computed, by operations that are not compiled: of a single chunk."""
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 class Style(NamedTuple):
@@ -120,12 +130,6 @@ class ResBlock(nn.Module):
         self.block2 = ConvNorm(c_out, c_out, settings.groups)
         self.res_conv = nn.Conv3d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
-    def tokens(self, conditions: Sequence[Tensor]) -> ConditionTokens:
-        """Project speech, pose and blink, (b, f, channels) each, to the tokens of the cross-attentions."""
-        mlps = (self.audio_mlp, self.pose_mlp, self.eye_mlp)
-        tokens = torch.stack([mlp(condition) for mlp, condition in zip(mlps, conditions, strict=True)])
-        return project_tokens((self.cross_attn_aud, self.cross_attn_pose, self.cross_attn_eye), tokens)
-
     def forward(
         self,
         maps: Sequence[Tensor],
@@ -145,24 +149,41 @@ class ResBlock(nn.Module):
             return self.block1(_concatenate(maps), statistics)
 
         def condition(chunk: slice, h: Tensor, *maps: Tensor) -> Tensor:
-            h = F.silu(_affine(h, scale, shift))
+            h = activation(h)
             if tokens is not None:
                 x = _concatenate(maps)
                 h = add_cross_attentions(_pixels(h), _pixels(x), tokens.directions(chunk, h.dtype)).view_as(h)
             return self.block2(h, statistics)
 
         def add_input(_: slice, h: Tensor, *maps: Tensor) -> Tensor:
-            return F.silu(_affine(h, scale, shift)) + convolve(_concatenate(maps), self.res_conv)
+            return activation(h) + convolve(_concatenate(maps), self.res_conv)
 
         # Convolution of all frames: its normalisation needs the statistics of every chunk.
         statistics = GroupStatistics(groups, chunks.frame_weights)
         h = chunks.map(convolve_input, maps, axis=1, width=width)
-        scale, shift = self.block1.scale_and_shift(statistics, style)
+        activation = self.block1.activation(statistics, style)
         # Cross-attentions to speech, pose and blink, then the second convolution.
         statistics = GroupStatistics(groups, chunks.frame_weights)
         h = chunks.map(condition, (h, *maps), axis=1, width=width, into=h)
-        scale, shift = self.block2.scale_and_shift(statistics)
+        activation = self.block2.activation(statistics)
         return chunks.map(add_input, (h, *maps), axis=1, width=width, into=h)
+
+
+def project_conditions(blocks: Sequence[ResBlock], conditions: Sequence[Tensor]) -> list[ConditionTokens]:
+    """Project speech, pose and blink, (b, f, channels) each, to the tokens of the cross-attentions of `blocks`."""
+    by_kind = []
+    for mlps, condition in zip(
+        zip(*((block.audio_mlp, block.pose_mlp, block.eye_mlp) for block in blocks), strict=True),
+        conditions,
+        strict=True,
+    ):
+        # The mlps of all blocks are an activation, the same one, and a linear layer: one product.
+        weight, bias = (torch.cat([mlp[1].get_parameter(name) for mlp in mlps]) for name in _AFFINE)
+        projected = F.linear(mlps[0][0](condition), weight, bias)
+        by_kind.append(projected.split([mlp[1].out_features for mlp in mlps], dim=-1))
+    tokens = [torch.stack(kinds) for kinds in zip(*by_kind, strict=True)]
+    attentions = [(block.cross_attn_aud, block.cross_attn_pose, block.cross_attn_eye) for block in blocks]
+    return project_tokens(attentions, tokens)
 
 
 class LinearAttention(nn.Module):
@@ -298,21 +319,9 @@ def attention_width(attention: nn.Module) -> int:
     return 3 * len(weight) // 2
 
 
-def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Compute x * scale + shift in the precision of scale and shift, rounded to that of x."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return torch.addcmul(shift, x, scale).to(x.dtype)
-    return torch.addcmul(shift, x, scale, out=torch.empty_like(x))  # rounded in the same operation
-
-
 def _pixels(x: Tensor) -> Tensor:
     return rearrange(x, "b f h w c -> (b f) (h w) c")
 
 
 def _concatenate(maps: Sequence[Tensor]) -> Tensor:
     return maps[0] if len(maps) == 1 else torch.cat(tuple(maps), dim=-1)
-
-
-def _broadcast(channels: Tensor) -> Tensor:
-    """Reshape (b, c) to be broadcastable over frames and pixels."""
-    return channels[:, None, None, None]

@@ -31,7 +31,8 @@ def test_gated_cross_attention_equals_softmax_and_its_gradients() -> None:
     h = torch.randn(3, 5, 8, dtype=torch.float64)
     x = torch.randn(3, 5, 6, dtype=torch.float64, requires_grad=True)
     tokens = torch.randn(3, 3, 16, dtype=torch.float64, requires_grad=True)
-    directions = project_tokens(list(layers), tokens[:, None]).directions(slice(None), h.dtype)
+    (projected,) = project_tokens([list(layers)], [tokens[:, None]])
+    directions = projected.directions(slice(None), h.dtype)
     computed = add_cross_attentions(h.clone(), x, directions)
     expected = h + sum(plain_cross_attention(x, layer, token) for layer, token in zip(layers, tokens, strict=True))
     torch.testing.assert_close(
