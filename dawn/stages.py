@@ -24,7 +24,7 @@ STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR_STAGES)
 
 _A2V = {"both": ("a2v_stage1", "a2v_stage2"), "stage1": ("a2v_stage1",), "stage2": ("a2v_stage2",)}
 # How a batch is divided and its sums are ordered changes rounding only: a run continues with other values.
-_DIVISION = {"train": {"processes", "accumulate", "recompute", "deterministic"}}
+_DIVISION = {"train": {"processes", "accumulate", "recompute", "compile", "deterministic"}}
 _RESOURCES: Any = {"lfg": _DIVISION, "pbnet": _DIVISION}
 
 

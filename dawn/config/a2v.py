@@ -91,6 +91,14 @@ class A2vStage(Schedule):
         0.25, description="colour jitter of brightness, contrast and saturation, drawn once per clip (published: 0.25)"
     )
     drop: Fraction = Field(0.1, description="probability of dropping the conditions of a frame (published: 0.1)")
+    recompute: bool = Field(
+        False,
+        description="recompute the activations of the U-Net's layers in the backward pass: a part of the memory, a "
+        "quarter more time",
+    )
+    compile: bool = Field(
+        False, description="on CUDA: compile the step of the U-Net for each range of lengths, which takes minutes"
+    )
     loss: A2vLoss = A2vLoss()
 
     @model_validator(mode="after")

@@ -34,11 +34,6 @@ class Schedule(Section):
         None,
         description="gradient accumulation: passes per batch in each process; null: as few as fit the GPU's memory",
     )
-    recompute: bool = Field(
-        False,
-        description="recompute the activations of A2V's layers in the backward pass: a part of the memory, a quarter "
-        "more time",
-    )
     precision: Precision = Field(
         "auto",
         description="precision of matrix products and convolutions; auto: tf32 on CUDA, else exact (published: half "

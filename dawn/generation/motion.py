@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dawn.generation.compiled import compiled, padded_frames
 from dawn.generation.driving import Driving, Source
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
 from dawn.generation.noise import drawn_ahead
 from dawn.models.build import latent_side
+from dawn.models.compiled import compiled, padded_frames
 from dawn.models.diffusion import Network, data_to_motion, noises_of
 from dawn.models.unet3d import ConditionCache
 from dawn.precision import dtype_of, lowered

@@ -125,7 +125,7 @@ class LocalAttentionMask:
         bias: RelativePositionBias | None = None,
         device: torch.device | None = None,
         dtype: torch.dtype = torch.float32,
-        padding: int = 0,
+        padding: int | Tensor = 0,
     ) -> None:
         if window is not None and window < 0:
             raise InputError(f"the attention window must not be negative, got {window}")
@@ -145,7 +145,9 @@ class LocalAttentionMask:
             logits = unbiased.masked_fill(distance.abs() > reach, -math.inf)
         self.dtype = dtype
         self.logits = logits if logits is None else logits.to(dtype)
-        self.padding = None if padding == 0 else torch.arange(frames, device=device) >= frames - padding
+        self.padding: Tensor | None = None
+        if isinstance(padding, Tensor) or padding:
+            self.padding = torch.arange(frames, device=device) >= frames - padding
         self._rotary_tables: dict[Rotary, Tensor] = {}
         self.blocks = self._blocks()
 
@@ -244,10 +246,14 @@ class FrameAttention(nn.Module):
 
         See :func:`attend` for `mask` and `valid`.
         """
-        # RoPE on queries and keys of all heads at once; the values carry no position. Two products: the backward pass
-        # needs the values, but not the queries and keys before their rotation.
-        to_qk, to_v = self.to_qkv.weight.tensor_split((2 * self.to_out.in_features,))
-        qk, v = apply_rotary_emb(F.linear(x, to_qk), self.prepare(mask)), F.linear(x, to_v)
+        split = (2 * self.to_out.in_features,)
+        if torch.is_grad_enabled():
+            # A backward pass needs the values, but not the queries and keys before their rotation: two tensors.
+            qk, v = (F.linear(x, weight) for weight in self.to_qkv.weight.tensor_split(split))
+        else:
+            qk, v = self.to_qkv(x).tensor_split(split, dim=-1)
+        # RoPE on queries and keys of all heads at once; the values carry no position.
+        qk = apply_rotary_emb(qk, self.prepare(mask))
         q, k = rearrange(qk, "b n (two heads d) -> two b heads n d", two=2, heads=self.heads)
         v = rearrange(v, "b n (heads d) -> b heads n d", heads=self.heads)
         out = attend(q, k, v, mask, valid)

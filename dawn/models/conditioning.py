@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 from dawn.precision import widened
 
@@ -163,8 +164,13 @@ def add_cross_attentions(h: Tensor, x: Tensor, directions: Directions) -> Tensor
     h (n, p, c_out) and x (n, p, c_in) hold p pixels of n frames.
     """
     kinds = directions.span.shape[1] - directions.query.shape[0]
-    weights = Gates.forward_plainly if torch.compiler.is_compiling() else Gates.apply
-    mix = weights(x, directions.query, directions.toward, kinds)
+    arguments = x, directions.query, directions.toward, kinds
+    if not torch.compiler.is_compiling():
+        mix = Gates.apply(*arguments)
+    elif torch.is_grad_enabled():
+        mix = checkpoint(Gates.forward_plainly, *arguments, use_reentrant=False, preserve_rng_state=False)
+    else:
+        mix = Gates.forward_plainly(*arguments)
     variance = (torch.bmm(directions.gram, mix.flatten(1, 2)).view_as(mix) * mix).sum(2, keepdim=True)
     deviation = variance.clamp(min=EPS).rsqrt()
     if torch.is_grad_enabled() or torch.compiler.is_compiling():
@@ -240,6 +246,8 @@ def _numerator_and_length(x: Tensor, query: Tensor, toward: Tensor) -> tuple[Ten
 
 def _chunks(x: Tensor, query: Tensor) -> list[slice]:
     """Split the frames into chunks whose queries fit into the cache of a CPU, or into a part of a GPU's memory."""
+    if torch.compiler.is_compiling():
+        return [slice(None)]
     elements = CPU_QUERIES if x.device.type == "cpu" else GPU_QUERIES
     size = max(1, elements // (x.shape[1] * query.shape[0] * query.shape[1]))
     return [slice(start, start + size) for start in range(0, x.shape[0], size)]

@@ -133,7 +133,7 @@ class UNet3D(nn.Module):
         eye: Tensor,
         window: int | None = None,
         activations: int | None = None,
-        padding: int = 0,
+        padding: int | Tensor = 0,
         recompute: bool = False,
     ) -> ConditionCache:
         """Compute the tensors that all denoising steps of a video share.
@@ -142,9 +142,9 @@ class UNet3D(nn.Module):
         dropped condition is zeros. `window` is the local attention in frames (paper 3.6; each frame attends to half on
         either side), None attends to all, as in training. Without gradients, about `activations` elements (None: the
         device's default) are computed at once, in addition to the maps that :meth:`forward` keeps; results are equal up
-        to rounding. The last `padding` frames are not part of the video: they change no other frame. With
-        `recompute`, gradients need the maps between layers only: what layers compute inside is computed again in the
-        backward pass. Raises InputError for wrong shapes.
+        to rounding. The last `padding` frames are not part of the video: they change no other frame; compiled code
+        receives their number as a tensor (). With `recompute`, gradients need the maps between layers only: what layers
+        compute inside is computed again in the backward pass. Raises InputError for wrong shapes.
         """
         weight = self.init_conv.weight[:, DATA_CHANNELS:].squeeze(2)
         if static.shape[1] != weight.shape[1]:
@@ -164,7 +164,7 @@ class UNet3D(nn.Module):
         elif not activations:
             activations = default_activations(static.device)
         weights = None
-        if padding:
+        if isinstance(padding, Tensor) or padding:
             weights = (torch.arange(frames, device=static.device) < frames - padding).float() / (frames - padding)
         chunks = FrameChunks(activations, weights)
         mask = LocalAttentionMask(

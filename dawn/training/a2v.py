@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dawn.config import A2vStage, Config
 from dawn.features.clips import to_float
 from dawn.models.build import build_denoiser, build_flow_generator, latent_side
+from dawn.models.compiled import CompiledStep
 from dawn.models.diffusion import GaussianDiffusion, motion_to_data
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
@@ -74,6 +75,7 @@ class A2vTask:
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
         self.region_cache: dict[int, Regions] = {}  # regions of unjittered clips, by index
         self._lowered: LoweredCopy[UNet3D] | None = None
+        self._compiled: CompiledStep | None = None
 
     @classmethod
     def load(cls, config: Config, stage: A2vStage, clips: Clips, needs: Mapping[str, Path]) -> Self:
@@ -106,7 +108,10 @@ class A2vTask:
         static = torch.cat([source_code, face], dim=1)
         conditions = Conditions(speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
         unet = self.unet if shard.dtype == torch.float32 else self.lowered(shard.dtype)
-        output = unet(x_t, t, unet.prepare(static, **conditions, recompute=self.stage.recompute))
+        if self.stage.compile and x_t.is_cuda:
+            output = self.compiled(unet)(x_t, t, static, **conditions)
+        else:
+            output = unet(x_t, t, unet.prepare(static, **conditions, recompute=self.stage.recompute))
         return self.losses(x0, output, x_t, t, noise, batch)
 
     def lowered(self, dtype: torch.dtype) -> UNet3D:
@@ -114,6 +119,12 @@ class A2vTask:
         if self._lowered is None:
             self._lowered = LoweredCopy(self.unet, self.unet.operands(), dtype)
         return self._lowered.network()
+
+    def compiled(self, unet: UNet3D) -> CompiledStep:
+        """Return the compiled step of `unet`, the denoiser or its only copy."""
+        if self._compiled is None:
+            self._compiled = CompiledStep(unet, self.stage.recompute)
+        return self._compiled
 
     def losses(
         self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: Batch

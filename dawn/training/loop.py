@@ -226,7 +226,7 @@ def _gradients(
             if group > 0 or not division.refine():
                 raise InputError(
                     f"{shard.stage}: step {shard.step} does not fit the GPU's memory in {division.passes} passes; "
-                    "raise accumulate, or set recompute: true or precision: bfloat16"
+                    "raise accumulate, or set precision: bfloat16 or, for A2V, recompute: true"
                 ) from None
         # Outside the handler, whose exception holds the tensors of the pass.
         guard.rewind()

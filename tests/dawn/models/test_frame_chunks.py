@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dawn.config import UnetModel
-from dawn.generation.compiled import LENGTHS, padded_frames
+from dawn.models.compiled import LENGTHS, padded_frames
 from dawn.models.unet3d import UNet3D
 from tests.reference.plain import PlainUNet3D
 from tests.support.networks import TINY, shaken

@@ -36,8 +36,10 @@ def _task(config: Config, stage: str, steps: int) -> Task:
     return task(config, clips_of(config, stage), clips, build_flow_generator(config))
 
 
-def _train(stage: str, products: Precision, steps: int, out: Path) -> list[dict[str, float]]:
+def _train(stage: str, products: Precision, steps: int, out: Path, compiled: bool = False) -> list[dict[str, float]]:
     config = load(REPOSITORY / "config/smoke.yaml")
+    stage1 = config.a2v.stage1.model_copy(update={"compile": compiled})
+    config = config.model_copy(update={"a2v": config.a2v.model_copy(update={"stage1": stage1})})
     schedule = schedule_of(config, stage).model_copy(update={"precision": products, "log_every": 1, "batch": 2})
     train(
         _task(config, stage, steps),
@@ -74,3 +76,13 @@ def test_a_stage_takes_ten_steps_on_a_gpu(stage: str, products: Precision, tmp_p
     assert records[-1]["step"] == 10 and records[-1]["skipped"] == 0
     again = _train(stage, products, 12, tmp_path)  # continues from the checkpoint of step 10
     assert [record["step"] for record in again] == list(range(1, 13))
+
+
+@pytest.mark.gpu
+def test_a_compiled_stage_trains_like_the_plain_one_on_a_gpu(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    plain, compiled = (
+        _train("a2v_stage1", "exact", 10, tmp_path / str(compiles), compiles) for compiles in (False, True)
+    )
+    assert "does not compile" not in capfd.readouterr().err
+    for one, two in zip(plain, compiled, strict=True):
+        assert two["simple"] == pytest.approx(one["simple"], rel=1e-3)
