@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
+from dawn.choices import Device
 from dawn.commands import ListOptionsCommand, run_app
 from dawn.errors import InputError
 from dawn.media.csv_files import write_rows
@@ -17,7 +18,7 @@ from dawn.media.files import atomic_path
 
 app = typer.Typer(help="Benchmarks of the engine, of training, of preparation and of the metrics.")
 
-ENGINE = ("pass", "where", "decode", "options", "video", "training")
+ENGINE = ("pass", "where", "decode", "options", "video", "training", "stages")
 # Metrics that need no downloaded weights: the columns of a run's Table 1 except those of SyncNet.
 METRICS = "fd_efficientnet,fvd16,fvd32,csim_dlib,bas,blink,dr25_efficientnet,dr50_efficientnet"
 
@@ -41,18 +42,26 @@ def engine(
     demo: Annotated[Path, typer.Option(metavar="FILE", help="configuration of the training step")] = Path(
         "config/demo.yaml"
     ),
+    stages: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="configuration of the stages (default: smoke, on CUDA crema128)"),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="device; auto: the fastest")] = "auto",
     out: Out = OUT,
 ) -> None:
-    """The engine against the plain reference network: passes, decoding, options, videos, a training step."""
+    """The engine against the plain reference network: passes, decoding, options, videos, training steps."""
     import pandas as pd
 
     from benchmarks.engine import TABLES, EngineOptions
     from benchmarks.plots import plot_pass, plot_where
+    from dawn.devices import pick
 
     selected = only or ENGINE
     if unknown := [name for name in selected if name not in TABLES]:
         raise InputError(f"--only {unknown[0]}: no such table; there are {', '.join(TABLES)}")
-    options = EngineOptions(_numbers(frames), plain_to, _numbers(videos), threads, repeat, demo)
+    kind = cast(Device, pick(device).type)
+    of_stages = stages or Path(f"config/{'crema128' if kind == 'cuda' else 'smoke'}.yaml")
+    options = EngineOptions(_numbers(frames), plain_to, _numbers(videos), threads, repeat, demo, kind, of_stages)
     plots = {"pass": plot_pass, "where": plot_where}
     for name in (name for name in TABLES if name in selected):
         _write_table(TABLES[name](options), out / f"{name}.csv")

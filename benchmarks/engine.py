@@ -7,6 +7,7 @@ all of one implementation.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,8 +20,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from dawn.choices import Device
 from dawn.errors import InputError
+from dawn.precision import Products, resolve
 
 FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths in frames: the paper's and longer ones
 VIDEOS = (40, 200)  # lengths of whole videos, frames
@@ -40,17 +44,30 @@ class EngineOptions:
     threads: int = 2
     repeat: int = 2
     demo: Path = Path("config/demo.yaml")  # configuration of the training step
+    device: Device = "cpu"
+    stages: Path = Path("config/smoke.yaml")  # configuration of the steps of each stage
+
+    @property
+    def precisions(self) -> tuple[Products, ...]:
+        """Precisions in which passes, videos and stages are measured."""
+        return ("exact", "tf32", "bfloat16") if self.device == "cuda" else ("exact",)
+
+    @property
+    def lowest(self) -> Products:
+        """The lowest precision that is fast on the device."""
+        return resolve("bfloat16", torch.device(self.device), auto="exact")
 
 
 def pass_by_length(options: EngineOptions) -> pd.DataFrame:
     """Measure seconds and memory of a denoiser pass, by length."""
     rows = []
-    for frames in options.frames:
-        tasks = {"engine": {"task": "pass", "path": "engine", "frames": frames}}
-        if frames <= options.plain_to:
-            tasks["plain"] = {"task": "pass", "path": "plain", "frames": frames}
+    for frames, precision in itertools.product(options.frames, options.precisions):
+        tasks: dict[str, dict[str, Any]] = {
+            path: {"task": "pass", "path": path, "frames": frames, "precision": precision}
+            for path in (("engine", "plain") if frames <= options.plain_to else ("engine",))
+        }
         results, outputs = _best(options, tasks)
-        row: dict[str, Any] = {"frames": frames}
+        row: dict[str, Any] = {"frames": frames, "precision": precision}
         for path, measured in results.items():
             row |= {f"{path}_{name}": value for name, value in measured.items()}
         row["engine_seconds_per_frame"] = row["engine_seconds"] / frames
@@ -64,20 +81,24 @@ def pass_by_length(options: EngineOptions) -> pd.DataFrame:
 
 
 def pass_by_part(options: EngineOptions) -> pd.DataFrame:
-    """Measure seconds and operations of a pass of 40 frames, by kind of operation."""
-    results = _child(options, {"task": "where", "frames": 40})
+    """Measure seconds and operations of a pass, by kind of operation: of 40 frames, or of 200 on a GPU."""
+    frames, precision = (200, "bfloat16") if options.device == "cuda" else (40, "exact")
+    results = _child(options, {"task": "where", "frames": frames, "precision": precision})
+    rate_of_products = results["product_rates"][precision]
     total = sum(results["seconds"].values())
-    rows = []
+    rows: list[dict[str, Any]] = []
     for part, seconds in results["seconds"].items():
         operations = results["flops"].get(part)
         row = {"part": part, "seconds": seconds, "share": seconds / total}
         if operations:
             rate = operations / seconds
             row |= {"gflop": operations / 1e9, "gflop_per_second": rate / 1e9}
-            row["share_of_large_product_rate"] = rate / results["product_rate"]
+            row["share_of_large_product_rate"] = rate / rate_of_products
         rows.append(row)
-    for name, key in (("float32", "product_rate"), ("bfloat16", "product_rate_bfloat16")):
-        rows.append({"part": f"large matrix product, {name}", "gflop_per_second": results[key] / 1e9})
+    if results["kernels"]:
+        rows.append({"part": "kernels", "launches": results["kernels"]})
+    for name, rate in results["product_rates"].items():
+        rows.append({"part": f"large matrix product, {name}", "gflop_per_second": rate / 1e9})
     return pd.DataFrame(rows)
 
 
@@ -87,7 +108,8 @@ def decoding(options: EngineOptions) -> pd.DataFrame:
     tasks: dict[str, dict[str, Any]] = {"encode per frame": {"task": "decode", "path": "plain", "frames": 16}}
     for batch in BATCHES:
         tasks[f"batches of {batch}"] = {"task": "decode", "path": "engine", "frames": 64, "batch": batch}
-    tasks["batches of 4, bfloat16"] = tasks["batches of 4"] | {"precision": "bfloat16"}
+    for way in list(tasks) if options.lowest != "exact" else ():
+        tasks[f"{way}, {options.lowest}"] = tasks[way] | {"precision": options.lowest}
     results, _ = _best(options, tasks)
     rows = [
         {"way": way, "frames_per_second": tasks[way]["frames"] / measured["seconds"], "peak_mib": measured["peak_mib"]}
@@ -100,7 +122,8 @@ def decoding(options: EngineOptions) -> pd.DataFrame:
 def inexact_options(options: EngineOptions) -> pd.DataFrame:
     """Measure error and speed of each inexact option alone."""
     tasks: dict[str, dict[str, Any]] = {"exact": {"task": "pass", "path": "engine", "frames": 40}}
-    tasks["bfloat16"] = tasks["exact"] | {"precision": "bfloat16"}
+    for precision in sorted({*options.precisions, options.lowest} - {"exact"}):
+        tasks[precision] = tasks["exact"] | {"precision": precision}
     results, outputs = _best(options, tasks)
     rows = [
         {
@@ -133,10 +156,9 @@ def whole_videos(options: EngineOptions) -> pd.DataFrame:
     """
     rows = []
     for frames in options.videos:
-        tasks: dict[str, dict[str, Any]] = {
-            "exact": {"task": "video", "frames": frames, "steps": STEPS, "solver": "ddim", "precision": "exact"}
-        }
-        tasks["fast"] = tasks["exact"] | {"steps": FAST_STEPS, "solver": "dpm++", "precision": "bfloat16"}
+        video = {"task": "video", "frames": frames, "steps": STEPS, "solver": "ddim"}
+        tasks: dict[str, dict[str, Any]] = {name: video | {"precision": name} for name in options.precisions}
+        tasks["fast"] = tasks["exact"] | {"steps": FAST_STEPS, "solver": "dpm++", "precision": options.lowest}
         parts = {
             "pass": {"task": "pass", "path": "plain", "frames": frames},
             "decode": {"task": "decode", "path": "plain", "frames": 16},
@@ -177,6 +199,18 @@ def training_step(options: EngineOptions) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def stage_steps(options: EngineOptions) -> pd.DataFrame:
+    """Measure a training step of each stage of the configuration `stages`, without data, in each precision."""
+    compilations = (False, True) if options.device == "cuda" else (False,)
+    kinds = [("lfg", False), *itertools.product(("a2v_stage1", "a2v_stage2"), compilations)]
+    rows = []
+    for (name, compiled), precision in itertools.product(kinds, options.precisions):
+        task = {"task": "stage", "name": name, "config": str(options.stages), "steps": TRAINING_STEPS}
+        results = _child(options, task | {"precision": precision, "compiled": compiled})
+        rows.append({"stage": name, "precision": precision, "compiled": compiled, **results})
+    return pd.DataFrame(rows)
+
+
 def _best(
     options: EngineOptions, tasks: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
@@ -200,7 +234,8 @@ def _child(options: EngineOptions, task: dict[str, Any]) -> dict[str, Any]:
         f"measuring {' '.join(str(value) for key, value in task.items() if key != 'out')}", file=sys.stderr, flush=True
     )
     environment = os.environ | {"OMP_NUM_THREADS": str(task.get("threads", options.threads))}
-    command = [sys.executable, "-m", "benchmarks.measurement", json.dumps({"threads": options.threads} | task)]
+    common = {"threads": options.threads, "device": options.device}
+    command = [sys.executable, "-m", "benchmarks.measurement", json.dumps(common | task)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"signal {-done.returncode}, as when memory runs out"])[-1]
@@ -225,4 +260,5 @@ TABLES = {
     "options": inexact_options,
     "video": whole_videos,
     "training": training_step,
+    "stages": stage_steps,
 }

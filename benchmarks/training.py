@@ -1,4 +1,4 @@
-"""Time of a training step of A2V (paper 3.5) with and without the engine's optimisations, at the demo's sizes.
+"""Time of a training step: of each stage of a configuration, and of A2V (paper 3.5) against the plain step.
 
 The engine computes the regions of a frame once and caches them, prepares conditions apart from the noisy motion, and
 stores feature maps channels last. The plain step recomputes regions each time and trains the plain U-Net.
@@ -7,8 +7,10 @@ stores feature maps channels last. The plain step recomputes regions each time a
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -19,28 +21,32 @@ from dawn.config import load as load_config
 from dawn.features.clips import ClipStore
 from dawn.features.store import Features
 from dawn.models.lfg import LatentFlowGenerator
+from dawn.stages import clips_of, schedule_of
+from dawn.training import lfg_losses
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard
+from dawn.training.lfg import LfgTask
+from dawn.training.loop import Task
 from tests.reference.plain import PlainUNet3D
 
 CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo
+SEGMENT = 100  # frames of a clip in the step of a stage
 WARM = 3  # steps; a step samples enough clips that the regions of all are cached after these
 
 
-def step(path: Literal["engine", "plain"], demo: str, steps: int, everywhere: bool) -> float:
+def step(path: Literal["engine", "plain"], demo: str, steps: int, everywhere: bool, device: torch.device) -> float:
     """Measure the seconds of a step of stage 2 (targets, forward, backward), the fastest of `steps`.
 
     demo: configuration file. everywhere: whether the U-Net has attention at all levels, as in the paper, which is the
     plain U-Net's only form; otherwise the two paths differ in the regions only.
     """
     task = task_of(path, demo, everywhere)
+    _move(task, device)
     taken = []
     for turn in range(WARM + steps):
         if path == "plain":
             task.region_cache.clear()
-        clock = time.perf_counter()
-        loss(task, turn).backward()
-        taken.append(time.perf_counter() - clock)
+        taken.append(_seconds(lambda: loss(task, turn, device).backward(), device))  # noqa: B023
         for value in (*task.unet.parameters(), *task.mask.parameters()):
             value.grad = None
     return min(taken[WARM:])
@@ -58,10 +64,74 @@ def task_of(path: Literal["engine", "plain"], demo: str, everywhere: bool) -> A2
     return task
 
 
-def loss(task: A2vTask, turn: int) -> Tensor:
+def stage_step(
+    name: str, config: str, dtype: torch.dtype, steps: int, device: torch.device, compiled: bool = False
+) -> float:
+    """Measure the seconds of a step of stage `name` in a configuration file, the fastest of `steps`.
+
+    The step draws no data: batches are drawn before, apart from the noise. VGG-19 has random weights.
+    """
+    settings = load_config(Path(config))
+    clips = cast(ClipStore, Drawn(settings, SEGMENT))
+    if name == "lfg":
+        with patch.multiple(lfg_losses, _vgg_path=Path, _vgg_slices=_random_vgg):
+            task: Task = LfgTask(settings, clips, total=steps)
+    else:
+        schedule = clips_of(settings, name).model_copy(update={"compile": compiled})
+        task = A2vTask(settings, schedule, clips, LatentFlowGenerator(settings.lfg.model))
+    _move(task, device)
+    batch = schedule_of(settings, name).batch
+    shards = [BatchShard(1, name, turn, batch, range(batch), device, dtype) for turn in range(WARM + steps)]
+    parameters = [value for net in task.networks.values() for value in net.parameters() if value.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=0.0, fused=device.type == "cuda")
+
+    def run(shard: BatchShard) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(task.loss(shard, 0).values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 2.0)
+        optimizer.step()
+
+    taken = []
+    for shard in shards:
+        if isinstance(task, LfgTask):
+            drawn: Any = task._batch(shard.generators())
+            drawing = patch.object(task, "_batch", return_value=[value.to(device) for value in drawn])
+        else:
+            assert isinstance(task, A2vTask)
+            drawing = patch.object(task, "draw", return_value=task.draw(shard))
+        with drawing:
+            taken.append(_seconds(lambda: run(shard), device))  # noqa: B023
+    return min(taken[WARM:])
+
+
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Measure the seconds of a function, with the work that it gives a GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    clock = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - clock
+
+
+def _move(task: Task, device: torch.device) -> None:
+    for network in (*task.networks.values(), *task.frozen.values()):
+        network.to(device).train(network in task.networks.values())
+
+
+def _random_vgg(_: Path) -> nn.ModuleList:
+    from torchvision.models import vgg19  # takes as long to import as torch
+
+    layers = vgg19(weights=None).features.eval().requires_grad_(False)
+    starts = (0, *lfg_losses.VGG_CUTS[:-1])
+    return nn.ModuleList(layers[start:stop] for start, stop in zip(starts, lfg_losses.VGG_CUTS, strict=True))
+
+
+def loss(task: A2vTask, turn: int, device: torch.device | str = "cpu") -> Tensor:
     """Compute the loss of step `turn`."""
     batch = task.stage.batch
-    shard = BatchShard(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch))
+    shard = BatchShard(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch), device=device)
     return torch.stack(list(task.loss(shard, 0).values())).sum()
 
 

@@ -134,7 +134,7 @@ class Talker:
     def _encode(self, audio: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
         from dawn.features.speech import encode
 
-        return encode(audio, frames, self.config.features.speech)
+        return encode(audio, frames, self.config.features.speech, self.config.generate.device)
 
 
 class Video:

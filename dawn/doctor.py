@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,31 +22,37 @@ from dawn.config import Config
 from dawn.devices import peak_memory
 from dawn.errors import InputError
 from dawn.features.speech import encode
+from dawn.generation.driving import Driving, Source
+from dawn.generation.motion import decode, sample_motion
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.models.build import latent_side
+from dawn.models.unet3d import ConditionCache
+from dawn.precision import dtype_of, lowered
 from dawn.provenance import versions
 from dawn.released.run import REPORT
 
 PACKAGES = ("torch", "av", "mediapipe", "transformers")
 FACES = "face-landmarker"  # name of the face detector's weights
 CODECS: tuple[tuple[str, Literal["r", "w"]], ...] = (("libx264", "w"), ("aac", "w"), ("h264", "r"), ("aac", "r"))
-PASSES = (8, 24)  # frames of the two measured passes
+PASSES = (16, 48)  # frames of the two measured passes
+REPEATS = 2  # of which the fastest counts: other programs slow some
 DECODED = 4  # frames of the measured decoding
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Time and memory of a video, extrapolated linearly from two short measured passes."""
+    """Time and memory of a video: measured on a GPU, else extrapolated linearly from two short measured passes."""
 
     frames: int
     seconds: float  # of motion and decoding; face detection, speech features and encoding of the file are extra
     seconds_per_frame: float
     memory_gib: float | None  # peak of the process, or of the GPU; None where it cannot be measured
     passes: int  # of the U-Net
-    measured: dict[str, float]  # seconds of the passes and of decoding a frame
+    measured: dict[str, float]  # seconds of the video, or of the passes and of decoding a frame
+    how: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ def examine(run: Path, seconds: float) -> Findings:
         hashes = {path.parent.name: sha256_file(path) for path in files}
     if nets is not None:
         try:
-            encode(np.zeros(16000, np.float32), 25, nets.config.features.speech)
+            encode(np.zeros(16000, np.float32), 25, nets.config.features.speech, nets.config.generate.device)
         except InputError as error:
             problems.append(str(error))
         torch.set_num_threads(nets.config.generate.threads)
@@ -116,8 +123,41 @@ def examine(run: Path, seconds: float) -> Findings:
     )
 
 
-@torch.inference_mode()
 def measure(nets: Networks, frames: int) -> Estimate:
+    """Estimate time and memory of a video of `frames` frames."""
+    return _of_video(nets, frames) if _device(nets).type == "cuda" else _of_passes(nets, frames)
+
+
+def _of_video(nets: Networks, frames: int) -> Estimate:
+    """Generate a video of `frames` frames without content, which a GPU does in seconds, after a short one."""
+    side, dim = nets.config.corpus.resolution, nets.config.features.speech.dim
+    box = np.asarray([0.2, 0.2, 0.8, 0.8], np.float32) * side
+    source = Source(np.full((side, side, 3), 127, np.uint8), np.zeros(6, np.float32), np.zeros(2, np.float32), box)
+
+    def generate(n: int) -> None:
+        driving = Driving(np.zeros((n, dim), np.float32), np.zeros((n, 6), np.float32), np.zeros((n, 2), np.float32))
+        for _ in decode(nets, source, sample_motion(nets, source, driving, torch.Generator().manual_seed(0))):
+            pass
+
+    generate(1)  # initialises libraries
+    seconds, memory = _timed(lambda: generate(frames), _device(nets))
+    return Estimate(
+        frames=frames,
+        seconds=round(seconds, 2),
+        seconds_per_frame=round(seconds / frames, 4),
+        memory_gib=None if memory is None else round(memory / GIB, 2),
+        passes=_passes(nets.config),
+        measured={f"video of {frames} frames": round(seconds, 3)},
+        how="as measured",
+    )
+
+
+def _passes(config: Config) -> int:
+    return config.generate.steps * (1 if config.generate.guidance == 1 else 2)
+
+
+@torch.inference_mode()
+def _of_passes(nets: Networks, frames: int) -> Estimate:
     """Estimate time and memory of `frames` frames from measured passes of :data:`PASSES` frames.
 
     Both grow linearly with length beyond the attention window. The short passes do not fill the window, so long videos
@@ -131,24 +171,27 @@ def measure(nets: Networks, frames: int) -> Estimate:
     static = torch.cat([features[-1], nets.face_mask(box)], dim=1)
     widths = (config.features.speech.dim, 6, 2)
 
-    def denoise(n: int) -> None:
+    def conditions(n: int) -> ConditionCache:
         speech, pose, eye = (torch.zeros(1, n, width, device=device) for width in widths)
-        video = nets.unet.prepare(static, speech=speech, pose=pose, eye=eye, window=config.generate.window)
+        return nets.unet.prepare(static, speech=speech, pose=pose, eye=eye, window=config.generate.window)
+
+    def denoise(n: int, video: ConditionCache) -> None:
         noise = torch.zeros(1, 3, n, motion_side, motion_side, device=device)
         nets.unet(noise, torch.tensor([500], device=device), video)
 
-    def decode() -> None:
+    def decode_few() -> None:
         flow = torch.zeros(DECODED, motion_side, motion_side, 2, device=device)
-        nets.lfg.decode(image, features, flow, flow[..., 0][:, None] + 1)
+        with lowered(device, dtype_of(nets.products)):
+            nets.lfg.decode(image, features, flow, flow[..., 0][:, None] + 1)
 
-    denoise(1)  # the first pass initialises libraries
     few, many = PASSES
-    (first, low), (second, high) = _timed(lambda: denoise(few), device), _timed(lambda: denoise(many), device)
-    decode()
-    decoding = _timed(decode, device)[0] / DECODED
+    denoise(1, conditions(1))  # the first pass initialises libraries
+    (first, low), (second, high) = (_fastest(partial(denoise, n, conditions(n)), device) for n in PASSES)
+    decode_few()
+    decoding = _fastest(decode_few, device)[0] / DECODED
     slope = max(0.0, second - first) / (many - few)
     one_pass = max(0.0, second + slope * (frames - many))
-    passes = config.generate.steps * (1 if config.generate.guidance == 1 else 2)
+    passes = _passes(config)
     total = passes * one_pass + frames * decoding
     memory = None if low is None or high is None else high + max(0.0, high - low) / (many - few) * (frames - many)
     return Estimate(
@@ -162,6 +205,7 @@ def measure(nets: Networks, frames: int) -> Estimate:
             f"pass of {many} frames": round(second, 3),
             "decoding a frame": round(decoding, 4),
         },
+        how="extrapolated linearly from the measured ones",
     )
 
 
@@ -196,8 +240,8 @@ def report(findings: Findings, as_json: bool = False) -> str:
             ("measured", measured),
             (
                 "estimate",
-                f"{cost.frames} frames: {cost.seconds:.0f} s, {memory} ({cost.passes} passes; extrapolated linearly "
-                "from the measured ones; face detection, speech features and encoding of the file are extra)",
+                f"{cost.frames} frames: {cost.seconds:.0f} s, {memory} ({cost.passes} passes; {cost.how}; face "
+                "detection, speech features and encoding of the file are extra)",
             ),
         ]
     rows += [("problem", problem) for problem in findings.problems] or [("verdict", "generation is possible")]
@@ -235,6 +279,12 @@ def _state(name: str) -> str:
     except weights.MissingWeights as error:
         return str(error)
     return "present"
+
+
+def _fastest(work: Callable[[], Any], device: torch.device) -> tuple[float, float | None]:
+    """Measure a call several times; returns the seconds of the fastest and the peak memory of the first."""
+    measured = [_timed(work, device) for _ in range(REPEATS)]
+    return min(seconds for seconds, _ in measured), measured[0][1]
 
 
 def _timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float | None]:

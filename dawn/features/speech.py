@@ -7,16 +7,21 @@ name, once downloaded (the paper's also by ``dawn weights``), or from a local fo
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.choices import Device
 from dawn.config import Speech
 from dawn.errors import InputError
 from dawn.weights import MissingWeights, folder
+
+if TYPE_CHECKING:
+    import torch
 
 RATE = 16000  # Hz
 FRAME = 640  # samples per video frame at 25 fps
@@ -24,13 +29,15 @@ _HOP, _WINDOW, _FFT = 160, 400, 512  # 10 ms, 25 ms
 _RANGE = 1e-6  # -60 dB of the loudest band of the clip: quieter bands count as silence
 _SILENCE = 1e-10  # power of a band, -100 dB of a full-scale tone: lowest floor of the logarithm
 _MIN_STD = 0.5  # nepers; keeps normalisation from amplifying a clip of constant loudness or of silence
+CPU_CHUNKS, GPU_CHUNKS = 1, 8  # chunks of equal length that an encoder takes at once
 _BLOCK = 4096  # hops per Fourier transform, which bounds memory
 
 
-def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
+def encode(audio: NDArray[np.float32], frames: int, cfg: Speech, device: Device = "auto") -> NDArray[np.float32]:
     """Encode speech (T,) at 16 kHz to float32 (frames, cfg.dim), row k for the time k / 25 to (k + 1) / 25 s.
 
-    Shorter sound is padded with silence; sound beyond the frame after the last is ignored. Raises InputError when the
+    Shorter sound is padded with silence; sound beyond the frame after the last is ignored. `device` is that of the
+    network of an encoder, which computes in float32. Raises InputError when the
     encoder cannot be used or its width differs from cfg.dim, and MissingWeights when it is not on this machine.
     """
     if frames < 1:
@@ -39,7 +46,7 @@ def encode(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.f
     audio = np.pad(audio, (0, max(0, frames * FRAME - len(audio))))
     if cfg.encoder == "logmel":
         return _logmel(audio, frames, cfg)
-    return _encoder(audio, frames, cfg)
+    return _encoder(audio, frames, cfg, device)
 
 
 def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
@@ -71,7 +78,7 @@ def _logmel(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.
     return level[rows].reshape(frames, cfg.dim).astype(np.float32)
 
 
-def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np.float32]:
+def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech, name: Device) -> NDArray[np.float32]:
     """Compute the last hidden state of a transformers encoder, resampled to one row per frame.
 
     As published for HuBERT: the processor normalises the whole clip; the network encodes chunks of cfg.chunk_seconds,
@@ -81,19 +88,27 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np
     """
     import torch  # without it, preparation starts faster
 
-    processor, model = _load(cfg.encoder)
+    from dawn.devices import pick
+    from dawn.precision import precise_products
+
+    device = pick(name)
+    processor, model = _load(cfg.encoder, device)
     stride = math.prod(model.config.conv_stride)
     reach = 1  # receptive field of one row, samples
     for kernel, step in zip(reversed(model.config.conv_kernel), reversed(model.config.conv_stride), strict=True):
         reach = (reach - 1) * step + kernel
-    values = processor(audio, sampling_rate=RATE, return_tensors="pt").input_values[0]
+    values = processor(audio, sampling_rate=RATE, return_tensors="pt").input_values[0].to(device)
     chunk = round(cfg.chunk_seconds * RATE)
     whole = len(values) // chunk
     pieces = [values[i * chunk : (i + 1) * chunk + reach - stride] for i in range(whole)]
     if len(values) - whole * chunk >= reach:
         pieces.append(values[whole * chunk :])
-    with torch.inference_mode():
-        rows = torch.cat([model(piece[None]).last_hidden_state[0] for piece in pieces]).numpy()
+    size = CPU_CHUNKS if device.type == "cpu" else GPU_CHUNKS
+    equal = [list(group) for _, group in itertools.groupby(pieces, key=len)]
+    batches = [group[start : start + size] for group in equal for start in range(0, len(group), size)]
+    with torch.inference_mode(), precise_products("exact"):
+        encoded = [model(torch.stack(batch)).last_hidden_state.flatten(0, 1) for batch in batches]
+        rows = torch.cat(encoded).cpu().numpy()
     if rows.shape[1] != cfg.dim:
         raise InputError(
             f"features.speech.dim is {cfg.dim}, but {cfg.encoder} gives {rows.shape[1]} channels; set it to that"
@@ -108,7 +123,7 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech) -> NDArray[np
 
 
 @functools.lru_cache(maxsize=1)
-def _load(name: str) -> tuple[Any, Any]:
+def _load(name: str, device: torch.device) -> tuple[Any, Any]:
     """Load processor and network from this machine only, so that a run is independent of the state of a server."""
     import torch
     from transformers import AutoFeatureExtractor, AutoModel
@@ -126,4 +141,4 @@ def _load(name: str) -> tuple[Any, Any]:
         raise InputError(
             f"features.speech.encoder: {name!r} is no encoder of waveforms; use HuBERT, wav2vec 2.0 or WavLM"
         )
-    return processor, model.eval()
+    return processor, model.eval().to(device)

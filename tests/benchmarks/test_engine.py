@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from benchmarks import cost
 from benchmarks import training as bench_training
@@ -32,7 +33,7 @@ def test_both_training_steps_of_the_benchmark_have_one_loss() -> None:
         for path in ("engine", "plain")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=ROUNDING)
-    assert bench_training.step("engine", "config/smoke.yaml", 1, everywhere=False) > 0
+    assert bench_training.step("engine", "config/smoke.yaml", 1, False, torch.device("cpu")) > 0
 
 
 def test_operations_of_a_training_are_those_of_its_samples() -> None:

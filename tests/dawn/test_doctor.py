@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,26 @@ def test_text_for_a_person(run: Path, capsys: pytest.CaptureFixture[str], monkey
 
 
 def test_estimate_is_the_line_through_the_measured_passes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 s for 8 frames and 5.2 s for 24: 0.2 s a frame and pass; 3 passes; 0.5 s to decode a frame."""
-    costs = iter([(2.0, 1e9), (5.2, 1.4e9), (doctor.DECODED * 0.5, None)])
+    """2 s for 16 frames and 8.4 s for 48: 0.2 s a frame and pass; 3 passes; 0.5 s to decode a frame."""
+    costs = iter([(2.0, 1e9), (3.0, None), (9.0, 1.4e9), (8.4, None), *2 * [(doctor.DECODED * 0.5, None)]])
     monkeypatch.setattr(doctor, "_timed", lambda work, device: next(costs))
     cost = measure(Networks.load(run), 100)
-    assert (cost.passes, cost.seconds, cost.seconds_per_frame) == (3, round(3 * 20.4 + 50, 2), 1.112)
-    assert cost.memory_gib == round((1.4e9 + 0.4e9 / 16 * 76) / 2**30, 2)
-    assert "pass of 8 frames" in cost.measured and cost.measured["decoding a frame"] == 0.5
+    assert (cost.passes, cost.seconds, cost.seconds_per_frame) == (3, round(3 * 18.8 + 50, 2), 1.064)
+    assert cost.memory_gib == round((1.4e9 + 0.4e9 / 32 * 52) / 2**30, 2)
+    assert "pass of 16 frames" in cost.measured and cost.measured["decoding a frame"] == 0.5
+
+
+def test_estimate_of_a_gpu_is_a_video(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_device", lambda nets: torch.device("cuda"))
+
+    def timed(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
+        work()
+        return 2.0, 2.0**30
+
+    monkeypatch.setattr(doctor, "_timed", timed)
+    cost = measure(Networks.load(run, device="cpu"), 20)
+    assert (cost.seconds, cost.seconds_per_frame, cost.memory_gib) == (2.0, 0.1, 1.0)
+    assert cost.measured == {"video of 20 frames": 2.0}
 
 
 def test_guidance_doubles_the_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dawn.config import Speech
 from dawn.errors import InputError
+from dawn.features import speech as speech_module
 from dawn.features.speech import encode
 from dawn.media.audio import read_audio
 
@@ -130,6 +131,15 @@ def test_encoder_in_chunks(tiny_hubert: Path, speech: NDArray[np.float32]) -> No
         assert abs(len(expected) - total) <= 1
         expected = np.pad(expected, ((0, max(0, total - len(expected))), (0, 0)))[:total]
         assert np.allclose(encode(audio, frames, cfg), interpolated(expected, frames), atol=1e-5), samples
+
+
+def test_encoder_takes_equal_chunks_at_once(
+    tiny_hubert: Path, speech: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = Speech(encoder=str(tiny_hubert), dim=24, chunk_seconds=1.25)
+    one_by_one = encode(speech[:64000], 100, cfg)
+    monkeypatch.setattr(speech_module, "CPU_CHUNKS", 8)
+    np.testing.assert_allclose(encode(speech[:64000], 100, cfg), one_by_one, atol=1e-5)
 
 
 def test_unusable_encoders(tiny_hubert: Path, tmp_path: Path, speech: NDArray[np.float32]) -> None:
