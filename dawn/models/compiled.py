@@ -51,6 +51,11 @@ class CompiledStep:
         self._plain = step
         self._compiled: Callable[..., Tensor] | None = _compile(step, backend)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether no compilation has failed."""
+        return self._compiled is not None
+
     def __call__(self, x: Tensor, t: Tensor, static: Tensor, *, speech: Tensor, pose: Tensor, eye: Tensor) -> Tensor:
         """Predict from noisy motion x (b, 3, f, h, w); the arguments are those of :class:`UNet3D`."""
         if self._compiled is None:

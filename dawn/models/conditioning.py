@@ -260,6 +260,8 @@ def _queries(x: Tensor, query: Tensor) -> Tensor:
 
 def _lengths(queries: Tensor) -> Tensor:
     """Compute the lengths (g, n * p) of queries (g, d, n * p), at least float32 and positive; may overwrite them."""
+    if torch.compiler.is_compiling():  # for gradients, which need every intermediate result
+        return widened(queries).square().sum(1).clamp(min=1e-24).sqrt()
     if queries.device.type == "cpu":  # whose vector_norm takes five times as long
         return widened(queries).square_().sum(1).clamp_(min=1e-24).sqrt_()
     dtype = torch.promote_types(queries.dtype, torch.float32)

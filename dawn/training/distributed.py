@@ -55,12 +55,14 @@ class Distributed:
 def launch(processes: int) -> Iterator[Distributed]:
     """Join a process group of `processes`, and start its other processes unless an external launcher did.
 
-    Started processes run this process's command line. They end when this process ends, also when it is killed. Raises
-    RuntimeError when one of them fails.
+    A machine with GPUs gets at most one process for each of them, as two cannot share one. Started processes run this
+    process's command line. They end when this process ends, also when it is killed. Raises RuntimeError when one of
+    them fails.
     """
     if os.environ.get(_LAUNCHED):
         threading.Thread(target=_exit_with_parent, daemon=True).start()
-    workers = [] if "WORLD_SIZE" in os.environ or processes == 1 else _start_workers(processes)
+    count = 1 if "WORLD_SIZE" in os.environ else usable(processes)
+    workers = [] if count == 1 else _start_workers(count)
     try:
         yield Distributed()
         for worker in workers:
@@ -70,6 +72,14 @@ def launch(processes: int) -> Iterator[Distributed]:
         for worker in workers:
             worker.kill()
             worker.wait()
+
+
+def usable(processes: int) -> int:
+    """Return how many of `processes` this machine can run: all on CPUs, at most one on each GPU."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else processes
+    if gpus < processes:
+        print(f"training in {gpus} of {processes} processes, one for each GPU: the same steps", file=sys.stderr)
+    return min(processes, gpus)
 
 
 def _start_workers(processes: int) -> list[subprocess.Popen[bytes]]:

@@ -25,7 +25,7 @@ def _inputs(frames: int) -> tuple[tuple[Tensor, Tensor, Tensor], dict[str, Tenso
     generator = torch.Generator().manual_seed(frames)
 
     def drawn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=generator, device="cpu")
 
     noisy = drawn(2, 3, frames, 4, 4), torch.tensor([3, 700]), drawn(2, 12, 4, 4)
     return noisy, {"speech": drawn(2, frames, 10), "pose": drawn(2, frames, 6), "eye": drawn(2, frames, 2)}
@@ -58,6 +58,23 @@ def test_a_step_is_compiled_once_for_lengths_that_are_padded_alike() -> None:
         for one, two in zip(computed, expected, strict=True):
             torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4 * float(two.abs().max()))
     assert len(compilations) == 2  # forward and backward pass of 8 frames
+
+
+def test_a_step_of_another_device_than_a_cpu_compiles() -> None:
+    """The meta device takes the branches of a GPU."""
+    with torch.device("meta"):
+        net = UNet3D(TINIER, 10, 8)
+        step = CompiledStep(net, backend="aot_eager")
+        (x, t, static), conditions = _inputs(5)
+        output = step(
+            x.to("meta"),
+            t.to("meta"),
+            static.to("meta"),
+            **{name: value.to("meta") for name, value in conditions.items()},
+        )
+        output.sum().backward()
+    assert step.compiles and output.shape == x.shape
+    assert all(value.grad is not None for value in net.init_conv.parameters())
 
 
 class Product(nn.Module):

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dawn.config import Schedule
 from dawn.errors import InputError
-from dawn.training.distributed import Distributed
+from dawn.training.distributed import Distributed, usable
 from dawn.training.loop import train
 from tests.support import distributed_worker, forked
 from tests.support.distributed_worker import STEPS, STOPPED
@@ -125,3 +126,12 @@ def test_a_batch_of_fewer_samples_than_passes_is_an_error(tmp_path: Path) -> Non
     settings = SETTINGS | {"schedule": Schedule(steps=60, batch=4, accumulate=5)}
     with pytest.raises(InputError, match="batch of 4 has no sample for each of 5 passes"):
         train(Toy(), Distributed(), out=tmp_path, fingerprint="x", **settings)
+
+
+def test_a_gpu_has_one_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [usable(count) for count in (1, 2, 8)] == [1, 2, 2]
+    assert capsys.readouterr().err.count("2 of 8 processes") == 1
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert usable(8) == 8
