@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.clock import timed
 from benchmarks.training import stage_step, step
 from dawn.config import Diffusion, LfgModel, UnetModel, load, parse
 from dawn.devices import peak_memory, pick
@@ -70,7 +70,7 @@ def denoise(
     run = passes(frames)
     if device.type == "cuda":
         run(), run()
-    seconds, cpu, output = _timed(run, device)
+    seconds, cpu, output = timed(run, device)
     if out is not None:
         np.save(out, output.float().cpu().numpy())
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak(device)}
@@ -98,7 +98,7 @@ def decode(
                 lfg.decode(source, features, flow[part], occlusion[part])
 
     run(WARM_UP if device.type == "cpu" else frames)
-    seconds, cpu, _ = _timed(lambda: run(frames), device)
+    seconds, cpu, _ = timed(lambda: run(frames), device)
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak(device)}
 
 
@@ -126,7 +126,7 @@ def video(
 
     if device.type == "cuda":
         run()
-    seconds, cpu, _ = _timed(run, device)
+    seconds, cpu, _ = timed(run, device)
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak(device)}
 
 
@@ -146,7 +146,7 @@ def where(frames: int, device: torch.device, precision: Products = "exact") -> d
         named = next((part for key, part in FLOP_PARTS.items() if key in str(op)), "matrix products")
         flops[named] += count
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiler:
-        total, _, _ = _timed(run, device)
+        total, _, _ = timed(run, device)
     events = profiler.key_averages()
     spent = {event.key: (event.device_time_total if on_gpu else event.cpu_time_total) / 1e6 for event in events}
     kernels = [event for event in events if event.device_type != DeviceType.CPU]
@@ -160,7 +160,7 @@ def where(frames: int, device: torch.device, precision: Products = "exact") -> d
     for name in dict.fromkeys(("exact", resolve("bfloat16", device, auto="exact"))):
         factor = square.to(dtype_of(name))
         (factor @ factor).sum()
-        rates[name] = max(2 * len(factor) ** 3 / _timed(lambda: factor @ factor, device)[0] for _ in range(5))  # noqa: B023
+        rates[name] = max(2 * len(factor) ** 3 / timed(lambda: factor @ factor, device)[0] for _ in range(5))  # noqa: B023
     return {
         "seconds": seconds,
         "flops": flops,
@@ -289,20 +289,6 @@ def _networks(device: torch.device, precision: Products, generate: dict[str, Any
     for module in (networks.lfg, unet, mask, *networks.pbnet.values(), networks.diffusion):
         module.eval().requires_grad_(False).to(device)
     return networks.lower(precision)
-
-
-def _timed(run: Callable[[], Any], device: torch.device) -> tuple[float, float, Any]:
-    """Return the seconds, the CPU's seconds and the result of a function, with the work that it gives a GPU."""
-    _wait(device)
-    clock, cpu = time.perf_counter(), time.process_time()
-    result = run()
-    _wait(device)
-    return time.perf_counter() - clock, time.process_time() - cpu, result
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _peak(device: torch.device) -> float:

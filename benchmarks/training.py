@@ -6,8 +6,6 @@ stores feature maps channels last. The plain step recomputes regions each time a
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 from unittest.mock import patch
@@ -16,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.clock import timed
 from dawn.config import Config, parse
 from dawn.config import load as load_config
 from dawn.features.clips import ClipStore
@@ -46,7 +45,7 @@ def step(path: Literal["engine", "plain"], demo: str, steps: int, everywhere: bo
     for turn in range(WARM + steps):
         if path == "plain":
             task.region_cache.clear()
-        taken.append(_seconds(lambda: loss(task, turn, device).backward(), device))  # noqa: B023
+        taken.append(timed(lambda: loss(task, turn, device).backward(), device)[0])  # noqa: B023
         for value in (*task.unet.parameters(), *task.mask.parameters()):
             value.grad = None
     return min(taken[WARM:])
@@ -100,19 +99,8 @@ def stage_step(
             assert isinstance(task, A2vTask)
             drawing = patch.object(task, "draw", return_value=task.draw(shard))
         with drawing:
-            taken.append(_seconds(lambda: run(shard), device))  # noqa: B023
+            taken.append(timed(lambda: run(shard), device)[0])  # noqa: B023
     return min(taken[WARM:])
-
-
-def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    """Measure the seconds of a function, with the work that it gives a GPU."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    clock = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - clock
 
 
 def _move(task: Task, device: torch.device) -> None:
@@ -124,8 +112,7 @@ def _random_vgg(_: Path) -> nn.ModuleList:
     from torchvision.models import vgg19  # takes as long to import as torch
 
     layers = vgg19(weights=None).features.eval().requires_grad_(False)
-    starts = (0, *lfg_losses.VGG_CUTS[:-1])
-    return nn.ModuleList(layers[start:stop] for start, stop in zip(starts, lfg_losses.VGG_CUTS, strict=True))
+    return lfg_losses.vgg_slices(layers)
 
 
 def loss(task: A2vTask, turn: int, device: torch.device | str = "cpu") -> Tensor:

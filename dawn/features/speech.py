@@ -37,8 +37,8 @@ def encode(audio: NDArray[np.float32], frames: int, cfg: Speech, device: Device 
     """Encode speech (T,) at 16 kHz to float32 (frames, cfg.dim), row k for the time k / 25 to (k + 1) / 25 s.
 
     Shorter sound is padded with silence; sound beyond the frame after the last is ignored. `device` is that of the
-    network of an encoder, which computes in float32. Raises InputError when the
-    encoder cannot be used or its width differs from cfg.dim, and MissingWeights when it is not on this machine.
+    network of an encoder, which computes in float32. Raises InputError when the encoder cannot be used or its width
+    differs from cfg.dim, and MissingWeights when it is not on this machine.
     """
     if frames < 1:
         raise InputError(f"speech features of {frames} frames requested; give at least one")

@@ -86,9 +86,7 @@ def padded_frames(frames: int) -> int:
     return -(-frames // step) * step
 
 
-def _compile(
-    function: Callable[..., Tensor], backend: str | Callable[..., object] = "inductor"
-) -> Callable[..., Tensor]:
+def _compile(function: Callable[..., Tensor], backend: Backend = "inductor") -> Callable[..., Tensor]:
     """Compile `function` for each new length when it is first called.
 
     Compiled code is kept on disk, in a folder ``dawn/compiled`` of the user's cache, for later processes.

@@ -71,16 +71,26 @@ def _moments(x: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         return channels.unflatten(-1, (groups, -1)).mean(-1)
 
     mean = group_mean(work.mean(tokens))
-    centred = work - broadcast(mean.repeat_interleave(x.shape[-1] // groups, dim=1))
+    centred = work - _broadcast(mean.repeat_interleave(x.shape[-1] // groups, dim=1))
     # Gradients need the centred numbers as they are.
     squares = centred.square() if torch.is_grad_enabled() else centred.square_()
     return mean, group_mean(squares.mean(tokens))
 
 
+def scale_and_shift(mean: Tensor, inverse: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute scale and shift of a normalisation from mean and inverse deviation (b, groups).
+
+    `weight` and `bias` are (c,) or (b, c). Both results are (b, c), broadcastable over frames and pixels.
+    """
+    weight, bias = (value.unflatten(-1, (mean.shape[1], -1)) for value in (weight, bias))
+    scale = inverse[..., None] * weight
+    shift = torch.addcmul(bias, mean[..., None], scale, value=-1)
+    return _broadcast(scale.flatten(1)), _broadcast(shift.flatten(1))
+
+
 def silu_of_affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Compute silu(x * scale + shift) for x (b, f, h, w, c) and (b, c); the sum is rounded to the precision of x."""
-    scale, shift = broadcast(scale), broadcast(shift)
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+    """Compute silu(x * scale + shift), with results of :func:`scale_and_shift`; the sum has the precision of x."""
+    if torch.compiler.is_compiling():
         return F.silu(torch.addcmul(shift, x, scale).to(x.dtype))
     return F.silu(_affine(x, scale, shift))
 
@@ -94,13 +104,11 @@ class NormalisedSilu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
         """Normalise, and save what the backward pass computes the normalised numbers from."""
-        mean, variance = (value[..., None] for value in _moments(x, groups))
+        mean, variance = _moments(x, groups)
         inverse = (variance + eps).rsqrt()
+        scale, shift = scale_and_shift(mean, inverse, weight, bias)
         by_group = weight.unflatten(-1, (groups, -1))
-        scale = inverse * by_group
-        shift = torch.addcmul(bias.unflatten(-1, (groups, -1)), mean, scale, value=-1)
-        scale, shift = broadcast(scale.flatten(1)), broadcast(shift.flatten(1))
-        ctx.save_for_backward(x, mean, inverse, by_group, scale, shift)
+        ctx.save_for_backward(x, mean[..., None], inverse[..., None], by_group, scale, shift)
         return F.silu(_affine(x, scale, shift))
 
     @staticmethod
@@ -119,7 +127,7 @@ class NormalisedSilu(torch.autograd.Function):
         by_x = inverse / (x[0].numel() // -shape[0])
         slope = (weight * grad_weight).sum(-1, keepdim=True) * inverse * by_x
         offset = torch.addcmul((weight * grad_bias).sum(-1, keepdim=True) * by_x, mean, slope, value=-1)
-        offset, slope = (broadcast(value.expand(-1, -1, shape[1]).flatten(1)) for value in (offset, slope))
+        offset, slope = (_broadcast(value.expand(-1, -1, shape[1]).flatten(1)) for value in (offset, slope))
         grad_x = _affine(x, slope, offset, dtype=scale.dtype)
         grad_x = torch.addcmul(grad_x, grad, scale, out=torch.empty_like(x))
         return grad_x, _reduced(grad_weight, weight), _reduced(grad_bias, weight), None, None
@@ -135,6 +143,6 @@ def _reduced(gradient: Tensor, parameter: Tensor) -> Tensor:
     return gradient.sum_to_size(parameter.shape).flatten(-2)
 
 
-def broadcast(channels: Tensor) -> Tensor:
+def _broadcast(channels: Tensor) -> Tensor:
     """Reshape (b, c) to be broadcastable over frames and pixels."""
     return channels[:, None, None, None]

@@ -26,7 +26,7 @@ from dawn.models.conditioning import (
     project_tokens,
 )
 from dawn.models.frame_chunks import FrameChunks
-from dawn.models.group_norm import GroupStatistics, NormalisedSilu, silu_of_affine
+from dawn.models.group_norm import GroupStatistics, NormalisedSilu, scale_and_shift, silu_of_affine
 
 _AFFINE = ("weight", "bias")  # parameters of a linear layer or a normalisation
 
@@ -55,11 +55,9 @@ class ConvNorm(nn.Module):
         groups, eps = self.norm.num_groups, self.norm.eps
         if _differentiates():
             return lambda y: NormalisedSilu.apply(y, weight, bias, groups, eps)
-        mean, variance = (value[..., None] for value in statistics.mean_and_variance())
-        weight, bias = (value.unflatten(-1, (groups, -1)) for value in (weight, bias))
-        scale = (variance + eps).rsqrt() * weight
-        shift = torch.addcmul(bias, mean, scale, value=-1)
-        return partial(silu_of_affine, scale=scale.flatten(1), shift=shift.flatten(1))
+        mean, variance = statistics.mean_and_variance()
+        scale, shift = scale_and_shift(mean, (variance + eps).rsqrt(), weight, bias)
+        return partial(silu_of_affine, scale=scale, shift=shift)
 
 
 def _differentiates() -> bool:

@@ -230,5 +230,10 @@ def _vgg_slices(path: Path) -> nn.ModuleList:
         raise InputError(f"{path}: not torchvision's VGG-19 weights; `dawn weights --for vgg19` checks them")
     features.load_state_dict(used, assign=True)
     features.eval().requires_grad_(False)
+    return vgg_slices(features)
+
+
+def vgg_slices(layers: nn.Sequential) -> nn.ModuleList:
+    """Cut the feature layers of VGG-19 at each of :data:`VGG_CUTS`."""
     starts = (0, *VGG_CUTS[:-1])
-    return nn.ModuleList(features[start:stop] for start, stop in zip(starts, VGG_CUTS, strict=True))
+    return nn.ModuleList(layers[start:stop] for start, stop in zip(starts, VGG_CUTS, strict=True))
