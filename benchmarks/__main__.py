@@ -93,6 +93,20 @@ def preparation_memory(out: Out = OUT) -> None:
 
 
 @app.command()
+def frames(
+    side: Side = 128,
+    seconds: Annotated[float, typer.Option(min=4, help="length of the clips")] = 100.0,
+    out: Out = OUT,
+) -> None:
+    """Reading training samples from packed clips and from videos, and loading batches."""
+    from benchmarks.frames import samples
+
+    of_samples, of_batches = samples(side, seconds)
+    _write_table(of_samples, out / f"frames-{side}.csv")
+    _write_table(of_batches, out / f"batches-{side}.csv")
+
+
+@app.command()
 def extractors(people: People = 16, side: Side = 128, clips: Clips = None, out: Out = OUT) -> None:
     """Tools for landmarks and pose: error, blinks, milliseconds a frame, on one core."""
     from benchmarks.extractors import compare

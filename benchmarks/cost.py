@@ -8,8 +8,6 @@ the rate `tflops` that one GPU sustains: an estimate that counts computation onl
 
 from __future__ import annotations
 
-from typing import cast
-
 import pandas as pd
 import torch
 import torchvision
@@ -17,7 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.training import Drawn
 from dawn.config import Config, parse
-from dawn.features.clips import ClipStore
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.schedules import total_steps
 from dawn.stages import clips_of, schedule_of, stages_of
@@ -65,14 +62,15 @@ def operations(config: Config, stage: str, frames: int) -> float:
     for network in task.networks.values():
         network.train()
     shard = BatchShard(seed=1, stage=stage, step=0, batch=1, samples=range(1))
+    batch = task.sampler(shard)
     with FlopCounterMode(display=False) as counter:
         for group in range(len(task.groups)):
-            torch.stack(list(task.loss(shard, group).values())).sum().backward()
+            torch.stack(list(task.loss(batch, shard, group).values())).sum().backward()
     return scale * counter.get_total_flops() + perceptual
 
 
 def _task(config: Config, stage: str) -> Task:
-    store = cast(ClipStore, Drawn(config, max(config.pbnet.train.frames, config.a2v.stage2.frames_max)))
+    store = Drawn(config, max(config.pbnet.train.frames, config.a2v.stage2.frames_max))
     if stage == "lfg":
         return LfgTask(config, store, 1)
     if stage == "pbnet":

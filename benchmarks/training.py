@@ -6,24 +6,24 @@ stores feature maps channels last. The plain step recomputes regions each time a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.clock import timed
 from dawn.config import Config, parse
 from dawn.config import load as load_config
-from dawn.features.clips import ClipStore
-from dawn.features.store import Features
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.stages import clips_of, schedule_of
 from dawn.training import lfg_losses
 from dawn.training.a2v import A2vTask
-from dawn.training.batch_shard import BatchShard
+from dawn.training.batch_shard import BatchShard, moved
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task
 from tests.reference.plain import PlainUNet3D
@@ -55,7 +55,7 @@ def task_of(path: Literal["engine", "plain"], demo: str, everywhere: bool) -> A2
     """Create the training task, with the same weights on both paths."""
     config = _config(Path(demo), everywhere)
     torch.manual_seed(0)
-    task = A2vTask(config, config.a2v.stage2, cast(ClipStore, Drawn(config)), LatentFlowGenerator(config.lfg.model))
+    task = A2vTask(config, config.a2v.stage2, Drawn(config), LatentFlowGenerator(config.lfg.model))
     if path == "plain" and everywhere:
         plain = Plain(config)
         plain.net.load_state_dict(task.unet.state_dict())
@@ -68,10 +68,10 @@ def stage_step(
 ) -> float:
     """Measure the seconds of a step of stage `name` in a configuration file, the fastest of `steps`.
 
-    The step draws no data: batches are drawn before, apart from the noise. VGG-19 has random weights.
+    Batches are drawn before and are on the device. VGG-19 has random weights.
     """
     settings = load_config(Path(config))
-    clips = cast(ClipStore, Drawn(settings, SEGMENT))
+    clips = Drawn(settings, SEGMENT)
     if name == "lfg":
         with patch.multiple(lfg_losses, _vgg_path=Path, _vgg_slices=_random_vgg):
             task: Task = LfgTask(settings, clips, total=steps)
@@ -80,32 +80,28 @@ def stage_step(
         task = A2vTask(settings, schedule, clips, LatentFlowGenerator(settings.lfg.model))
     _move(task, device)
     batch = schedule_of(settings, name).batch
-    shards = [BatchShard(1, name, turn, batch, range(batch), device, dtype) for turn in range(WARM + steps)]
+    shards = [BatchShard(1, name, turn, batch, range(batch), dtype) for turn in range(WARM + steps)]
     parameters = [value for net in task.networks.values() for value in net.parameters() if value.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=0.0, fused=device.type == "cuda")
 
-    def run(shard: BatchShard) -> None:
+    def run(batch: Any, shard: BatchShard) -> None:
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(task.loss(shard, 0).values())).sum().backward()
+        torch.stack(list(task.loss(batch, shard, 0).values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(parameters, 2.0)
         optimizer.step()
 
     taken = []
     for shard in shards:
-        if isinstance(task, LfgTask):
-            drawn: Any = task._batch(shard.generators())
-            drawing = patch.object(task, "_batch", return_value=[value.to(device) for value in drawn])
-        else:
-            assert isinstance(task, A2vTask)
-            drawing = patch.object(task, "draw", return_value=task.draw(shard))
-        with drawing:
-            taken.append(timed(lambda: run(shard), device)[0])  # noqa: B023
+        drawn = moved(task.sampler(shard), device)
+        taken.append(timed(lambda: run(drawn, shard), device)[0])  # noqa: B023
     return min(taken[WARM:])
 
 
 def _move(task: Task, device: torch.device) -> None:
     for network in (*task.networks.values(), *task.frozen.values()):
         network.to(device).train(network in task.networks.values())
+    if isinstance(task, A2vTask):
+        task.unet.to(device)  # the plain one is not among them
 
 
 def _random_vgg(_: Path) -> nn.ModuleList:
@@ -118,8 +114,9 @@ def _random_vgg(_: Path) -> nn.ModuleList:
 def loss(task: A2vTask, turn: int, device: torch.device | str = "cpu") -> Tensor:
     """Compute the loss of step `turn`."""
     batch = task.stage.batch
-    shard = BatchShard(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch), device=device)
-    return torch.stack(list(task.loss(shard, 0).values())).sum()
+    shard = BatchShard(seed=1, stage="a2v_stage2", step=turn, batch=batch, samples=range(batch))
+    drawn = moved(task.sampler(shard), torch.device(device))
+    return torch.stack(list(task.loss(drawn, shard, 0).values())).sum()
 
 
 class Plain(nn.Module):
@@ -146,19 +143,14 @@ class Drawn:
         side = config.corpus.resolution
         self.video = torch.from_numpy(make.integers(0, 256, (frames, 3, side, side), dtype=np.uint8))
         box = np.asarray([0.25, 0.25, 0.75, 0.75], np.float32) * side
-        self.every = Features(
-            landmarks=make.uniform(0.25 * side, 0.75 * side, (frames, 68, 2)).astype(np.float32),
-            pose=make.normal(size=(frames, 6)).astype(np.float32),
-            blink=make.uniform(0, 0.4, (frames, 2)).astype(np.float32),
-            blendshapes=make.uniform(size=(frames, 52)).astype(np.float32),
-            speech=make.normal(size=(frames, config.features.speech.dim)).astype(np.float32),
-            face_box=np.tile(box, (frames, 1)),
-            mouth_box=np.tile(box, (frames, 1)),
-            found=np.ones(frames, np.bool_),
-            extractor="none",
-            encoder="none",
-            fps=float(config.corpus.fps),
-        )
+        features: dict[str, NDArray[Any]] = {
+            "landmarks": make.uniform(0.25 * side, 0.75 * side, (frames, 68, 2)),
+            "pose": make.normal(size=(frames, 6)),
+            "blink": make.uniform(0, 0.4, (frames, 2)),
+            "speech": make.normal(size=(frames, config.features.speech.dim)),
+            "face_box": np.tile(box, (frames, 1)),
+        }
+        self.features = {name: torch.from_numpy(values.astype(np.float32)) for name, values in features.items()}
 
     def __len__(self) -> int:
         return CLIPS
@@ -166,11 +158,11 @@ class Drawn:
     def length(self, index: int) -> int:
         return len(self.video)
 
-    def features(self, index: int) -> Features:
-        return self.every
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        return self.features[name][which if isinstance(which, slice) else list(which)]
 
-    def frames(self, index: int, which: list[int] | slice = slice(None)) -> Tensor:
-        return self.video[which]
+    def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        return self.video[which if isinstance(which, slice) else list(which)]
 
 
 def _config(demo: Path, everywhere: bool) -> Config:

@@ -315,6 +315,14 @@ def features(*, config: ConfigFile = DEMO, shard: Shard) -> None:
     make_features(*_setup(config), shard)
 
 
+@app.command(rich_help_panel=_STEPS, epilog="Example: dawn pack --shard 0")
+def pack(*, config: ConfigFile = DEMO, shard: Shard) -> None:
+    """Pack the training clips of one shard into the file that training reads."""
+    from dawn.features.pack import pack as pack_shard
+
+    pack_shard(*_setup(config), shard)
+
+
 @app.command(rich_help_panel=_STEPS, epilog="Example: dawn dataset")
 def dataset(*, config: ConfigFile = DEMO) -> None:
     """Gather clips and features of all shards into the dataset."""

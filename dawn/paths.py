@@ -51,6 +51,10 @@ class Paths:
         """Return the report of one job of the sharded stage `clips` or `features`."""
         return self.clips / "shards" / f"{stage}-{index}.json"
 
+    def store(self, index: int) -> Path:
+        """Return the packed training clips of one shard."""
+        return self.clips / "store" / f"{index}.safetensors"
+
     @property
     def test(self) -> Path:
         """Manifest of the test clips."""

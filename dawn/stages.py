@@ -105,7 +105,7 @@ def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
 
 
 def cores_of(schedule: Schedule) -> int:
-    """Return the number of CPU cores that a stage uses."""
+    """Return the number of CPU cores that a stage uses, without those of processes that load its batches."""
     return schedule.threads * schedule.processes
 
 
@@ -113,6 +113,7 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     """Select the configuration values that a stage's weights depend on."""
     tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
+    common |= {"pixels": "jpeg" if config.data.store == "jpeg" else "exact"}
     starts = {"starts": [str(path) for path in starts_of(config, stage)]} if starts_of(config, stage) else {}
     if stage in ("lfg", "pbnet"):
         return common | starts | {stage: {key: value for key, value in tree[stage].items() if key != "start"}}

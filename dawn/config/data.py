@@ -223,6 +223,25 @@ class Features(Section):
     )
 
 
+class Data(Section):
+    """Data of training: packed clips and their loading."""
+
+    store: Literal["raw", "jpeg", "none"] = Field(
+        "raw",
+        description="packed training clips: raw, pixels as decoded, 3 bytes each; jpeg, a tenth of that and slower, "
+        "with changed pixels; none: training decodes the videos, slowest",
+    )
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes that load batches for each training process; null: up to 8 for a GPU, else none; "
+        "no value changes the result",
+    )
+    cache: str | None = Field(
+        None, description="folder on a local disk to which training copies the packed clips, for slow shared disks"
+    )
+
+
 class Prepare(Section):
     """Corpus preparation; no key changes its result."""
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from dawn.config.a2v import A2v
 from dawn.config.base import ConfigError, Section
 from dawn.config.compare import Compare
-from dawn.config.data import Corpus, Features, Prepare
+from dawn.config.data import Corpus, Data, Features, Prepare
 from dawn.config.evaluate import Evaluate
 from dawn.config.generate import Generate
 from dawn.config.lfg import Lfg
@@ -28,6 +28,7 @@ class Config(Section):
     corpus: Corpus = Corpus()
     features: Features = Features()
     prepare: Prepare = Prepare()
+    data: Data = Data()
     lfg: Lfg = Lfg()
     pbnet: Pbnet = Pbnet()
     a2v: A2v = A2v()

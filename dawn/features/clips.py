@@ -1,8 +1,7 @@
-"""Store of a dataset's clips with their features; decoded frames are cached in memory up to a limit."""
+"""Clips of a dataset as prepared: videos, and features in one file each."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,56 +11,62 @@ from torch import Tensor
 
 from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
-from dawn.features.store import Features
-
-CACHE_BYTES = 4 * 1024**3  # of decoded frames
+from dawn.media.tensor_files import RowFile
 
 
 class ClipStore:
-    """Clips of one split (None: all) listed in a manifest, with ``features/`` and videos in the manifest's folder.
+    """Clips listed in a manifest, with videos and ``features/`` in `folder`, that of the manifest.
 
-    A clip is decoded whole on first use. The least recently used clips are dropped from the cache once it exceeds
-    `cache_bytes`; results are independent of the cache. Raises InputError when the split has no clips.
+    Of a video, the frames from the key frame before a wanted one are decoded, for each call; nothing is kept.
     """
 
-    def __init__(self, dataset: Path, split: str | None, cache_bytes: int = CACHE_BYTES) -> None:
-        self.folder = dataset.parent
-        self.clips: list[Clip] = [clip for clip in read_manifest(dataset) if split in (None, clip.split)]
-        if not self.clips:
-            raise InputError(f"{dataset}: no clips in the {split} split; see rejected.csv of the corpus")
-        self._cache_bytes = cache_bytes
-        self._frames: OrderedDict[int, Tensor] = OrderedDict()
-        self._features: dict[int, Features] = {}
+    def __init__(self, clips: Sequence[Clip], folder: Path) -> None:
+        self._names = [clip.clip for clip in clips]
+        self._length = np.asarray([clip.frames for clip in clips])
+        self._folder = folder
+        with self._features(0) as file:
+            self.extractor: str = file.description["extractor"]
 
     def __len__(self) -> int:
-        return len(self.clips)
-
-    def path(self, index: int) -> Path:
-        """Return the video file of clip `index`."""
-        return self.folder / f"{self.clips[index].clip}.mp4"
-
-    def features(self, index: int) -> Features:
-        """Load the features of clip `index`, one row for each frame."""
-        if index not in self._features:
-            self._features[index] = Features.load(self.folder / "features" / f"{self.clips[index].clip}.safetensors")
-        return self._features[index]
+        return len(self._names)
 
     def length(self, index: int) -> int:
         """Return the number of frames of clip `index`."""
-        return len(self.features(index).found)
+        return int(self._length[index])
 
-    def frames(self, index: int, which: Sequence[int] | slice = slice(None)) -> Tensor:
-        """Decode frames `which` of clip `index`, RGB uint8 (n, 3, H, W)."""
-        if index in self._frames:
-            self._frames.move_to_end(index)
-        else:
-            from dawn.media.video import load_frames  # imports PyAV, which only frames need
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Read rows `which` of the feature `name` of clip `index`, one for each frame."""
+        chosen = selected(which, self.length(index))
+        with self._features(index) as file:
+            rows = file.rows(name, min(chosen), max(chosen) + 1)
+        return torch.from_numpy(rows[np.asarray(chosen) - min(chosen)])
 
-            video = np.ascontiguousarray(load_frames(self.path(index)).transpose(0, 3, 1, 2))
-            self._frames[index] = torch.from_numpy(video)
-            while len(self._frames) > 1 and sum(f.nbytes for f in self._frames.values()) > self._cache_bytes:
-                self._frames.popitem(last=False)
-        return self._frames[index][which if isinstance(which, slice) else list(which)]
+    def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Decode frames `which` of clip `index`, RGB uint8 (n, 3, S, S)."""
+        from dawn.media.video import seek_frames  # imports PyAV, which only frames need
+
+        frames = seek_frames(self._folder / f"{self._names[index]}.mp4", selected(which, self.length(index)))
+        return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+
+    def _features(self, index: int) -> RowFile:
+        path = self._folder / "features" / f"{self._names[index]}.safetensors"
+        try:
+            return RowFile(path, "features")
+        except (OSError, ValueError):
+            raise InputError(f"{path}: missing or damaged; extract the features again (dawn features)") from None
+
+
+def clips_of_split(dataset: Path, split: str) -> list[Clip]:
+    """Read the clips of one split from a manifest. Raises InputError when it has none."""
+    clips = [clip for clip in read_manifest(dataset) if clip.split == split]
+    if not clips:
+        raise InputError(f"{dataset}: no clips in the {split} split; see rejected.csv of the corpus")
+    return clips
+
+
+def selected(which: slice | Sequence[int], length: int) -> Sequence[int]:
+    """Return the indices that `which` selects of `length` items."""
+    return range(*which.indices(length)) if isinstance(which, slice) else which
 
 
 def to_float(frames: Tensor) -> Tensor:

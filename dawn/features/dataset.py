@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from dawn.config import Config
 from dawn.corpora.manifest import Rejected, read_manifest, read_rejected, write_manifest, write_rejected
 from dawn.errors import InputError
-from dawn.features.store import Features
 from dawn.fingerprint import fingerprint
 from dawn.media.json_files import read_json, write_json
 from dawn.paths import Paths
+
+
+def feature_lengths(report: Path) -> dict[str, int]:
+    """Read the number of frames of each clip with features from the report of a shard."""
+    content = read_json(report)
+    if "frames" not in content:
+        raise InputError(f"{report}: written by an earlier version; extract the features again (dawn features)")
+    return dict(content["frames"])
 
 
 def gather(config: Config, paths: Paths) -> None:
@@ -23,12 +31,16 @@ def gather(config: Config, paths: Paths) -> None:
     ]
     rejected = read_rejected(paths.corpus / "rejected.corpus.csv")
     rejected += [Rejected(**row) for report in reports for row in report["rejected"]]
-    complete = {name for report in reports[config.corpus.shards :] for name in report["files"]}
-    clips = []
-    for clip in read_manifest(paths.manifest):
-        if clip.clip in complete:
-            frames = len(Features.load(paths.features / f"{clip.clip}.safetensors").found)
-            clips.append(replace(clip, frames=frames, seconds=frames / config.corpus.fps))
+    lengths = {
+        name: frames
+        for index in range(config.corpus.shards)
+        for name, frames in feature_lengths(paths.shard("features", index)).items()
+    }
+    clips = [
+        replace(clip, frames=lengths[clip.clip], seconds=lengths[clip.clip] / config.corpus.fps)
+        for clip in read_manifest(paths.manifest)
+        if clip.clip in lengths
+    ]
     if not clips:
         raise InputError(f"{paths.corpus}: every clip was rejected; see {paths.rejected}")
     write_rejected(paths.rejected, rejected)

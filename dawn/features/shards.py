@@ -12,6 +12,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,6 +23,7 @@ from dawn.errors import InputError
 from dawn.features.disk_space import bytes_needed, check_disk_space
 from dawn.features.journal import Journal
 from dawn.features.sources import clips_code, features_code
+from dawn.features.store import feature_length
 from dawn.features.worker import ClipRejected, OpenWriter, Worker, WriteClip
 from dawn.fingerprint import fingerprint
 from dawn.media.files import disk_full_as_input_error, sha256_file
@@ -100,7 +102,10 @@ def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWr
     ordered = [(clip.clip, outcomes[clip.clip]) for clip, _ in jobs]
     rejected = [Rejected(name, stage.name, row["reason"]) for name, row in ordered if "reason" in row]
     files = {name: row["sha256"] for name, row in ordered if "sha256" in row}
-    write_json(stage.report, {"files": files, "rejected": [asdict(row) for row in rejected]})
+    report: dict[str, Any] = {"files": files, "rejected": [asdict(row) for row in rejected]}
+    if stage.name == "features":
+        report["frames"] = {name: feature_length(stage.target(name)) for name in files}
+    write_json(stage.report, report)
     journal.finish((clip.clip, source, outcomes[clip.clip]) for clip, source in jobs)
 
 

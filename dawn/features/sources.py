@@ -16,6 +16,11 @@ def clips_code(kind: str) -> str:
     return code_fingerprint("dawn.corpora.prepare", f"{CORPUS_KINDS}.{kind}", "dawn.features.portrait")
 
 
+def pack_code() -> str:
+    """Compute the fingerprint of the code that packs the clips that training reads."""
+    return code_fingerprint("dawn.features.pack")
+
+
 def features_code() -> str:
     """Compute the fingerprint of the code that extracts the features of a clip."""
     return code_fingerprint("dawn.features.extract")

@@ -105,10 +105,17 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech, name: Device)
         pieces.append(values[whole * chunk :])
     size = CPU_CHUNKS if device.type == "cpu" else GPU_CHUNKS
     equal = [list(group) for _, group in itertools.groupby(pieces, key=len)]
-    batches = [group[start : start + size] for group in equal for start in range(0, len(group), size)]
     with torch.inference_mode(), precise_products("exact"):
-        encoded = [model(torch.stack(batch)).last_hidden_state.flatten(0, 1) for batch in batches]
-        rows = torch.cat(encoded).cpu().numpy()
+        while True:
+            batches = [group[start : start + size] for group in equal for start in range(0, len(group), size)]
+            try:
+                encoded = [model(torch.stack(batch)).last_hidden_state.flatten(0, 1).cpu() for batch in batches]
+                break
+            except torch.OutOfMemoryError:  # other shards may use the same GPU
+                if size == 1:
+                    raise
+                size //= 2
+        rows = torch.cat(encoded).numpy()
     if rows.shape[1] != cfg.dim:
         raise InputError(
             f"features.speech.dim is {cfg.dim}, but {cfg.encoder} gives {rows.shape[1]} channels; set it to that"

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.errors import InputError
-from dawn.media.tensor_files import load_arrays, save_arrays
+from dawn.media.tensor_files import RowFile, load_arrays, save_arrays
 
-_SHAPES: dict[str, tuple[int | None, ...]] = {
+SHAPES: dict[str, tuple[int | None, ...]] = {
     "landmarks": (68, 2),
     "pose": (6,),
     "blink": (2,),
@@ -43,10 +43,13 @@ class Features:
     fps: float
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file atomically. The same features give the same bytes."""
+        """Write the file atomically. The same features give the same bytes. Raises InputError for non-finite values."""
         arrays = {
-            name: np.asarray(getattr(self, name), dtype=np.bool_ if name == "found" else np.float32) for name in _SHAPES
+            name: np.asarray(getattr(self, name), dtype=np.bool_ if name == "found" else np.float32) for name in SHAPES
         }
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise InputError(f"{path}: {name!r} has values that are not finite")
         description = {"extractor": self.extractor, "encoder": self.encoder, "fps": self.fps}
         save_arrays(path, arrays, "features", json.dumps(description, sort_keys=True))
 
@@ -63,13 +66,19 @@ class Features:
         if not isinstance(description, dict) or set(description) != {"extractor", "encoder", "fps"}:
             raise InputError(f"{path}: does not state how it was extracted; delete it and extract again")
         _check(arrays, path)
-        values: dict[str, Any] = {name: arrays[name] for name in _SHAPES}
+        values: dict[str, Any] = {name: arrays[name] for name in SHAPES}
         return cls(**values, **description)
+
+
+def feature_length(path: Path) -> int:
+    """Read the number of frames of a features file."""
+    with RowFile(path, "features") as file:
+        return file.shape("found")[0]
 
 
 def _check(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     frames = arrays["found"].shape[0] if "found" in arrays and arrays["found"].ndim == 1 else 0
-    for name, shape in _SHAPES.items():
+    for name, shape in SHAPES.items():
         if name not in arrays:
             raise InputError(f"{path}: holds no {name!r}; delete it and extract again")
         array, dtype = arrays[name], np.bool_ if name == "found" else np.float32

@@ -31,6 +31,7 @@ CONTEXT = multiprocessing.get_context("spawn")  # a fork of a process with threa
 
 _TRIES = 2  # a process may also have been killed once for lack of memory
 _START = 300  # seconds to load libraries and networks from a slow disk
+_OF_THE_MACHINE = ("MemoryError", "OutOfMemoryError", "AcceleratorError")  # the latter two of torch, on a GPU
 _DISK_LOST = (errno.EIO, errno.ESTALE)  # faults of the disk, not of one video
 
 
@@ -140,7 +141,7 @@ def _outcome(write: WriteClip, clip: Clip, out: Path) -> tuple[str, str]:
     except Exception as error:
         if is_disk_full(error):
             return "all", f"{out}: the disk is full; make room and start again"
-        if getattr(error, "errno", None) in _DISK_LOST or isinstance(error, MemoryError):
+        if getattr(error, "errno", None) in _DISK_LOST or type(error).__name__ in _OF_THE_MACHINE:
             return "all", f"{clip.source}: {type(error).__name__}: {error}; start again once the machine has recovered"
         logging.getLogger(__name__).warning("%s\n%s", clip.source, traceback.format_exc())
         return "clip", f"{clip.source}: {type(error).__name__}: {error}; the log has more"

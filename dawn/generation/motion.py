@@ -127,6 +127,7 @@ def denoise(
             """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
             if padding:  # without any, F.pad would copy
                 x = F.pad(x, (0, 0, 0, 0, 0, padding))
+            x = x.contiguous()  # compiled code is that of one layout; solvers may return another
             outputs = [run(x, t, cache)[:, :, :frames] for cache in caches]
             if len(outputs) == 1:
                 return outputs[0]

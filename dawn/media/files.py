@@ -79,7 +79,9 @@ def require_space(folder: Path, needed: float, purpose: str, *, spare: float = 0
     """
     free = free_space(folder)
     if free < needed + spare:
-        raise InputError(f"{folder}: {purpose} needs {_size(needed)}, and the disk has {_size(free)} free; {remedy}")
+        raise InputError(
+            f"{folder}: {purpose} needs {size_text(needed)}, and the disk has {size_text(free)} free; {remedy}"
+        )
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -98,5 +100,6 @@ def disk_full_as_input_error(folder: Path) -> Iterator[None]:
         raise
 
 
-def _size(value: float) -> str:
+def size_text(value: float) -> str:
+    """Return a number of bytes as GB or MB."""
     return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"

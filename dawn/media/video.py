@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +20,7 @@ Frame = NDArray[np.uint8]
 
 # libswscale: bilinear, accurate rounding, full chroma. Its fast default is 1 to 1.5 levels too dark.
 SCALER = 0x2 | 0x40000 | 0x2000
+_SEEK = 24  # frames that are decoded rather than skipped, as seeking returns to the key frame before
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,37 @@ def iter_frames(path: str | os.PathLike[str], fps: float | None = 25.0) -> Itera
 def load_frames(path: str | os.PathLike[str]) -> Frame:
     """Decode all frames of a video at 25 fps, RGB uint8 (N, H, W, 3)."""
     return np.stack(list(iter_frames(path)))
+
+
+def seek_frames(path: str | os.PathLike[str], indices: Sequence[int]) -> Frame:
+    """Decode frames `indices` of a video with the constant rate of 25 fps, RGB uint8 (n, H, W, 3).
+
+    They equal those of :func:`load_frames`, of which only the ones from the key frame before an index are decoded.
+    Raises InputError when the file is missing, damaged or ends before a frame.
+    """
+    wanted = sorted(set(indices))
+    found: dict[int, Frame] = {}
+    with open_media(path, "a video") as container:
+        stream = _video_stream(container, path)
+        assert stream.time_base is not None
+        origin = stream.start_time or 0
+        spacing = 1 / (25 * stream.time_base)  # in units of the stream's clock
+        position = 0  # of the next frame to be decoded
+        frames = container.decode(stream)
+        for index in wanted:
+            if index - position > _SEEK:
+                container.seek(origin + round(index * spacing), stream=stream)
+                frames = container.decode(stream)
+            for frame in frames:
+                if frame.is_corrupt or frame.pts is None:
+                    raise InputError(f"{path}: damaged near frame {index}; give an intact video")
+                position = round((frame.pts - origin) / spacing) + 1
+                if position > index:
+                    break
+            if position != index + 1:
+                raise InputError(f"{path}: frame {index} cannot be read; give a whole video of 25 frames a second")
+            found[index] = _pixels(frame)
+    return np.stack([found[index] for index in indices])
 
 
 def _video_stream(container: InputContainer, path: str | os.PathLike[str]) -> VideoStream:

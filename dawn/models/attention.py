@@ -174,7 +174,8 @@ class LocalAttentionMask:
             first_key = start - self.reach
             logits = self.logits
             if logits is not None:
-                logits = logits[:, : stop - start, low - first_key : high - first_key]
+                # A slice in its own memory: kernels of GPUs read a mask from aligned addresses.
+                logits = logits[:, : stop - start, low - first_key : high - first_key].contiguous()
             if self.padding is not None:
                 # Frames of padding are no keys of others; they attend to themselves, so that their numbers are finite.
                 hidden = self.padding[low:high] & ~self.padding[start:stop, None]

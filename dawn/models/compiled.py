@@ -19,7 +19,7 @@ from torch import Tensor
 from dawn.media.files import user_cache
 from dawn.models.unet3d import UNet3D
 
-LENGTHS = 64  # compiled lengths of one network, more than there are below the longest video
+VARIANTS = 256  # compiled lengths of one network, with and without padding: more than fit the memory of any GPU
 
 Backend: TypeAlias = "str | Callable[..., object]"  # of torch.compile
 
@@ -74,10 +74,10 @@ class CompiledStep:
             return self._plain(x, t, static, speech, pose, eye)
 
 
-def _compiler_error() -> type[Exception]:
-    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
+def _compiler_error() -> tuple[type[Exception], ...]:
+    from torch._dynamo import exc  # takes seconds to import
 
-    return TorchDynamoException
+    return exc.TorchDynamoException, exc.FailOnRecompileLimitHit
 
 
 def padded_frames(frames: int) -> int:
@@ -92,5 +92,5 @@ def _compile(function: Callable[..., Tensor], backend: Backend = "inductor") -> 
     Compiled code is kept on disk, in a folder ``dawn/compiled`` of the user's cache, for later processes.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "dawn/compiled"))
-    torch._dynamo.config.recompile_limit = max(LENGTHS, torch._dynamo.config.recompile_limit)
+    torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
     return torch.compile(function, fullgraph=True, dynamic=False, backend=backend)

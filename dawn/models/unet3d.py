@@ -157,7 +157,8 @@ class UNet3D(nn.Module):
             if condition.shape[:2] != (clips, frames):
                 raise InputError(f"{name}: {tuple(condition.shape)} does not hold {clips} clips of {frames} frames")
         dtype = weight.dtype
-        stem = F.conv2d(static.to(dtype), weight, self.init_conv.bias, padding=weight.shape[-1] // 2)
+        static = static.to(dtype).contiguous(memory_format=torch.channels_last)
+        stem = F.conv2d(static, weight, self.init_conv.bias, padding=weight.shape[-1] // 2)
         stem = rearrange(stem, "b c h w -> b h w c")
         if torch.is_grad_enabled():
             activations = None
@@ -291,7 +292,8 @@ class UNet3D(nn.Module):
             y = F.conv2d(frame_images(x), weight, padding=weight.shape[-1] // 2)
             return rearrange(y, "(b f) c h w -> b f h w c", b=len(x)) + video.stem[:, None]
 
-        motion = rearrange(x, "b c f h w -> b f h w c").to(weight.dtype)
+        # Copied to channels last: for one clip it would be a view, whose layout all later maps would keep.
+        motion = rearrange(x, "b c f h w -> b f h w c").to(weight.dtype).contiguous()
         return video.chunks.map(convolve_noisy, (motion,), axis=1, width=2 * len(weight))
 
 

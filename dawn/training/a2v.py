@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self, TypedDict
+from typing import Self, TypedDict
 
 import torch
 from einops import rearrange, repeat
@@ -26,27 +26,14 @@ from dawn.models.regions import Regions
 from dawn.models.unet3d import UNet3D
 from dawn.models.weights_io import load_weights
 from dawn.precision import unlowered
-from dawn.training.augmentation import color_jitter
-from dawn.training.batch_shard import BatchShard, randn_per_sample, to_device
+from dawn.training.a2v_batches import A2vBatch, A2vSampler
+from dawn.training.augmentation import recolour
+from dawn.training.batch_shard import BatchShard
 from dawn.training.clip_views import Clips, WithoutPoseBlink
-from dawn.training.lfg import detail_boxes
 from dawn.training.lowered import LoweredCopy
 
-HUE_JITTER = 0.04  # largest hue shift of A2V's colour jitter, as a fraction of the circle
-
-
-class Batch(NamedTuple):
-    """Batch of b clip segments of n frames each."""
-
-    source: Tensor  # (b, 3, S, S) in [0, 1]
-    frames: Tensor  # (b, n, 3, S, S) in [0, 1]
-    face_box: Tensor  # (b, 4) of the source, pixels
-    details: Tensor  # (b, n, 3, 4) mouth and eye boxes of the frames, pixels
-    clip: Tensor  # (b,) index of the clip
-    frame_index: Tensor  # (b, 1 + n) indices within the clip: the source, then the frames
-    speech: Tensor  # (b, n, c)
-    pose: Tensor  # (b, n, 6) difference to the source, in units of a2v.pose_unit
-    eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
+CACHED_FRAMES = 500_000  # of a corpus whose regions are kept, 400 bytes each; in a larger one a frame hardly recurs
+REGION_FRAMES = 64  # whose regions are predicted at once
 
 
 class Conditions(TypedDict):
@@ -66,6 +53,7 @@ class A2vTask:
         self.config = config
         self.stage = stage
         self.clips = clips if config.a2v.pose_blink else WithoutPoseBlink(clips)
+        self.sampler = A2vSampler(config, stage, self.clips)
         self.side = config.corpus.resolution
         self.latent_side = latent_side(config)
         self.lfg = lfg.eval().requires_grad_(False)
@@ -74,6 +62,8 @@ class A2vTask:
         self.networks: dict[str, nn.Module] = {"unet": self.unet, "mask": self.mask}
         self.frozen: dict[str, nn.Module] = {"lfg": self.lfg, "diffusion": self.diffusion}
         self.region_cache: dict[int, Regions] = {}  # regions of unjittered clips, by index
+        frames = sum(self.clips.length(clip) for clip in range(len(self.clips)))
+        self.caches_regions = not stage.jitter and frames <= CACHED_FRAMES
         self._lowered: LoweredCopy[UNet3D] | None = None
         self._compiled: CompiledStep | None = None
 
@@ -90,22 +80,15 @@ class A2vTask:
             load_weights(path, task.networks)
         return task
 
-    def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
-        """Draw clip segments, diffuse their motion, and compute the losses of the denoiser; see :meth:`Task.loss`."""
-        batch, generators = self.draw(shard)
+    def loss(self, batch: A2vBatch, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        """Diffuse the motion of clip segments and compute the losses of the denoiser; see :meth:`Task.loss`."""
         x0, source_code = self.targets(batch)
-        n = x0.shape[2]
-        timesteps = self.config.a2v.diffusion.timesteps
-        # All conditions of a frame are dropped with probability `drop`.
-        uniform = torch.stack([torch.rand(n, 1, generator=generator) for generator in generators])
-        keep = to_device((uniform >= self.stage.drop).float(), shard.device)
         # x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, one t for each clip.
-        t = torch.cat([torch.randint(timesteps, (1,), generator=generator) for generator in generators])
-        t = to_device(t, shard.device)
-        noise = to_device(randn_per_sample(tuple(x0.shape[1:]), generators), shard.device)
+        t, noise, keep = batch.t, batch.noise, batch.keep
         x_t = self.diffusion.q_sample(x0, t, noise)
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
         static = torch.cat([source_code, face], dim=1)
+        # All conditions of a frame are dropped with probability `drop`.
         conditions = Conditions(speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
         unet = self.unet if shard.dtype == torch.float32 else self.lowered(shard.dtype)
         if self.stage.compile and x_t.is_cuda:
@@ -127,7 +110,7 @@ class A2vTask:
         return self._compiled
 
     def losses(
-        self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: Batch
+        self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: A2vBatch
     ) -> dict[str, Tensor]:
         """Compute the weighted losses of the denoiser's `output` for x_t: paper eq. 7, and published variants of it.
 
@@ -151,81 +134,46 @@ class A2vTask:
         return losses
 
     @torch.no_grad()
-    def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def targets(self, batch: A2vBatch) -> tuple[Tensor, Tensor]:
         """Compute clean motion x_0 (b, 3, n, h, w) and the source's latent code z (b, c, h, w).
 
         Both come from the frozen latent flow generator, in float32 in every precision: sampling positions near 1 would
         have the spacing 2^-8 in bfloat16.
         """
-        with unlowered(batch.frames.device):
+        with unlowered(batch.images.device):
             return self._targets(batch)
 
-    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        b, n = batch.frames.shape[:2]
-        frames = rearrange(batch.frames, "b n c h w -> (b n) c h w")
+    def _targets(self, batch: A2vBatch) -> tuple[Tensor, Tensor]:
+        images = to_float(batch.images)
         if self.stage.jitter:
-            source_regions, driving_regions = self.lfg.regions(batch.source), self.lfg.regions(frames)
+            images = recolour(images, batch.colour)
+        b, n = len(images), images.shape[1] - 1
+        source, frames = images[:, 0], rearrange(images[:, 1:], "b n c h w -> (b n) c h w")
+        if not self.caches_regions:
+            source_regions, driving_regions = self.lfg.regions(source), self.lfg.regions(frames)
         else:
             # Unjittered frames always have the same regions: index those of the whole clips.
-            samples = zip(batch.clip.tolist(), batch.frame_index, strict=True)
-            rows = [[field[index] for field in self._clip_regions(clip)] for clip, index in samples]
+            samples = zip(batch.clip, batch.frame_index, strict=True)
+            rows = [[field[list(index)] for field in self._clip_regions(clip)] for clip, index in samples]
             regions = [torch.stack(fields) for fields in zip(*rows, strict=True)]
             source_regions = Regions(*(field[:, 0] for field in regions))
             driving_regions = Regions(*(field[:, 1:].flatten(0, 1) for field in regions))
         flow, occlusion = self.lfg.motion(
-            repeat(batch.source, "b c h w -> (b n) c h w", n=n),
+            repeat(source, "b c h w -> (b n) c h w", n=n),
             frames,
             Regions(*(field.repeat_interleave(n, 0) for field in source_regions)),
             driving_regions,
         )
         flow = rearrange(flow, "(b n) h w xy -> b n h w xy", b=b)
         occlusion = rearrange(occlusion, "(b n) 1 h w -> b n 1 h w", b=b)
-        return motion_to_data(flow, occlusion, self.config.a2v.diffusion), self.lfg.encode(batch.source)[-1]
+        return motion_to_data(flow, occlusion, self.config.a2v.diffusion), self.lfg.encode(source)[-1]
 
     def _clip_regions(self, clip: int) -> Regions:
         """Predict the regions of all frames of a clip, once, and cache them without their heat maps."""
         if clip not in self.region_cache:
             device = next(self.lfg.parameters()).device
-            regions = self.lfg.regions(to_float(self.clips.frames(clip)).to(device))
-            self.region_cache[clip] = regions._replace(heatmap=regions.heatmap[:, :, :0, :0].clone())
+            parts = self.clips.frames(clip).split(REGION_FRAMES)
+            runs = [self.lfg.regions(to_float(part.to(device))) for part in parts]
+            runs = [run._replace(heatmap=run.heatmap[:, :, :0, :0].clone()) for run in runs]
+            self.region_cache[clip] = Regions(*(torch.cat(fields) for fields in zip(*runs, strict=True)))
         return self.region_cache[clip]
-
-    def draw(self, shard: BatchShard) -> tuple[Batch, list[torch.Generator]]:
-        """Draw the shard's clip segments; returns them with each sample's generator in its state after the drawing.
-
-        All samples of a batch have the length n: drawn from [frames_min, frames_max], at most that of the batch's
-        shortest clip. Every process therefore draws the clips of the whole batch.
-        """
-        low, high = self.stage.frames_min, self.stage.frames_max
-        n = int(torch.randint(low, high + 1, (), generator=shard.batch_generator()))
-        generators = [shard.generator(sample) for sample in range(shard.batch)]
-        clips = [int(torch.randint(len(self.clips), (), generator=generator)) for generator in generators]
-        n = min([n, *(self.clips.length(clip) for clip in clips)])
-        samples = [self._segment(clips[sample], n, generators[sample]) for sample in shard.samples]
-        batch = Batch(*(to_device(torch.stack(field), shard.device) for field in zip(*samples, strict=True)))
-        return batch, [generators[sample] for sample in shard.samples]
-
-    def _segment(self, clip: int, n: int, generator: torch.Generator) -> Batch:
-        """Draw a source and a segment of n frames of a clip; fields of :class:`Batch` without their first dimension."""
-        features = self.clips.features(clip)
-        length = self.clips.length(clip)
-        start = int(torch.randint(length - n + 1, (), generator=generator))
-        source = start if self.stage.source == "first" else int(torch.randint(length, (), generator=generator))
-        index = [source, *range(start, start + n)]
-        images = to_float(self.clips.frames(clip, index))
-        if self.stage.jitter:
-            images = color_jitter(images, self.stage.jitter, HUE_JITTER, generator)
-        segment = slice(start, start + n)
-        pose = torch.from_numpy(features.pose)
-        blink = torch.from_numpy(features.blink)
-        return Batch(
-            source=images[0],
-            frames=images[1:],
-            face_box=torch.from_numpy(features.face_box[source]),
-            details=detail_boxes(torch.from_numpy(features.landmarks[segment])),
-            clip=torch.tensor(clip),
-            frame_index=torch.tensor(index),
-            speech=torch.from_numpy(features.speech[segment]),
-            pose=(pose[segment] - pose[source]) / pose.new_tensor(self.config.a2v.pose_unit),
-            eye=(blink[segment] - blink[source]) / self.config.a2v.blink_unit,
-        )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
+from torch.utils.data import default_collate
 
 from dawn.seeds import step_seed, torch_generator
+
+Batch = TypeVar("Batch", bound=tuple[Any, ...])  # a NamedTuple
 
 
 @dataclass(frozen=True)
@@ -14,7 +20,7 @@ class BatchShard:
     """Samples `samples` of step `step`'s batch of `batch` samples.
 
     Each sample has a separate generator, seeded by (seed, stage, step, sample). A step therefore draws the same data
-    for any number of processes and accumulation passes, and after any interruption.
+    for any number of processes, loader workers and accumulation passes, and after any interruption.
     """
 
     seed: int
@@ -22,7 +28,6 @@ class BatchShard:
     step: int
     batch: int
     samples: range
-    device: torch.device | str = "cpu"
     dtype: torch.dtype = torch.float32  # of the operands of the trained networks' products
 
     def batch_generator(self) -> torch.Generator:
@@ -38,13 +43,29 @@ class BatchShard:
         return [self.generator(sample) for sample in self.samples]
 
 
-def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
-    """Copy a CPU tensor to `device`; to a GPU from page-locked memory, without waiting for the GPU's work."""
-    if torch.device(device).type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+def collate(samples: Iterable[Batch]) -> Batch:
+    """Stack the tensors of samples, each without its first dimension, to those of a batch; tuples are concatenated.
+
+    In a process that loads batches, tensors are stacked in the memory that it shares with the training.
+    """
+    drawn = list(samples)
+    fields: Any = zip(*drawn, strict=True)
+    named: Any = type(drawn[0])
+    result: Batch = named(*(default_collate(f) if isinstance(f[0], Tensor) else sum(f, ()) for f in fields))
+    return result
 
 
-def randn_per_sample(shape: tuple[int, ...], generators: list[torch.Generator]) -> torch.Tensor:
-    """Draw standard normal numbers (b, *shape) on the CPU, row i from generator i."""
-    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+def part_of(batch: Batch, samples: slice) -> Batch:
+    """Return some of a batch's samples."""
+    fields: Any = batch
+    named: Any = type(batch)
+    result: Batch = named(*(field[samples] for field in fields))
+    return result
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """Copy the tensors of a batch to `device`: from page-locked memory, without waiting for a GPU's work."""
+    fields: Any = batch
+    named: Any = type(batch)
+    result: Batch = named(*(f.to(device, non_blocking=True) if isinstance(f, Tensor) else f for f in fields))
+    return result

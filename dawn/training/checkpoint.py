@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dawn.media.files import atomic_path
 from dawn.media.json_files import read_json, write_json
+
+
+class Resumed(NamedTuple):
+    """State of a training after a step."""
+
+    step: int
+    tensors: dict[str, dict[str, Tensor]]  # state dicts "weights" and, where weights are averaged, "ema"
+    states: dict[str, Any]  # of the optimisers, and the number of skipped steps
 
 
 class Checkpoints:
@@ -30,6 +38,15 @@ class Checkpoints:
     def latest(self) -> Path | None:
         """Return the newest usable folder, or None."""
         return max((path for path in self.folder.glob("step-*") if self._usable(path)), default=None)
+
+    def load_latest(self) -> Resumed | None:
+        """Load the newest usable checkpoint to the CPU, if there is one."""
+        folder = self.latest()
+        if folder is None:
+            return None
+        tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
+        states = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)
+        return Resumed(int(folder.name.removeprefix("step-")), tensors, states)
 
     def clear(self) -> None:
         """Delete incomplete folders of killed runs, and folders of other fingerprints."""

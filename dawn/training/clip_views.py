@@ -1,35 +1,35 @@
-"""Interface of training clips, and views of a clip store with fewer frames or without pose and blink."""
+"""Interface of training clips, and views of clips with fewer frames or without pose and blink."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
+import torch
 from torch import Tensor
 
-from dawn.features.store import Features
-
-# Fields of Features with one row for each frame.
-_PER_FRAME = ("landmarks", "pose", "blink", "speech", "face_box", "mouth_box", "found")
+from dawn.features.clips import selected
 
 
 class Clips(Protocol):
-    """Interface of training clips by index: a :class:`~dawn.features.clips.ClipStore` or a view of one."""
+    """Interface of training clips by index: :class:`~dawn.features.frame_store.FrameStore`,
+    :class:`~dawn.features.clips.ClipStore` or a view of one.
+
+    Each process that loads batches has a copy of it.
+    """
 
     def __len__(self) -> int: ...
-
-    def features(self, index: int) -> Features:
-        """Load the features of clip `index`, one row for each frame."""
-        ...
 
     def length(self, index: int) -> int:
         """Return the number of frames of clip `index`."""
         ...
 
-    def frames(self, index: int, which: Sequence[int] | slice = slice(None)) -> Tensor:
-        """Decode frames `which` of clip `index`, RGB uint8 (n, 3, H, W)."""
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Read rows `which` of the feature `name` of clip `index`, one for each frame."""
+        ...
+
+    def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Read frames `which` of clip `index`, RGB uint8 (n, 3, S, S)."""
         ...
 
 
@@ -46,26 +46,29 @@ class StridedClips:
     def __len__(self) -> int:
         return len(self.clips) * self.stride
 
-    def features(self, index: int) -> Features:
-        """Load every `stride`-th row of the clip's features; see :class:`Clips`."""
-        clip, frames = self._frames_of(index)
-        features = self.clips.features(clip)
-        return replace(features, **{name: getattr(features, name)[frames.start :: self.stride] for name in _PER_FRAME})
-
     def length(self, index: int) -> int:
         """Return the number of frames of this phase of the clip."""
-        return len(self._frames_of(index)[1])
-
-    def frames(self, index: int, which: Sequence[int] | slice = slice(None)) -> Tensor:
-        """Decode frames `which` of this phase of the clip; see :class:`Clips`."""
-        clip, frames = self._frames_of(index)
-        chosen = frames[which] if isinstance(which, slice) else [frames[i] for i in which]
-        return self.clips.frames(clip, list(chosen))
-
-    def _frames_of(self, index: int) -> tuple[int, range]:
-        """Return the underlying clip and the indices of its frames."""
         clip, phase = divmod(index, self.stride)
-        return clip, range(phase, self.clips.length(clip), self.stride)
+        return len(range(phase, self.clips.length(clip), self.stride))
+
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Read rows `which` of this phase of the clip; see :class:`Clips`."""
+        clip, chosen = self._chosen(index, which)
+        return self.clips.rows(clip, name, chosen)
+
+    def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Read frames `which` of this phase of the clip; see :class:`Clips`."""
+        clip, chosen = self._chosen(index, which)
+        return self.clips.frames(clip, chosen)
+
+    def _chosen(self, index: int, which: slice | Sequence[int]) -> tuple[int, Sequence[int]]:
+        """Return the underlying clip and the indices of the frames there."""
+        clip, phase = divmod(index, self.stride)
+        frames = range(phase, self.clips.length(clip), self.stride)
+        chosen = selected(which, len(frames))
+        if isinstance(chosen, range):
+            return clip, frames[chosen.start : chosen.stop : chosen.step]
+        return clip, [frames[i] for i in chosen]
 
 
 class WithoutPoseBlink:
@@ -77,15 +80,15 @@ class WithoutPoseBlink:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def features(self, index: int) -> Features:
-        """Load the features of clip `index` with pose and blink set to zero."""
-        features = self.clips.features(index)
-        return replace(features, pose=np.zeros_like(features.pose), blink=np.zeros_like(features.blink))
-
     def length(self, index: int) -> int:
         """Return the number of frames of clip `index`."""
         return self.clips.length(index)
 
-    def frames(self, index: int, which: Sequence[int] | slice = slice(None)) -> Tensor:
-        """Decode frames `which` of clip `index`, RGB uint8 (n, 3, H, W)."""
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Read rows `which` of the feature `name`, or as many zeros; see :class:`Clips`."""
+        rows = self.clips.rows(index, name, which)
+        return torch.zeros_like(rows) if name in ("pose", "blink") else rows
+
+    def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        """Read frames `which` of clip `index`, RGB uint8 (n, 3, S, S)."""
         return self.clips.frames(index, which)

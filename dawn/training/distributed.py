@@ -13,14 +13,20 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
+
+Value = TypeVar("Value")
 
 # Set in the environment of the processes that `launch` starts.
 _LAUNCHED = "DAWN_LAUNCHED_WORKER"
+POLL = 0.5  # seconds between looks at the other processes
 
 
 class Distributed:
@@ -31,6 +37,7 @@ class Distributed:
         self.device: torch.device = self._accelerator.device
         self.rank: int = self._accelerator.process_index
         self.world_size: int = self._accelerator.num_processes
+        self.local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", self.world_size))  # on this machine
 
     @property
     def is_main_process(self) -> bool:
@@ -46,6 +53,15 @@ class Distributed:
         for tensor, part in zip(tensors, mean.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def from_main_process(self, value: Value) -> Value:
+        """Return the `value` of the main process in all processes; those of the others are ignored."""
+        if self.world_size == 1:
+            return value
+        values = [value if self.is_main_process else None]
+        broadcast_object_list(values)
+        received: Any = values[0]
+        return received
+
     def barrier(self) -> None:
         """Block until all processes have reached this call."""
         self._accelerator.wait_for_everyone()
@@ -56,22 +72,21 @@ def launch(processes: int) -> Iterator[Distributed]:
     """Join a process group of `processes`, and start its other processes unless an external launcher did.
 
     A machine with GPUs gets at most one process for each of them, as two cannot share one. Started processes run this
-    process's command line. They end when this process ends, also when it is killed. Raises RuntimeError when one of
-    them fails.
+    process's command line. They end when this process ends, also when it is killed; and when one of them fails, all
+    end at once, with its exit code.
     """
     if os.environ.get(_LAUNCHED):
         threading.Thread(target=_exit_with_parent, daemon=True).start()
     count = 1 if "WORLD_SIZE" in os.environ else usable(processes)
     workers = [] if count == 1 else _start_workers(count)
+    if workers:
+        threading.Thread(target=_exit_with_first_failure, args=(workers,), daemon=True).start()
     try:
         yield Distributed()
         for worker in workers:
-            if worker.wait() != 0:
-                raise RuntimeError(f"a training process exited with code {worker.returncode}; its message is above")
-    finally:
-        for worker in workers:
-            worker.kill()
             worker.wait()
+    finally:
+        _end(workers)
 
 
 def usable(processes: int) -> int:
@@ -87,7 +102,12 @@ def _start_workers(processes: int) -> list[subprocess.Popen[bytes]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    group = {
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     os.environ.update(group | {"RANK": "0", "LOCAL_RANK": "0"})
     return [
         subprocess.Popen(
@@ -97,6 +117,23 @@ def _start_workers(processes: int) -> list[subprocess.Popen[bytes]]:
         )
         for rank in range(1, processes)
     ]
+
+
+def _exit_with_first_failure(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Exit when a worker has failed: this process would wait for it in a collective, up to the timeout of minutes."""
+    while any(worker.poll() is None for worker in workers):
+        failed = next((worker for worker in workers if worker.poll()), None)
+        if failed is not None:
+            print(f"a training process ended with code {failed.returncode}: the others end too", file=sys.stderr)
+            _end(workers)
+            os._exit(max(1, failed.returncode))
+        time.sleep(POLL)
+
+
+def _end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    for worker in workers:
+        worker.kill()
+        worker.wait()
 
 
 def _exit_with_parent() -> None:

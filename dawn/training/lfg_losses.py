@@ -14,7 +14,6 @@ from dawn.errors import InputError
 from dawn.models.regions import Regions, compose, inverse, squared_distance
 from dawn.models.warping import coordinate_grid, reduction, warp
 from dawn.precision import widened
-from dawn.training.batch_shard import randn_per_sample
 from dawn.weights import MissingWeights, verified
 
 VGG_CUTS = (2, 7, 12, 21, 30)  # after the first ReLU of each of the five blocks
@@ -33,6 +32,7 @@ LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
     tuple(range(0, 6)),  # left jaw
     tuple(range(11, 17)),  # right jaw
 )
+SPLINE_POINTS = 5  # of Equivariance, along each axis
 INNER_LIPS = slice(60, 68)  # outline of the mouth's opening
 SUPERSAMPLING = 4  # test points along each side of a cell of the occlusion map
 # Standard deviation whose square is added to a landmark group's covariance, in units of the sampling grid: the group
@@ -95,17 +95,17 @@ class Perceptual(nn.Module):
 
 
 class Equivariance:
-    """Random smooth map T of the image plane for each of b generators: affine plus thin-plate spline (published).
+    """Random smooth map T of each of b image planes: affine plus thin-plate spline (published).
 
     The affine part is the identity plus N(0, 0.05^2); the spline has 5 x 5 control points with weights N(0, 0.005^2),
-    the same displacement along x and y, and kernel r^2 log r of the L1 distance r.
+    the same displacement along x and y, and kernel r^2 log r of the L1 distance r. `affine` (b, 2, 3) and `spline`
+    (b, 25) are the standard normal numbers of both.
     """
 
-    def __init__(self, generators: list[torch.Generator], like: Tensor, points: int = 5) -> None:
-        identity = torch.eye(2, 3, dtype=like.dtype, device=like.device)
-        self.theta = identity + 0.05 * randn_per_sample((2, 3), generators).to(like)
-        self.control = coordinate_grid(points, points, like).flatten(0, 1)
-        self.weights = 0.005 * randn_per_sample((points**2,), generators).to(like)
+    def __init__(self, affine: Tensor, spline: Tensor) -> None:
+        self.theta = torch.eye(2, 3, dtype=affine.dtype, device=affine.device) + 0.05 * affine
+        self.control = coordinate_grid(SPLINE_POINTS, SPLINE_POINTS, affine).flatten(0, 1)
+        self.weights = 0.005 * spline
 
     @classmethod
     def losses(
@@ -113,14 +113,15 @@ class Equivariance:
         driving_regions: Regions,
         region_predictor: Callable[[Tensor], Regions],
         driving: Tensor,
-        generators: list[torch.Generator],
+        affine: Tensor,
+        spline: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Compute shift and affine loss: regions must move with the image when T warps it.
 
         mean |mu - T(mu_t)| and mean |I - V| with V = A^-1 J_T(mu_t) A_t up to its sign, for regions (mu, A) of
         `driving` (b, 3, S, S) and (mu_t, A_t) of the warped image.
         """
-        transform = cls(generators, driving)
+        transform = cls(affine, spline)
         warped = region_predictor(transform.warp(driving))
         shift = F.l1_loss(transform(warped.shift), driving_regions.shift)
         v = compose(compose(inverse(driving_regions.affine), transform.jacobian(warped.shift)), warped.affine)

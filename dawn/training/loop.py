@@ -18,10 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -32,11 +31,13 @@ from dawn.models.weights_io import load_weights, save_weights
 from dawn.precision import dtype_of, precise_products, resolve
 from dawn.schedules import learning_rate
 from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
-from dawn.training.batch_shard import BatchShard
+from dawn.training.batch_shard import BatchShard, part_of
 from dawn.training.checkpoint import Checkpoints
 from dawn.training.distributed import Distributed
 from dawn.training.division import Division
 from dawn.training.finite_steps import FiniteSteps
+from dawn.training.gradient_sync import GradientSync
+from dawn.training.loader import BatchLoader, Sampler, usable_workers
 
 
 class Task(Protocol):
@@ -51,8 +52,16 @@ class Task(Protocol):
     frozen: dict[str, nn.Module]
     groups: tuple[tuple[str, ...], ...]
 
-    def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
-        """Compute the weighted scalar losses by name, each a mean over the samples of `shard`."""
+    @property
+    def sampler(self) -> Sampler:
+        """Sampler of the batches, without the networks: worker processes have copies of it."""
+        ...
+
+    def loss(self, batch: Any, shard: BatchShard, group: int) -> dict[str, Tensor]:
+        """Compute the weighted scalar losses by name, each a mean over the samples of `shard`, whose batch is given.
+
+        All random numbers but those of dropout are part of the batch.
+        """
         ...
 
 
@@ -80,13 +89,15 @@ def train(
     fingerprint: str,
     config: str,
     extractor: str,
+    workers: int | None = 0,
 ) -> Path:
     """Train `task` for `total` steps and write ``out/weights.safetensors``; resumes from the newest checkpoint.
 
     Every process of the group calls it; only the main process writes. Checkpoints whose `fingerprint` (of settings,
     code and inputs) differs are deleted, not resumed. A step whose gradient is not finite is skipped and counted.
-    Raises InputError when that repeats (:class:`FiniteSteps`), when the batch cannot be divided among processes and
-    accumulation passes, or when one sample does not fit the GPU's memory.
+    `workers` is the number of processes that load batches (:func:`~dawn.training.loader.usable_workers`).
+    Raises InputError when non-finite gradients repeat (:class:`FiniteSteps`), when the batch cannot be divided among
+    processes and accumulation passes, or when one sample does not fit the GPU's memory.
     """
     torch.set_num_threads(schedule.threads)
     _set_determinism(distributed.device, schedule.deterministic)
@@ -107,22 +118,23 @@ def train(
     ema = {key: value.clone() for key, value in networks.state_dict().items()} if schedule.ema else {}
     checkpoints = Checkpoints(out, fingerprint, schedule.keep)
     start, skipped = 0, 0.0
+    resumed = None
     if distributed.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         checkpoints.clear()
-    distributed.barrier()
-    latest = checkpoints.latest()
-    if latest is not None:
-        # safetensors does not accept "cpu:0".
-        device = "cpu" if distributed.device.type == "cpu" else str(distributed.device)
-        networks.load_state_dict(load_file(latest / "weights.safetensors", device=device))
+        resumed = checkpoints.load_latest()
+    # The main process decides: others may have a stale view of the folder, on a network file system.
+    resumed = distributed.from_main_process(resumed)
+    if resumed is None:
+        initial = {name: value.cpu() for name, value in networks.state_dict().items()}
+        networks.load_state_dict(distributed.from_main_process(initial))
+    else:
+        networks.load_state_dict(resumed.tensors["weights"])
         if ema:
-            ema = load_file(latest / "ema.safetensors", device=device)
-        states = torch.load(latest / "optimizer.pt", map_location="cpu", weights_only=True)
-        for optimizer, state in zip(optimizers, states["optimizers"], strict=True):
+            ema = {name: value.to(distributed.device) for name, value in resumed.tensors["ema"].items()}
+        for optimizer, state in zip(optimizers, resumed.states["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        start, skipped = int(latest.name.removeprefix("step-")), states["skipped"]
-    distributed.barrier()  # the next checkpoint deletes this one, which all processes must have read by then
+        start, skipped = resumed.step, resumed.states["skipped"]
     log = _Log(out, start) if distributed.is_main_process else None
     bar = tqdm(
         total=total,
@@ -134,19 +146,20 @@ def train(
         disable=not distributed.is_main_process,
     )
     guard = FiniteSteps(networks, distributed.device, skipped)
-    for step in range(start, total):
+    syncs = [GradientSync(_parameters(optimizer), distributed.world_size) for optimizer in optimizers]
+    shard = BatchShard(seed, stage, start, schedule.batch, division.samples, dtype_of(products))
+    count = usable_workers(workers, distributed.device, distributed.local_processes)
+    loader = BatchLoader(task.sampler, shard, start, total, count, distributed.device)
+    for step, batch in zip(range(start, total), loader, strict=True):
+        shard = replace(shard, step=step)
         rate = learning_rate(schedule, step, total)
         networks.train()
         losses: dict[str, Tensor] = {}
         guard.begin()
         for group, optimizer in enumerate(optimizers):
-            shard = BatchShard(
-                seed, stage, step, schedule.batch, division.samples, distributed.device, dtype_of(products)
-            )
             with precise_products(products):
-                losses |= _gradients(task, group, optimizer, shard, division, guard)
-            parameters = [p for param_group in optimizer.param_groups for p in param_group["params"]]
-            distributed.all_reduce_mean([p.grad for p in parameters if p.grad is not None])
+                losses |= _gradients(task, group, optimizer, batch, shard, division, guard, syncs[group])
+            parameters = _parameters(optimizer)
             norm = nn.utils.clip_grad_norm_(parameters, schedule.clip_norm or math.inf)
             for param_group in optimizer.param_groups:
                 param_group["lr"] = rate
@@ -165,8 +178,10 @@ def train(
             distributed.all_reduce_mean(list(losses.values()))
             if log is not None:
                 values = {name: float(value) for name, value in losses.items()}
-                log.write(done, values | {"lr": rate, "grad_norm": float(norm), "skipped": float(guard.skipped)})
-                bar.set_postfix({"loss": f"{sum(values.values()):.4f}"}, refresh=False)
+                waiting = log.percentage(loader.waited)
+                state = {"lr": rate, "grad_norm": float(norm), "skipped": float(guard.skipped), "waiting": waiting}
+                log.write(done, values | state)
+                bar.set_postfix({"loss": f"{sum(values.values()):.4f}", "waiting": f"{waiting:.0f} %"}, refresh=False)
         if distributed.is_main_process and saves:
             tensors = {"weights": networks.state_dict()} | ({"ema": ema} if ema else {})
             states = {"optimizers": [o.state_dict() for o in optimizers], "skipped": float(guard.skipped)}
@@ -208,11 +223,13 @@ def _gradients(
     task: Task,
     group: int,
     optimizer: torch.optim.Optimizer,
+    batch: Any,
     shard: BatchShard,
     division: Division,
     guard: FiniteSteps,
+    sync: GradientSync,
 ) -> dict[str, Tensor]:
-    """Compute the gradients of a group's losses for the shard of this process; returns the losses.
+    """Compute the gradients of a group's losses, their means over all processes; returns the losses of this process.
 
     When a GPU's memory does not suffice, `division` takes more passes and all are computed again. Raises InputError
     when it cannot.
@@ -220,10 +237,11 @@ def _gradients(
     optimizer.zero_grad(set_to_none=True)
     while True:
         try:
-            return _in_passes(task, group, [replace(shard, samples=samples) for samples in division.shards()], division)
+            return _in_passes(task, group, batch, shard, division, sync)
         except torch.OutOfMemoryError:
-            # A later group of the step continues what the passes of the first one computed.
-            if group > 0 or not division.refine():
+            # A later group of the step continues what the passes of the first one computed, and other processes what
+            # was sent to them.
+            if group > 0 or sync.sending or not division.refine():
                 raise InputError(
                     f"{shard.stage}: step {shard.step} does not fit the GPU's memory in {division.passes} passes; "
                     "raise accumulate, or set precision: bfloat16 or, for A2V, recompute: true"
@@ -235,17 +253,29 @@ def _gradients(
         print(f"{shard.stage}: {division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr)
 
 
-def _in_passes(task: Task, group: int, shards: Sequence[BatchShard], division: Division) -> dict[str, Tensor]:
+def _in_passes(
+    task: Task, group: int, batch: Any, shard: BatchShard, division: Division, sync: GradientSync
+) -> dict[str, Tensor]:
     """Add the gradients of a group's losses, pass by pass; returns the losses."""
     losses: dict[str, Tensor] = {}
-    for shard in shards:
+    passes = division.shards()
+    for samples in passes:
+        part = part_of(batch, slice(samples.start - shard.samples.start, samples.stop - shard.samples.start))
         # Dropout draws from the global generator.
-        set_global_seed(step_seed(shard.seed, f"{shard.stage}/{group}", shard.step, shard.samples.start))
-        shard_losses, weight = task.loss(shard, group), division.weight(shard.samples)
+        set_global_seed(step_seed(shard.seed, f"{shard.stage}/{group}", shard.step, samples.start))
+        shard_losses = task.loss(part, replace(shard, samples=samples), group)
+        weight = division.weight(samples)
+        if samples == passes[-1]:
+            sync.begin()
         (torch.stack(list(shard_losses.values())).sum() * weight).backward()
         for name, value in shard_losses.items():
             losses[name] = losses.get(name, 0) + value.detach() * weight
+    sync.end()
     return losses
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _update_ema(ema: dict[str, Tensor], state: dict[str, Tensor], decay: float) -> None:
@@ -275,7 +305,15 @@ class _Log:
         os.replace(partial, path)
         self._stream = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start + 1)
-        self._start = time.monotonic()
+        self._start = self._before = time.monotonic()
+        self._waited = 0.0
+
+    def percentage(self, waited: float) -> float:
+        """Return the share of waiting since the last call, in per cent; `waited` is the sum of all waiting, seconds."""
+        now = time.monotonic()
+        share = 100 * (waited - self._waited) / (now - self._before)
+        self._before, self._waited = now, waited
+        return round(share, 1)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Append the record of `step` (counted from 1), with the seconds since this process began to train."""

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from dawn.training.gradient_sync import announce
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -51,3 +53,4 @@ class _Add:
         gradient = lower.grad.to(self.original.dtype)
         lower.grad = None
         self.original.grad = gradient if self.original.grad is None else self.original.grad.add_(gradient)
+        announce(self.original)

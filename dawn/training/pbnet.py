@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.models.discriminator import PatchDiscriminator
-from dawn.models.pbnet import PBNet, latent_noise
-from dawn.models.pose_blink import MOTION_PARTS, build_pbnet, normalise, part_width
+from dawn.models.pbnet import PBNet
+from dawn.models.pose_blink import MOTION_PARTS, build_pbnet, part_width
 from dawn.precision import lowered, widened
-from dawn.training.batch_shard import BatchShard, to_device
+from dawn.training.batch_shard import BatchShard
 from dawn.training.clip_views import Clips
+from dawn.training.pbnet_batches import PbnetBatch, PbnetSampler
 
 
 class PbnetTask:
@@ -24,7 +25,7 @@ class PbnetTask:
     def __init__(self, config: Config, clips: Clips, total: int) -> None:
         self.config = config
         self.schedule = config.pbnet.train
-        self.clips = clips
+        self.sampler = PbnetSampler(config, clips)
         self.total = total
         self.pbnets = build_pbnet(config)
         self.discriminators = {_weights_name(part): PatchDiscriminator(part_width(part)) for part in self.pbnets}
@@ -34,22 +35,22 @@ class PbnetTask:
         # Real and generated sequences of each part and shard, from a step's PBNet losses to its discriminator losses.
         self.pending: dict[tuple[str, range], tuple[Tensor, list[Tensor]]] = {}
 
-    def loss(self, shard: BatchShard, group: int) -> dict[str, Tensor]:
+    def loss(self, batch: PbnetBatch, shard: BatchShard, group: int) -> dict[str, Tensor]:
         """Compute the losses of the PBNets (group 0) or of their discriminators (group 1); see :meth:`Task.loss`."""
-        return self._discriminator_losses(shard) if group else self._pbnet_losses(shard)
+        return self._discriminator_losses(shard) if group else self._pbnet_losses(batch, shard)
 
-    def _pbnet_losses(self, shard: BatchShard) -> dict[str, Tensor]:
-        generators = shard.generators()
-        motion, speech, mask = (to_device(tensor, shard.device) for tensor in self._batch(generators))
+    def _pbnet_losses(self, batch: PbnetBatch, shard: BatchShard) -> dict[str, Tensor]:
+        motion, speech, mask, noise = batch
+        noises = iter(noise.permute(1, 2, 0, 3).unbind())  # (n, b, latent) for each part and distribution
         weights = self.schedule.loss
         losses: dict[str, Tensor] = {}
         for part, net in self.pbnets.items():
             x = motion[..., MOTION_PARTS[part]]
             reference = x[:, 0]
             # Posterior N(mu, sigma^2) of the sequence, a sample z of it, and the decoded offsets to the first frame.
-            with lowered(shard.device, shard.dtype):
+            with lowered(x.device, shard.dtype):
                 mu, logvar = (widened(value) for value in net.encode(x, speech, mask))
-            z = mu + (0.5 * logvar).exp() * self._noise(len(mu), generators, shard)
+            z = mu + (0.5 * logvar).exp() * next(noises)
             offsets = decode(net, z, speech, reference, mask, shard.dtype)
             squared_error = (offsets - (x - reference[:, None])) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
@@ -58,10 +59,8 @@ class PbnetTask:
             # Adversarial losses of offsets decoded from the posterior and, where weighted, from the prior N(0, 1).
             generated = [("gan", weights.gan, offsets)]
             if weights.gan_prior:
-                prior_z = self._noise(len(mu), generators, shard)
-                generated.append(
-                    ("gan_prior", weights.gan_prior, decode(net, prior_z, speech, reference, mask, shard.dtype))
-                )
+                decoded = decode(net, next(noises), speech, reference, mask, shard.dtype)
+                generated.append(("gan_prior", weights.gan_prior, decoded))
             fakes = [(decoded + reference[:, None]) * mask[..., None] for _, _, decoded in generated]
             for (loss, weight, _), fake in zip(generated, fakes, strict=True):
                 logits = self.discriminators[_weights_name(part)](fake)
@@ -83,28 +82,6 @@ class PbnetTask:
         """Compute lambda_KL: zero until `kl_start` of the training, then rising linearly to `kl` (paper A.2)."""
         start = self.schedule.loss.kl_start * self.total
         return self.schedule.loss.kl * min(1.0, max(0.0, (step - start) / max(1.0, self.total - start)))
-
-    def _noise(self, frames: int, generators: list[torch.Generator], shard: BatchShard) -> Tensor:
-        """Draw latent noise (frames, b, audio_latent), each sequence from its generator."""
-        noise = [latent_noise(frames, self.config.pbnet.model, generator) for generator in generators]
-        return to_device(torch.stack(noise, dim=1), shard.device)
-
-    def _batch(self, generators: list[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw sequences: motion (b, n, 8), speech (b, n, c) and mask (b, n), zero-padded to the longest of them."""
-        sequences = [self._sequence(generator) for generator in generators]
-        motion = nn.utils.rnn.pad_sequence([motion for motion, _ in sequences], batch_first=True)
-        speech = nn.utils.rnn.pad_sequence([speech for _, speech in sequences], batch_first=True)
-        lengths = torch.tensor([len(motion) for motion, _ in sequences])
-        return motion, speech, torch.arange(motion.shape[1])[None] < lengths[:, None]
-
-    def _sequence(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw a segment of a random clip: normalised motion (n, 8) and speech (n, c), n <= `frames`."""
-        features = self.clips.features(int(torch.randint(len(self.clips), (), generator=generator)))
-        motion = normalise(torch.from_numpy(features.pose), torch.from_numpy(features.blink), self.config)
-        speech = torch.from_numpy(features.speech)
-        frames = min(self.schedule.frames, len(motion))
-        start = int(torch.randint(len(motion) - frames + 1, (), generator=generator))
-        return motion[start : start + frames], speech[start : start + frames]
 
 
 def decode(net: PBNet, z: Tensor, speech: Tensor, reference: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:

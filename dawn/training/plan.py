@@ -8,7 +8,7 @@ from __future__ import annotations
 from dawn.fingerprint import code_fingerprint
 from dawn.stages import TTR_STAGES
 
-# The module of each stage's networks and losses; the training loop and the reading of clips belong to all stages.
+# The module of each stage's networks and losses; the training loop and the clips belong to all stages.
 _TASKS = {
     "lfg": "dawn.training.lfg",
     "pbnet": "dawn.training.pbnet",
@@ -20,7 +20,7 @@ _TASKS = {
 
 def code_modules(stage: str) -> tuple[str, ...]:
     """Return the modules whose closure the weights of a stage depend on."""
-    return ("dawn.training.loop", "dawn.features.clips", _TASKS[stage])
+    return ("dawn.training.loop", "dawn.features.clips", "dawn.features.pack", _TASKS[stage])
 
 
 def code_of(stage: str) -> str:

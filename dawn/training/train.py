@@ -7,7 +7,6 @@ from pathlib import Path
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.features.clips import ClipStore
 from dawn.features.versions import check_extractor
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
@@ -23,6 +22,7 @@ from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task, initialise, train
 from dawn.training.pbnet import PbnetTask
 from dawn.training.plan import code_of
+from dawn.training.training_clips import training_clips
 from dawn.training.ttr import DenseTask, SparseTask
 
 
@@ -35,9 +35,9 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     if stage not in stages:
         raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages)}")
     schedule = schedule_of(config, stage)
-    clips = ClipStore(paths.dataset, "train")
+    clips = training_clips(config, paths)
     total = total_steps(schedule, len(clips))
-    extractor = clips.features(0).extractor
+    extractor = clips.extractor
     starts = starts_of(config, stage)
     for path in starts:
         metadata = weights_metadata(_existing(path))
@@ -66,6 +66,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             fingerprint=stage_fingerprint,
             config=config.dump(),
             extractor=extractor,
+            workers=config.data.workers,
         )
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from dawn.config import A2vStage, Config
 from dawn.models.diffusion import GaussianDiffusion
 from dawn.models.lfg import LatentFlowGenerator
-from dawn.training.a2v import A2vTask, Batch
+from dawn.training.a2v import A2vTask
+from dawn.training.a2v_batches import A2vBatch
 from dawn.training.clip_views import Clips, StridedClips
 
 
@@ -32,7 +33,7 @@ class DenseTask(A2vTask):
         self.frozen["diffusion"] = self.diffusion
 
     def losses(
-        self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: Batch
+        self, x0: Tensor, output: Tensor, x_t: Tensor, t: Tensor, noise: Tensor, batch: A2vBatch
     ) -> dict[str, Tensor]:
         """Compute A2V's losses with the output on keyframes replaced by the target, where losses are thus zero."""
         keyframe = torch.zeros(x0.shape[2], dtype=torch.bool, device=x0.device)

@@ -28,6 +28,7 @@ COMMANDS = {
     "corpus": CONFIG,
     "clips": SHARD,
     "features": SHARD,
+    "pack": SHARD,
     "dataset": CONFIG,
     "train": CONFIG,
     "testset": CONFIG,

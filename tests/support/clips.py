@@ -24,6 +24,8 @@ def features_of(frames: int, **given: NDArray[np.float32]) -> Features:
 class InMemoryClips:
     """Two clips of random frames and features, with the interface of a clip store."""
 
+    extractor = "test"
+
     def __init__(self, config: Config, frames: int = 14) -> None:
         rng = np.random.default_rng(0)
         side = config.corpus.resolution
@@ -50,5 +52,9 @@ class InMemoryClips:
     def features(self, index: int) -> Features:
         return self._features[index]
 
-    def frames(self, index: int, which: Sequence[int] | slice = slice(None)) -> Tensor:
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        rows = torch.from_numpy(getattr(self._features[index], name))
+        return rows[which if isinstance(which, slice) else list(which)]
+
+    def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
         return self._frames[index][which if isinstance(which, slice) else list(which)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from dawn.config import Schedule
-from dawn.training.batch_shard import BatchShard, randn_per_sample
+from dawn.training.batch_shard import BatchShard, collate
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
 
@@ -25,6 +25,15 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+class ToyBatch(NamedTuple):
+    x: torch.Tensor  # (b, 3)
+
+
+def sample(shard: BatchShard) -> ToyBatch:
+    """Draw the batch of a shard."""
+    return collate(ToyBatch(torch.randn(3, generator=generator)) for generator in shard.generators())
+
+
 class Toy:
     """A generator and a discriminator, with dropout and batch normalisation: every kind of training state.
 
@@ -32,6 +41,7 @@ class Toy:
     """
 
     groups = (("generator",), ("discriminator",))
+    sampler = staticmethod(sample)
 
     def __init__(self, pause: float = 0.0) -> None:
         torch.manual_seed(0)
@@ -40,10 +50,10 @@ class Toy:
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": nn.Linear(3, 1)}
         self.frozen: dict[str, nn.Module] = {}
 
-    def loss(self, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
+    def loss(self, batch: ToyBatch, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
         time.sleep(self.pause)
         discriminator = self.networks["discriminator"]
-        x = randn_per_sample((3,), shard.generators())
+        (x,) = batch
         if group == 0:
             self.generated = self.networks["generator"](x)
             reconstruction = (self.generated - x).square().mean()

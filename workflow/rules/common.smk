@@ -14,7 +14,7 @@ from dawn.baselines.setup import Setup, available
 from dawn.comparisons import TABLES, experiments_of
 from dawn.corpora.registry import kind_of
 from dawn.errors import InputError
-from dawn.features.sources import clips_code, corpus_code, features_code
+from dawn.features.sources import clips_code, corpus_code, features_code, pack_code
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.methods import STRATEGIES, generated_methods, get_method, networks_of_method, videos_folder
@@ -107,6 +107,13 @@ def shards(paths, stages=("clips", "features")):
     """Return the reports of all shards of the corpus of a run."""
     count = RUNS.configs[paths.run.name].corpus.shards
     return [paths.shard(stage, index) for stage in stages for index in range(count)]
+
+
+def packed(paths):
+    """Return the packed training clips of the corpus of a run, which training reads."""
+    run_config = RUNS.configs[paths.run.name]
+    count = 0 if run_config.data.store == "none" else run_config.corpus.shards
+    return [paths.store(index) for index in range(count)]
 
 
 def first_with(key):

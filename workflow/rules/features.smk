@@ -1,7 +1,8 @@
 """Features and the dataset.
 
-Input: the clips of data.smk. Output: data/<corpus>/<resolution>/features/<clip>.safetensors, dataset.csv (clips with
-features) and data/<corpus>/rejected.csv (rejected clips, with the reason).
+Input: the clips of data.smk. Output: data/<corpus>/<resolution>/features/<clip>.safetensors, store/<shard>.safetensors
+(packed training clips, unless data.store is none), dataset.csv (clips with features) and data/<corpus>/rejected.csv
+(rejected clips, with the reason).
 """
 
 
@@ -26,6 +27,29 @@ rule features:
         "features of corpus {wildcards.corpus}, shard {wildcards.shard}"
     shell:
         "dawn features --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml --shard {wildcards.shard} 2> >(tee {log} >&2)"
+
+
+rule pack:
+    input:
+        manifest="data/{corpus}/clips.csv",
+        clips="data/{corpus}/{resolution}/shards/clips-{shard}.json",
+        features="data/{corpus}/{resolution}/shards/features-{shard}.json",
+    output:
+        "data/{corpus}/{resolution}/store/{shard}.safetensors",
+    log:
+        "data/{corpus}/{resolution}/logs/pack-{shard}.log",
+    benchmark:
+        "data/{corpus}/{resolution}/logs/pack-{shard}.tsv"
+    priority: 5
+    conda:
+        "../../environment.yml"
+    params:
+        settings=settings("data.store", "corpus.resolution"),
+        code=pack_code(),
+    message:
+        "packed training clips of corpus {wildcards.corpus}, shard {wildcards.shard}"
+    shell:
+        "dawn pack --config $DAWN_CONFIGS/corpora/{wildcards.corpus}.yaml --shard {wildcards.shard} 2> >(tee {log} >&2)"
 
 
 # One rule per corpus, since rejected.csv lies above the folder of the resolution; that of the configuration is `dataset`.

@@ -91,6 +91,7 @@ rule reconstruct:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     params:
+        settings=settings("evaluate.inference_frames"),
         code=code_fingerprint("dawn.generation.reconstruct"),
     message:
         "reconstruction by the latent flow generator of run {wildcards.run}"

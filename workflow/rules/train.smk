@@ -10,6 +10,7 @@ rule train:
     input:
         dataset=path_of(lambda paths: paths.dataset),
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        store=path_of(packed),
         needs=lambda wildcards: [
             PATHS[wildcards.run].weights(need) for need in needs_of(RUNS.configs[wildcards.run], wildcards.stage)
         ],

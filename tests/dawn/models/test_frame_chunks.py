@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dawn.config import UnetModel
-from dawn.models.compiled import LENGTHS, padded_frames
+from dawn.models.attention import LocalAttentionMask
+from dawn.models.compiled import VARIANTS, padded_frames
 from dawn.models.unet3d import UNet3D
 from tests.reference.plain import PlainUNet3D
 from tests.support.networks import TINY, shaken
@@ -188,7 +190,48 @@ def test_a_pass_is_compiled_whole_and_once_for_lengths_that_are_padded_alike() -
     assert len(compilations) == 2  # of 16 and of 24 frames
 
 
+class ConvolutionInputs(TorchDispatchMode):
+    """Counts convolutions of several channels, and those of inputs with the channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all = self.channels_last = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.convolution.default:
+            self.all += 1
+            self.channels_last += args[0].is_contiguous(memory_format=torch.channels_last)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("clips", [1, 2])
+def test_maps_keep_their_channels_last(clips: int) -> None:
+    """As a GPU's convolutions lay them out: a tensor of one clip has several valid strides, some of which they copy."""
+    frames = 12
+    with FakeTensorMode(), torch.device("cuda"), torch.no_grad():
+        net = UNet3D(TINY, 8, 16)
+        with ConvolutionInputs() as inputs:
+            cache = net.prepare(
+                torch.empty(clips, net.init_conv.weight.shape[1] - 3, 16, 16),
+                speech=torch.empty(clips, frames, 8),
+                pose=torch.empty(clips, frames, 6),
+                eye=torch.empty(clips, frames, 2),
+                activations=2**30,
+            )
+            net(torch.empty(clips, 3, frames, 16, 16), torch.empty(clips), cache)
+    assert inputs.channels_last == inputs.all > 10
+
+
+@given(frames=st.integers(1, 700), window=st.integers(0, 300))
+@settings(deadline=None)
+def test_masks_start_at_aligned_addresses(frames: int, window: int) -> None:
+    """Kernels of GPUs read 16 bytes at once."""
+    for dtype in (torch.float32, torch.bfloat16):
+        for _, _, logits in LocalAttentionMask(frames, window, device=torch.device("meta"), dtype=dtype).blocks:
+            assert logits is None or logits.storage_offset() * logits.itemsize % 16 == 0
+
+
 def test_few_lengths_are_padded_to() -> None:
     lengths = [padded_frames(frames) for frames in range(1, 3001)]
     assert all(n <= length <= max(8, 1.125 * n) or n <= 64 for n, length in enumerate(lengths, 1))
-    assert len(set(lengths)) < LENGTHS
+    assert len(set(lengths)) < VARIANTS // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from dawn.config import load
+from dawn.features.clips import to_float
 from dawn.models.diffusion import motion_to_data
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.precision import lowered
@@ -12,6 +13,7 @@ from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard
 from tests.support.clips import InMemoryClips
 from tests.support.networks import shaken
+from tests.support.tasks import losses_of
 
 
 def test_cached_regions_give_the_targets_of_regions_computed_anew() -> None:
@@ -20,10 +22,11 @@ def test_cached_regions_give_the_targets_of_regions_computed_anew() -> None:
     lfg = LatentFlowGenerator(config.lfg.model)
     task = A2vTask(config, config.a2v.stage2, InMemoryClips(config), lfg)
     for step in range(2):  # the second batch reads the cache
-        batch, _ = task.draw(BatchShard(0, "a2v_stage2", step, 8, range(8)))
-        b, n = batch.frames.shape[:2]
+        batch = task.sampler(BatchShard(0, "a2v_stage2", step, 8, range(8)))
+        images = to_float(batch.images)
+        b, n = len(images), images.shape[1] - 1
         with torch.no_grad():
-            flow, occlusion = lfg.motion(batch.source.repeat_interleave(n, 0), batch.frames.flatten(0, 1))
+            flow, occlusion = lfg.motion(images[:, 0].repeat_interleave(n, 0), images[:, 1:].flatten(0, 1))
         expected = motion_to_data(flow.unflatten(0, (b, n)), occlusion.unflatten(0, (b, n)), config.a2v.diffusion)
         torch.testing.assert_close(task.targets(batch)[0], expected, rtol=1e-4, atol=1e-4)
         assert float(expected.std(dim=2).mean()) > 1e-4  # frames differ: swapped frames would fail
@@ -33,7 +36,7 @@ def test_targets_have_no_lower_precision() -> None:
     config = load("config/demo.yaml")
     torch.manual_seed(0)
     task = A2vTask(config, config.a2v.stage1, InMemoryClips(config), LatentFlowGenerator(config.lfg.model))
-    batch, _ = task.draw(BatchShard(0, "a2v_stage1", 0, 2, range(2)))
+    batch = task.sampler(BatchShard(0, "a2v_stage1", 0, 2, range(2)))
     exact = task.targets(batch)
     with lowered("cpu", torch.bfloat16):
         for computed, expected in zip(task.targets(batch), exact, strict=True):
@@ -49,7 +52,7 @@ def test_gradients_of_lowered_operands_are_near_those_of_float32() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         task.unet.zero_grad()
         shard = BatchShard(0, "a2v_stage1", 0, 2, range(2), dtype=dtype)
-        torch.stack(list(task.loss(shard, 0).values())).sum().backward()
+        torch.stack(list(losses_of(task, shard).values())).sum().backward()
         trained = [p.grad for p in task.unet.parameters() if p.grad is not None]
         assert all(gradient.dtype == torch.float32 for gradient in trained)
         gradients.append(torch.cat([gradient.flatten() for gradient in trained]))
@@ -67,6 +70,6 @@ def test_recomputed_activations_give_the_same_gradients() -> None:
         torch.manual_seed(1)
         task = A2vTask(config, stage, InMemoryClips(config), lfg)
         shard = BatchShard(0, "a2v_stage1", 0, 2, range(2), dtype=torch.bfloat16)
-        torch.stack(list(task.loss(shard, 0).values())).sum().backward()
+        torch.stack(list(losses_of(task, shard).values())).sum().backward()
         gradients.append([p.grad for p in task.unet.parameters() if p.grad is not None])
     assert all(torch.equal(one, two) for one, two in zip(*gradients, strict=True))

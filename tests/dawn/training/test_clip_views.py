@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from dawn.models.build import build_flow_generator
@@ -19,7 +18,8 @@ def test_strided_clips_hold_every_frame_once() -> None:
     assert len(strided) == 8 and [strided.length(index) for index in range(4)] == [4, 4, 3, 3]
     assert torch.equal(strided.frames(6), clips.frames(1)[2::4])
     assert torch.equal(strided.frames(6, [2, 0]), clips.frames(1)[[10, 2]])
-    assert np.array_equal(strided.features(6).speech, clips.features(1).speech[2::4])
+    assert torch.equal(strided.rows(6, "speech"), clips.rows(1, "speech")[2::4])
+    assert torch.equal(strided.rows(6, "pose", slice(1, 3)), clips.rows(1, "pose", [6, 10]))
 
 
 def test_the_ablation_without_pbnet_trains_with_pose_and_blink_of_zero() -> None:
@@ -27,15 +27,14 @@ def test_the_ablation_without_pbnet_trains_with_pose_and_blink_of_zero() -> None
     tiny = config()
     clips = InMemoryClips(tiny)
     view = WithoutPoseBlink(clips)
-    features = view.features(1)
-    assert not features.pose.any() and not features.blink.any() and clips.features(1).pose.any()
-    assert np.array_equal(features.speech, clips.features(1).speech)
+    assert not view.rows(1, "pose").any() and not view.rows(1, "blink").any() and clips.rows(1, "pose").any()
+    assert torch.equal(view.rows(1, "speech"), clips.rows(1, "speech"))
     assert len(view) == len(clips) and view.length(1) == clips.length(1)
     assert torch.equal(view.frames(1, [3, 0]), clips.frames(1, [3, 0]))
     ablation = tiny.model_copy(update={"a2v": tiny.a2v.model_copy(update={"pose_blink": False})})
     shard = BatchShard(0, "a2v_stage2", 0, 2, range(2))
     for settings, conditioned in ((tiny, True), (ablation, False)):
         stage = settings.a2v.stage2.model_copy(update={"frames_min": 3, "frames_max": 3})
-        batch, _ = A2vTask(settings, stage, clips, shaken(build_flow_generator(tiny))).draw(shard)
+        batch = A2vTask(settings, stage, clips, shaken(build_flow_generator(tiny))).sampler(shard)
         assert bool(batch.pose.any() and batch.eye.any()) == conditioned
         assert conditioned or not (batch.pose.any() or batch.eye.any())

@@ -31,13 +31,19 @@ def start(out: Path, processes: int, pause: float = 0) -> BaseProcess:
     return forked.start(distributed_worker.main, str(out), str(processes), "1", "-1", str(pause))
 
 
-def run_group(out: Path, processes: int, accumulate: int = 1, stop: int = -1) -> set[int | None]:
-    """Run a training whose processes are all started here, as by torchrun; returns their exit codes."""
+def run_group(
+    out: Path, processes: int, accumulate: int = 1, stop: int = -1, others: Path | None = None
+) -> set[int | None]:
+    """Run a training whose processes are all started here, as by torchrun; returns their exit codes.
+
+    `others` is the folder of all processes but the main one.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = (port, out, processes, accumulate, stop)
-    group = [forked.start(distributed_worker.join, rank, *options) for rank in range(processes)]
+    folders = [out, *[others or out] * (processes - 1)]
+    options = (processes, accumulate, stop)
+    group = [forked.start(distributed_worker.join, rank, port, folder, *options) for rank, folder in enumerate(folders)]
     for process in group:
         process.join()
     return {process.exitcode for process in group}
@@ -75,7 +81,7 @@ def test_a_divided_batch_trains_as_a_whole_one(
         distributed_worker.run(tmp_path, accumulate=accumulate)
     else:
         assert run_group(tmp_path, processes, accumulate) == {0}
-    np.testing.assert_allclose(losses(tmp_path), one_process, rtol=2e-3)
+    np.testing.assert_allclose(losses(tmp_path), one_process, rtol=5e-4)
     # Adam divides by the size of a gradient, so rounding errors grow from step to step; the first has no others.
     # The float32 gradient of this batch has a relative error of 2e-5, its norm one of 2e-6 to 5e-6, by initial weights.
     (loss, norm), (expected_loss, expected_norm) = losses(tmp_path)[0], one_process[0]
@@ -94,7 +100,7 @@ def test_a_stopped_run_resumes_with_any_number_of_processes(
         process = start(out, processes)
         process.join()
         assert process.exitcode == 0
-    np.testing.assert_allclose(losses(out), one_process, rtol=2e-3)
+    np.testing.assert_allclose(losses(out), one_process, rtol=5e-4)
 
 
 def test_the_other_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
@@ -112,6 +118,27 @@ def test_the_other_processes_end_when_the_main_process_is_killed(tmp_path: Path)
         time.sleep(0.05)
     os.kill(int(other.read_text()), signal.SIGKILL)
     pytest.fail("a launched process outlived the main process")
+
+
+def test_the_main_process_ends_when_another_fails(tmp_path: Path) -> None:
+    """At once: it would wait for minutes in a collective."""
+    out = tmp_path / "run"
+    process = start(out, processes=2, pause=0.3)
+    other = out / "rank-1"
+    while not ((out / "log.jsonl").exists() and other.exists() and other.read_text()):
+        assert process.is_alive()
+        time.sleep(0.05)
+    os.kill(int(other.read_text()), signal.SIGKILL)
+    process.join(20)
+    assert process.exitcode == 1
+
+
+def test_all_processes_resume_what_the_main_process_has(stopped: Path, one_process: np.ndarray, tmp_path: Path) -> None:
+    """Another process that does not see the checkpoint, as on a network file system, would start anew."""
+    shutil.copytree(stopped, tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    assert run_group(tmp_path / "run", 2, others=tmp_path / "empty") == {0}
+    np.testing.assert_allclose(losses(tmp_path / "run"), one_process, rtol=5e-4)
 
 
 def running(pid: int) -> bool:

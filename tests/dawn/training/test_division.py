@@ -20,7 +20,7 @@ from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.division import Division
 from dawn.training.loop import train
-from tests.support.toy_training import SETTINGS, Toy
+from tests.support.toy_training import SETTINGS, Toy, ToyBatch
 
 
 @given(batch=st.integers(1, 100), processes=st.integers(1, 8), passes=st.integers(1, 9))
@@ -49,8 +49,8 @@ class Large(Toy):
         super().__init__()
         self.fits = fits
 
-    def loss(self, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
-        losses = super().loss(shard, group) if self.fits else {}
+    def loss(self, batch: ToyBatch, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
+        losses = super().loss(batch, shard, group) if self.fits else {}
         if len(shard.samples) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return losses

@@ -13,7 +13,7 @@ from dawn.errors import InputError
 from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
-from tests.support.toy_training import SETTINGS, Toy
+from tests.support.toy_training import SETTINGS, Toy, ToyBatch
 
 
 class Bad(Toy):
@@ -23,8 +23,8 @@ class Bad(Toy):
         super().__init__()
         self.bad = bad
 
-    def loss(self, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
-        losses = super().loss(shard, group)
+    def loss(self, batch: ToyBatch, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
+        losses = super().loss(batch, shard, group)
         if shard.step not in self.bad:
             return losses
         self.networks["generator"](torch.full((4, 3), torch.inf))
@@ -59,10 +59,10 @@ class Interrupted(Bad):
         super().__init__(*bad)
         self.stop = stop
 
-    def loss(self, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
+    def loss(self, batch: ToyBatch, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
         if shard.step == self.stop:
             raise KeyboardInterrupt
-        return super().loss(shard, group)
+        return super().loss(batch, shard, group)
 
 
 def test_a_diverged_training_ends_with_one_line_and_writes_no_weights(tmp_path: Path) -> None:

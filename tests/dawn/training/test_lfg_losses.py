@@ -38,13 +38,15 @@ def test_pyramid_l1_is_the_error_of_the_reduced_images() -> None:
     assert pyramid_l1(a, a, scales) == 0
 
 
-def generators(count: int, seed: int = 0) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(100 * seed + k) for k in range(count)]
+def normal(count: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """The numbers of `count` random maps."""
+    generator = torch.Generator().manual_seed(seed)
+    affine, spline = torch.randn(count, 2, 3, generator=generator), torch.randn(count, 25, generator=generator)
+    return affine.to(dtype), spline.to(dtype)
 
 
 def test_jacobian_of_the_random_map() -> None:
-    like = torch.zeros(1, dtype=torch.float64)
-    transform = Equivariance(generators(2), like)
+    transform = Equivariance(*normal(2, dtype=torch.float64))
     points = torch.rand(2, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 1.8 - 0.9
     whole = torch.autograd.functional.jacobian(transform, points)
     for b, n in np.ndindex(2, 3):
@@ -66,8 +68,8 @@ def test_equivariance_losses_are_smallest_for_an_equivariant_predictor() -> None
     grid = coordinate_grid(160, 160, covar)
     image = gaussians(torch.tensor([[[0.25, -0.25]]]), covar[None, None], grid).expand(8, 3, 160, 160)
     found = Blob()(image)
-    shift, affine = Equivariance.losses(found, Blob(), image, generators(8))
-    transform = Equivariance(generators(8), image)  # the same random map
+    shift, affine = Equivariance.losses(found, Blob(), image, *normal(8))
+    transform = Equivariance(*normal(8))  # the same random map
     moved = Blob()(transform.warp(image))
     # Principal axes are equivariant up to a rotation: A^-1 J_T A_t, whose distance from the identity is the loss.
     rotation = inverse(found.affine) @ transform.jacobian(moved.shift) @ moved.affine
@@ -80,12 +82,10 @@ def test_equivariance_losses_are_smallest_for_an_equivariant_predictor() -> None
     assert F.l1_loss(ignoring * ignoring[..., :1, :1].sign(), torch.eye(2).expand_as(ignoring)) > affine
 
 
-def test_equivariance_depends_on_its_generator_only() -> None:
+def test_equivariance_depends_on_its_numbers_only() -> None:
     net, image = tiny_lfg().eval(), smooth_images(0, 2)
     found = net.regions(image)
-    one, two, other = (
-        Equivariance.losses(found, net.region_predictor, image, generators(2, seed)) for seed in (0, 0, 1)
-    )
+    one, two, other = (Equivariance.losses(found, net.region_predictor, image, *normal(2, seed)) for seed in (0, 0, 1))
     assert one == two and one != other
     (one[0] + one[1]).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.region_predictor.parameters())

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from dawn.config import Config, parse
-from dawn.features.store import Features
 from dawn.training.batch_shard import BatchShard
 from dawn.training.pbnet import PbnetTask
-from tests.support.clips import features_of
+from tests.support.tasks import losses_of
 
 FRAMES = 32
 
@@ -23,15 +22,15 @@ class WaveClips:
     def __len__(self) -> int:
         return 3
 
-    def features(self, index: int) -> Features:
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
         rng = np.random.default_rng(index)
         wave = np.sin(np.arange(FRAMES)[:, None] * rng.uniform(0.1, 0.5, 8) + rng.uniform(0, 6, 8))
-        return features_of(
-            FRAMES,
-            pose=(wave[:, :6] * np.float32([10, 5, 3, 0.02, 0.05, 0.05])).astype(np.float32),
-            blink=(0.3 + 0.1 * wave[:, 6:]).astype(np.float32),
-            speech=rng.normal(size=(FRAMES, 8)).astype(np.float32),
-        )
+        features = {
+            "pose": wave[:, :6] * [10, 5, 3, 0.02, 0.05, 0.05],
+            "blink": 0.3 + 0.1 * wave[:, 6:],
+            "speech": rng.normal(size=(FRAMES, 8)),
+        }
+        return torch.from_numpy(features[name].astype(np.float32))[which]
 
     def length(self, index: int) -> int:
         return FRAMES
@@ -69,13 +68,13 @@ def shard() -> BatchShard:
 
 
 def test_the_adversarial_loss_of_the_prior_changes_no_other_loss() -> None:
-    without, with_prior = task_of(0).loss(shard(), 0), task_of(0.7).loss(shard(), 0)
+    without, with_prior = losses_of(task_of(0), shard()), losses_of(task_of(0.7), shard())
     assert set(with_prior) - set(without) == {"motion/gan_prior"}
     assert {name: with_prior[name].item() for name in without} == {name: loss.item() for name, loss in without.items()}
 
 
 def test_separate_networks_have_a_discriminator_each() -> None:
-    assert {key for key in task_of(0.7, joint=False).loss(shard(), 0) if key.endswith("gan_prior")} == {
+    assert {key for key in losses_of(task_of(0.7, joint=False), shard()) if key.endswith("gan_prior")} == {
         "pose/gan_prior",
         "eye/gan_prior",
     }
@@ -83,7 +82,7 @@ def test_separate_networks_have_a_discriminator_each() -> None:
 
 def test_the_adversarial_loss_of_the_prior_trains_the_decoder_alone() -> None:
     task = task_of(0.7)
-    task.loss(shard(), 0)["motion/gan_prior"].backward()
+    losses_of(task, shard())["motion/gan_prior"].backward()
     net = task.pbnets["motion"]
     assert any(value.grad is not None and value.grad.any() for value in net.decoder.parameters())
     assert all(value.grad is None for value in net.encoder.parameters())
@@ -93,8 +92,8 @@ def test_the_discriminator_trains_on_posterior_and_prior_samples() -> None:
     gradients = []
     for weight in (0, 0.7):
         task = task_of(weight)
-        task.loss(shard(), 0)
-        task.loss(shard(), 1)["motion/discriminator"].backward()
+        losses_of(task, shard())
+        losses_of(task, shard(), 1)["motion/discriminator"].backward()
         gradients.append([value.grad.clone() for value in task.discriminators["judge_motion"].parameters()])
         assert not task.pending  # no sample is kept for the next step
     assert any(not torch.equal(a, b) for a, b in zip(*gradients, strict=True))

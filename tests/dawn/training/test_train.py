@@ -35,7 +35,7 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
     """Paper A.2: from a checkpoint that was trained on VoxCeleb."""
     plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
     trainings: list[Any] = []
-    monkeypatch.setattr(train, "ClipStore", lambda *_: InMemoryClips(plain))
+    monkeypatch.setattr(train, "training_clips", lambda *_: InMemoryClips(plain))
     monkeypatch.setattr(
         train, "train", lambda task, *_, **options: trainings.append(SimpleNamespace(task=task, **options))
     )
@@ -58,7 +58,7 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
 def test_start_weights_of_other_pose_units_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = tmp_path / "pbnet.safetensors"
     config = _config(pbnet=str(start))
-    monkeypatch.setattr(train, "ClipStore", lambda *_: InMemoryClips(config))
+    monkeypatch.setattr(train, "training_clips", lambda *_: InMemoryClips(config))
     save_weights(start, {}, {"stage": "pbnet", "extractor": VERSIONS["3ddfa"]})
     with pytest.raises(InputError, match=f"trained on head poses of {VERSIONS['3ddfa']}"):
         train.train_stage(config, Paths.of(config, tmp_path / "data", tmp_path / "results"), "pbnet")

@@ -10,6 +10,7 @@ from dawn.training.batch_shard import BatchShard
 from dawn.training.ttr import DenseTask, SparseTask
 from tests.support.clips import InMemoryClips
 from tests.support.networks import config, shaken
+from tests.support.tasks import losses_of
 
 
 def test_keyframes_have_neither_noise_nor_loss() -> None:
@@ -23,7 +24,7 @@ def test_keyframes_have_neither_noise_nor_loss() -> None:
     assert torch.equal(x_t[:, :, [0, 4]], x0[:, :, [0, 4]])
     usual = GaussianDiffusion(tiny.a2v.diffusion).q_sample(x0, t, noise)
     assert torch.equal(x_t[:, :, [1, 2, 3, 5]], usual[:, :, [1, 2, 3, 5]])
-    batch, _ = task.draw(BatchShard(0, "ttr_dense", 0, 1, range(1)))
+    batch = task.sampler(BatchShard(0, "ttr_dense", 0, 1, range(1)))
     output = torch.rand(1, 3, 6, 16, 16, requires_grad=True)
     sum(task.losses(x0, output, x_t, t, noise, batch).values()).backward()
     assert output.grad is not None
@@ -36,7 +37,7 @@ def test_both_resolutions_learn() -> None:
     for task_class in (SparseTask, DenseTask):
         torch.manual_seed(0)
         task = task_class(tiny, stage, InMemoryClips(tiny), shaken(build_flow_generator(tiny)))
-        losses = task.loss(BatchShard(0, "ttr", 0, 2, range(2)), 0)
+        losses = losses_of(task, BatchShard(0, "ttr", 0, 2, range(2)))
         sum(losses.values()).backward()
         assert all(torch.isfinite(loss) for loss in losses.values())
         assert any(p.grad is not None and p.grad.any() for p in task.unet.parameters())

@@ -1,0 +1,105 @@
+"""Packing of the training clips of one shard of a corpus into one file, which training reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dawn.choices import StoreFormat
+from dawn.config import Config
+from dawn.corpora.manifest import Clip, read_manifest
+from dawn.errors import InputError
+from dawn.features.dataset import feature_lengths
+from dawn.features.disk_space import bytes_needed, check_disk_space
+from dawn.features.frame_store import FIELDS, KEY, ShardIndex, encode
+from dawn.features.sources import pack_code
+from dawn.features.store import SHAPES, Features
+from dawn.features.versions import extractor_version
+from dawn.fingerprint import fingerprint
+from dawn.media.files import atomic_path, disk_full_as_input_error, size_text
+from dawn.media.json_files import read_json
+from dawn.media.tensor_files import RowWriter
+from dawn.media.video import iter_frames
+from dawn.paths import Paths
+
+
+def pack(config: Config, paths: Paths, shard: int) -> None:
+    """Write ``store/<shard>.safetensors`` with frames and features of the shard's clips of the training split.
+
+    Its size is printed before, and the free disk space checked. A file that is complete and up to date stays. Raises
+    InputError when clips or features are missing or damaged, and when the disk is too small.
+    """
+    if config.data.store == "none":
+        raise InputError("data.store is none: training reads the videos, and nothing is packed")
+    target = paths.store(shard)
+    clips = _training_clips(paths, shard)
+    state = store_fingerprint(config, paths, shard)
+    if target.is_file() and ShardIndex.read(target).fingerprint == state:
+        target.touch()  # newer than what it was packed from, as the workflow expects
+        return
+    frames = sum(clip.frames for clip in clips)
+    needed = bytes_needed(config, frames, len(clips), "store")
+    purpose = f"packing {len(clips)} training clips of shard {shard} as {config.data.store}"
+    print(f"{purpose}: {frames} frames, {size_text(needed)}", file=sys.stderr)
+    check_disk_space(config, target, needed, purpose)
+    with disk_full_as_input_error(target.parent), atomic_path(target) as aside:
+        _write(config, paths, clips, state, aside)
+
+
+def store_fingerprint(config: Config, paths: Paths, shard: int) -> str:
+    """Compute the fingerprint of settings, code and files that a shard is packed from."""
+    reports = [read_json(paths.shard(stage, shard))["files"] for stage in ("clips", "features")]
+    return fingerprint([config.data.store, config.corpus.resolution, pack_code(), *reports])
+
+
+def _training_clips(paths: Paths, shard: int) -> list[Clip]:
+    """List the shard's clips of the training split, with the lengths that their features have."""
+    lengths = feature_lengths(paths.shard("features", shard))
+    clips = [clip for clip in read_manifest(paths.manifest) if clip.split == "train" and clip.clip in lengths]
+    return [dataclasses.replace(clip, frames=lengths[clip.clip]) for clip in clips]
+
+
+def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Path) -> None:
+    """Write the file of the packed `clips`."""
+    side, frames = config.corpus.resolution, sum(clip.frames for clip in clips)
+    packed: StoreFormat = "jpeg" if config.data.store == "jpeg" else "raw"
+    shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
+    for name in FIELDS:
+        of_row = tuple(config.features.speech.dim if size is None else size for size in SHAPES[name])
+        shapes[name] = np.dtype(np.bool_ if name == "found" else np.float32), (frames, *of_row)
+    if packed == "raw":
+        shapes["frames"] = np.dtype(np.uint8), (frames, 3, side, side)
+    else:
+        shapes["offsets"] = np.dtype(np.int64), (frames + 1,)
+    lengths = [(clip.clip, clip.frames) for clip in clips]
+    index = ShardIndex(packed, state, extractor_version(config.features), lengths)
+    description = json.dumps(dataclasses.asdict(index))
+    row = end = 0
+    with RowWriter(out, shapes, KEY, description, tail=None if packed == "raw" else "frames") as file:
+        if packed == "jpeg":
+            file.write("offsets", 0, np.zeros(1, np.int64))
+        for clip in tqdm(clips, desc="pack", unit="clip", mininterval=2, dynamic_ncols=True):
+            features = Features.load(paths.features / f"{clip.clip}.safetensors")
+            for name in FIELDS:
+                file.write(name, row, getattr(features, name))
+            first = row
+            for frame in iter_frames(paths.clips / f"{clip.clip}.mp4", config.corpus.fps):
+                if packed == "raw":
+                    file.write("frames", row, frame.transpose(2, 0, 1)[None])
+                else:
+                    picture = encode(frame)
+                    file.append(picture)
+                    end += len(picture)
+                    file.write("offsets", row + 1, np.asarray([end], np.int64))
+                row += 1
+            if not row - first == clip.frames == len(features.found):
+                raise InputError(
+                    f"{clip.clip}: {row - first} frames and features of {len(features.found)}, where {clip.frames} are "
+                    "listed; extract the features again (dawn features)"
+                )

@@ -1,0 +1,59 @@
+"""Batches of stage ``pbnet``: segments of pose, blink and speech (paper 3.4), read and drawn on the CPU."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dawn.config import Config
+from dawn.models.pbnet import latent_noise
+from dawn.models.pose_blink import normalise, part_names
+from dawn.training.batch_shard import BatchShard, collate
+from dawn.training.clip_views import Clips
+
+
+class PbnetBatch(NamedTuple):
+    """Sequences of b clips, zero-padded to n frames."""
+
+    motion: Tensor  # (b, n, 8) pose and blink, normalised
+    speech: Tensor  # (b, n, c)
+    mask: Tensor  # (b, n) bool, whether the frame is part of the sequence
+    noise: Tensor  # (b, k, n, audio_latent): for each PBNet that of the posterior and, where weighted, the prior
+
+
+class PbnetSampler:
+    """Sampler of segments of up to `frames` frames of random clips."""
+
+    def __init__(self, config: Config, clips: Clips) -> None:
+        self.config = config
+        self.clips = clips
+        distributions = 2 if config.pbnet.train.loss.gan_prior else 1
+        self.noises = distributions * len(part_names(config.pbnet.joint))
+
+    def __call__(self, shard: BatchShard) -> PbnetBatch:
+        """Draw the sequences of a shard, padded to the longest of the whole batch, whichever process has it."""
+        generators = [shard.generator(sample) for sample in range(shard.batch)]
+        clips = [int(torch.randint(len(self.clips), (), generator=generator)) for generator in generators]
+        longest = max(self._frames(clip) for clip in clips)
+        return collate(self._sequence(clips[sample], longest, generators[sample]) for sample in shard.samples)
+
+    def _frames(self, clip: int) -> int:
+        return min(self.config.pbnet.train.frames, self.clips.length(clip))
+
+    def _sequence(self, clip: int, longest: int, generator: torch.Generator) -> PbnetBatch:
+        """Draw a segment of a clip."""
+        frames = self._frames(clip)
+        start = int(torch.randint(self.clips.length(clip) - frames + 1, (), generator=generator))
+        rows = (self.clips.rows(clip, name, slice(start, start + frames)) for name in ("pose", "blink", "speech"))
+        pose, blink, speech = rows
+        noise = [latent_noise(frames, self.config.pbnet.model, generator) for _ in range(self.noises)]
+        padding = (0, 0, 0, longest - frames)
+        return PbnetBatch(
+            motion=F.pad(normalise(pose, blink, self.config), padding),
+            speech=F.pad(speech, padding),
+            mask=torch.arange(longest) < frames,
+            noise=F.pad(torch.stack(noise), padding),
+        )

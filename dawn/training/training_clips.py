@@ -1,0 +1,59 @@
+"""Opening of a corpus' training clips: packed, on a local disk where one is configured, or as videos."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from dawn.config import Config
+from dawn.errors import InputError
+from dawn.features.clips import ClipStore, clips_of_split
+from dawn.features.frame_store import FrameStore, ShardIndex
+from dawn.features.pack import store_fingerprint
+from dawn.media.files import atomic_path, disk_full_as_input_error, require_space
+from dawn.paths import Paths
+
+
+def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
+    """Open the clips of the training split.
+
+    Raises InputError when there are none, and when a packed file is missing, damaged or not of the present files.
+    """
+    clips = clips_of_split(paths.dataset, "train")
+    if config.data.store == "none":
+        return ClipStore(clips, paths.clips)
+    files = [paths.store(index) for index in range(config.corpus.shards)]
+    fingerprints = [ShardIndex.read(file).fingerprint for file in files]
+    for index, (file, packed) in enumerate(zip(files, fingerprints, strict=True)):
+        if packed != store_fingerprint(config, paths, index):
+            raise InputError(f"{file}: packed from other files or settings; pack again (dawn pack --shard {index})")
+    if config.data.cache:
+        cache = Path(os.path.expandvars(config.data.cache)).expanduser() / config.corpus.name
+        files = local_copies(files, fingerprints, cache)
+    return FrameStore(clips, files)
+
+
+def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Path) -> list[Path]:
+    """Copy packed files to `folder` and return the copies; those of the same fingerprint stay.
+
+    Processes of one machine wait for the first of them to copy. Raises InputError when the disk is too small.
+    """
+    copies = [
+        folder / f"{file.stem}-{packed[:16]}.safetensors" for file, packed in zip(files, fingerprints, strict=True)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "copying.lock"), disk_full_as_input_error(folder):
+        missing = [(file, copy) for file, copy in zip(files, copies, strict=True) if not copy.is_file()]
+        size = sum(file.stat().st_size for file, _ in missing)
+        require_space(folder, size, "copying the packed clips", remedy="make room, or leave out data.cache")
+        with tqdm(total=size, desc="copy", unit="B", unit_scale=True, disable=not missing, dynamic_ncols=True) as bar:
+            for file, copy in missing:
+                with atomic_path(copy) as aside:
+                    shutil.copyfile(file, aside)
+                bar.update(file.stat().st_size)
+    return copies

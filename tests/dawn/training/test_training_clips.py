@@ -1,0 +1,55 @@
+"""Opening of training clips: packed from the present files, on a local disk on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dawn.errors import InputError
+from dawn.features.clips import ClipStore
+from dawn.features.frame_store import FrameStore
+from dawn.features.pack import pack
+from dawn.media.json_files import read_json, write_json
+from dawn.training import training_clips as module
+from dawn.training.training_clips import training_clips
+from tests.support.packed import configuration, prepare
+
+
+def test_training_reads_what_was_packed_from_the_present_files(tmp_path: Path) -> None:
+    config, paths = configuration("raw"), prepare(tmp_path)
+    with pytest.raises(InputError, match=r"0\.safetensors: no such file; pack the corpus first"):
+        training_clips(config, paths)
+    for index in range(2):
+        pack(config, paths, index)
+    packed, videos = training_clips(config, paths), training_clips(configuration("none"), paths)
+    assert isinstance(packed, FrameStore) and isinstance(videos, ClipStore)
+    assert torch.equal(packed.frames(1), videos.frames(1))
+    with pytest.raises(InputError, match=r"0\.safetensors: packed from other files or settings"):
+        training_clips(configuration("jpeg"), paths)
+    report = read_json(paths.shard("clips", 1))
+    write_json(paths.shard("clips", 1), {**report, "files": {"d": "1"}})
+    with pytest.raises(InputError, match=r"1\.safetensors: packed from other.*dawn pack --shard 1"):
+        training_clips(config, paths)
+
+
+def test_packed_clips_are_copied_once_to_a_local_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = prepare(tmp_path)
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    config = configuration("raw", cache="$SCRATCH/dawn")
+    for index in range(2):
+        pack(config, paths, index)
+    folder = tmp_path / "scratch/dawn/drawn"
+    monkeypatch.setattr("dawn.media.files.free_space", lambda _: 1000)
+    with pytest.raises(InputError, match=r"copying the packed clips needs 1 MB.*leave out data\.cache"):
+        training_clips(config, paths)
+    monkeypatch.undo()
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    first = training_clips(config, paths)
+    copies = sorted(folder.glob("*.safetensors"))
+    assert len(copies) == 2 and not list(folder.glob(".*.safetensors"))
+    for index in range(2):  # they are what is read
+        paths.store(index).write_bytes(paths.store(index).read_bytes()[:4000])
+    monkeypatch.setattr(module.shutil, "copyfile", lambda *_: pytest.fail("copied again"))
+    assert torch.equal(training_clips(config, paths).frames(2), first.frames(2))
