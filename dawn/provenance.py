@@ -1,9 +1,10 @@
-"""Provenance: code and library versions that are recorded with a result, and deletion of reports with missing files."""
+"""Provenance: code and library versions that are recorded with a result, and reports whose files are missing."""
 
 from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -28,16 +29,21 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
-def delete_incomplete(report: str | Path, folder: str | Path, suffix: str) -> bool:
-    """Delete `report` if a file of its key ``files`` (stems) is missing from `folder`; returns whether it was deleted.
+def incomplete(reports: Iterable[Path], folder: Path, suffix: str) -> list[Path]:
+    """Return those of `reports` that list a file, by its stem in the key ``files``, which `folder` lacks.
 
-    The workflow then repeats the step that writes report and files.
+    Without them, the workflow repeats the steps that write report and files. The folder is listed once.
     """
-    path = Path(report)
-    if not path.is_file() or all((Path(folder) / f"{stem}{suffix}").is_file() for stem in read_json(path)["files"]):
-        return False
-    path.unlink()
-    return True
+    present: set[str] | None = None
+    found = []
+    for path in reports:
+        if not path.is_file():
+            continue
+        if present is None:
+            present = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        if not all(f"{stem}{suffix}" in present for stem in read_json(path)["files"]):
+            found.append(path)
+    return found
 
 
 def _git(*words: str) -> str:

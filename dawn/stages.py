@@ -104,9 +104,18 @@ def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
     return owners
 
 
-def cores_of(schedule: Schedule) -> int:
-    """Return the number of CPU cores that a stage uses, without those of processes that load its batches."""
-    return schedule.threads * schedule.processes
+def cores_of(config: Config, stage: str) -> int:
+    """Return the number of CPU cores that the processes of a stage use, with those that load batches.
+
+    With processes: auto, that of one.
+    """
+    schedule = schedule_of(config, stage)
+    return (schedule.threads + (config.data.workers or 0)) * gpus_of(schedule)
+
+
+def gpus_of(schedule: Schedule) -> int:
+    """Return the number of GPUs that a stage uses if there are as many; with processes: auto, the least, one."""
+    return 1 if schedule.processes == "auto" else schedule.processes
 
 
 def settings_of(config: Config, stage: str) -> dict[str, Any]:

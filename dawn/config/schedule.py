@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from dawn.choices import Precision
@@ -26,9 +28,10 @@ class Schedule(Section):
     keep: Positive = Field(1, description="checkpoints kept")
     log_every: Positive = Field(20, description="steps between log lines")
     threads: Positive = Field(2, description="CPU threads per process; rounding depends on it")
-    processes: Positive = Field(
+    processes: Positive | Literal["auto"] = Field(
         1,
-        description="processes that divide each batch on this machine, one GPU each; a launcher takes precedence",
+        description="processes that divide each batch on this machine, one GPU each; auto: one for each GPU that the "
+        "training has; a launcher takes precedence",
     )
     accumulate: Positive | None = Field(
         None,

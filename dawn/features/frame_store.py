@@ -8,6 +8,7 @@ names and lengths of the clips in order.
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,14 +95,19 @@ class FrameStore:
         if self._format == "raw":
             return self.rows(index, "frames", which)
         file, first = self._file(int(self._shard[index])), int(self._first[index])
+        chosen = selected(which, self.length(index))
+        whole = isinstance(chosen, range) and chosen.step == 1
+        runs = [(chosen[0], chosen[-1] + 1)] if whole else [(row, row + 1) for row in chosen]
+        pictures = []
         try:
-            pictures = []
-            for row in selected(which, self.length(index)):
-                start, end = file.rows("offsets", first + row, first + row + 2).tolist()
-                pictures.append(_decode(file.rows("frames", start, end)))
-            return torch.from_numpy(np.stack(pictures))
+            for start, stop in runs:
+                offsets = file.rows("offsets", first + start, first + stop + 1)
+                content = file.rows("frames", int(offsets[0]), int(offsets[-1]))
+                bounds = itertools.pairwise((offsets - offsets[0]).tolist())
+                pictures += [_decode(content[low:high]) for low, high in bounds]
         except OSError as error:
             raise self._unreadable(index, error) from None
+        return torch.from_numpy(np.stack(pictures))
 
     def _rows(self, index: int, name: str, which: slice | Sequence[int]) -> NDArray[Any]:
         file, first = self._file(int(self._shard[index])), int(self._first[index])

@@ -140,15 +140,15 @@ class A2vTask:
         Both come from the frozen latent flow generator, in float32 in every precision: sampling positions near 1 would
         have the spacing 2^-8 in bfloat16.
         """
-        with unlowered(batch.images.device):
+        with unlowered(batch.frames.device):
             return self._targets(batch)
 
     def _targets(self, batch: A2vBatch) -> tuple[Tensor, Tensor]:
-        images = to_float(batch.images)
+        b, n = batch.frames.shape[:2]
+        source, frames = to_float(batch.source), to_float(batch.frames)
         if self.stage.jitter:
-            images = recolour(images, batch.colour)
-        b, n = len(images), images.shape[1] - 1
-        source, frames = images[:, 0], rearrange(images[:, 1:], "b n c h w -> (b n) c h w")
+            source, frames = recolour(source, batch.colour), recolour(frames, batch.colour)
+        frames = rearrange(frames, "b n c h w -> (b n) c h w")
         if not self.caches_regions:
             source_regions, driving_regions = self.lfg.regions(source), self.lfg.regions(frames)
         else:

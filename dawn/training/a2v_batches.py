@@ -20,7 +20,8 @@ HUE_JITTER = 0.04  # largest hue shift of A2V's colour jitter, as a fraction of 
 class A2vBatch(NamedTuple):
     """Segments of n frames of b clips, with the random numbers of the diffusion."""
 
-    images: Tensor  # (b, 1 + n, 3, S, S) uint8, before augmentation: the source, then the frames
+    source: Tensor  # (b, 3, S, S) uint8, before augmentation
+    frames: Tensor  # (b, n, 3, S, S) uint8, before augmentation
     colour: Tensor  # (b, 3, 4) factors of augmentation.recolour
     face_box: Tensor  # (b, 4) of the source, pixels
     details: Tensor  # (b, n, 3, 4) mouth and eye boxes of the frames, pixels
@@ -69,7 +70,8 @@ class A2vSampler:
         colour = draw_colour(self.stage.jitter, HUE_JITTER, generator)
         pose_unit = torch.tensor(self.config.a2v.pose_unit)
         return A2vBatch(
-            images=torch.cat([self.clips.frames(clip, [source]), self.clips.frames(clip, segment)]),
+            source=self.clips.frames(clip, [source])[0],
+            frames=self.clips.frames(clip, segment),
             colour=colour,
             face_box=self.clips.rows(clip, "face_box", [source])[0],
             details=detail_boxes(self.clips.rows(clip, "landmarks", segment)),

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -68,7 +68,7 @@ class Distributed:
 
 
 @contextlib.contextmanager
-def launch(processes: int) -> Iterator[Distributed]:
+def launch(processes: int | Literal["auto"]) -> Iterator[Distributed]:
     """Join a process group of `processes`, and start its other processes unless an external launcher did.
 
     A machine with GPUs gets at most one process for each of them, as two cannot share one. Started processes run this
@@ -89,8 +89,13 @@ def launch(processes: int) -> Iterator[Distributed]:
         _end(workers)
 
 
-def usable(processes: int) -> int:
-    """Return how many of `processes` this machine can run: all on CPUs, at most one on each GPU."""
+def usable(processes: int | Literal["auto"]) -> int:
+    """Return how many of `processes` this machine can run: all on CPUs, at most one on each GPU; auto: as many as GPUs.
+
+    GPUs are those that this process may use (CUDA_VISIBLE_DEVICES).
+    """
+    if processes == "auto":
+        return max(1, torch.cuda.device_count())
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else processes
     if gpus < processes:
         print(f"training in {gpus} of {processes} processes, one for each GPU: the same steps", file=sys.stderr)

@@ -37,6 +37,7 @@ from dawn.training.distributed import Distributed
 from dawn.training.division import Division
 from dawn.training.finite_steps import FiniteSteps
 from dawn.training.gradient_sync import GradientSync
+from dawn.training.job_limit import TRY_AGAIN, JobLimit
 from dawn.training.loader import BatchLoader, Sampler, usable_workers
 
 
@@ -146,6 +147,7 @@ def train(
         disable=not distributed.is_main_process,
     )
     guard = FiniteSteps(networks, distributed.device, skipped)
+    limit = JobLimit()
     syncs = [GradientSync(_parameters(optimizer), distributed.world_size) for optimizer in optimizers]
     shard = BatchShard(seed, stage, start, schedule.batch, division.samples, dtype_of(products))
     count = usable_workers(workers, distributed.device, distributed.local_processes)
@@ -171,7 +173,9 @@ def train(
             _update_ema(ema, networks.state_dict(), min(schedule.ema, (1 + step) / (10 + step)))
         bar.update()
         done = step + 1
-        saves = done % schedule.checkpoint_every == 0 or done == total
+        # The main process looks at the clock, every few steps, as all have to end at the same one.
+        ends = limit.exists and done % schedule.log_every == 0 and distributed.from_main_process(limit.reached())
+        saves = done % schedule.checkpoint_every == 0 or done == total or ends
         if saves or done % schedule.log_every == 0:
             guard.check(stage, done, done - start, last=done == total)
         if done % schedule.log_every == 0 or done == total:
@@ -186,6 +190,13 @@ def train(
             tensors = {"weights": networks.state_dict()} | ({"ema": ema} if ema else {})
             states = {"optimizers": [o.state_dict() for o in optimizers], "skipped": float(guard.skipped)}
             checkpoints.save(done, tensors, states, config)
+        if ends and done < total:
+            if log is not None:
+                log.close()
+            distributed.barrier()
+            if distributed.is_main_process:
+                limit.queue_again(stage, done)
+            raise SystemExit(TRY_AGAIN)
     bar.close()
     target = out / "weights.safetensors"
     if log is None:

@@ -1,4 +1,4 @@
-"""Reports that are deleted when incomplete, and files written atomically."""
+"""Incomplete reports, and files written atomically."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pytest
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.json_files import read_json, write_json
-from dawn.provenance import delete_incomplete
+from dawn.provenance import incomplete
 
 
-def test_a_report_goes_when_one_of_its_files_is_gone(tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    assert not delete_incomplete(report, tmp_path, ".mp4")
-    write_json(report, {"files": {"a": "1", "b": "2"}})
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.mp4").touch()
-    assert not delete_incomplete(report, tmp_path, ".mp4")
-    assert report.exists()
-    (tmp_path / "b.mp4").unlink()
-    assert delete_incomplete(report, tmp_path, ".mp4")
-    assert not report.exists()
+def test_a_report_is_incomplete_when_one_of_its_files_is_gone(tmp_path: Path) -> None:
+    reports = [tmp_path / "0.json", tmp_path / "1.json"]
+    assert not incomplete(reports, tmp_path / "files", ".mp4")
+    write_json(reports[0], {"files": {"a": "1", "b": "2"}})
+    write_json(reports[1], {"files": {"c": "3"}})
+    (tmp_path / "files").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / f"files/{name}.mp4").touch()
+    assert not incomplete(reports, tmp_path / "files", ".mp4")
+    (tmp_path / "files/b.mp4").unlink()
+    assert incomplete(reports, tmp_path / "files", ".mp4") == reports[:1]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

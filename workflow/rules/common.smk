@@ -5,6 +5,7 @@ that sweeps and the paper's comparisons add (RUNS.configs and PATHS, by name), a
 detect changes of imported modules: each rule has the fingerprint of its code, and of the settings that it uses, as params.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
 from dawn.methods import STRATEGIES, generated_methods, get_method, networks_of_method, videos_folder
 from dawn.paths import Paths
-from dawn.provenance import delete_incomplete
-from dawn.stages import STAGES, cores_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
+from dawn.provenance import incomplete
+from dawn.stages import STAGES, cores_of, gpus_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.plan import code_of
 from eval.metrics.registry import computed, modules_of
 from snakemake.exceptions import WorkflowError
@@ -188,13 +189,22 @@ def fingerprint_of(rows):
     return fingerprint([[row.name, row.run, row.method, dict(row.changes), row.paper] for row in rows])
 
 
-# Delete reports whose files are missing, so that the rules which write them run again.
-for paths in PATHS.values():
-    for stage, folder, suffix in (("clips", paths.clips, ".mp4"), ("features", paths.features, ".safetensors")):
-        for report in shards(paths, [stage]):
-            delete_incomplete(report, folder, suffix)
-    for method in (*generated_methods(), *declared()):
-        delete_incomplete(paths.videos_report(method), videos_folder(paths, method), ".mp4")
+# Delete reports whose files are missing, so that the rules which write both run again: in the main process alone, not in those
+# of jobs, which read this file too; and not in a dry run, which Snakemake does not state here.
+DRY_RUN = any(re.fullmatch("--dry-?run|-[A-Za-z]*n[A-Za-z]*", argument) for argument in sys.argv[1:])
+if workflow.is_main_process:
+    outdated = []
+    for run in CORPORA.values():
+        outdated += incomplete(shards(PATHS[run], ["clips"]), PATHS[run].clips, ".mp4")
+        outdated += incomplete(shards(PATHS[run], ["features"]), PATHS[run].features, ".safetensors")
+    for paths in PATHS.values():
+        for method in (*generated_methods(), *declared()):
+            outdated += incomplete([paths.videos_report(method)], videos_folder(paths, method), ".mp4")
+    for listing in outdated:
+        if DRY_RUN:
+            print(f"{listing}: files are missing; a run, unlike this dry run, makes them again", file=sys.stderr)
+        else:
+            listing.unlink()
 
 # Rows of tables exist for baselines that are installed or whose videos are present.
 BASELINES = available(P)

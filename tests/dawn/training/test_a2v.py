@@ -23,10 +23,10 @@ def test_cached_regions_give_the_targets_of_regions_computed_anew() -> None:
     task = A2vTask(config, config.a2v.stage2, InMemoryClips(config), lfg)
     for step in range(2):  # the second batch reads the cache
         batch = task.sampler(BatchShard(0, "a2v_stage2", step, 8, range(8)))
-        images = to_float(batch.images)
-        b, n = len(images), images.shape[1] - 1
+        source, frames = to_float(batch.source), to_float(batch.frames)
+        b, n = frames.shape[:2]
         with torch.no_grad():
-            flow, occlusion = lfg.motion(images[:, 0].repeat_interleave(n, 0), images[:, 1:].flatten(0, 1))
+            flow, occlusion = lfg.motion(source.repeat_interleave(n, 0), frames.flatten(0, 1))
         expected = motion_to_data(flow.unflatten(0, (b, n)), occlusion.unflatten(0, (b, n)), config.a2v.diffusion)
         torch.testing.assert_close(task.targets(batch)[0], expected, rtol=1e-4, atol=1e-4)
         assert float(expected.std(dim=2).mean()) > 1e-4  # frames differ: swapped frames would fail
