@@ -62,10 +62,10 @@ class RunSet:
         return name
 
     def _with_corpus_name(self, config: Config) -> Config:
-        """Name the corpus after the first run with the same clips and features, so that both share a folder."""
+        """Name the corpus after the first run with equal clips, features and packing, so that both share a folder."""
         for other in self.configs.values():
             corpus = config.corpus.model_copy(update={"name": other.corpus.name})
-            if (corpus, config.features) == (other.corpus, other.features):
+            if (corpus, config.features, config.data.store) == (other.corpus, other.features, other.data.store):
                 return config.model_copy(update={"corpus": corpus})
         return config.model_copy(update={"corpus": config.corpus.model_copy(update={"name": config.name})})
 

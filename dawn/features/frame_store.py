@@ -158,5 +158,7 @@ def _open(path: Path) -> RowFile:
         raise InputError(f"{path}: no such file; pack the corpus first (dawn pack)")
     try:
         return RowFile(path, KEY)
-    except (OSError, ValueError):
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:
         raise InputError(f"{path}: not a file of packed clips, or damaged; delete it and pack again") from None

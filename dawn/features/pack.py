@@ -48,6 +48,8 @@ def pack(config: Config, paths: Paths, shard: int) -> None:
     purpose = f"packing {len(clips)} training clips of shard {shard} as {config.data.store}"
     print(f"{purpose}: {frames} frames, {size_text(needed)}", file=sys.stderr)
     check_disk_space(config, target, needed, purpose)
+    for partial in target.parent.glob(f".{target.stem}.*{target.suffix}"):  # of processes that were killed
+        partial.unlink()
     with disk_full_as_input_error(target.parent), atomic_path(target) as aside:
         _write(config, paths, clips, state, aside)
 
@@ -86,20 +88,23 @@ def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Pat
             file.write("offsets", 0, np.zeros(1, np.int64))
         for clip in tqdm(clips, desc="pack", unit="clip", mininterval=2, dynamic_ncols=True):
             features = Features.load(paths.features / f"{clip.clip}.safetensors")
-            for name in FIELDS:
-                file.write(name, row, getattr(features, name))
-            first = row
+            frames_read = 0
             for frame in iter_frames(paths.clips / f"{clip.clip}.mp4", config.corpus.fps):
+                frames_read += 1
+                if frames_read > clip.frames:
+                    break
                 if packed == "raw":
-                    file.write("frames", row, frame.transpose(2, 0, 1)[None])
+                    file.write("frames", row + frames_read - 1, frame.transpose(2, 0, 1)[None])
                 else:
                     picture = encode(frame)
                     file.append(picture)
                     end += len(picture)
-                    file.write("offsets", row + 1, np.asarray([end], np.int64))
-                row += 1
-            if not row - first == clip.frames == len(features.found):
+                    file.write("offsets", row + frames_read, np.asarray([end], np.int64))
+            if not frames_read == clip.frames == len(features.found):
                 raise InputError(
-                    f"{clip.clip}: {row - first} frames and features of {len(features.found)}, where {clip.frames} are "
+                    f"{clip.clip}: {frames_read} frames and features of {len(features.found)}, where {clip.frames} are "
                     "listed; extract the features again (dawn features)"
                 )
+            for name in FIELDS:
+                file.write(name, row, getattr(features, name))
+            row += clip.frames

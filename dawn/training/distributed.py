@@ -68,34 +68,35 @@ class Distributed:
 
 
 @contextlib.contextmanager
-def launch(processes: int | Literal["auto"]) -> Iterator[Distributed]:
+def launch(processes: int | Literal["auto"], most: int | None = None) -> Iterator[Distributed]:
     """Join a process group of `processes`, and start its other processes unless an external launcher did.
 
-    A machine with GPUs gets at most one process for each of them, as two cannot share one. Started processes run this
-    process's command line. They end when this process ends, also when it is killed; and when one of them fails, all
-    end at once, with its exit code.
+    With "auto", there is one for each GPU, `most` at most. A machine with GPUs gets at most one process for each of
+    them, as two cannot share one. Started processes run this process's command line. They end when this process ends,
+    also when it is killed; and when one of them fails, all end at once, with its exit code.
     """
     if os.environ.get(_LAUNCHED):
         threading.Thread(target=_exit_with_parent, daemon=True).start()
-    count = 1 if "WORLD_SIZE" in os.environ else usable(processes)
+    count = 1 if "WORLD_SIZE" in os.environ else usable(processes, most)
     workers = [] if count == 1 else _start_workers(count)
     if workers:
         threading.Thread(target=_exit_with_first_failure, args=(workers,), daemon=True).start()
     try:
         yield Distributed()
-        for worker in workers:
-            worker.wait()
+        if any([worker.wait() for worker in workers]):
+            threading.Event().wait()  # the thread that looks at them ends this process
     finally:
         _end(workers)
 
 
-def usable(processes: int | Literal["auto"]) -> int:
-    """Return how many of `processes` this machine can run: all on CPUs, at most one on each GPU; auto: as many as GPUs.
+def usable(processes: int | Literal["auto"], most: int | None = None) -> int:
+    """Return how many of `processes` this machine can run: all on CPUs, at most one on each GPU.
 
-    GPUs are those that this process may use (CUDA_VISIBLE_DEVICES).
+    With "auto", one for each GPU, `most` at most. GPUs are those that this process may use (CUDA_VISIBLE_DEVICES).
     """
     if processes == "auto":
-        return max(1, torch.cuda.device_count())
+        gpus = max(1, torch.cuda.device_count())
+        return gpus if most is None else min(gpus, most)
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else processes
     if gpus < processes:
         print(f"training in {gpus} of {processes} processes, one for each GPU: the same steps", file=sys.stderr)
@@ -126,12 +127,15 @@ def _start_workers(processes: int) -> list[subprocess.Popen[bytes]]:
 
 def _exit_with_first_failure(workers: Sequence[subprocess.Popen[bytes]]) -> None:
     """Exit when a worker has failed: this process would wait for it in a collective, up to the timeout of minutes."""
-    while any(worker.poll() is None for worker in workers):
-        failed = next((worker for worker in workers if worker.poll()), None)
+    while True:
+        codes = [worker.poll() for worker in workers]
+        failed = next((code for code in codes if code), None)
         if failed is not None:
-            print(f"a training process ended with code {failed.returncode}: the others end too", file=sys.stderr)
+            print(f"a training process ended with code {failed}: the others end too", file=sys.stderr)
             _end(workers)
-            os._exit(max(1, failed.returncode))
+            os._exit(max(1, failed))
+        if None not in codes:
+            return
         time.sleep(POLL)
 
 

@@ -39,6 +39,10 @@ class GradientSync:
         self._missing = [len(bucket) for bucket in self._buckets]
         self._active = bool(self._buckets)
 
+    def cancel(self) -> None:
+        """Forget the pass, none of whose gradients were sent: it is computed again."""
+        self._active = False
+
     def end(self) -> None:
         """Send what is left, such as buckets with weights that have no gradient, and wait for all means."""
         if not self._active:

@@ -10,6 +10,7 @@ import math
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -35,18 +36,27 @@ class BatchLoader:
     """Batches of the steps `start` to `total`, on `device`.
 
     `shard` gives all but the step of a shard. `workers` is the number of processes that load (:func:`usable_workers`);
-    with 0, each batch is loaded when it is needed. ``waited`` counts the seconds that iteration waited for batches.
-    Raises InputError as `sampler` does, and when a worker is killed.
+    with 0, each batch is loaded when it is needed. `processes` trainings share the memory of this machine. ``waited``
+    counts the seconds that iteration waited for batches. Raises InputError as `sampler` does, and when a worker is
+    killed.
     """
 
     def __init__(
-        self, sampler: Sampler, shard: BatchShard, start: int, total: int, workers: int, device: torch.device
+        self,
+        sampler: Sampler,
+        shard: BatchShard,
+        start: int,
+        total: int,
+        workers: int,
+        device: torch.device,
+        processes: int = 1,
     ) -> None:
         self.waited = 0.0
         self._device = device
         self._steps = _Steps(sampler, shard)
         self._range = range(start, total)
         self._workers = workers
+        self._processes = processes
 
     def __iter__(self) -> Iterator[Any]:
         workers = self._fitting()
@@ -54,7 +64,11 @@ class BatchLoader:
         if workers:
             context = multiprocessing.get_context("forkserver")  # a fork of a process with threads may deadlock
             context.set_forkserver_preload([__name__])
-            several = {"multiprocessing_context": context, "prefetch_factor": math.ceil(AHEAD / workers)}
+            several = {
+                "multiprocessing_context": context,
+                "prefetch_factor": _ahead(workers),
+                "worker_init_fn": _follow_parent,
+            }
         batches = iter(
             DataLoader(
                 self._steps,
@@ -91,7 +105,8 @@ class BatchLoader:
             raise batch
         size = sum(field.nbytes for field in batch if isinstance(field, Tensor))
         free = free_space(_SHARED_MEMORY)
-        fitting = min(self._workers, int(free / size / 2))
+        most = free / size / self._processes - 2  # batches ahead; two more are in use
+        fitting = next((count for count in range(self._workers, 0, -1) if count * _ahead(count) <= most), 0)
         if fitting < self._workers:
             print(
                 f"loading in {fitting} of {self._workers} processes: a batch has {size_text(size)}, and "
@@ -128,6 +143,23 @@ class _Steps(Dataset[Any]):
             return self.sampler(replace(self.shard, step=step))
         except InputError as error:
             return error
+
+
+def _ahead(workers: int) -> int:
+    """Return the number of batches that each of `workers` processes is ahead."""
+    return math.ceil(AHEAD / workers)
+
+
+def _follow_parent(_: int) -> None:
+    """End this process, a worker, when the training is killed; the server that started it would keep it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -37,7 +37,7 @@ from dawn.training.distributed import Distributed
 from dawn.training.division import Division
 from dawn.training.finite_steps import FiniteSteps
 from dawn.training.gradient_sync import GradientSync
-from dawn.training.job_limit import TRY_AGAIN, JobLimit
+from dawn.training.job_limit import JobLimit
 from dawn.training.loader import BatchLoader, Sampler, usable_workers
 
 
@@ -151,7 +151,9 @@ def train(
     syncs = [GradientSync(_parameters(optimizer), distributed.world_size) for optimizer in optimizers]
     shard = BatchShard(seed, stage, start, schedule.batch, division.samples, dtype_of(products))
     count = usable_workers(workers, distributed.device, distributed.local_processes)
-    loader = BatchLoader(task.sampler, shard, start, total, count, distributed.device)
+    loader = BatchLoader(
+        task.sampler, shard, start, total, count, distributed.device, processes=distributed.local_processes
+    )
     for step, batch in zip(range(start, total), loader, strict=True):
         shard = replace(shard, step=step)
         rate = learning_rate(schedule, step, total)
@@ -196,7 +198,7 @@ def train(
             distributed.barrier()
             if distributed.is_main_process:
                 limit.queue_again(stage, done)
-            raise SystemExit(TRY_AGAIN)
+            limit.wait()
     bar.close()
     target = out / "weights.safetensors"
     if log is None:
@@ -259,6 +261,7 @@ def _gradients(
                 ) from None
         # Outside the handler, whose exception holds the tensors of the pass.
         guard.rewind()
+        sync.cancel()
         optimizer.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
         print(f"{shard.stage}: {division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr)

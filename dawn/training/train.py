@@ -54,7 +54,8 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     )
     build = functools.partial(_build_task, config, paths, stage, clips, total)
     task = initialise(build, stage=stage, schedule=schedule, seed=config.seed, starts=starts)
-    with launch(schedule.processes) as distributed:
+    most = max(1, schedule.batch // (schedule.accumulate or 1))
+    with launch(schedule.processes, most) as distributed:
         return train(
             task,
             distributed,

@@ -15,7 +15,7 @@ from dawn.errors import InputError
 from dawn.features.clips import ClipStore, clips_of_split
 from dawn.features.frame_store import FrameStore, ShardIndex
 from dawn.features.pack import store_fingerprint
-from dawn.media.files import atomic_path, disk_full_as_input_error, require_space
+from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space
 from dawn.paths import Paths
 
 
@@ -33,8 +33,10 @@ def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
         if packed != store_fingerprint(config, paths, index):
             raise InputError(f"{file}: packed from other files or settings; pack again (dawn pack --shard {index})")
     if config.data.cache:
-        cache = Path(os.path.expandvars(config.data.cache)).expanduser() / config.corpus.name
-        files = local_copies(files, fingerprints, cache)
+        cache = Path(os.path.expandvars(config.data.cache)).expanduser()
+        if "$" in str(cache):
+            raise InputError(f"data.cache: {config.data.cache!r} has a variable that is not set")
+        files = local_copies(files, fingerprints, cache / f"{config.corpus.name}-{config.corpus.resolution}")
     return FrameStore(clips, files)
 
 
@@ -46,8 +48,11 @@ def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Pat
     copies = [
         folder / f"{file.stem}-{packed[:16]}.safetensors" for file, packed in zip(files, fingerprints, strict=True)
     ]
+    check_writable(folder / "copying.lock")
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "copying.lock"), disk_full_as_input_error(folder):
+        for partial in folder.glob(".*.safetensors"):  # of processes that were killed
+            partial.unlink()
         missing = [(file, copy) for file, copy in zip(files, copies, strict=True) if not copy.is_file()]
         size = sum(file.stat().st_size for file, _ in missing)
         require_space(folder, size, "copying the packed clips", remedy="make room, or leave out data.cache")

@@ -22,6 +22,7 @@ NAMED_ELSEWHERE = {
     "corpus": ("dawn.corpora.prepare", "dawn.corpora.kinds.demo"),
     "clips": ("dawn.corpora.prepare", "dawn.corpora.kinds.demo", "dawn.features.portrait"),
     "features": ("dawn.features.extract",),
+    "pack": ("dawn.features.pack",),
 }
 
 

@@ -5,9 +5,10 @@ that sweeps and the paper's comparisons add (RUNS.configs and PATHS, by name), a
 detect changes of imported modules: each rule has the fingerprint of its code, and of the settings that it uses, as params.
 """
 
-import re
 import sys
 from pathlib import Path
+
+import snakemake.cli
 
 from dawn import config as configuration
 from dawn.baselines.declaration import declared
@@ -60,6 +61,8 @@ shell.prefix(
     " export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=17179869184"
     " OMP_WAIT_POLICY=${{OMP_WAIT_POLICY:-passive}}"
     f" PATH={Path(sys.executable).parent}:$PATH DAWN_CONFIGS={CONFIG_FILES}"
+    # A training whose SLURM job ends may queue it again: the job is this step alone.
+    f" DAWN_REQUEUE={1 if workflow.remote_exec else ''}"
     f" DAWN_CONFIG={CONFIG_FILES}/runs/{CONFIG.name}.yaml; "
 )
 
@@ -115,6 +118,16 @@ def packed(paths):
     run_config = RUNS.configs[paths.run.name]
     count = 0 if run_config.data.store == "none" else run_config.corpus.shards
     return [paths.store(index) for index in range(count)]
+
+
+def executes_jobs():
+    """Return whether Snakemake was started to execute jobs, not for a dry run, a graph, a list or housekeeping."""
+    _, options = snakemake.cli.parse_args(sys.argv[1:])
+    others = "dryrun dag rulegraph filegraph d3dag summary detailed_summary list_rules list_target_rules lint unlock"
+    others += (
+        " cleanup_metadata list_changes list_params_changes list_input_changes list_code_changes report touch archive"
+    )
+    return not any(getattr(options, name, None) for name in others.split())
 
 
 def first_with(key):
@@ -190,8 +203,7 @@ def fingerprint_of(rows):
 
 
 # Delete reports whose files are missing, so that the rules which write both run again: in the main process alone, not in those
-# of jobs, which read this file too; and not in a dry run, which Snakemake does not state here.
-DRY_RUN = any(re.fullmatch("--dry-?run|-[A-Za-z]*n[A-Za-z]*", argument) for argument in sys.argv[1:])
+# of jobs, which read this file too; and only if it executes jobs, which the command line states.
 if workflow.is_main_process:
     outdated = []
     for run in CORPORA.values():
@@ -201,10 +213,10 @@ if workflow.is_main_process:
         for method in (*generated_methods(), *declared()):
             outdated += incomplete([paths.videos_report(method)], videos_folder(paths, method), ".mp4")
     for listing in outdated:
-        if DRY_RUN:
-            print(f"{listing}: files are missing; a run, unlike this dry run, makes them again", file=sys.stderr)
-        else:
+        if executes_jobs():
             listing.unlink()
+        else:
+            print(f"{listing}: files are missing; a run, unlike this command, makes them again", file=sys.stderr)
 
 # Rows of tables exist for baselines that are installed or whose videos are present.
 BASELINES = available(P)

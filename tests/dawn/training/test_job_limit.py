@@ -23,6 +23,7 @@ def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setenv("DAWN_REQUEUE", "1")
     monkeypatch.setattr(job_limit, "_KILLED", 0)
     return notes
 
@@ -51,3 +52,11 @@ def test_a_job_that_cannot_be_queued_again_ends_for_another_try(
     with pytest.raises(SystemExit) as ended:
         run(tmp_path / "limited")
     assert ended.value.code == TRY_AGAIN and not scontrol.exists()
+
+
+def test_an_interactive_job_is_not_queued_again(
+    scontrol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAWN_REQUEUE")
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time())))
+    assert run(tmp_path / "whole").is_file() and not scontrol.exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +20,7 @@ from dawn.training.batch_shard import BatchShard, part_of
 from dawn.training.lfg_batches import LfgSampler
 from dawn.training.loader import BatchLoader, Sampler, usable_workers
 from dawn.training.pbnet_batches import PbnetSampler
+from tests.support import forked
 from tests.support.clips import InMemoryClips
 from tests.support.toy_training import ToyBatch, sample
 
@@ -80,9 +84,37 @@ def test_a_killed_worker_ends_the_training_with_one_line() -> None:
 
 
 def test_batches_fit_the_shared_memory(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(loader, "free_space", lambda folder: 3 * 4 * 3 * 4)  # three batches
+    """Two batches are in use, and workers are four ahead."""
+    batch = 4 * 3 * 4
+    monkeypatch.setattr(loader, "free_space", lambda folder: 6 * batch)
+    assert len(_loaded(sample, 1, 0, 3)) == 3 and not capsys.readouterr().err
+    monkeypatch.setattr(loader, "free_space", lambda folder: 6 * batch - 1)
     assert len(_loaded(sample, 4, 0, 3)) == 3
-    assert "loading in 1 of 4 processes: a batch has 0 MB, and /dev/shm 0 MB" in capsys.readouterr().err
+    assert "loading in 0 of 4 processes: a batch has 0 MB, and /dev/shm 0 MB" in capsys.readouterr().err
+
+
+def _train(pids: Path) -> None:
+    for _ in BatchLoader(functools.partial(_noted, pids), SHARD, 0, 1000, 2, CPU):
+        time.sleep(0.05)
+
+
+def _noted(pids: Path, shard: BatchShard) -> ToyBatch:
+    (pids / str(os.getpid())).touch()
+    return sample(shard)
+
+
+def test_workers_end_with_a_killed_training(tmp_path: Path) -> None:
+    training = forked.start(_train, tmp_path)
+    while len(list(tmp_path.iterdir())) < 3:  # the training itself and two workers
+        assert training.is_alive()
+        time.sleep(0.05)
+    training.kill()
+    training.join()
+    for _ in range(200):
+        if not any(Path(f"/proc/{path.name}").exists() for path in tmp_path.iterdir()):
+            return
+        time.sleep(0.05)
+    pytest.fail("workers outlived the training")
 
 
 def test_workers_suit_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +131,5 @@ def test_training_waits_for_what_a_worker_loads() -> None:
 
 
 def _slow(shard: BatchShard) -> ToyBatch:
-    import time
-
     time.sleep(0.06)
     return sample(shard)

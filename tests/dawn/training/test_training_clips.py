@@ -40,7 +40,7 @@ def test_packed_clips_are_copied_once_to_a_local_disk(tmp_path: Path, monkeypatc
     config = configuration("raw", cache="$SCRATCH/dawn")
     for index in range(2):
         pack(config, paths, index)
-    folder = tmp_path / "scratch/dawn/drawn"
+    folder = tmp_path / "scratch/dawn/drawn-64"
     monkeypatch.setattr("dawn.media.files.free_space", lambda _: 1000)
     with pytest.raises(InputError, match=r"copying the packed clips needs 1 MB.*leave out data\.cache"):
         training_clips(config, paths)
@@ -53,3 +53,8 @@ def test_packed_clips_are_copied_once_to_a_local_disk(tmp_path: Path, monkeypatc
         paths.store(index).write_bytes(paths.store(index).read_bytes()[:4000])
     monkeypatch.setattr(module.shutil, "copyfile", lambda *_: pytest.fail("copied again"))
     assert torch.equal(training_clips(config, paths).frames(2), first.frames(2))
+    with pytest.raises(InputError, match=r"data\.cache: '\$UNSET/x' has a variable that is not set"):
+        training_clips(configuration("raw", cache="$UNSET/x"), paths)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file is a file, not a folder"):
+        training_clips(configuration("raw", cache=str(tmp_path / "file/x")), paths)
