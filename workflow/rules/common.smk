@@ -123,10 +123,8 @@ def packed(paths):
 def executes_jobs():
     """Return whether Snakemake was started to execute jobs, not for a dry run, a graph, a list or housekeeping."""
     _, options = snakemake.cli.parse_args(sys.argv[1:])
-    others = "dryrun dag rulegraph filegraph d3dag summary detailed_summary list_rules list_target_rules lint unlock"
-    others += (
-        " cleanup_metadata list_changes list_params_changes list_input_changes list_code_changes report touch archive"
-    )
+    others = "dryrun dag rulegraph filegraph d3dag summary detailed_summary list_rules list_target_rules list_changes"
+    others += " list_params_changes list_input_changes list_code_changes lint unlock cleanup_metadata report touch"
     return not any(getattr(options, name, None) for name in others.split())
 
 
