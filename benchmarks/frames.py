@@ -1,8 +1,8 @@
 """Time to read training samples: from packed clips, and from videos as they are, whole or from the nearest key frame.
 
 The clips are drawn, with noise in every frame. A sample is a pair of random frames, as in stage ``lfg``, or a window of
-40 frames, as in stage ``a2v_stage2``. Warm means that the operating system has the files in memory; for cold samples it
-is told to forget them before each one.
+40 frames, as in stage ``a2v_stage2``. Warm means that the files are in the page cache; for cold samples they are
+dropped from it before each one.
 """
 
 from __future__ import annotations

@@ -54,9 +54,9 @@ class ShardIndex:
 class FrameStore:
     """Packed clips, with the interface :class:`~dawn.training.clip_views.Clips`.
 
-    `clips` are the manifest's that training reads, `shards` the packed files that hold them. Only the rows that are
-    asked for are read, so that memory does not grow with the corpus. Raises InputError when a file is missing or
-    damaged, or a clip is in none of them.
+    `clips` are the manifest's that training reads, `shards` the packed files that hold them. Only requested rows
+    are read, so that memory does not grow with the corpus. Raises InputError when a file is missing or damaged, or a
+    clip is in none of them.
     """
 
     def __init__(self, clips: Sequence[Clip], shards: Sequence[Path]) -> None:
@@ -88,7 +88,17 @@ class FrameStore:
 
     def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
         """Read rows `which` of the feature `name` of clip `index`, one for each frame."""
-        return torch.from_numpy(self._rows(index, name, which))
+        file, first = self._file(int(self._shard[index])), int(self._first[index])
+        chosen = selected(which, self.length(index))
+        try:
+            if isinstance(chosen, range) and len(chosen) > 1:  # one read, also of what a step leaves out
+                low, high = sorted((chosen[0], chosen[-1]))
+                rows = np.ascontiguousarray(file.rows(name, first + low, first + high + 1)[:: chosen.step])
+            else:
+                rows = np.concatenate([file.rows(name, first + row, first + row + 1) for row in chosen])
+        except OSError as error:
+            raise self._unreadable(index, error) from None
+        return torch.from_numpy(rows)
 
     def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
         """Read frames `which` of clip `index`, RGB uint8 (n, 3, S, S)."""
@@ -108,17 +118,6 @@ class FrameStore:
         except OSError as error:
             raise self._unreadable(index, error) from None
         return torch.from_numpy(np.stack(pictures))
-
-    def _rows(self, index: int, name: str, which: slice | Sequence[int]) -> NDArray[Any]:
-        file, first = self._file(int(self._shard[index])), int(self._first[index])
-        chosen = selected(which, self.length(index))
-        try:
-            if isinstance(chosen, range) and len(chosen) > 1:  # one read, also of what a step leaves out
-                low, high = sorted((chosen[0], chosen[-1]))
-                return np.ascontiguousarray(file.rows(name, first + low, first + high + 1)[:: chosen.step])
-            return np.concatenate([file.rows(name, first + row, first + row + 1) for row in chosen])
-        except OSError as error:
-            raise self._unreadable(index, error) from None
 
     def _unreadable(self, index: int, error: OSError) -> InputError:
         return InputError(f"{self._paths[self._shard[index]]}: {error}; delete it and pack again (dawn pack)")

@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import multiprocessing
-import os
 import signal
-import threading
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,6 +20,7 @@ from types import TracebackType
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
 from dawn.media.files import is_disk_full
+from dawn.processes import end_with_parent
 from dawn.weights import MissingWeights
 
 WriteClip = Callable[[Clip, Path], None]
@@ -118,7 +117,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, open_writer: OpenWriter) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # the next run of the parent writes the clip
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends both
     try:
         with open_writer() as write:
@@ -146,11 +145,3 @@ def _outcome(write: WriteClip, clip: Clip, out: Path) -> tuple[str, str]:
         logging.getLogger(__name__).warning("%s\n%s", clip.source, traceback.format_exc())
         return "clip", f"{clip.source}: {type(error).__name__}: {error}; the log has more"
     return "done", ""
-
-
-def _end_with_parent() -> None:
-    """End this process when the parent is killed: the next run of the parent writes the clip."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

@@ -20,7 +20,6 @@ from dawn.media.files import atomic_path
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "I64": np.dtype("<i8"),
-    "I16": np.dtype("<i2"),
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
 }

@@ -31,7 +31,7 @@ class JobLimit:
         """Return whether the job ends within :data:`MARGIN` seconds, or before the second call from now."""
         now, before = time.time(), self._looked
         self._looked = now
-        return self.exists and now > self._end - max(MARGIN, 2 * (now - before))
+        return now > self._end - max(MARGIN, 2 * (now - before))
 
     def queue_again(self, stage: str, step: int) -> None:
         """Queue the job again under its number, which ends it; at its limit it would count as failed.

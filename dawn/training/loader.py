@@ -10,7 +10,6 @@ import math
 import multiprocessing
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dawn.errors import InputError
 from dawn.media.files import free_space, size_text
+from dawn.processes import end_with_parent
 from dawn.training.batch_shard import BatchShard, moved
 
 Sampler = Callable[[BatchShard], Any]  # draws the batch of a shard, a NamedTuple of CPU tensors; must pickle
@@ -152,14 +152,7 @@ def _ahead(workers: int) -> int:
 
 def _follow_parent(_: int) -> None:
     """End this process, a worker, when the training is killed; the server that started it would keep it."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _unchanged(batch: Any) -> Any:

@@ -126,10 +126,10 @@ def train(
         resumed = checkpoints.load_latest()
     # The main process decides: others may have a stale view of the folder, on a network file system.
     resumed = distributed.from_main_process(resumed)
-    if resumed is None:
+    if resumed is None and distributed.world_size > 1:
         initial = {name: value.cpu() for name, value in networks.state_dict().items()}
         networks.load_state_dict(distributed.from_main_process(initial))
-    else:
+    if resumed is not None:
         networks.load_state_dict(resumed.tensors["weights"])
         if ema:
             ema = {name: value.to(distributed.device) for name, value in resumed.tensors["ema"].items()}

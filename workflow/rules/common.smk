@@ -210,8 +210,9 @@ if workflow.is_main_process:
     for paths in PATHS.values():
         for method in (*generated_methods(), *declared()):
             outdated += incomplete([paths.videos_report(method)], videos_folder(paths, method), ".mp4")
+    executing = bool(outdated) and executes_jobs()
     for listing in outdated:
-        if executes_jobs():
+        if executing:
             listing.unlink()
         else:
             print(f"{listing}: files are missing; a run, unlike this command, makes them again", file=sys.stderr)

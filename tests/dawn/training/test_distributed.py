@@ -31,6 +31,15 @@ def start(out: Path, processes: int, pause: float = 0) -> BaseProcess:
     return forked.start(distributed_worker.main, str(out), str(processes), "1", "-1", str(pause))
 
 
+def training_pair(out: Path) -> tuple[BaseProcess, int]:
+    """Start a training of two processes and wait for its first steps; returns the main process and the other's id."""
+    process, other = start(out, processes=2, pause=0.3), out / "rank-1"
+    while not ((out / "log.jsonl").exists() and other.exists() and other.read_text()):
+        assert process.is_alive()
+        time.sleep(0.05)
+    return process, int(other.read_text())
+
+
 def run_group(
     out: Path, processes: int, accumulate: int = 1, stop: int = -1, others: Path | None = None
 ) -> set[int | None]:
@@ -104,31 +113,21 @@ def test_a_stopped_run_resumes_with_any_number_of_processes(
 
 
 def test_the_other_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    process = start(out, processes=2, pause=0.3)
-    other = out / "rank-1"
-    while not ((out / "log.jsonl").exists() and other.exists() and other.read_text()):
-        assert process.is_alive()
-        time.sleep(0.05)
+    process, other = training_pair(tmp_path / "run")
     process.kill()
     process.join()
     for _ in range(600):
-        if not running(int(other.read_text())):
+        if not running(other):
             return
         time.sleep(0.05)
-    os.kill(int(other.read_text()), signal.SIGKILL)
+    os.kill(other, signal.SIGKILL)
     pytest.fail("a launched process outlived the main process")
 
 
 def test_the_main_process_ends_when_another_fails(tmp_path: Path) -> None:
     """At once: it would wait for minutes in a collective."""
-    out = tmp_path / "run"
-    process = start(out, processes=2, pause=0.3)
-    other = out / "rank-1"
-    while not ((out / "log.jsonl").exists() and other.exists() and other.read_text()):
-        assert process.is_alive()
-        time.sleep(0.05)
-    os.kill(int(other.read_text()), signal.SIGKILL)
+    process, other = training_pair(tmp_path / "run")
+    os.kill(other, signal.SIGKILL)
     process.join(20)
     assert process.exitcode == 1
 
