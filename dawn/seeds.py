@@ -12,7 +12,6 @@ a generated video              ``torch_generator(seed)``, for ``dawn generate --
 people of the demo corpus      ``numpy_generator(corpus.seed, ...)``
 test identities of a corpus    ``ranking_key(corpus.seed, name)``
 bootstrap and subsets          ``numpy_generator(evaluate.seed)``
-SyncNet                        ``set_global_seed(seed)``, ``numpy_generator(seed, step)``
 =============================  =====================================================================================
 
 >>> video_seed(1234, "anna_0") == video_seed(1234, "anna_0") != video_seed(1234, "ben_0")

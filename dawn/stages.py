@@ -104,12 +104,11 @@ def owners_of(configs: Mapping[str, Config]) -> dict[tuple[str, str], str]:
     return owners
 
 
-def cores_of(config: Config, stage: str) -> int:
-    """Return the number of CPU cores that the processes of a stage use, with those that load batches.
+def cores_of(config: Config, schedule: Schedule) -> int:
+    """Return the number of CPU cores that the processes of a training use, with those that load batches.
 
     With processes: auto, that of one.
     """
-    schedule = schedule_of(config, stage)
     return (schedule.threads + (config.data.workers or 0)) * gpus_of(schedule)
 
 
@@ -118,11 +117,21 @@ def gpus_of(schedule: Schedule) -> int:
     return 1 if schedule.processes == "auto" else schedule.processes
 
 
+def syncnet_settings_of(config: Config) -> dict[str, Any]:
+    """Select the configuration values that the weights of the SyncNet that is trained for evaluation depend on."""
+    return {
+        "seed": config.seed,
+        "resolution": config.corpus.resolution,
+        "pixels": _pixels(config),
+        "syncnet": config.evaluate.syncnet.model_dump(mode="json", exclude=_DIVISION),
+    }
+
+
 def settings_of(config: Config, stage: str) -> dict[str, Any]:
     """Select the configuration values that a stage's weights depend on."""
     tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
-    common |= {"pixels": "jpeg" if config.data.store == "jpeg" else "exact"}
+    common |= {"pixels": _pixels(config)}
     starts = {"starts": [str(path) for path in starts_of(config, stage)]} if starts_of(config, stage) else {}
     if stage in ("lfg", "pbnet"):
         return common | starts | {stage: {key: value for key, value in tree[stage].items() if key != "start"}}
@@ -132,3 +141,7 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])
     spacing = {"spacing": tree["a2v"]["ttr"]["spacing"]} if stage in TTR_STAGES else {}
     return common | starts | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule} | spacing
+
+
+def _pixels(config: Config) -> str:
+    return "jpeg" if config.data.store == "jpeg" else "exact"

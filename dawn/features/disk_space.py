@@ -14,7 +14,7 @@ from dawn.paths import Paths
 BYTES_A_PIXEL = 0.12
 JPEG_BYTES_A_PIXEL = 0.6  # of a packed frame, likewise
 _AUDIO = 128_000 / 8 / 25  # bytes per frame
-_VALUES = 68 * 2 + 6 + 2 + 52 + 4 + 4  # float32 per frame, without speech
+_VALUES = 68 * 2 + 6 + 2 + 52 + 4 * 13 + 4 + 4  # float32 per frame, without speech
 _FILE = 4096  # bytes of headers and of the unused rest of a block
 _SPARE = 200e6  # bytes that stay free during preparation, for other programs
 

@@ -14,6 +14,7 @@ from dawn.features.blink import eye_aspect_ratios
 from dawn.features.boxes import face_box, mouth_box
 from dawn.features.extractors import Extractor
 from dawn.features.interpolation import interpolate_rows
+from dawn.features.mfcc import frame_mfcc
 from dawn.features.speech import encode
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
@@ -74,6 +75,7 @@ def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25
         blink=track.blink,
         blendshapes=track.blendshapes,
         speech=encode(audio, len(track.found), cfg.speech),
+        mfcc=frame_mfcc(audio, len(track.found)),
         face_box=face_box(track.landmarks),
         mouth_box=mouth_box(track.landmarks),
         found=track.found,

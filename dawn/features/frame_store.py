@@ -27,7 +27,7 @@ from dawn.features.clips import selected
 from dawn.media.tensor_files import RowFile
 
 KEY = "store"  # of the metadata
-FIELDS = ("landmarks", "pose", "blink", "speech", "face_box", "mouth_box", "found")  # of Features
+FIELDS = ("landmarks", "pose", "blink", "speech", "mfcc", "face_box", "mouth_box", "found")  # of Features
 JPEG_QUALITY = 95
 _OPEN_FILES = 256  # of one process, which may open 1024 by default
 

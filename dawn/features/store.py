@@ -20,6 +20,7 @@ SHAPES: dict[str, tuple[int | None, ...]] = {
     "blink": (2,),
     "blendshapes": (52,),
     "speech": (None,),
+    "mfcc": (4, 13),
     "face_box": (4,),
     "mouth_box": (4,),
     "found": (),
@@ -35,6 +36,7 @@ class Features:
     blink: NDArray[np.float32]  # (N, 2) eye aspect ratio, left and right
     blendshapes: NDArray[np.float32]  # (N, 52) 0 to 1, in the order of dawn.features.landmarks.BLENDSHAPES
     speech: NDArray[np.float32]  # (N, C) output of the speech encoder
+    mfcc: NDArray[np.float32]  # (N, 4, 13) of the sound, for SyncNet (see dawn.features.mfcc)
     face_box: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1, pixels
     mouth_box: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1, pixels
     found: NDArray[np.bool_]  # (N,) False where the face was not found and the row is interpolated

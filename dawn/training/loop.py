@@ -15,10 +15,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 from dawn.config import Schedule
 from dawn.errors import InputError
-from dawn.models.weights_io import load_weights, save_weights
 from dawn.precision import dtype_of, precise_products, resolve
 from dawn.schedules import learning_rate
 from dawn.seeds import INITIAL_WEIGHTS, set_global_seed, step_seed
@@ -66,16 +65,15 @@ class Task(Protocol):
         ...
 
 
-def initialise(
-    build: Callable[[], Task], *, stage: str, schedule: Schedule, seed: int, starts: Sequence[Path] = ()
-) -> Task:
-    """Build the task of `stage` with the initial weights of `seed`, or with those of the files `starts`."""
+TaskType = TypeVar("TaskType", bound=Task)
+Weights = dict[str, dict[str, Tensor]]  # state dicts by network
+
+
+def initialise(build: Callable[[], TaskType], *, stage: str, schedule: Schedule, seed: int) -> TaskType:
+    """Build the task of `stage` with the initial weights of `seed`."""
     torch.set_num_threads(schedule.threads)
     set_global_seed(step_seed(seed, stage, INITIAL_WEIGHTS))
-    task = build()
-    for path in starts:
-        load_weights(path, task.networks)
-    return task
+    return build()
 
 
 def train(
@@ -89,11 +87,11 @@ def train(
     seed: int,
     fingerprint: str,
     config: str,
-    extractor: str,
     workers: int | None = 0,
-) -> Path:
-    """Train `task` for `total` steps and write ``out/weights.safetensors``; resumes from the newest checkpoint.
+) -> Weights:
+    """Train `task` for `total` steps and return the networks' weights, averaged ones where the schedule has `ema`.
 
+    Checkpoints and logs are written to `out`; training resumes from the newest checkpoint, of which each has `config`.
     Every process of the group calls it; only the main process writes. Checkpoints whose `fingerprint` (of settings,
     code and inputs) differs are deleted, not resumed. A step whose gradient is not finite is skipped and counted.
     `workers` is the number of processes that load batches (:func:`~dawn.training.loader.usable_workers`).
@@ -200,27 +198,13 @@ def train(
                 limit.queue_again(stage, done)
             limit.wait()
     bar.close()
-    target = out / "weights.safetensors"
-    if log is None:
-        return target
-    log.close()
+    if log is not None:
+        log.close()
     final = ema or networks.state_dict()
-    by_network = {
+    return {
         name: {key.removeprefix(f"{name}."): v for key, v in final.items() if key.startswith(f"{name}.")}
         for name in task.networks
     }
-    save_weights(
-        target,
-        by_network,
-        {
-            "stage": stage,
-            "steps": str(total),
-            "fingerprint": fingerprint,
-            "config": config,
-            "extractor": extractor,
-        },
-    )
-    return target
 
 
 def _set_determinism(device: torch.device, deterministic: bool) -> None:

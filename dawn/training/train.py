@@ -11,7 +11,7 @@ from dawn.features.versions import check_extractor
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
-from dawn.models.weights_io import weights_metadata
+from dawn.models.weights_io import load_weights, save_weights, weights_metadata
 from dawn.paths import Paths
 from dawn.schedules import total_steps
 from dawn.stages import TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
@@ -53,10 +53,12 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
         }
     )
     build = functools.partial(_build_task, config, paths, stage, clips, total)
-    task = initialise(build, stage=stage, schedule=schedule, seed=config.seed, starts=starts)
+    task = initialise(build, stage=stage, schedule=schedule, seed=config.seed)
+    for path in starts:
+        load_weights(path, task.networks)
     most = max(1, schedule.batch // (schedule.accumulate or 1))
     with launch(schedule.processes, most) as distributed:
-        return train(
+        weights = train(
             task,
             distributed,
             stage=stage,
@@ -66,9 +68,12 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             seed=config.seed,
             fingerprint=stage_fingerprint,
             config=config.dump(),
-            extractor=extractor,
             workers=config.data.workers,
         )
+        if distributed.is_main_process:
+            metadata = {"stage": stage, "steps": str(total), "fingerprint": stage_fingerprint, "extractor": extractor}
+            save_weights(paths.weights(stage), weights, metadata | {"config": config.dump()})
+    return paths.weights(stage)
 
 
 def _build_task(config: Config, paths: Paths, stage: str, clips: Clips, total: int) -> Task:

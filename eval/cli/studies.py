@@ -28,26 +28,21 @@ _PANEL = "Scores and studies of a run (steps of the workflow)"
 @app.command(
     "fit-syncnet",
     rich_help_panel=_PANEL,
-    epilog="Example: dawn-eval fit-syncnet --dataset data/demo/64/dataset.csv --features data/demo/64/features "
-    "--clips data/demo/64 --out results/demo/syncnet.safetensors",
+    epilog="Example: dawn-eval fit-syncnet --out results/demo/syncnet.safetensors",
 )
 def fit_syncnet(
     *,
     config: ConfigFile = DEFAULT_CONFIG,
-    dataset: Annotated[Path, typer.Option(metavar="FILE", help="manifest; its training split is used")],
-    features: Annotated[Path, typer.Option(metavar="DIR", help="folder of the clips' feature files")],
-    clips: Annotated[Path, typer.Option(metavar="DIR", help="folder of the clips")],
     out: Annotated[Path, typer.Option(metavar="WEIGHTS.safetensors", help="weights to write")],
 ) -> None:
-    """Train SyncNet, the lip-sync metric's network, on the training split."""
+    """Train SyncNet, the lip-sync metric's network, on the corpus' training split."""
     from dawn.config import load
 
     settings = load(config)
-    from dawn.corpora.manifest import read_manifest
+    from dawn.paths import Paths
     from eval.studies.train_syncnet import fit
 
-    names = [clip.clip for clip in read_manifest(dataset) if clip.split == "train"]
-    fit(settings.evaluate.syncnet, names, clips, features, out, settings.seed)
+    fit(settings, Paths.of(settings), out)
 
 
 @app.command(

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import python_speech_features
 import torch
 from numpy.typing import NDArray
 
+from dawn.features.mfcc import HOPS_PER_FRAME, mfcc
 from eval.backbones.syncnet import SyncNet
 from eval.extract.face_tracks import SMALL, TrackRules, crop_track, enlarge, face_tracks, longest_track
-from eval.extract.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
+from eval.extract.rates import SAMPLES_PER_FRAME
 
 VIDEO_WINDOW = 5  # frames
 AUDIO_WINDOW = 20  # MFCC hops of 10 ms
-HOPS_PER_FRAME = 4  # MFCC hops per frame at 25 fps
 SIDE = 224  # pixels, of the published network's crops
 PIXELS_PER_PASS = 1 << 21  # of crops embedded in one forward pass; bounds memory
 
@@ -94,13 +93,6 @@ def lip_embeddings(
     ]
     sound = net.embed_sound(torch.from_numpy(audio_windows(mfcc(audio), count)))
     return torch.cat(lips).numpy(), sound.numpy()
-
-
-def mfcc(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute MFCC (hops, 13) of audio (T,) in [-1, 1] at 16 kHz: 100 hops per second, on the 16-bit scale."""
-    samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
-    coefficients: NDArray[np.float32] = python_speech_features.mfcc(samples, SAMPLE_RATE).astype(np.float32)
-    return coefficients
 
 
 def window_count(frames: int, samples: int) -> int:

@@ -88,9 +88,9 @@ def test_comparisons_train_with_their_number_of_processes(base: Config) -> None:
     runs = RunSet(base)
     default = runs.configs[runs.add("default", {"a2v.curriculum": "stage2"}, "test")]
     four = runs.configs[runs.add("four", {"a2v.curriculum": "stage2", "a2v.stage2.processes": 4}, "test")]
-    assert [cores_of(config, "a2v_stage2") for config in (base, default, four)] == [2, 1, 4]
+    assert [cores_of(config, schedule_of(config, "a2v_stage2")) for config in (base, default, four)] == [2, 1, 4]
     loading = four.model_copy(update={"data": four.data.model_copy(update={"workers": 3})})
-    assert cores_of(loading, "a2v_stage2") == 4 * (1 + 3)
+    assert cores_of(loading, schedule_of(loading, "a2v_stage2")) == 4 * (1 + 3)
     assert [gpus_of(schedule_of(config, "a2v_stage2")) for config in (base, four)] == [2, 4]
     assert settings_of(default, "a2v_stage2") == settings_of(four, "a2v_stage2")  # the same weights: trained once
     assert runs.add("base", {}, "test") == "demo"  # no change: the run of the configuration

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dawn.config import A2vStage, load
 from dawn.models.build import build_flow_generator
+from dawn.models.weights_io import save_weights
 from dawn.training.a2v import A2vTask
 from dawn.training.a2v_batches import A2vBatch
 from dawn.training.batch_shard import BatchShard
@@ -64,7 +65,7 @@ def run(out: Path, processes: int = 1, accumulate: int = 1, stop: int = -1, paus
     with launch(processes) as distributed:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"rank-{distributed.rank}").write_text(str(os.getpid()))
-        train(
+        weights = train(
             task,
             distributed,
             stage="a2v_stage2",
@@ -74,8 +75,9 @@ def run(out: Path, processes: int = 1, accumulate: int = 1, stop: int = -1, paus
             seed=5,
             fingerprint="same",
             config="{}",
-            extractor="none",
         )
+        if distributed.is_main_process:
+            save_weights(out / "weights.safetensors", weights, {})
 
 
 def main(*arguments: str) -> None:

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from dawn.config import Schedule
+from dawn.models.weights_io import save_weights
 from dawn.training.batch_shard import BatchShard, collate
 from dawn.training.distributed import Distributed
-from dawn.training.loop import train
+from dawn.training.loop import Weights, train
 
 SCHEDULE = Schedule(steps=60, batch=4, lr=1e-2, ema=0.9, checkpoint_every=7, log_every=5, threads=1)
 SETTINGS: dict[str, Any] = {
@@ -21,7 +22,6 @@ SETTINGS: dict[str, Any] = {
     "total": 60,
     "seed": 3,
     "config": "{}",
-    "extractor": "none",
 }
 
 
@@ -63,4 +63,11 @@ class Toy:
 
 def run(out: Path, pause: float = 0.0, fingerprint: str = "same") -> Path:
     """Train :class:`Toy` for 60 steps; returns the path of its weights."""
-    return train(Toy(pause), Distributed(), out=out, fingerprint=fingerprint, **SETTINGS)
+    return save(out, train(Toy(pause), Distributed(), out=out, fingerprint=fingerprint, **SETTINGS))
+
+
+def save(out: Path, weights: Weights) -> Path:
+    """Write trained weights below `out`; returns their path."""
+    path = out / "weights.safetensors"
+    save_weights(path, weights, {})
+    return path

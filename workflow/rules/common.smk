@@ -23,6 +23,7 @@ from dawn.methods import STRATEGIES, generated_methods, get_method, networks_of_
 from dawn.paths import Paths
 from dawn.provenance import incomplete
 from dawn.stages import STAGES, cores_of, gpus_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
+from dawn.stages import syncnet_settings_of
 from dawn.training.plan import code_of
 from eval.metrics.registry import computed, modules_of
 from snakemake.exceptions import WorkflowError

@@ -13,6 +13,7 @@ rule syncnet:
     input:
         dataset=path_of(lambda paths: paths.dataset),
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        store=path_of(packed),
     output:
         "results/{run}/syncnet.safetensors",
     log:
@@ -21,18 +22,17 @@ rule syncnet:
         "results/{run}/logs/syncnet.tsv"
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.syncnet.train.threads
+    threads: lambda wildcards: cores_of(RUNS.configs[wildcards.run], RUNS.configs[wildcards.run].evaluate.syncnet.train)
+    resources:
+        gpu=lambda wildcards: gpus_of(RUNS.configs[wildcards.run].evaluate.syncnet.train),
+        mem_mb=lambda wildcards: 24000 * gpus_of(RUNS.configs[wildcards.run].evaluate.syncnet.train),
     params:
-        settings=settings("evaluate.syncnet", "seed"),
+        settings=lambda wildcards: fingerprint(syncnet_settings_of(RUNS.configs[wildcards.run])),
         code=code_fingerprint("eval.studies.train_syncnet"),
-        features=path_of(lambda paths: paths.features),
-        clips=path_of(lambda paths: paths.clips),
     message:
         "training SyncNet of run {wildcards.run}"
     shell:
-        "dawn-eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
-        " --dataset {input.dataset} --features {params.features}"
-        " --clips {params.clips} --out {output} 2> >(tee {log} >&2)"
+        "dawn-eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --out {output} 2> >(tee {log} >&2)"
 
 
 # Not part of `all`.

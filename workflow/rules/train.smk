@@ -28,7 +28,9 @@ rule train:
     priority: 10
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: cores_of(RUNS.configs[wildcards.run], wildcards.stage)
+    threads: lambda wildcards: cores_of(
+        RUNS.configs[wildcards.run], schedule_of(RUNS.configs[wildcards.run], wildcards.stage)
+    )
     # What a cluster, or --resources gpu=N on one machine, gives to a training. With processes: auto it takes the GPUs that
     # --set-resources train:gpu=N assigns.
     resources:

@@ -20,7 +20,7 @@ from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.division import Division
 from dawn.training.loop import train
-from tests.support.toy_training import SETTINGS, Toy, ToyBatch
+from tests.support.toy_training import SETTINGS, Toy, ToyBatch, save
 
 
 @given(batch=st.integers(1, 100), processes=st.integers(1, 8), passes=st.integers(1, 9))
@@ -58,8 +58,8 @@ class Large(Toy):
 
 def _train(task: Toy, out: Path, **changes: Any) -> dict[str, torch.Tensor]:
     schedule = SETTINGS["schedule"].model_copy(update={"batch": 8} | changes)
-    train(task, Distributed(), out=out, fingerprint="x", **SETTINGS | {"schedule": schedule})
-    return load_file(out / "weights.safetensors")
+    weights = train(task, Distributed(), out=out, fingerprint="x", **SETTINGS | {"schedule": schedule})
+    return load_file(save(out, weights))
 
 
 def test_passes_are_found_that_fit_the_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

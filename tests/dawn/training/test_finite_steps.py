@@ -13,7 +13,7 @@ from dawn.errors import InputError
 from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
-from tests.support.toy_training import SETTINGS, Toy, ToyBatch
+from tests.support.toy_training import SETTINGS, Toy, ToyBatch, save
 
 
 class Bad(Toy):
@@ -32,7 +32,7 @@ class Bad(Toy):
 
 
 def _train(task: Toy, out: Path) -> list[dict[str, float]]:
-    train(task, Distributed(), out=out, fingerprint="x", **SETTINGS)
+    save(out, train(task, Distributed(), out=out, fingerprint="x", **SETTINGS))
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 

@@ -51,7 +51,6 @@ def _train(stage: str, products: Precision, steps: int, out: Path, compiled: boo
         seed=1,
         fingerprint="x",
         config="{}",
-        extractor="none",
     )
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 

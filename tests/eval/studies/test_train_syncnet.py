@@ -1,53 +1,114 @@
-"""Training of SyncNet: it learns to synchronise, is deterministic, and resumes to the same weights."""
+"""Training of SyncNet: it learns to synchronise, reads packed clips, and resumes to the same weights."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from dawn.config import Schedule, SyncnetModel
+from dawn.config import Config, parse
+from dawn.corpora.manifest import Clip, write_manifest
 from dawn.errors import InputError
+from dawn.features.mfcc import HOPS_PER_FRAME, frame_mfcc, mfcc
+from dawn.features.pack import pack
+from dawn.features.store import Features
+from dawn.media.json_files import write_json
 from dawn.media.video_writer import write_video
+from dawn.paths import Paths
+from dawn.training.batch_shard import BatchShard
+from dawn.training.distributed import Distributed
+from dawn.training.loop import initialise, train
 from eval.backbones import syncnet
-from eval.extract.lip_windows import HOPS_PER_FRAME, VIDEO_WINDOW, audio_windows
+from eval.extract.lip_windows import VIDEO_WINDOW, audio_windows
+from eval.extract.mouth_crop import mouth_crops
 from eval.metrics import lse
 from eval.studies import train_syncnet
-from eval.studies.train_syncnet import PER_CLIP, Recording, contrast, fit, train
+from eval.studies.train_syncnet import PER_CLIP, LipSampler, SyncnetTask, augmented, contrast, fit, schedule_of_clips
 from tests.support.clips import features_of
 
+SIDE = 19
+_EYES = (36, 45)  # outer corners, whose distance is the scale of the mouth's square
 
-def _recording(seed: int, frames: int = 40) -> Recording:
-    """A mouth whose height is the loudness of the sound in the same frame."""
+
+class Mouths:
+    """Clips in memory: a mouth whose height is the loudness of the sound in the same frame."""
+
+    def __init__(self, seeds: Sequence[int], frames: int = 40) -> None:
+        self._count = frames
+        self._clips = [_speaking(seed, frames) for seed in seeds]
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def length(self, index: int) -> int:
+        return self._count
+
+    def rows(self, index: int, name: str, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        return torch.from_numpy(getattr(self._clips[index][1], name)[which])
+
+    def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:
+        return torch.from_numpy(self._clips[index][0][which]).permute(0, 3, 1, 2)
+
+
+def _speaking(seed: int, frames: int) -> tuple[np.ndarray, Features]:
+    """Frames (N, 40, 40, 3) and features of one clip."""
     rng = np.random.default_rng(seed)
     loud = np.clip(np.convolve(rng.normal(size=frames + 4), np.ones(3) / 2, mode="same")[2:-2], -1, 1) / 2 + 0.5
-    side = 23
-    rows = np.abs(np.arange(side) - side // 2)[None, :, None] < (8 * loud)[:, None, None]
-    mouths = np.where(rows, 40, 180).repeat(side, axis=2)[..., None].repeat(3, axis=3).astype(np.uint8)
-    hops = np.zeros((HOPS_PER_FRAME * frames, 13), np.float32)
-    hops[:, 0] = np.repeat(loud, HOPS_PER_FRAME) * 20
-    return Recording(mouths, audio_windows(hops, frames - VIDEO_WINDOW))
+    rows = np.abs(np.arange(40) - 20)[None, :, None] < (8 * loud)[:, None, None]
+    pixels = np.where(rows, 40, 180).repeat(40, axis=2)[..., None].repeat(3, axis=3).astype(np.uint8)
+    points = np.full((frames, 68, 2), 20.5, np.float32)
+    points[:, _EYES[0], 0], points[:, _EYES[1], 0] = 6, 6 + SIDE / 0.75  # a square of 19 pixels
+    coefficients = np.zeros((frames, HOPS_PER_FRAME, 13), np.float32)
+    coefficients[:, :, 0] = 20 * loud[:, None]
+    return pixels, features_of(frames, landmarks=points, mfcc=coefficients)
 
 
-def _model(steps: int, checkpoint: int = 1000) -> SyncnetModel:
-    schedule = Schedule(steps=steps, batch=32, lr=2e-3, threads=1, checkpoint_every=checkpoint, log_every=1)
-    return SyncnetModel(side=19, width=0.1, train=schedule)
+def _config(steps: int, **train_keys: Any) -> Config:
+    schedule = {"steps": steps, "batch": 32, "lr": 2e-3, "threads": 1, "checkpoint_every": 1000, "log_every": 1}
+    model = {"side": SIDE, "width": 0.1, "train": schedule | train_keys}
+    speech = {"encoder": "logmel", "dim": 8, "mels": 4, "context": 2}
+    corpus = {"name": "drawn", "kind": "folder", "resolution": 64, "shards": 1}
+    return parse({"corpus": corpus, "features": {"speech": speech}, "evaluate": {"syncnet": model}})
 
 
-def _embeddings(net: syncnet.SyncNet, clip: Recording) -> tuple[np.ndarray, np.ndarray]:
-    crops = clip.mouths[:, 2:21, 2:21]
+def _train(config: Config, clips: Mouths, out: Path) -> syncnet.SyncNet:
+    model = config.evaluate.syncnet
+    schedule = schedule_of_clips(model.train)
+    task = initialise(lambda: SyncnetTask(model, LipSampler(SIDE, clips)), stage="syncnet", schedule=schedule, seed=1)
+    train(
+        task,
+        Distributed(),
+        stage="syncnet",
+        schedule=schedule,
+        total=model.train.steps or 0,
+        out=out,
+        seed=1,
+        fingerprint="x",
+        config="{}",
+    )
+    return task.net.eval()
+
+
+def _embeddings(net: syncnet.SyncNet, clips: Mouths, index: int) -> tuple[np.ndarray, np.ndarray]:
+    frames = clips.frames(index).permute(0, 2, 3, 1).numpy()
+    crops = mouth_crops(frames, clips.rows(index, "landmarks").numpy(), clips.rows(index, "found").numpy(), SIDE)
+    count = len(frames) - VIDEO_WINDOW
+    sound = audio_windows(clips.rows(index, "mfcc").flatten(0, 1).numpy(), count)
     with torch.inference_mode():
-        lips = net.embed_lips(torch.tensor(crops).permute(3, 0, 1, 2)[None].float())[0, : len(clip.sound)]
-        return lips.numpy(), net.embed_sound(torch.from_numpy(clip.sound)).numpy()
+        lips = net.embed_lips(torch.tensor(crops).permute(3, 0, 1, 2)[None].float())[0, :count]
+        return lips.numpy(), net.embed_sound(torch.from_numpy(sound)).numpy()
 
 
 def test_training_learns_which_sound_belongs_to_which_mouth(tmp_path: Path) -> None:
-    out = tmp_path / "sync.safetensors"
-    train(_model(60), [_recording(seed) for seed in range(6)], out, 0, "x")
-    net = syncnet.load(out)
-    held_out = [_embeddings(net, _recording(100 + k)) for k in range(4)]
+    net = _train(_config(60), Mouths(range(6)), tmp_path)
+    others = Mouths(range(100, 104))
+    held_out = [_embeddings(net, others, k) for k in range(4)]
     matching = [lse.sync(lips, sound) for lips, sound in held_out]
     swapped = [lse.sync(lips, held_out[k - 1][1]) for k, (lips, _) in enumerate(held_out)]
     assert [scores.offset for scores in matching] == [0] * 4
@@ -58,58 +119,98 @@ def test_training_learns_which_sound_belongs_to_which_mouth(tmp_path: Path) -> N
 def test_resumed_training_ends_with_the_weights_of_an_uninterrupted_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recordings = [_recording(seed) for seed in range(3)]
-    uninterrupted = tmp_path / "uninterrupted.safetensors"
-    train(_model(6), recordings, uninterrupted, 1, "x")
+    clips = Mouths(range(3))
+    uninterrupted = _train(_config(6), clips, tmp_path / "uninterrupted")
 
     steps = 0
 
-    def stop(*embeddings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def stop(*embeddings: Tensor) -> Tensor:
         nonlocal steps
         steps += 1
         if steps == 5:
             raise KeyboardInterrupt
         return contrast(*embeddings)
 
-    resumed = tmp_path / "resumed.safetensors"
     monkeypatch.setattr(train_syncnet, "contrast", stop)
     with pytest.raises(KeyboardInterrupt):
-        train(_model(6, checkpoint=2), recordings, resumed, 1, "x")
-    assert resumed.with_suffix(".unfinished").exists() and not resumed.exists()
+        _train(_config(6, checkpoint_every=2), clips, tmp_path / "resumed")
     steps = -100
-    train(_model(6, checkpoint=2), recordings, resumed, 1, "x")
+    resumed = _train(_config(6, checkpoint_every=2), clips, tmp_path / "resumed")
     assert steps == -98  # the four steps before the checkpoint did not run again
-    assert not resumed.with_suffix(".unfinished").exists()
-    expected, weights = (syncnet.load(path).state_dict() for path in (uninterrupted, resumed))
+    expected, weights = uninterrupted.state_dict(), resumed.state_dict()
     assert all(torch.equal(expected[key], weights[key]) for key in expected)
+
+
+def test_a_batch_is_mouths_with_their_sound_under_one_change_for_each_clip() -> None:
+    clips = Mouths([3])
+    shard = BatchShard(0, "syncnet", 0, 2, range(2))
+    batch = LipSampler(SIDE, clips)(shard)
+    assert batch.mouths.shape == (2, PER_CLIP, VIDEO_WINDOW, SIDE, SIDE, 3) and batch.mouths.dtype == torch.uint8
+    assert batch.sound.shape == (2, PER_CLIP, 13, 20)
+    # The mouth is open by as many rows as the sound of its frame is loud, wherever the square was shifted to.
+    dark = (batch.mouths[..., SIDE // 2, 0].float() < 110).sum(dim=-1)  # (2, w, 5) rows
+    loud = batch.sound[:, :, 0, ::HOPS_PER_FRAME] / 20
+    assert np.corrcoef(dark.flatten().numpy(), loud.flatten().numpy())[0, 1] > 0.98
+    pixels = augmented(batch)
+    assert pixels.shape == (2 * PER_CLIP, 3, VIDEO_WINDOW, SIDE, SIDE)
+    first = batch.mouths[0].permute(0, 4, 1, 2, 3).float() * batch.gain[0] + batch.offset[0][:, None, None, None]
+    first = first.flip(-1) if batch.flip[0] else first
+    torch.testing.assert_close(pixels[:PER_CLIP], first.clamp(0, 255))
 
 
 def test_negatives_come_from_the_same_clip_only() -> None:
     points = torch.arange(PER_CLIP).float()[:, None] * 10
     two_clips = torch.cat([points, points])  # equal embeddings in the other clip must not count as negatives
-    loss, accuracy = contrast(two_clips, two_clips)
-    assert accuracy == 1
-    assert loss < 1e-3
-    loss, accuracy = contrast(two_clips, two_clips.flip(0))
-    assert accuracy == 0 and loss > 10
+    assert contrast(two_clips, two_clips) < 1e-3
+    assert contrast(two_clips, two_clips.flip(0)) > 10
 
 
-def test_fit_reads_clips_and_features(tmp_path: Path) -> None:
-    frames = 24
-    rng = np.random.default_rng(0)
-    write_video(
-        tmp_path / "a.mp4",
-        rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8),
-        audio=rng.normal(0, 0.1, frames * 640).astype(np.float32),
-    )
-    points = rng.uniform(20, 44, (68, 2)).astype(np.float32)[None].repeat(frames, 0)
-    features_of(frames, landmarks=points).save(tmp_path / "a.safetensors")
-    out = tmp_path / "weights" / "sync.safetensors"
-    result = fit(_model(2), ["a"], tmp_path, tmp_path, out, seed=0)
-    assert np.isfinite(result["loss"])
+def test_mfcc_of_frames_are_those_of_the_whole_sound() -> None:
+    audio = np.random.default_rng(0).normal(0, 0.1, 40 * 640).astype(np.float32)
+    rows = frame_mfcc(audio, 40)
+    whole = mfcc(audio)
+    assert rows.shape == (40, 4, 13)
+    np.testing.assert_array_equal(rows.reshape(-1, 13)[: len(whole)], whole)
+    windows = audio_windows(whole, 35)
+    np.testing.assert_array_equal(rows[7:12].reshape(20, 13).T, windows[7])
+    np.testing.assert_array_equal(frame_mfcc(audio[: 30 * 640], 40)[:29], rows[:29])  # shorter sound is padded
+
+
+@pytest.mark.parametrize("store", ["raw", "none"])
+def test_fit_reads_the_clips_of_the_training_split(store: str, tmp_path: Path) -> None:
+    config = _config(2)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"store": store})})
+    paths = _corpus(config, tmp_path, frames=24)
+    out = tmp_path / "weights" / "syncnet.safetensors"
+    fit(config, paths, out)
+    assert syncnet.load(out).side == SIDE
     first = out.read_bytes()
-    fit(_model(2), ["a"], tmp_path, tmp_path, out, seed=0)
+    fit(config, paths, out)
     assert out.read_bytes() == first
-    assert [path.name for path in out.parent.iterdir()] == [out.name]
-    with pytest.raises(InputError, match="none of 0 clips"):
-        fit(_model(2), [], tmp_path, tmp_path, out, seed=0)
+    assert (out.with_suffix("") / "log.jsonl").is_file()
+    short = _corpus(config, tmp_path / "short", frames=20)
+    with pytest.raises(InputError, match="none of 1 training clips has the 21 frames"):
+        fit(config, short, out)
+
+
+def _corpus(config: Config, folder: Path, frames: int) -> Paths:
+    """Write a prepared corpus of one training clip and one test clip, packed where the configuration does."""
+    paths = Paths.of(config, folder / "data", folder / "results")
+    paths.clips.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    clips = []
+    for name, split in (("a", "train"), ("b", "test")):
+        write_video(paths.clips / f"{name}.mp4", rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8))
+        points = rng.uniform(20, 44, (68, 2)).astype(np.float32)[None].repeat(frames, 0)
+        features = features_of(frames, landmarks=points, speech=np.zeros((frames, 8), np.float32))
+        replace(features, extractor="mediapipe-face-landmarker-v2").save(paths.features / f"{name}.safetensors")
+        clips.append(Clip(name, name, split, frames, frames / 25, f"{name}.mp4", "0" * 64))
+    for manifest in (paths.manifest, paths.dataset):
+        write_manifest(manifest, clips)
+    write_json(paths.dataset.with_suffix(".json"), {"digest": "0"})
+    for stage in ("clips", "features"):
+        report = {"files": {"a": "0", "b": "0"}, "rejected": [], "frames": {"a": frames, "b": frames}}
+        write_json(paths.shard(stage, 0), report)
+    if config.data.store != "none":
+        pack(config, paths, 0)
+    return paths
