@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from dawn.choices import Device
+from dawn.choices import Device, MeasuringDevice
 from dawn.errors import InputError
 
 
@@ -23,6 +23,19 @@ def pick(name: Device) -> torch.device:
         usable = ", ".join(kind for kind, present in available.items() if present)
         raise InputError(f"device {name}: this machine (or its PyTorch) has none; available: {usable}")
     return torch.device(name)
+
+
+def pick_measuring(name: MeasuringDevice) -> torch.device:
+    """Return the device `name` of networks that measure, with ``auto`` a GPU of CUDA, else the CPU.
+
+    Raises InputError when this machine lacks it.
+    """
+    return pick("cpu" if name == "auto" and not torch.cuda.is_available() else "cuda" if name == "auto" else name)
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device as provenance states it: the model of a GPU, else its type."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def peak_memory(device: torch.device) -> int:

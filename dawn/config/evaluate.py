@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from dawn.choices import MeasuringDevice
 from dawn.config.base import Positive, Section
 from dawn.config.schedule import Schedule
 
@@ -36,6 +37,8 @@ class Evaluate(Section):
     interval: float = Field(0.95, gt=0, lt=1, description="coverage of the confidence intervals")
     seed: int = Field(1234, ge=0, description="seed of the bootstrap")
     threads: Positive = Field(2, description="CPU threads of the networks used by metrics")
+    device: MeasuringDevice = Field("auto", description="of these networks; auto: CUDA if there is one, else CPU")
+    shards: Positive = Field(1, description="jobs that extract the features of each method's videos, on several GPUs")
     syncnet: SyncnetModel = SyncnetModel()
     paper_dataset: Literal["crema", "hdtf"] | None = Field(
         None, description="dataset of the paper's rows in the table; none: both"

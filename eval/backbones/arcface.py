@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dawn.errors import InputError
 from dawn.weights import MissingWeights
+from eval.backbones.batches import CPU, images_of
 from eval.backbones.cards import BackboneCard
 
 SIDE = 112
@@ -30,7 +31,6 @@ TEMPLATE = np.array(
 )
 _RIGHT_EYE, _LEFT_EYE = slice(36, 42), slice(42, 48)  # 68-point numbering; the person's right eye is at image left
 _NOSE, _MOUTH_CORNERS = 30, (48, 54)
-_BATCH = 16
 
 
 class ArcFace:
@@ -41,8 +41,9 @@ class ArcFace:
     for other shapes.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._session = session(path, "an ArcFace network")
+    def __init__(self, path: Path, device: torch.device = CPU) -> None:
+        self._batch = images_of(device)
+        self._session = session(path, "an ArcFace network", device)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].shape[1:] != [3, SIDE, SIDE]:
             shapes = [entry.shape for entry in inputs]
@@ -67,7 +68,7 @@ class ArcFace:
         embeddings = np.full((len(frames), self.dimension), np.nan, np.float32)
         finite = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
         fixed = isinstance(self._input.shape[0], int)  # networks exported with a fixed batch size
-        batch = self._input.shape[0] if fixed else _BATCH
+        batch = self._input.shape[0] if fixed else self._batch
         for start in range(0, len(finite), batch):
             rows = finite[start : start + batch]
             faces = np.stack([align(frames[k], points[k]) for k in rows])
@@ -102,10 +103,12 @@ class Detector:
     face. Raises MissingWeights for a model with another interface.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, device: torch.device = CPU) -> None:
         from insightface.model_zoo.scrfd import SCRFD
 
-        self._net: Any = SCRFD(str(path), session=session(path, "an SCRFD detector"), static_shape_sessions=False)
+        self._net: Any = SCRFD(
+            str(path), session=session(path, "an SCRFD detector", device), static_shape_sessions=False
+        )
         if not self._net.use_kps:
             raise MissingWeights(f"{path}: not an SCRFD detector with five points")
         self._net.det_thresh, self._net.nms_thresh = DETECT_SCORE, DETECT_OVERLAP
@@ -119,11 +122,11 @@ class Detector:
         return np.asarray(points[int(area.argmax())], np.float64)
 
 
-def build(card: BackboneCard) -> ArcFace | DetectedArcFace:
-    """Load the network of `card`, with a face detector if the card has one. Raises MissingWeights."""
+def build(card: BackboneCard, device: torch.device) -> ArcFace | DetectedArcFace:
+    """Load the network of `card` on `device`, with a face detector if the card has one. Raises MissingWeights."""
     files = card.files()
-    network = ArcFace(files["arcface-w600k-r50"].path)
-    return DetectedArcFace(network, Detector(files["scrfd-10g"].path)) if "scrfd-10g" in files else network
+    network = ArcFace(files["arcface-w600k-r50"].path, device)
+    return DetectedArcFace(network, Detector(files["scrfd-10g"].path, device)) if "scrfd-10g" in files else network
 
 
 def five_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -165,15 +168,20 @@ def align(frame: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.
     return np.asarray(cv2.warpAffine(frame, similarity_matrix(points), (SIDE, SIDE)), np.uint8)
 
 
-def session(path: Path, expected: str) -> Any:
-    """Open the ONNX model at `path` on the CPU with torch's number of threads.
+def session(path: Path, expected: str, device: torch.device) -> Any:
+    """Open the ONNX model at `path` on `device`, or on the CPU, with torch's number of threads.
+
+    A GPU needs onnxruntime's CUDA provider (the package onnxruntime-gpu); products are float32 there, too.
 
     Raises MissingWeights naming `expected` for a file that is not an ONNX model.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0, "use_tf32": 0}))
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no other common base class
         raise MissingWeights(f"{path}: not {expected} ({' '.join(str(error).split())[:200]})") from None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from dawn.choices import MeasuringDevice
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.weights import LocalWeights, MissingWeights, locate, verified
@@ -32,8 +33,8 @@ class BackboneCard:
     """Description of one network with one preprocessing.
 
     dimension: size of an embedding. weights: names in ``dawn/weights.yaml``, which states source, hash and licence.
-    module: module of this package whose ``build(card)`` loads the network. executable: whether the weights' format can
-    contain code; such a file is opened only if its hash is pinned.
+    module: module of this package whose ``build(card, device)`` loads the network. executable: whether the weights'
+    format can contain code; such a file is opened only if its hash is pinned.
     """
 
     name: str
@@ -132,10 +133,15 @@ def card(name: str) -> BackboneCard:
         raise InputError(f"no backbone is called {name!r}; known: {', '.join(CARDS)}") from None
 
 
-def load(name: str) -> Any:
-    """Load the network of card `name`, with the call signature of its :class:`InputKind`.
+def load(name: str, device: MeasuringDevice = "auto") -> Any:
+    """Load the network of card `name` on `device`, with the call signature of its :class:`InputKind`.
+
+    Arrays and tensors that it takes and returns are on the CPU. dlib computes on the CPU, and ONNX networks do unless
+    onnxruntime has its CUDA provider.
 
     Raises InputError for an unknown name, MissingWeights when weights are absent or have another hash.
     """
+    from dawn.devices import pick_measuring
+
     selected = card(name)
-    return importlib.import_module(f"eval.backbones.{selected.module}").build(selected)
+    return importlib.import_module(f"eval.backbones.{selected.module}").build(selected, pick_measuring(device))

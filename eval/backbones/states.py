@@ -47,8 +47,8 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], path: Path, expected
         )
 
 
-def read_script(path: Path, sha256: str, expected: str) -> Any:
-    """Load a TorchScript module, in evaluation mode.
+def read_script(path: Path, sha256: str, expected: str, device: torch.device) -> Any:
+    """Load a TorchScript module on `device`, in evaluation mode.
 
     Such a file can contain code: MissingWeights is raised before any of it is executed unless the file's hash is
     `sha256`. Raises MissingWeights naming `expected` for another file.
@@ -61,6 +61,6 @@ def read_script(path: Path, sha256: str, expected: str) -> Any:
     if digest != sha256:
         raise MissingWeights(f"{path} has sha256 {digest}, expected {sha256}; refused, since it can contain code")
     try:
-        return torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
+        return torch.jit.load(io.BytesIO(content), map_location=device).eval()
     except RuntimeError as error:
         raise MissingWeights(f"{path}: not {expected} ({str(error).partition(chr(10))[0]})") from None

@@ -124,9 +124,9 @@ def load_published(path: str | Path) -> SyncNet:
     return net.eval()
 
 
-def build(card: BackboneCard) -> SyncNet:
-    """Load the published network of `card`. Raises MissingWeights."""
-    return load_published(card.files()["syncnet-v2"].path)
+def build(card: BackboneCard, device: torch.device) -> SyncNet:
+    """Load the published network of `card` on `device`. Raises MissingWeights."""
+    return load_published(card.files()["syncnet-v2"].path).to(device)
 
 
 def _block3d(inputs: int, outputs: int, kernel: tuple[int, int, int], padding: int, stride: int = 1) -> list[nn.Module]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dawn.choices import MeasuringDevice
 from dawn.errors import InputError
 from dawn.media.files import check_writable
 from eval.cli.options import CacheFolder, Threads, cache_at, fraction, shard_of
@@ -47,6 +48,7 @@ def measure(
     ] = None,
     cache: CacheFolder = None,
     threads: Threads = 2,
+    device: Annotated[MeasuringDevice, typer.Option(help="of the networks; auto: a CUDA GPU if there is one")] = "auto",
 ) -> None:
     """Compute metrics of FAKE against REAL."""
     names = _selected(metrics, preset)
@@ -67,6 +69,7 @@ def measure(
         coverage=coverage,
         shard=part,
         threads=threads,
+        device=device,
     )
     if part is not None:
         print(f"shard {part[0] + 1} of {part[1]} is in the cache; run without --shard once all are")

@@ -92,6 +92,47 @@ def score(
 
 
 @app.command(
+    "extract",
+    rich_help_panel=_PANEL,
+    cls=ListOptionsCommand,
+    epilog="Example: dawn-eval extract --clips results/demo/test.csv --videos results/demo/videos "
+    "--syncnet results/demo/syncnet.safetensors --shard 0 --out results/demo/scores/dawn/features/0.json",
+)
+def extract(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    clips: ClipList,
+    videos: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos, <clip>.mp4")],
+    syncnet: SyncnetFile,
+    metrics: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC...", show_default="all", help="features of these metrics only")
+    ] = None,
+    shard: Annotated[int, typer.Option(min=0, help="share of the videos, of evaluate.shards, from 0")],
+    cache: CacheFolder = None,
+    out: Annotated[Path, typer.Option(metavar="FILE.json", help="list of the share's videos, written at the end")],
+) -> None:
+    """Extract the features of a share of videos into the cache, for 'score'."""
+    from dawn.config import load
+
+    settings = load(config)
+    if shard >= settings.evaluate.shards:
+        raise InputError(f"--shard {shard}: evaluate.shards is {settings.evaluate.shards}; shards count from 0")
+    from eval.studies.clip_list import read_names
+    from eval.studies.run_scores import fill_cache
+
+    fill_cache(
+        settings,
+        videos=videos,
+        names=read_names(clips),
+        syncnet=syncnet,
+        out=out,
+        cache=cache_at(cache),
+        shard=shard,
+        metrics=metrics or None,
+    )
+
+
+@app.command(
     "quality",
     rich_help_panel=_PANEL,
     cls=ListOptionsCommand,

@@ -12,11 +12,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, user_cache
@@ -33,6 +33,13 @@ def default_folder() -> Path:
     return user_cache() / "dawn" / "features"
 
 
+class CachedFeature(NamedTuple):
+    """Arrays of a feature, and the name of the device that computed them."""
+
+    arrays: Arrays
+    device: str
+
+
 @dataclass(frozen=True)
 class FeatureCache:
     """Cache of feature arrays below `folder`, by SHA-256 of the video, name and fingerprint of the feature."""
@@ -43,20 +50,24 @@ class FeatureCache:
         """Return the path of a video's cached feature; it need not exist."""
         return self.folder / sha256[:2] / sha256 / f"{name.replace(':', '-')}-{fingerprint[:16]}.safetensors"
 
-    def load(self, sha256: str, name: str, fingerprint: str) -> Arrays | None:
-        """Load the arrays of a feature; None where the file is absent or damaged."""
+    def load(self, sha256: str, name: str, fingerprint: str) -> CachedFeature | None:
+        """Load a feature; None where the file is absent or damaged."""
         try:
-            return load_file(self.path(sha256, name, fingerprint))
-        except (OSError, SafetensorError):
+            with safe_open(self.path(sha256, name, fingerprint), "numpy") as file:
+                device = json.loads(file.metadata()["about"])["device"]
+                return CachedFeature({key: file.get_tensor(key) for key in file.keys()}, device)  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
 
-    def save(self, sha256: str, name: str, fingerprint: str, arrays: Arrays, settings: Mapping[str, Any]) -> None:
-        """Write `arrays`, with the feature's settings as metadata.
+    def save(
+        self, sha256: str, name: str, fingerprint: str, feature: CachedFeature, settings: Mapping[str, Any]
+    ) -> None:
+        """Write the arrays of `feature`, with its device and settings as metadata.
 
         Raises InputError when the file cannot be written.
         """
-        metadata = {"settings": json.dumps(settings, sort_keys=True)}
-        contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        metadata = {"about": json.dumps({"device": feature.device, "settings": settings}, sort_keys=True)}
+        contiguous = {key: np.ascontiguousarray(value) for key, value in feature.arrays.items()}
         try:
             with atomic_path(self.path(sha256, name, fingerprint)) as aside:
                 save_file(contiguous, aside, metadata=metadata)

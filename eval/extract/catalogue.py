@@ -113,33 +113,24 @@ def _network_settings(network: str) -> dict[str, Any]:
     return {"network": found.name, "preprocessing": found.preprocessing, "weights": weights}
 
 
-def _load_network(network: str) -> Any:
+def _load_network(network: str, options: ExtractorOptions) -> Any:
     from eval.backbones.cards import load
 
-    return load(network)
+    return load(network, options.device)
 
 
 def _load_frames(network: str, every: int, options: ExtractorOptions) -> Extractor:
-    net: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = _load_network(network)
-    batch = options.batch
-
-    def run(video: DecodedVideo, _: Features) -> Arrays:
-        frames = video.frames[::every]
-        return {"rows": np.concatenate([net(np.array(frames[i : i + batch])) for i in range(0, len(frames), batch)])}
-
-    return run
+    net: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = _load_network(network, options)
+    return lambda video, _: {"rows": net(video.frames[::every])}
 
 
 def _load_faces(network: str, every: int, options: ExtractorOptions) -> Extractor:
-    net: Callable[..., NDArray[np.float32]] = _load_network(network)
-    batch = options.batch
+    net: Callable[..., NDArray[np.float32]] = _load_network(network, options)
 
     def run(video: DecodedVideo, features: Features) -> Arrays:
         mesh = features[FACE_MESH.name]
-        frames = video.frames[::every]
         points = np.where(mesh["found"][::every, None, None], mesh["landmarks"][::every], np.nan)
-        batches = range(0, len(frames), batch)
-        return {"rows": np.concatenate([net(np.array(frames[i : i + batch]), points[i : i + batch]) for i in batches])}
+        return {"rows": net(video.frames[::every], points)}
 
     return run
 
@@ -160,16 +151,17 @@ def window_embeddings(network: str, sampling: WindowSampling, side: Side = "fake
     )
 
 
-def _load_windows(network: str, sampling: WindowSampling, side: Side, _: ExtractorOptions) -> Extractor:
+def _load_windows(network: str, sampling: WindowSampling, side: Side, options: ExtractorOptions) -> Extractor:
+    from dawn.devices import pick_measuring
     from eval.extract.windows import window_features
 
-    net = _load_network(network)
+    net, device = _load_network(network, options), pick_measuring(options.device)
 
     def run(video: DecodedVideo, _: Features) -> Arrays:
         # The random window is drawn with a seed from the first frame, so that it is the same in every call.
         rng = np.random.default_rng(zlib.crc32(video.frames[0].tobytes()))
         starts = sampling.starts(len(video.frames), side, rng)
-        return {"rows": window_features(video.frames, net, starts, sampling.window)}
+        return {"rows": window_features(video.frames, net, starts, sampling.window, device)}
 
     return run
 
@@ -199,15 +191,16 @@ def _published_settings(crop: str) -> dict[str, Any]:
     return settings | {"crop": f"longest face track, rules {SMALL}", "weights": weights}
 
 
-def _load_published(crop: str, _: ExtractorOptions) -> Extractor:
+def _load_published(crop: str, options: ExtractorOptions) -> Extractor:
+    from dawn.devices import pick_measuring
     from eval.extract import lip_windows
 
-    net = _load_network("syncnet-v2")
+    net = _load_network("syncnet-v2", options)
     if crop == "whole_frame":
         return lambda video, _: _embedded(net, lip_windows.whole_frame(video.frames), video)
     from eval.backbones.s3fd import S3FD
 
-    detect = S3FD()
+    detect = S3FD(device=pick_measuring(options.device))
     return lambda video, _: _embedded(net, lip_windows.tracked(video.frames, detect), video)
 
 
@@ -237,12 +230,13 @@ def _trained_settings(options: ExtractorOptions) -> dict[str, Any]:
 
 
 def _load_trained(options: ExtractorOptions) -> Extractor:
+    from dawn.devices import pick_measuring
     from eval.backbones import syncnet
     from eval.extract.lip_windows import lip_embeddings
     from eval.extract.mouth_crop import mouth_crops
 
     assert options.syncnet is not None  # _trained_settings raises without it
-    net = syncnet.load(options.syncnet)
+    net = syncnet.load(options.syncnet).to(pick_measuring(options.device))
 
     def run(video: DecodedVideo, features: Features) -> Arrays:
         mesh = features[FACE_MESH.name]

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
 from dawn.weights import MissingWeights
-from eval.extract.cache import FeatureCache
+from eval.extract.cache import CachedFeature, FeatureCache
 from eval.extract.catalogue import VIDEO
 from eval.extract.spec import Arrays, Extractor, ExtractorOptions, Features, FeatureSpec, ResolvedFeature, resolve
 from eval.extract.video import DecodedVideo, decode_video
@@ -43,13 +43,18 @@ class FeatureExtractors:
 
     resolved: the features that are extracted, by name; the video properties (:data:`eval.extract.catalogue.VIDEO`) are
     always among them. missing: for specifications whose weights are absent or wrong on this machine, the reason by
-    name. Without a `cache` everything is computed.
+    name. devices: names of the devices that the features were computed on, including those in the cache. Without a
+    `cache` everything is computed.
     """
 
     def __init__(
         self, specs: Iterable[FeatureSpec], options: ExtractorOptions, cache: FeatureCache | None = None
     ) -> None:
+        from dawn.devices import device_name, pick_measuring
+
         self._cache = cache
+        self._device = device_name(pick_measuring(options.device))
+        self.devices: set[str] = set()
         self.resolved, self.missing = resolve([VIDEO, *specs], options)
         self._loaded: dict[str, Extractor] = {}
 
@@ -83,16 +88,17 @@ class FeatureExtractors:
             if feature.name not in features and (names is None or feature.name in names):
                 if not self._load(feature):
                     raise MissingWeights(self.missing[feature.name])
-                features[feature.name] = self._loaded[feature.name](video, features)
+                features[feature.name] = self._compute(feature, video, features)
         return features
 
     def _of_file(self, path: Path, sha256: str) -> dict[str, Arrays]:
         features: dict[str, Arrays] = {}
         absent: list[ResolvedFeature] = []
         for feature in self._ordered():
-            arrays = None if self._cache is None else self._cache.load(sha256, feature.name, feature.fingerprint)
-            if arrays is not None:
-                features[feature.name] = arrays
+            found = None if self._cache is None else self._cache.load(sha256, feature.name, feature.fingerprint)
+            if found is not None:
+                features[feature.name] = found.arrays
+                self.devices.add(found.device)
             elif self._load(feature):
                 absent.append(feature)
         if not absent:
@@ -103,11 +109,19 @@ class FeatureExtractors:
             except InputError as error:
                 raise _UndecodableVideo(str(error)) from None
             for feature in absent:
-                arrays = self._loaded[feature.name](video, features)
+                features[feature.name] = self._compute(feature, video, features)
                 if self._cache is not None:
-                    self._cache.save(sha256, feature.name, feature.fingerprint, arrays, feature.settings)
-                features[feature.name] = arrays
+                    made = CachedFeature(features[feature.name], self._device)
+                    self._cache.save(sha256, feature.name, feature.fingerprint, made, feature.settings)
         return self._requested(features)
+
+    def _compute(self, feature: ResolvedFeature, video: DecodedVideo, features: Features) -> Arrays:
+        """Compute a feature with float32 products: a GPU would round those of convolutions to TensorFloat-32."""
+        from dawn.precision import precise_products
+
+        self.devices.add(self._device)
+        with precise_products("exact"):
+            return self._loaded[feature.name](video, features)
 
     def _ordered(self) -> list[ResolvedFeature]:
         """Order resolved features such that each follows those that it requires, without repetition."""

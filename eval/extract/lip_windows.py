@@ -24,7 +24,7 @@ from eval.extract.rates import SAMPLES_PER_FRAME
 VIDEO_WINDOW = 5  # frames
 AUDIO_WINDOW = 20  # MFCC hops of 10 ms
 SIDE = 224  # pixels, of the published network's crops
-PIXELS_PER_PASS = 1 << 21  # of crops embedded in one forward pass; bounds memory
+CPU_PIXELS, GPU_PIXELS = 1 << 21, 1 << 25  # of crops embedded in one forward pass, which bounds memory
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,15 @@ def lip_embeddings(
         return empty, empty
     used = crops[: count + VIDEO_WINDOW - 1]
     video = torch.from_numpy(np.ascontiguousarray(used[..., ::-1] if net.bgr else used)).permute(3, 0, 1, 2)[None]
-    step = max(VIDEO_WINDOW, PIXELS_PER_PASS // (net.side * net.side))
+    device = next(net.parameters()).device
+    pixels = CPU_PIXELS if device.type == "cpu" else GPU_PIXELS
+    step = max(VIDEO_WINDOW, pixels // (net.side * net.side))
     lips = [
-        net.embed_lips(video[:, :, start : start + step + VIDEO_WINDOW - 1].float())[0]
+        net.embed_lips(video[:, :, start : start + step + VIDEO_WINDOW - 1].to(device).float())[0]
         for start in range(0, count, step)
     ]
-    sound = net.embed_sound(torch.from_numpy(audio_windows(mfcc(audio), count)))
-    return torch.cat(lips).numpy(), sound.numpy()
+    sound = net.embed_sound(torch.from_numpy(audio_windows(mfcc(audio), count)).to(device))
+    return torch.cat(lips).numpy(force=True), sound.numpy(force=True)
 
 
 def window_count(frames: int, samples: int) -> int:

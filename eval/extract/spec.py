@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
+from dawn.choices import MeasuringDevice
+
 if TYPE_CHECKING:
     from eval.extract.video import DecodedVideo
 
@@ -32,11 +34,11 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class ExtractorOptions:
-    """Options of one call that extractors depend on; `batch` changes speed and memory only."""
+    """Options of one call that extractors depend on; `device` changes results by rounding only."""
 
     detect_side: int = 256  # pixels; frames with a shorter side are enlarged for the face mesh
     syncnet: Path | None = None  # SyncNet weights written by the training of this repository
-    batch: int = 16  # frames in one forward pass
+    device: MeasuringDevice = "auto"  # of the networks
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dawn.choices import MeasuringDevice
 from dawn.errors import InputError
 from dawn.fingerprint import code_fingerprint
 from dawn.media.files import sha256_file
@@ -40,6 +41,7 @@ def evaluate(
     seed: int = 0,
     coverage: float = 0.95,
     threads: int | None = None,
+    device: MeasuringDevice = "auto",
     shard: tuple[int, int] | None = None,
 ) -> Report:
     """Compute metrics of the videos in folder `generated` against those in folder `real`.
@@ -54,6 +56,7 @@ def evaluate(
     cache: folder of extracted features; default: ``DAWN_EVAL_CACHE``, else the user's cache folder.
     resamples, seed, coverage: of the bootstrap intervals over videos.
     threads: CPU threads of the networks; None: unchanged.
+    device: of the networks: ``cpu``, ``cuda``, or ``auto``, a GPU if there is one.
     shard: (index, count): only extract features of every count-th pair into the cache; the report has no values.
 
     Raises InputError for folders without a common name, unknown metrics and options outside of their range.
@@ -71,7 +74,7 @@ def evaluate(
         torch.set_num_threads(threads)
     seed = checked_seed(seed)
     selected = computed(metric_names(metrics))
-    options = ExtractorOptions(detect_side, None if syncnet is None else Path(syncnet))
+    options = ExtractorOptions(detect_side, None if syncnet is None else Path(syncnet), device)
     features = FeatureCache(default_folder() if cache is None else Path(cache))
     pairs = pairs_of(Path(real), Path(generated))
     used = pairs if shard is None else pairs[shard[0] :: shard[1]]
@@ -216,6 +219,7 @@ def _provenance(
         "decoder": decoder(),
         "detect_side": options.detect_side,
         "syncnet": None if options.syncnet is None else str(options.syncnet.resolve()),
+        "devices": sorted(set().union(*(side.extractors.devices for side in sides))),
         "resamples": resamples,
         "coverage": coverage,
         "seed": seed,

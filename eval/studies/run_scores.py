@@ -67,6 +67,7 @@ def measure(
         "weights": extractors.weights,
         "versions": versions(),
         "parameters": {key: value for metric in measured for key, value in metric.parameters().items()},
+        "devices": [],
         "seed": config.evaluate.seed,
         "resamples": config.evaluate.bootstrap,
         "coverage": config.evaluate.interval,
@@ -77,6 +78,7 @@ def measure(
     truth = generated
     if method != TRUE:
         truth = extractors.extract([video_path(real, name) for name in names], f"measure {TRUE}")
+    provenance["devices"] = extractors.devices
     results = _results(config, method, requested, measured, truth, generated)
     rows = _clip_rows(files, generated, measured, results)
     write_rows(out / "clips.csv", list(rows[0]), ([_cell(value) for value in row.values()] for row in rows))
@@ -92,6 +94,30 @@ def measure(
     }
     write_json(out / "scores.json", scores)
     return scores
+
+
+def fill_cache(
+    config: Config,
+    *,
+    videos: Path,
+    names: Sequence[str],
+    syncnet: Path,
+    out: Path,
+    cache: FeatureCache,
+    shard: int,
+    metrics: Sequence[str] | None = None,
+) -> None:
+    """Extract the features of a share of ``<videos>/<name>.mp4`` into `cache`, for :func:`measure`.
+
+    shard: from 0 to ``evaluate.shards`` - 1. `out` is written at the end: the share's videos by name with their
+    SHA-256. Raises InputError as :func:`measure`.
+    """
+    requested = computed(config.evaluate.scored if metrics is None else metrics)
+    extractors = RunExtractors(config, syncnet, cache, requested)
+    share = names[shard :: config.evaluate.shards]
+    extracted = extractors.extract([video_path(videos, name) for name in share], f"features, shard {shard}")
+    files = {name: features.sha256 for name, features in zip(share, extracted, strict=True)}
+    write_json(out, {"videos": files, "devices": extractors.devices})
 
 
 def _order(metric: Metric) -> int:
@@ -117,7 +143,7 @@ class RunExtractors:
 
         torch.set_num_threads(config.evaluate.threads)
         _check_syncnet(config, syncnet_weights)
-        options = ExtractorOptions(config.features.detect_side, syncnet_weights)
+        options = ExtractorOptions(config.features.detect_side, syncnet_weights, config.evaluate.device)
         resolved, missing = resolve([*_ALWAYS, *_specs([*requested, *measured])], options)
         if missing:
             raise InputError("; ".join(missing.values()))
@@ -127,6 +153,11 @@ class RunExtractors:
             for name, sha256 in feature.settings.get("weights", {}).items()
         }
         self._extractors = FeatureExtractors([*_ALWAYS, *_specs(requested)], options, cache)
+
+    @property
+    def devices(self) -> list[str]:
+        """Names of the devices that the features extracted so far were computed on."""
+        return sorted(self._extractors.devices)
 
     def extract(self, videos: Sequence[Path], label: str = "") -> list[VideoFeatures]:
         """Extract the features of each video.

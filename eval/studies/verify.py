@@ -86,15 +86,19 @@ def verify_table(table: Path, run: Path, cache: Path, only: Sequence[str] = ()) 
         before, after = scores["provenance"], again["provenance"]
         for name in (name for name in after_videos if after_videos[name] != before_videos.get(name)):
             lines.append(f"{method}: video {name}: changed since the table")
-        for key in (key for key in before if key not in ("commit", "versions", "weights")):
+        for key in (key for key in before if key not in ("commit", "versions", "weights", "devices")):
             lines += _differs(f"{method}: {key}", before[key], after[key])
         for key in ("versions", "weights"):
             for name in sorted(before[key].keys() | after[key].keys()):
                 lines += _differs(f"{method}: {key} {name}", before[key].get(name), after[key].get(name))
+        changed = False
         for metric in (metric for metric in row if not columns or metric in columns):
             new = again["metrics"].get(metric, {}).get("value")
             if not _close(row[metric], new):
+                changed = True
                 lines.append(f"{method}: {metric} {_shown(row[metric])} in the table, {_shown(new)} now")
+        if changed:  # another device alone is no difference
+            lines += _differs(f"{method}: devices", before["devices"], after["devices"])
     return lines
 
 

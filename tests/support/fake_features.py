@@ -38,6 +38,7 @@ class FakeExtractors:
         measured: Sequence[Metric] = (),
     ) -> None:
         self.weights = {"net": weights.read_text()}
+        self.devices = ["cpu"]
 
     def extract(self, videos: Sequence[Path], label: str = "") -> list[VideoFeatures]:
         return [VideoFeatures("", self._features(video)) for video in videos]

@@ -99,7 +99,7 @@ def test_an_edit_of_a_data_file_changes_the_rules_that_read_it(place: str) -> No
         ("eval/stats/bootstrap.py", "claims"),
         ("eval/metrics/registry.py", "table1"),
         ("dawn/media/video.py", "samples"),
-        ("dawn/media/audio.py", "syncnet"),
+        ("dawn/features/mfcc.py", "features"),
         ("dawn/features/landmarks.py", "reenactment"),
     ],
 )

@@ -26,6 +26,7 @@ from dawn.stages import STAGES, cores_of, gpus_of, needs_of, owners_of, schedule
 from dawn.stages import syncnet_settings_of
 from dawn.training.plan import code_of
 from eval.metrics.registry import computed, modules_of
+from eval.studies.run_settings import NOT_MEASURING, settings_fingerprint
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -121,6 +122,14 @@ def packed(paths):
     return [paths.store(index) for index in range(count)]
 
 
+def training_schedule(wildcards):
+    """Return the schedule of a training job: that of its stage, else that of the SyncNet."""
+    run_config = RUNS.configs[wildcards.run]
+    if hasattr(wildcards, "stage"):
+        return schedule_of(run_config, wildcards.stage)
+    return run_config.evaluate.syncnet.train
+
+
 def executes_jobs():
     """Return whether Snakemake was started to execute jobs, not for a dry run, a graph, a list or housekeeping."""
     _, options = snakemake.cli.parse_args(sys.argv[1:])
@@ -135,15 +144,13 @@ def first_with(key):
     return {run: first.setdefault(fingerprint(key(tree)), run) for run, tree in TREES.items()}
 
 
-# Keys of the section `evaluate` that do not change scores.
-DISPLAY_KEYS = ("threads", "metrics", "paper_dataset")
 # SyncNet, and the scores of the real videos, are shared by the runs for which they are equal.
 SYNCNET_RUNS = first_with(lambda tree: [tree["evaluate"]["syncnet"], tree["seed"], tree["corpus"]["name"]])
 REAL_RUNS = first_with(
     lambda tree: [
         SYNCNET_RUNS[tree["name"]],
         tree["corpus"]["name"],
-        {key: value for key, value in tree["evaluate"].items() if key not in DISPLAY_KEYS},
+        {key: value for key, value in tree["evaluate"].items() if key not in NOT_MEASURING},
     ]
 )
 
@@ -168,6 +175,11 @@ def syncnet(wildcards):
 def real_scores(wildcards):
     """Return the scores of the real videos of a run; nothing for these scores themselves."""
     return [] if wildcards.method == "gt" else PATHS[REAL_RUNS[wildcards.run]].scores("gt") / "scores.json"
+
+
+def measured_videos(wildcards):
+    """Return the report of the videos of a method; nothing for the real videos."""
+    return [] if wildcards.method == "gt" else PATHS[wildcards.run].videos_report(wildcards.method)
 
 
 def metrics_of(wildcards):

@@ -51,7 +51,7 @@ rule sensitivity:
         "../../environment.yml"
     threads: CONFIG.evaluate.threads
     params:
-        settings=settings(*SCORE_SETTINGS),
+        settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),
         code=code_fingerprint("eval.studies.sensitivity", "eval.figures.sensitivity"),
         real=P.clips,
     message:

@@ -43,6 +43,8 @@ rule videos:
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
+    resources:
+        gpu=lambda wildcards: int(get_method(wildcards.method).strategy is not None),
     params:
         settings=settings("generate", "seed", "evaluate.inference_frames"),
         code=lambda wildcards: code_fingerprint(
@@ -69,6 +71,8 @@ rule timing:
         "../../environment.yml"
     # All cores, so that no other job disturbs the timing; on a cluster, which has no number of cores, those of the key.
     threads: workflow.resource_settings.cores or CONFIG.generate.threads
+    resources:
+        gpu=1,
     params:
         settings=settings("generate", "seed", "compare.time_frames", "compare.time_repetitions", "compare.time_clips"),
         code=code_fingerprint("dawn.generation.timing"),
@@ -90,6 +94,8 @@ rule reconstruct:
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
+    resources:
+        gpu=1,
     params:
         settings=settings("evaluate.inference_frames"),
         code=code_fingerprint("dawn.generation.reconstruct"),

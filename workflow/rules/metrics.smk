@@ -5,7 +5,6 @@ results/<run>/syncnet.safetensors, results/<run>/scores/<method>/ (values per cl
 results/<run>/quality.json (measures of training success) and, on request, results/<run>/corpus.md (corpus statistics).
 """
 
-SCORE_SETTINGS = ("evaluate", "features", "corpus.fps")
 QUALITY_METHODS = ("dawn", "other_speech", "still")
 
 
@@ -22,10 +21,10 @@ rule syncnet:
         "results/{run}/logs/syncnet.tsv"
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: cores_of(RUNS.configs[wildcards.run], RUNS.configs[wildcards.run].evaluate.syncnet.train)
+    threads: lambda wildcards: cores_of(RUNS.configs[wildcards.run], training_schedule(wildcards))
     resources:
-        gpu=lambda wildcards: gpus_of(RUNS.configs[wildcards.run].evaluate.syncnet.train),
-        mem_mb=lambda wildcards: 24000 * gpus_of(RUNS.configs[wildcards.run].evaluate.syncnet.train),
+        gpu=lambda wildcards: gpus_of(training_schedule(wildcards)),
+        mem_mb=lambda wildcards: 24000 * gpus_of(training_schedule(wildcards)),
     params:
         settings=lambda wildcards: fingerprint(syncnet_settings_of(RUNS.configs[wildcards.run])),
         code=code_fingerprint("eval.studies.train_syncnet"),
@@ -59,14 +58,51 @@ rule corpus_report:
         " --out {params.out} 2> >(tee {log} >&2)"
 
 
+rule extract:
+    input:
+        test="results/{run}/test.csv",
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        syncnet=syncnet,
+        videos=measured_videos,
+    output:
+        "results/{run}/scores/{method}/features/{shard}.json",
+    log:
+        "results/{run}/logs/extract-{method}-{shard}.log",
+    wildcard_constraints:
+        method="|".join(("gt", *generated_methods(), *BASELINES)),
+    conda:
+        "../../environment.yml"
+    threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
+    resources:
+        gpu=1,
+    params:
+        settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),
+        code=code_fingerprint("eval.studies.run_scores"),
+        metrics=metrics_of,
+        folder=lambda wildcards: (
+            PATHS[wildcards.run].clips
+            if wildcards.method == "gt"
+            else videos_folder(PATHS[wildcards.run], wildcards.method)
+        ),
+    message:
+        "features of the videos {wildcards.method} of run {wildcards.run}, shard {wildcards.shard}"
+    shell:
+        "dawn-eval extract --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --clips {input.test} --videos {params.folder}"
+        " --syncnet {input.syncnet} --metrics {params.metrics} --shard {wildcards.shard} --out {output}"
+        " --cache results/cache 2> >(tee {log} >&2)"
+
+
 rule score:
     input:
         test="results/{run}/test.csv",
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         syncnet=syncnet,
-        videos=lambda wildcards: (
-            [] if wildcards.method == "gt" else PATHS[wildcards.run].videos_report(wildcards.method)
-        ),
+        videos=measured_videos,
+        features=lambda wildcards: [
+            PATHS[wildcards.run].scores(wildcards.method) / f"features/{shard}.json"
+            for shard in range(RUNS.configs[wildcards.run].evaluate.shards)
+            if RUNS.configs[wildcards.run].evaluate.shards > 1
+        ],
         real=real_scores,  # first, so that the features of real videos are computed once and then read from the cache
     output:
         "results/{run}/scores/{method}/scores.json",
@@ -80,8 +116,10 @@ rule score:
     conda:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
+    resources:
+        gpu=lambda wildcards: int(RUNS.configs[wildcards.run].evaluate.shards == 1),  # else `extract` runs the networks
     params:
-        settings=settings(*SCORE_SETTINGS),
+        settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),
         code=lambda wildcards: code_fingerprint(
             "eval.studies.run_scores",
             plugins={"eval.metrics": modules_of(RUNS.configs[wildcards.run].evaluate.scored)},

@@ -28,14 +28,12 @@ rule train:
     priority: 10
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: cores_of(
-        RUNS.configs[wildcards.run], schedule_of(RUNS.configs[wildcards.run], wildcards.stage)
-    )
+    threads: lambda wildcards: cores_of(RUNS.configs[wildcards.run], training_schedule(wildcards))
     # What a cluster, or --resources gpu=N on one machine, gives to a training. With processes: auto it takes the GPUs that
     # --set-resources train:gpu=N assigns.
     resources:
-        gpu=lambda wildcards: gpus_of(schedule_of(RUNS.configs[wildcards.run], wildcards.stage)),
-        mem_mb=lambda wildcards: 24000 * gpus_of(schedule_of(RUNS.configs[wildcards.run], wildcards.stage)),
+        gpu=lambda wildcards: gpus_of(training_schedule(wildcards)),
+        mem_mb=lambda wildcards: 24000 * gpus_of(training_schedule(wildcards)),
     params:
         settings=lambda wildcards: fingerprint(settings_of(RUNS.configs[wildcards.run], wildcards.stage)),
         code=lambda wildcards: code_of(wildcards.stage),

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from eval.backbones import batches
 from eval.extract.cache import FeatureCache
 from eval.extract.catalogue import AUDIO_BEATS, frame_embeddings
 from eval.extract.features import FeatureExtractors
 from eval.extract.spec import ExtractorOptions
 
 
-def test_features_do_not_depend_on_the_batch_size(video: Path, tmp_path: Path) -> None:
+def test_features_do_not_depend_on_the_batch_size(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = frame_embeddings("efficientnet-lite0-1280", 5, "fifth")
     rows, fingerprints = [], []
     for batch in (1, 16):
-        extractors = FeatureExtractors([spec], ExtractorOptions(batch=batch), FeatureCache(tmp_path / str(batch)))
+        monkeypatch.setattr(batches, "CPU_IMAGES", batch)
+        extractors = FeatureExtractors([spec], ExtractorOptions(), FeatureCache(tmp_path / str(batch)))
         assert not extractors.missing
         fingerprints.append(extractors.resolved[spec.name].fingerprint)
         rows.append(extractors.extract([video]).videos[video].features[spec.name]["rows"])

@@ -72,7 +72,7 @@ def test_embeddings_of_long_clips_in_parts_are_those_of_the_whole(monkeypatch: p
     crops = rng.integers(0, 256, (40, 48, 48, 3), dtype=np.uint8)
     audio = rng.normal(size=40 * 640).astype(np.float32) / 10
     whole = lip_windows.lip_embeddings(net, crops, audio)
-    monkeypatch.setattr(lip_windows, "PIXELS_PER_PASS", 48 * 48 * 7)
+    monkeypatch.setattr(lip_windows, "CPU_PIXELS", 48 * 48 * 7)
     parts = lip_windows.lip_embeddings(net, crops, audio)
     assert parts[0].shape == (35, net.size)
     assert parts[0] == pytest.approx(whole[0], abs=1e-4)
