@@ -106,8 +106,7 @@ def follow(tool: str, frames: NDArray[np.uint8]) -> Track:
     found = np.zeros(len(frames), np.bool_)
     with Extractor(Features.model_validate({"pose": tool, "landmarks": tool})) as extractor:
         clock = time.perf_counter()
-        for k, frame in enumerate(frames):
-            face = extractor.detect(frame)
+        for k, face in enumerate(extractor.detect(frames)):
             if face is not None:
                 found[k] = True
                 faces.append(face)

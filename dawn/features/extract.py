@@ -44,7 +44,7 @@ def track_face(video: str | os.PathLike[str], cfg: config.Features, fps: float =
     face.
     """
     with Extractor(cfg) as extractor:
-        faces = [extractor.detect(frame) for frame in iter_frames(video, fps)]
+        faces = list(extractor.detect(iter_frames(video, fps)))
     found = np.array([face is not None for face in faces])
     if not found.any() or found.mean() < cfg.min_face_share:
         raise NoFaceError(

@@ -10,6 +10,8 @@ Angles agree in unit and sign between the tools; units of scale and position dif
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -17,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn import config
-from dawn.features.landmarks import FaceLandmarker
+from dawn.features.landmarks import Face, FaceLandmarker
 from dawn.features.pose import head_pose
 from dawn.features.versions import extractor_version
+
+BATCH = 64  # frames that a network takes at once, and that are in memory
 
 
 @dataclass(frozen=True)
@@ -51,20 +55,37 @@ class Extractor:
         self.landmarker = FaceLandmarker(cfg.detect_side, static)
         self.version = extractor_version(cfg)
 
-    def detect(self, frame: NDArray[np.uint8]) -> FaceObservation | None:
-        """Detect the largest face of an RGB frame uint8 (H, W, 3); returns None without a face."""
+    def detect(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation | None]:
+        """Detect the largest face of each RGB frame uint8 (H, W, 3); yields None for one without a face.
+
+        Networks that take batches have :data:`BATCH` frames at once.
+        """
+        remaining = iter(frames)
+        while batch := list(itertools.islice(remaining, BATCH)):
+            faces = [self._landmarked(frame) for frame in batch]
+            found = [(frame, face) for frame, face in zip(batch, faces, strict=True) if face is not None]
+            measured = iter(self._measured(*zip(*found, strict=True)) if found else ())
+            yield from (None if face is None else next(measured) for face in faces)
+
+    def _measured(self, frames: Sequence[NDArray[np.uint8]], faces: Sequence[Face]) -> list[FaceObservation]:
+        """Measure landmarks and pose of the face that Face Landmarker found in each frame."""
+        points = [face.landmarks for face in faces]
+        poses: list[NDArray[np.float32]] = []
+        if self._tddfa is not None:
+            landmarks, cameras = self._tddfa.measure(frames, points)
+            poses = list(cameras)
+            points = points if self._landmarks == "mediapipe" else list(landmarks)
+        if self._pose == "mediapipe":
+            poses = [head_pose(face.transform, *frame.shape[1::-1]) for frame, face in zip(frames, faces, strict=True)]
+        return [FaceObservation(*one) for one in zip(points, poses, [f.blendshapes for f in faces], strict=True)]
+
+    def _landmarked(self, frame: NDArray[np.uint8]) -> Face | None:
+        """Return the face that Face Landmarker finds in the next frame."""
         face = self.landmarker.detect(frame)
-        if face is None:
-            return None
         if not self.landmarker.static and self.landmarker.most > 1 and self.landmarker.faces == 1:
             self.landmarker.close()
             self.landmarker = FaceLandmarker(self.landmarker.side, most=1)
-        points, pose = (None, None) if self._tddfa is None else self._tddfa.measure(frame, face.landmarks)
-        if points is None or self._landmarks == "mediapipe":
-            points = face.landmarks
-        if pose is None or self._pose == "mediapipe":
-            pose = head_pose(face.transform, frame.shape[1], frame.shape[0])
-        return FaceObservation(points, pose, face.blendshapes)
+        return face
 
     def __enter__(self) -> Extractor:
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -16,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dawn.devices import pick_measuring
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
 from dawn.media import array_pickles
+from dawn.precision import precise_products
 from dawn.weights import verified
 
 WEIGHTS, STATISTICS = "3ddfa_v2/mb05_120x120", "3ddfa_v2/param_mean_std"  # entries of dawn/weights.yaml
@@ -80,40 +83,44 @@ class Regressor(nn.Module):
 
 
 class Tddfa:
-    """Published network with the statistics of its parameters.
+    """Published network, on `device`, with the statistics of its parameters.
 
     Raises MissingWeights when a file is absent or has another hash.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         network = verified(WEIGHTS, pinned=True).path
         statistics = read_statistics(verified(STATISTICS, pinned=True).path)
         self._mean, self._std = statistics["mean"], statistics["std"]
         state = torch.load(network, map_location="cpu", weights_only=True)["state_dict"]
+        self._device = device
         self._net = Regressor().eval()
         self._net.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+        self._net.to(device)
 
     def measure(
-        self, frame: NDArray[np.uint8], landmarks: NDArray[np.float32]
+        self, frames: Sequence[NDArray[np.uint8]], landmarks: Sequence[NDArray[np.float32]]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Compute landmarks (68, 2), pixels, and :func:`camera_pose` (6,) of a face in an RGB frame (H, W, 3).
+        """Compute landmarks (n, 68, 2), pixels, and :func:`camera_pose` (n, 6) of a face in each of n RGB frames.
 
-        `landmarks` (68, 2), which may be approximate, locate the face.
+        Frames are (H, W, 3); `landmarks` (68, 2) of each, which may be approximate, locate the face. All frames are one
+        batch.
         """
-        left, top, side = head_square(landmarks)
-        crop = head_crop(frame, left, top, side)[..., ::-1].astype(np.float32)
-        pixels = torch.from_numpy((crop - 127.5) / 128).permute(2, 0, 1)[None]
-        with torch.inference_mode():
+        squares = [head_square(points) for points in landmarks]
+        crops = np.stack([head_crop(frame, *square) for frame, square in zip(frames, squares, strict=True)])
+        pixels = (torch.from_numpy(crops).to(self._device).flip(-1).permute(0, 3, 1, 2).float() - 127.5) / 128
+        with torch.inference_mode(), precise_products("exact"):
             parameters, points = self._net(pixels)
-        camera = (parameters[0].numpy() * self._std + self._mean)[:12].reshape(3, 4)
-        corner = np.array([left, top], np.float32)
-        return corner + (points[0].T.numpy() + 1) * np.float32(side / 2), camera_pose(camera)
+        cameras = (parameters.numpy(force=True) * self._std + self._mean)[:, :12].reshape(-1, 3, 4)
+        left_top_side = np.asarray(squares, np.float32)[:, None]
+        found = left_top_side[..., :2] + (points.mT.numpy(force=True) + 1) * (left_top_side[..., 2:] / 2)
+        return found, np.stack([camera_pose(camera) for camera in cameras])
 
 
 @functools.lru_cache(maxsize=1)
 def load() -> Tddfa:
-    """Load the network, once per process."""
-    return Tddfa()
+    """Load the network, once per process, on a GPU of CUDA if there is one."""
+    return Tddfa(pick_measuring("auto"))
 
 
 def head_square(landmarks: NDArray[np.float32]) -> tuple[int, int, int]:

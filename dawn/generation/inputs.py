@@ -43,7 +43,7 @@ def read_source(portrait: Portrait, config: Config) -> Source:
         name, pixels = "portrait", as_rgb(portrait)
     with Extractor(config.features, static=True) as extractor:
         image = crop_portrait(pixels, side, landmarker=extractor.landmarker, name=name)
-        face = extractor.detect(image)
+        face = next(extractor.detect([image]))
     if face is None:
         raise InputError(f"{name}: the face is lost at {side} x {side} pixels; use a clearer portrait")
     return Source(

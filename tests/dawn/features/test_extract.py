@@ -69,7 +69,7 @@ def test_the_movements_of_a_clip_are_not_smoothed_over_time(tmp_path: Path) -> N
     opening = truth.motion.mouth[:, 0]
     track = mouth_opening(track_face(tmp_path / "clip.mp4", CONFIG).landmarks)
     with Extractor(CONFIG, static=True) as extractor:
-        faces = [extractor.detect(frame) for frame in load_frames(tmp_path / "clip.mp4")]
+        faces = list(extractor.detect(load_frames(tmp_path / "clip.mp4")))
     single = mouth_opening(np.stack([face.landmarks for face in faces if face is not None]))
     delays = [
         np.corrcoef(track[max(0, d) : len(track) + min(0, d)], opening[max(0, -d) : len(track) - max(0, d)])[0, 1]

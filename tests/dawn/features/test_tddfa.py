@@ -59,7 +59,7 @@ def test_both_tools_agree_on_the_same_head(published: Path, real: Path) -> None:
     poses, points = {}, {}
     for cfg in (MEDIAPIPE, TDDFA):
         with Extractor(cfg, static=True) as extractor:
-            faces = [face for frame in frames if (face := extractor.detect(frame)) is not None]
+            faces = [face for face in extractor.detect(frames) if face is not None]
         poses[cfg.pose] = np.stack([face.pose for face in faces])
         points[cfg.pose] = np.stack([face.landmarks for face in faces])
     mediapipe, published_tool = poses["mediapipe"], poses["3ddfa"]
@@ -76,11 +76,24 @@ def test_both_tools_agree_on_the_same_head(published: Path, real: Path) -> None:
     assert np.all(apart < 0.12 * eyes)
 
 
+def test_a_batch_measures_each_frame_as_alone(published: Path, real: Path) -> None:
+    frames = load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:40:10]
+    frames = [np.zeros_like(frames[0]), *frames]  # the first has no face
+    with Extractor(TDDFA, static=True) as extractor:
+        together = list(extractor.detect(frames))
+        alone = [next(extractor.detect([frame])) for frame in frames]
+    assert [face is None for face in together] == [True, False, False, False, False]
+    for one, other in zip(together[1:], alone[1:], strict=True):
+        assert one is not None and other is not None
+        np.testing.assert_allclose(one.pose, other.pose, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1e-3)
+
+
 def test_the_interface_returns_what_mediapipe_does(real: Path) -> None:
     frames = load_frames(real / "clips" / "hdtf_WDA_AmyKlobuchar_256.mp4")[:5]
     with FaceLandmarker(256, static=True) as landmarker, Extractor(MEDIAPIPE, static=True) as extractor:
-        for frame in frames:
-            face, observation = landmarker.detect(frame), extractor.detect(frame)
+        for frame, observation in zip(frames, extractor.detect(frames), strict=True):
+            face = landmarker.detect(frame)
             assert face is not None and observation is not None
             assert np.array_equal(observation.landmarks, face.landmarks)
             assert np.array_equal(observation.blendshapes, face.blendshapes)
@@ -101,7 +114,7 @@ def test_pose_of_one_tool_and_landmarks_of_the_other(published: Path, real: Path
     observations = {}
     for cfg in (MEDIAPIPE, TDDFA, MIXED):
         with Extractor(cfg, static=True) as extractor:
-            observations[extractor.version] = extractor.detect(frame)
+            observations[extractor.version] = next(extractor.detect([frame]))
     mesh, tool, mixed = observations.values()
     mediapipe, tddfa_version = VERSIONS["mediapipe"], VERSIONS["3ddfa"]
     assert list(observations) == [mediapipe, tddfa_version, f"{mediapipe}, pose {tddfa_version}"]
