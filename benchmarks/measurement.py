@@ -120,8 +120,8 @@ def video(
     speech = generator.standard_normal((frames, SPEECH)).astype(np.float32)
 
     def run() -> None:
-        driving, noise = start_video(nets, source, speech, seed=0)
-        for _ in sampling.decode(nets, source, sampling.sample_motion(nets, source, driving, noise)):
+        start = start_video(nets, source, speech, seed=0)
+        for _ in sampling.decode(nets, [source], sampling.sample_motion(nets, [start])):
             pass
 
     if device.type == "cuda":
@@ -181,9 +181,7 @@ def solver(frames: int, steps: list[int], device: torch.device) -> dict[str, lis
     cache = net.prepare(**conditions, window=WINDOW)
 
     def sample(count: int, kind: Literal["ddim", "dpm++"]) -> Tensor:
-        return diffusion.sample(
-            lambda x, t: net(x, t, cache), noise.shape, steps=count, eta=0, solver=kind, noises=[noise]
-        )
+        return diffusion.sample(lambda x, t: net(x, t, cache), steps=count, eta=0, solver=kind, noises=[noise])
 
     kinds: tuple[Literal["ddim", "dpm++"], ...] = ("ddim", "dpm++")
     limits = {kind: sample(200, kind) for kind in kinds}

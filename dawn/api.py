@@ -127,9 +127,9 @@ class Talker:
         clock = time.perf_counter()
         features = self._encode(audio, frames)
         pose_blink = None if pose_from is None else read_pose_blink(pose_from, source, frames, config)
-        driving, generator = start_video(networks, source, features, seed, pose_blink)
-        motion = sample_motion(networks, source, driving, generator, progress=progress)
-        return Video(networks, source, driving, motion, audio, seed, time.perf_counter() - clock)
+        start = start_video(networks, source, features, seed, pose_blink)
+        motion = sample_motion(networks, [start], progress=progress)
+        return Video(networks, source, start.driving, motion, audio, seed, time.perf_counter() - clock)
 
     def _encode(self, audio: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
         from dawn.features.speech import encode
@@ -165,7 +165,7 @@ class Video:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Decode the frames in order, each (S, S, 3) uint8 RGB."""
-        return decode(self._networks, self._source, self._motion)
+        return (frame for (frame,) in decode(self._networks, [self._source], self._motion))
 
     def frames(self) -> NDArray[np.uint8]:
         """Return all frames as one array (n, S, S, 3) uint8 RGB."""

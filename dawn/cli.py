@@ -373,11 +373,23 @@ def videos(
     ],
     *,
     config: ConfigFile = DEMO,
+    shard: Annotated[
+        int | None, typer.Option(min=0, help="only this share of the clips, of evaluate.shards, from 0")
+    ] = None,
+    gather: Annotated[bool, typer.Option("--gather", help="only write the report, from those of all shards")] = False,
 ) -> None:
     """Generate the test videos of one method."""
-    from dawn.generation.testset import generate_videos
+    settings, paths = _setup(config)
+    if shard is not None and (gather or shard >= settings.evaluate.shards):
+        raise InputError(
+            f"--shard {shard}: evaluate.shards is {settings.evaluate.shards}; give a shard below it, without --gather"
+        )
+    from dawn.generation.testset import gather_videos, generate_videos
 
-    generate_videos(*_setup(config), method)
+    if gather:
+        gather_videos(settings, paths, method)
+    else:
+        generate_videos(settings, paths, method, shard)
 
 
 @app.command("time-strategies", rich_help_panel=_STEPS, epilog="Example: dawn time-strategies")

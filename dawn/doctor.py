@@ -22,7 +22,7 @@ from dawn.config import Config
 from dawn.devices import peak_memory
 from dawn.errors import InputError
 from dawn.features.speech import encode
-from dawn.generation.driving import Driving, Source
+from dawn.generation.driving import Driving, Source, VideoStart
 from dawn.generation.motion import decode, sample_motion
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
@@ -136,7 +136,8 @@ def _of_video(nets: Networks, frames: int) -> Estimate:
 
     def generate(n: int) -> None:
         driving = Driving(np.zeros((n, dim), np.float32), np.zeros((n, 6), np.float32), np.zeros((n, 2), np.float32))
-        for _ in decode(nets, source, sample_motion(nets, source, driving, torch.Generator().manual_seed(0))):
+        start = VideoStart(source, driving, torch.Generator().manual_seed(0))
+        for _ in decode(nets, [source], sample_motion(nets, [start])):
             pass
 
     generate(1)  # initialises libraries

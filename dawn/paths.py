@@ -76,6 +76,10 @@ class Paths:
         """Return the list (JSON) of the test videos of a method or baseline, with hashes."""
         return self.run / "generated" / f"{method}.json"
 
+    def videos_shard(self, method: str, shard: int) -> Path:
+        """Return the list (JSON) of the test videos of a method that one shard generated."""
+        return self.run / "generated" / method / f"{shard}.json"
+
     def scores(self, method: str) -> Path:
         """Return the folder of scores of a method."""
         return self.run / "scores" / method

@@ -38,7 +38,7 @@ class Evaluate(Section):
     seed: int = Field(1234, ge=0, description="seed of the bootstrap")
     threads: Positive = Field(2, description="CPU threads of the networks used by metrics")
     device: MeasuringDevice = Field("auto", description="of these networks; auto: CUDA if there is one, else CPU")
-    shards: Positive = Field(1, description="jobs that extract the features of each method's videos, on several GPUs")
+    shards: Positive = Field(1, description="jobs that generate and measure the test videos of a method")
     syncnet: SyncnetModel = SyncnetModel()
     paper_dataset: Literal["crema", "hdtf"] | None = Field(
         None, description="dataset of the paper's rows in the table; none: both"

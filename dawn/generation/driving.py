@@ -41,21 +41,30 @@ class Driving:
         return Driving(self.speech[which], self.pose[which], self.blink[which])
 
 
+@dataclass(frozen=True)
+class VideoStart:
+    """What a video is generated from."""
+
+    source: Source
+    driving: Driving
+    generator: torch.Generator  # of all noise
+
+
 def start_video(
     nets: Networks,
     source: Source,
     speech: NDArray[np.float32],
     seed: int,
     pose_blink: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
-) -> tuple[Driving, torch.Generator]:
-    """Compute the driving signals for `speech` (n, c), and return them with the generator of all further noise.
+) -> VideoStart:
+    """Compute the driving signals for `speech` (n, c).
 
     Pose (n, 6) and blink (n, 2) are `pose_blink` where given, else sampled by PBNet with the same generator. Every
     video starts here: equal inputs and an equal seed give equal motion, in the test set as in ``dawn generate``.
     """
     generator = torch_generator(seed)
     pose, blink = sample_pose_blink(nets, source, speech, generator) if pose_blink is None else pose_blink
-    return Driving(speech, pose, blink), generator
+    return VideoStart(source, Driving(speech, pose, blink), generator)
 
 
 @torch.inference_mode()

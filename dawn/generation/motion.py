@@ -1,4 +1,7 @@
-"""Sampling of motion from driving signals by the diffusion model (paper 3.6), and decoding of frames (paper eq. 4)."""
+"""Sampling of motion from driving signals by the diffusion model (paper 3.6), and decoding of frames (paper eq. 4).
+
+b videos of equal length are computed together: each is the same, up to rounding, as alone.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dawn.generation.driving import Driving, Source
+from dawn.generation.driving import Driving, Source, VideoStart
 from dawn.generation.memory import plan
 from dawn.generation.networks import Networks
-from dawn.generation.noise import drawn_ahead
+from dawn.generation.noise import draw, drawn_ahead
 from dawn.models.build import latent_side
 from dawn.models.compiled import compiled, padded_frames
 from dawn.models.diffusion import Network, data_to_motion, noises_of
@@ -25,20 +28,20 @@ from dawn.precision import dtype_of, lowered
 
 @dataclass(frozen=True)
 class Motion:
-    """Flow and occlusion of n frames relative to the source."""
+    """Flow and occlusion of n frames of b videos, relative to their sources."""
 
-    flow: Tensor  # (n, h, w, 2) absolute sampling grid in [-1, 1]
-    occlusion: Tensor  # (n, 1, h, w) in [0, 1]
+    flow: Tensor  # (b, n, h, w, 2) absolute sampling grid in [-1, 1]
+    occlusion: Tensor  # (b, n, 1, h, w) in [0, 1]
 
 
 @dataclass(frozen=True)
 class DenoiserConditions:
     """Per-frame conditions of the denoiser (speech, pose and blink offsets) and its activation-memory budget."""
 
-    static: Tensor  # (1, c, h, w) latent code z of the source and its embedded face mask
-    speech: Tensor  # (1, n, c)
-    pose: Tensor  # (1, n, 6) difference to the source's, in units of a2v.pose_unit
-    eye: Tensor  # (1, n, 2) difference to the source's, in units of a2v.blink_unit
+    static: Tensor  # (b, c, h, w) latent code z of the source and its embedded face mask
+    speech: Tensor  # (b, n, c)
+    pose: Tensor  # (b, n, 6) difference to the source's, in units of a2v.pose_unit
+    eye: Tensor  # (b, n, 2) difference to the source's, in units of a2v.blink_unit
     activations: int  # elements of activations that the denoiser computes at once
 
     def frames(self, which: slice) -> DenoiserConditions:
@@ -54,40 +57,44 @@ class KnownFrames:
     """
 
     frames: slice
-    data: Tensor  # (1, 3, k, h, w) clean
+    data: Tensor  # (b, 3, k, h, w) clean
     noisy: bool
 
 
 @torch.inference_mode()
-def sample_motion(
-    nets: Networks, source: Source, driving: Driving, generator: torch.Generator, *, progress: bool = False
-) -> Motion:
-    """Sample the motion of all n frames of `driving` in one pass (paper 3.6 and eq. 6).
+def sample_motion(nets: Networks, videos: Sequence[VideoStart], *, progress: bool = False) -> Motion:
+    """Sample the motion of all n frames of `videos`, which have equal lengths, in one pass (paper 3.6 and eq. 6).
 
     `progress` shows a bar over the sampling steps.
     """
-    conditions = prepare_conditions(nets, source, driving, frames_at_once=len(driving))
-    return as_motion(nets, denoise(nets, conditions, generator, progress=progress))
+    sources, drivings = [video.source for video in videos], [video.driving for video in videos]
+    conditions = prepare_conditions(nets, sources, drivings, frames_at_once=len(drivings[0]))
+    return as_motion(nets, denoise(nets, conditions, [video.generator for video in videos], progress=progress))
 
 
 @torch.inference_mode()
-def prepare_conditions(nets: Networks, source: Source, driving: Driving, *, frames_at_once: int) -> DenoiserConditions:
-    """Compute the conditions of all frames of `driving`.
+def prepare_conditions(
+    nets: Networks, sources: Sequence[Source], drivings: Sequence[Driving], *, frames_at_once: int
+) -> DenoiserConditions:
+    """Compute the conditions of all frames of videos with these sources and driving signals.
 
-    `frames_at_once` is the largest number of frames that the denoiser receives in a pass; it determines the memory
-    budget.
+    `frames_at_once` is the largest number of frames of a video that the denoiser receives in a pass; it determines the
+    memory budget.
     """
     config = nets.config
-    image = _image(source).to(nets.device)
-    box = torch.from_numpy(source.face_box).to(nets.device)
+    images = _images(sources).to(nets.device)
+    boxes = torch.from_numpy(np.stack([source.face_box for source in sources])).to(nets.device)
     with nets.precise():
-        static = torch.cat([nets.lfg.encode(image)[-1], nets.face_mask(box)], dim=1)
+        static = torch.cat([nets.lfg.encode(images)[-1], nets.face_mask(boxes)], dim=1)
+    pairs = list(zip(sources, drivings, strict=True))
+    pose = torch.from_numpy(np.stack([driving.pose - source.pose for source, driving in pairs]))
+    eye = torch.from_numpy(np.stack([driving.blink - source.blink for source, driving in pairs]))
     return DenoiserConditions(
         static=static,
-        speech=torch.from_numpy(driving.speech)[None].to(nets.device),
-        pose=(torch.from_numpy(driving.pose - source.pose)[None] / torch.tensor(config.a2v.pose_unit)).to(nets.device),
-        eye=(torch.from_numpy(driving.blink - source.blink)[None] / config.a2v.blink_unit).to(nets.device),
-        activations=plan(config, nets.unet, frames_at_once, nets.device).activations,
+        speech=torch.from_numpy(np.stack([driving.speech for driving in drivings])).to(nets.device),
+        pose=(pose / torch.tensor(config.a2v.pose_unit)).to(nets.device),
+        eye=(eye / config.a2v.blink_unit).to(nets.device),
+        activations=plan(config, nets.unet, frames_at_once * len(sources), nets.device).activations,
     )
 
 
@@ -95,17 +102,21 @@ def prepare_conditions(nets: Networks, source: Source, driving: Driving, *, fram
 def denoise(
     nets: Networks,
     conditions: DenoiserConditions,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
     *,
     known: KnownFrames | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """Sample clean motion data x_0 (1, 3, n, h, w) for n frames of `conditions`; `known` frames keep their motion."""
+    """Sample clean motion data x_0 (b, 3, n, h, w) for n frames of `conditions`; `known` frames keep their motion.
+
+    Video i has its noise from generator i.
+    """
     settings = nets.config.generate
     side = latent_side(nets.config)
-    frames = conditions.speech.shape[1]
-    shape = (1, 3, frames, side, side)
-    compiles = settings.compile and nets.unet.is_one_chunk(padded_frames(frames), side, conditions.activations)
+    videos, frames = conditions.speech.shape[:2]
+    shape = (videos, 3, frames, side, side)
+    padded = videos * padded_frames(frames)
+    compiles = settings.compile and nets.unet.is_one_chunk(padded, side, conditions.activations)
     padding = padded_frames(frames) - frames if compiles else 0
     run = compiled(nets.unet) if compiles else nets.unet
 
@@ -136,10 +147,11 @@ def denoise(
 
         return network
 
-    # Drawing takes a CPU as long as a pass takes a GPU. Noisy known frames draw from the generator between the steps.
+    # Drawing takes a CPU as long as a pass takes a GPU. Noisy known frames draw from the generators between the steps.
     ahead = nets.device.type == "cuda" and not (known is not None and known.noisy)
     count = noises_of(settings.steps, settings.eta, settings.solver)
-    drawing = drawn_ahead(generator, shape, count) if ahead else contextlib.nullcontext(None)
+    between = (draw(generators, shape) for _ in range(count))
+    drawing = drawn_ahead(generators, shape, count) if ahead else contextlib.nullcontext(between)
     with drawing as noises, nets.precise():
         caches = [prepare(scale) for scale in ((1, 0) if settings.guidance != 1 else (1,))]
         if settings.max_memory:  # a captured network keeps its memory
@@ -147,12 +159,10 @@ def denoise(
         else:
             network = nets.captures.network((id(nets.unet), settings.window, settings.guidance), shape, build, caches)
         data = nets.diffusion.sample(
-            network if known is None else _with_known_frames(network, nets, known, generator),
-            shape,
+            network if known is None else _with_known_frames(network, nets, known, generators),
             steps=settings.steps,
             eta=settings.eta,
             solver=settings.solver,
-            generator=None if ahead else generator,
             noises=noises,
             progress=progress,
         )
@@ -162,12 +172,13 @@ def denoise(
 
 
 def as_motion(nets: Networks, data: Tensor) -> Motion:
-    """Convert clean data (1, 3, n, h, w) to flow and occlusion."""
-    flow, occlusion = data_to_motion(data, nets.config.a2v.diffusion)
-    return Motion(flow[0], occlusion[0])
+    """Convert clean data (b, 3, n, h, w) to flow and occlusion."""
+    return Motion(*data_to_motion(data, nets.config.a2v.diffusion))
 
 
-def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, generator: torch.Generator) -> Network:
+def _with_known_frames(
+    network: Network, nets: Networks, known: KnownFrames, generators: Sequence[torch.Generator]
+) -> Network:
     """Wrap `network` with replacement conditioning: known frames are part of its input and exact in its output.
 
     Known frames x_0 replace those of x_t at the network's input, clean or diffused to step t (paper eq. 1). In the
@@ -179,13 +190,14 @@ def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, gen
     def conditioned(x: Tensor, t: Tensor) -> Tensor:
         visible = known.data
         if known.noisy:
-            noise = torch.randn(visible.shape, generator=generator, device=generator.device).to(visible.device)
+            noise = draw(generators, visible.shape).to(visible.device)
             visible = diffusion.q_sample(visible, t, noise)  # sqrt(a_t) x_0 + sqrt(1 - a_t) eps
         replaced = x.clone()
         replaced[:, :, known.frames] = visible
         output = network(replaced, t)
         # The noise in x_t if x_0 is known: (x_t - sqrt(a_t) x_0) / sqrt(1 - a_t)
-        signal, spread = diffusion.sqrt_alphas_cumprod[t], diffusion.sqrt_one_minus_alphas_cumprod[t]
+        tables = diffusion.sqrt_alphas_cumprod, diffusion.sqrt_one_minus_alphas_cumprod
+        signal, spread = (table[t].view(-1, 1, 1, 1, 1) for table in tables)
         implied = (x[:, :, known.frames] - signal * known.data) / spread
         output[:, :, known.frames] = diffusion.target(known.data, t, implied)
         return output
@@ -194,21 +206,27 @@ def _with_known_frames(network: Network, nets: Networks, known: KnownFrames, gen
 
 
 @torch.inference_mode()
-def decode(nets: Networks, source: Source, motion: Motion) -> Iterator[NDArray[np.uint8]]:
-    """Decode frames (S, S, 3) uint8 RGB in batches; the source is encoded once (paper eq. 4).
+def decode(nets: Networks, sources: Sequence[Source], motion: Motion) -> Iterator[NDArray[np.uint8]]:
+    """Decode the videos' frames in their order, (b, S, S, 3) uint8 RGB, in batches (paper eq. 4).
 
-    A GPU decodes a batch while the consumer, such as a video encoder, works on the one before.
+    Sources are encoded once. A GPU decodes a batch while the consumer, such as a video encoder, works on the one
+    before.
     """
-    image = _image(source).to(nets.device)
-    batch = plan(nets.config, nets.unet, len(motion.flow), nets.device).batch
+    images = _images(sources).to(nets.device)
+    videos, frames = motion.flow.shape[:2]
+    batch = max(1, plan(nets.config, nets.unet, videos * frames, nets.device).batch // videos)
     with nets.precise():
-        features = nets.lfg.encode(image)
+        features = nets.lfg.encode(images)
     decoded: tuple[Tensor, torch.cuda.Event] | None = None
-    for start in range(0, len(motion.flow), batch):
+    for start in range(0, frames, batch):
         part = slice(start, start + batch)
+        flow, occlusion = motion.flow[:, part].flatten(0, 1), motion.occlusion[:, part].flatten(0, 1)
+        repeats = len(flow) // videos if videos > 1 else 1  # one source serves all its frames as it is
+        image, *maps = (values.repeat_interleave(repeats, 0) for values in (images, *features))
         with nets.precise(), lowered(nets.device, dtype_of(nets.products)):
-            frames = nets.lfg.decode(image, features, motion.flow[part], motion.occlusion[part])
-        quantised = (frames.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous()
+            pictures = nets.lfg.decode(image, maps, flow, occlusion)
+        quantised = (pictures.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
+        quantised = quantised.unflatten(0, (videos, -1)).transpose(0, 1).contiguous()
         if nets.device.type != "cuda":
             yield from quantised.cpu().numpy()
             continue
@@ -227,5 +245,5 @@ def _finished(decoded: tuple[Tensor, torch.cuda.Event] | None) -> Iterator[NDArr
         yield from frames.numpy()
 
 
-def _image(source: Source) -> Tensor:
-    return torch.from_numpy(source.image.copy()).permute(2, 0, 1)[None].float() / 255
+def _images(sources: Sequence[Source]) -> Tensor:
+    return torch.from_numpy(np.stack([source.image for source in sources])).permute(0, 3, 1, 2).float() / 255

@@ -108,10 +108,10 @@ class Networks:
         """Return the context of all computation with these networks: float32 products of their precision."""
         return precise_products(self.products)
 
-    def face_mask(self, box: torch.Tensor) -> torch.Tensor:
-        """Embed the face mask of a box (4,) in pixels of the source: (1, c, h, w) (paper 3.3)."""
+    def face_mask(self, boxes: torch.Tensor) -> torch.Tensor:
+        """Embed the face masks of boxes (b, 4) in pixels of their sources: (b, c, h, w) (paper 3.3)."""
         side = self.config.corpus.resolution
-        return self.mask(box_mask(box[None], side, side)[:, None])
+        return self.mask(box_mask(boxes, side, side)[:, None])
 
 
 def _weights(run: Path, stage: str) -> Path:

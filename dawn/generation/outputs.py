@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dawn.config import Config
 from dawn.version import VERSION
+
+if TYPE_CHECKING:
+    from dawn.media.video_writer import VideoWriter
 
 SYNTHETIC = {
     "title": "Synthetic talking head",
@@ -22,17 +27,21 @@ SYNTHETIC = {
 def write_synthetic(
     path: str | os.PathLike[str], frames: Iterable[NDArray[np.uint8]], audio: NDArray[np.float32], config: Config
 ) -> None:
-    """Write frames (S, S, 3) uint8 RGB as they are generated, with sound (T,), as an MP4 with :data:`SYNTHETIC`.
+    """Write frames (S, S, 3) uint8 RGB as they are generated, with sound (T,), as :func:`open_synthetic` does."""
+    with open_synthetic(path, audio, config) as video:
+        for frame in frames:
+            video.write(frame)
+
+
+def open_synthetic(
+    path: str | os.PathLike[str], audio: NDArray[np.float32], config: Config
+) -> contextlib.AbstractContextManager[VideoWriter]:
+    """Open an MP4 with sound (T,) and :data:`SYNTHETIC` for frames (S, S, 3) uint8 RGB.
 
     Memory does not grow with length. Nothing is written on failure.
     """
-    from dawn.media.video_writer import write_video
+    from dawn.media.video_writer import open_video
 
-    write_video(
-        path,
-        frames,
-        fps=config.corpus.fps,
-        audio=audio,
-        sample_rate=config.corpus.sample_rate,
-        metadata=SYNTHETIC,
+    return open_video(
+        path, fps=config.corpus.fps, audio=audio, sample_rate=config.corpus.sample_rate, metadata=SYNTHETIC
     )

@@ -78,8 +78,7 @@ def seconds_of_video(nets: Networks, strategy: str, source: Source, speech: NDAr
     """Measure the seconds to generate one video. Frames are copied to the CPU, which waits for the GPU's work."""
 
     def frames() -> Iterator[NDArray[np.uint8]]:
-        driving, generator = start_video(nets, source, speech, seed)
-        yield from load_strategy(strategy)(nets, source, driving, generator)
+        yield from load_strategy(strategy)(nets, [start_video(nets, source, speech, seed)])
 
     timed = Timed(frames())
     for _ in timed:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,48 +37,90 @@ def write_video(
     metadata: dict[str, str] | None = None,
     crf: int = 12,
 ) -> None:
+    """Write frames RGB uint8 (H, W, 3), consumed one at a time, as :func:`open_video` does."""
+    with open_video(path, fps=fps, audio=audio, sample_rate=sample_rate, metadata=metadata, crf=crf) as video:
+        for frame in frames:
+            video.write(frame)
+
+
+@contextlib.contextmanager
+def open_video(
+    path: str | os.PathLike[str],
+    *,
+    fps: float = 25,
+    audio: NDArray[np.float32] | None = None,
+    sample_rate: int = 16000,
+    metadata: dict[str, str] | None = None,
+    crf: int = 12,
+) -> Iterator[VideoWriter]:
     """Write frames RGB uint8 (H, W, 3), H and W even, as MP4 (H.264, yuv420p, BT.709; AAC for `audio` (T,) in [-1, 1]).
 
-    Frames are consumed one at a time, and the sound is interleaved with them and cut to their length, so that memory
-    does not grow with length. The same input gives the same bytes, whatever the number of cores. The default quality
-    keeps the lips of a 64-pixel face sharp, which the customary crf of 18 blurs. The file is written atomically.
-    Raises InputError for no frames, odd sides or frames of unequal size.
+    The sound is interleaved with the frames and cut to their length, so that memory does not grow with length. The same
+    input gives the same bytes, whatever the number of cores. The default quality keeps the lips of a 64-pixel face
+    sharp, which the customary crf of 18 blurs. The file is written atomically, at the end of the context. Raises
+    InputError for no frames, odd sides or frames of unequal size.
     """
     metadata = metadata or {}
     flags = "+faststart" if set(metadata) <= _STANDARD_KEYS else "+faststart+use_metadata_tags"
     options = {"fflags": "+bitexact", "movflags": flags}
-    rate = Fraction(fps).limit_denominator(1001)
-    source = iter(frames)
-    first = next(source, None)
-    if first is None:
-        raise InputError(f"{path}: no frames to write")
-    height, width = first.shape[:2]
-    if height % 2 or width % 2:
-        raise InputError(f"{path}: frames are {width} x {height} pixels; both sides must be even for H.264 yuv420p")
     with (
         atomic_path(Path(path)) as aside,
         av.open(str(aside), mode="w", format="mp4", container_options=options) as container,
     ):
         container.metadata.update(metadata)
-        video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), **_DETERMINISTIC})
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        context = video.codec_context
+        sound = None if audio is None else (audio, sample_rate)
+        video = VideoWriter(path, container, Fraction(fps).limit_denominator(1001), sound, crf)
+        yield video
+        video.finish()
+
+
+class VideoWriter:
+    """Streams of a video that is being written (:func:`open_video`)."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        container: OutputContainer,
+        rate: Fraction,
+        sound: tuple[NDArray[np.float32], int] | None,
+        crf: int,
+    ) -> None:
+        self._path, self._container, self._rate = path, container, rate
+        self._video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), **_DETERMINISTIC})
+        context = self._video.codec_context
+        context.pix_fmt = "yuv420p"
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
-        sound = None if audio is None else _Sound(container, audio, sample_rate)
-        frame: Frame | None = first
-        count = 0
-        while frame is not None:
-            if frame.shape != first.shape or frame.dtype != np.uint8:
-                raise InputError(f"{path}: frame {count} is {frame.dtype} {frame.shape}, the first uint8 {first.shape}")
-            container.mux(video.encode(_encodable(frame, count, rate)))
-            count += 1
-            if sound is not None:
-                sound.write_until(round(count * sample_rate / rate))
-            frame = next(source, None)
-        container.mux(video.encode(None))
-        if sound is not None:
-            sound.close()
+        self._sound = None if sound is None else _Sound(container, *sound)
+        self._shape: tuple[int, ...] | None = None
+        self._count = 0
+
+    def write(self, frame: Frame) -> None:
+        """Append a frame. Raises InputError for odd sides, or another size or type than that of the first one."""
+        if self._shape is None:
+            height, width = frame.shape[:2]
+            if height % 2 or width % 2:
+                raise InputError(
+                    f"{self._path}: frames are {width} x {height} pixels; both sides must be even for H.264 yuv420p"
+                )
+            self._video.width, self._video.height = width, height
+            self._shape = frame.shape
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise InputError(
+                f"{self._path}: frame {self._count} is {frame.dtype} {frame.shape}, the first uint8 {self._shape}"
+            )
+        self._container.mux(self._video.encode(_encodable(frame, self._count, self._rate)))
+        self._count += 1
+        if self._sound is not None:
+            self._sound.write_until(round(self._count * self._sound.rate / self._rate))
+
+    def finish(self) -> None:
+        """Write what the encoders hold back. Raises InputError when there was no frame."""
+        if self._shape is None:
+            raise InputError(f"{self._path}: no frames to write")
+        self._container.mux(self._video.encode(None))
+        if self._sound is not None:
+            self._sound.close()
 
 
 class _Sound:
@@ -85,6 +128,7 @@ class _Sound:
 
     def __init__(self, container: OutputContainer, audio: NDArray[np.float32], sample_rate: int) -> None:
         self.container = container
+        self.rate = sample_rate
         self.audio = np.asarray(audio, dtype=np.float32)
         self.stream = container.add_stream("aac", rate=sample_rate, layout="mono")
         self.stream.bit_rate = 128_000

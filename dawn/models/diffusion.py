@@ -100,29 +100,25 @@ class GaussianDiffusion(nn.Module):
     def sample(
         self,
         network: Network,
-        shape: Sequence[int],
         *,
         steps: int,
         eta: float = 1.0,
         solver: Literal["ddim", "dpm++"] = "ddim",
-        generator: torch.Generator | None = None,
-        noises: Iterable[Tensor] | None = None,
+        noises: Iterable[Tensor],
         progress: bool = False,
     ) -> Tensor:
-        """Sample clean data of `shape` (b, 3, f, h, w) in `steps` network calls at the steps of :meth:`ddim_times`.
+        """Sample clean data (b, 3, f, h, w) in `steps` network calls at the steps of :meth:`ddim_times`.
 
         ``ddim`` is DDIM (`eta` 1 stochastic, 0 deterministic); ``dpm++`` is DPM-Solver++ (2M, Lu et al. 2023), which
         draws no noise after the first and needs fewer steps. `network` takes x_t and t (b,) int64 and applies guidance
-        itself. Noise is drawn from `generator` on the generator's device, or taken from `noises`: x_T, then one for
-        each step but the last. Raises InputError when neither or both are given, or when `noises` are too few.
+        itself. `noises` are standard normal: x_T, then one for each step but the last (:func:`noises_of`). Raises
+        InputError for a list of too few.
         """
-        if (generator is None) == (noises is None):
-            raise InputError("sampling needs exactly one of generator and noises")
         needed = noises_of(steps, eta, solver)
         if isinstance(noises, Sequence) and len(noises) < needed:
             raise InputError(f"{steps} sampling steps need {needed} noises, got {len(noises)}")
         device = self.alphas_cumprod.device
-        drawn = _drawn(shape, generator) if generator is not None else iter(noises or ())
+        drawn = iter(noises)
         times = self.ddim_times(steps)
         update = self._ddim(times, eta, drawn) if solver == "ddim" else self._dpm(times)
         x = next(drawn).to(device)
@@ -174,11 +170,6 @@ class GaussianDiffusion(nn.Module):
 def noises_of(steps: int, eta: float, solver: str) -> int:
     """Count the noises that a sample takes: x_T, and one for each step but the last of a stochastic sampler."""
     return steps if solver == "ddim" and eta > 0 else 1
-
-
-def _drawn(shape: Sequence[int], generator: torch.Generator) -> Iterator[Tensor]:
-    while True:
-        yield torch.randn(tuple(shape), generator=generator, device=generator.device)
 
 
 def cosine_schedule(timesteps: int) -> dict[str, Tensor]:

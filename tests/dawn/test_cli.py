@@ -32,7 +32,7 @@ COMMANDS = {
     "dataset": CONFIG,
     "train": CONFIG,
     "testset": CONFIG,
-    "videos": CONFIG,
+    "videos": CONFIG | {"--shard", "--gather"},
     "time-strategies": CONFIG,
     "reconstruct": CONFIG,
 }

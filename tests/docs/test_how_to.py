@@ -36,7 +36,7 @@ def test_a_strategy_is_one_file_and_one_test(tmp_path: Path) -> None:
     followed = FollowedPage("strategy", tmp_path)
     followed.write_files()
     tests, choices, sweep = followed.commands()
-    assert "2 passed" in followed.run(tests)
+    assert "3 passed" in followed.run(tests)
     assert "smoothed" in followed.run(choices)
     assert sweep.endswith("results/sweeps/smoothing.csv")  # needs a trained run: not run here
     planned = followed.run(sweep.replace("snakemake", "snakemake -n --quiet rules"))

@@ -23,12 +23,15 @@ NAMED_ELSEWHERE = {
     "clips": ("dawn.corpora.prepare", "dawn.corpora.kinds.demo", "dawn.features.portrait"),
     "features": ("dawn.features.extract",),
     "pack": ("dawn.features.pack",),
+    "videos": ("dawn.generation.testset",),
+    "videos_shard": ("dawn.generation.testset",),
 }
 
 
 # Plug-ins of the rules that use some only: those of the default configuration.
 PLUGINS = {
     "videos": {STRATEGIES: get_method("dawn").modules},
+    "videos_shard": {STRATEGIES: get_method("dawn").modules},
     "score": {"eval.metrics": modules_of(Config().evaluate.scored)},
 }
 

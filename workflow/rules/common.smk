@@ -177,6 +177,23 @@ def real_scores(wildcards):
     return [] if wildcards.method == "gt" else PATHS[REAL_RUNS[wildcards.run]].scores("gt") / "scores.json"
 
 
+def evaluation_shards(wildcards):
+    """Return the shards of a job that generates or measures test videos; none where it does all itself."""
+    count = RUNS.configs[wildcards.run].evaluate.shards
+    return range(count) if count > 1 else ()
+
+
+def weights_of_method(wildcards):
+    """Return the weights of the networks that generate the videos of a method."""
+    stages = networks_of_method(RUNS.configs[wildcards.run], wildcards.method)
+    return [PATHS[wildcards.run].weights(stage) for stage in stages]
+
+
+def videos_code(wildcards):
+    """Return the fingerprint of the code that generates the videos of a method."""
+    return code_fingerprint("dawn.generation.testset", plugins={STRATEGIES: get_method(wildcards.method).modules})
+
+
 def measured_videos(wildcards):
     """Return the report of the videos of a method; nothing for the real videos."""
     return [] if wildcards.method == "gt" else PATHS[wildcards.run].videos_report(wildcards.method)

@@ -24,13 +24,39 @@ rule testset:
         "dawn testset --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
 
 
+rule videos_shard:
+    input:
+        test="results/{run}/test.csv",
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        weights=weights_of_method,
+    output:
+        "results/{run}/generated/{method}/{shard}.json",
+    log:
+        "results/{run}/logs/videos-{method}-{shard}.log",
+    wildcard_constraints:
+        method="|".join(generated_methods()),
+    conda:
+        "../../environment.yml"
+    threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
+    resources:
+        gpu=lambda wildcards: int(get_method(wildcards.method).strategy is not None),
+    params:
+        settings=settings("generate", "seed", "evaluate.inference_frames", "evaluate.shards"),
+        code=videos_code,
+    message:
+        "test videos of run {wildcards.run}: {wildcards.method}, shard {wildcards.shard}"
+    shell:
+        "dawn videos {wildcards.method} --shard {wildcards.shard} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        " 2> >(tee {log} >&2)"
+
+
 rule videos:
     input:
         test="results/{run}/test.csv",
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
-        weights=lambda wildcards: [
-            PATHS[wildcards.run].weights(stage)
-            for stage in networks_of_method(RUNS.configs[wildcards.run], wildcards.method)
+        weights=weights_of_method,
+        shards=lambda wildcards: [
+            PATHS[wildcards.run].videos_shard(wildcards.method, shard) for shard in evaluation_shards(wildcards)
         ],
     output:
         "results/{run}/generated/{method}.json",
@@ -44,16 +70,18 @@ rule videos:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     resources:
-        gpu=lambda wildcards: int(get_method(wildcards.method).strategy is not None),
+        gpu=lambda wildcards: int(
+            get_method(wildcards.method).strategy is not None and not evaluation_shards(wildcards)
+        ),
     params:
         settings=settings("generate", "seed", "evaluate.inference_frames"),
-        code=lambda wildcards: code_fingerprint(
-            "dawn.generation.testset", plugins={STRATEGIES: get_method(wildcards.method).modules}
-        ),
+        code=videos_code,
+        gather=lambda wildcards: "--gather" if evaluation_shards(wildcards) else "",
     message:
         "test videos of run {wildcards.run}: {wildcards.method}"
     shell:
-        "dawn videos {wildcards.method} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
+        "dawn videos {wildcards.method} {params.gather} --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
+        " 2> >(tee {log} >&2)"
 
 
 rule timing:

@@ -77,6 +77,7 @@ rule extract:
         gpu=1,
     params:
         settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),
+        shards=settings("evaluate.shards"),
         code=code_fingerprint("eval.studies.run_scores"),
         metrics=metrics_of,
         folder=lambda wildcards: (
@@ -100,8 +101,7 @@ rule score:
         videos=measured_videos,
         features=lambda wildcards: [
             PATHS[wildcards.run].scores(wildcards.method) / f"features/{shard}.json"
-            for shard in range(RUNS.configs[wildcards.run].evaluate.shards)
-            if RUNS.configs[wildcards.run].evaluate.shards > 1
+            for shard in evaluation_shards(wildcards)
         ],
         real=real_scores,  # first, so that the features of real videos are computed once and then read from the cache
     output:
@@ -117,7 +117,7 @@ rule score:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     resources:
-        gpu=lambda wildcards: int(RUNS.configs[wildcards.run].evaluate.shards == 1),  # else `extract` runs the networks
+        gpu=lambda wildcards: int(not evaluation_shards(wildcards)),  # else `extract` runs the networks
     params:
         settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),
         code=lambda wildcards: code_fingerprint(

@@ -6,34 +6,46 @@ error in a frame propagates to all later frames (paper 1 and A.3).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dawn.methods import Method
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
-    from dawn.generation.driving import Driving, Source
+    from dawn.config import Config
+    from dawn.generation.driving import Source, VideoStart
     from dawn.generation.networks import Networks
 
 METHOD = Method("ar", "Frame by frame (AR)", on_demand=True)
 
 
-def generate(
-    nets: Networks, source: Source, driving: Driving, generator: torch.Generator
-) -> Iterator[NDArray[np.uint8]]:
+def frames_at_once(config: Config, frames: int) -> int:
+    """Return the number of frames in a pass: those of a chunk."""
+    return min(config.generate.ar.chunk, frames)
+
+
+def generate(nets: Networks, videos: Sequence[VideoStart]) -> Iterator[NDArray[np.uint8]]:
     """Sample and decode one chunk after the other, each with the last generated frame as its source."""
+    from dataclasses import replace
+
     from dawn.generation.motion import decode, sample_motion
 
     chunk = nets.config.generate.ar.chunk
-    for start in range(0, len(driving), chunk):
-        part = driving.frames(slice(start, start + chunk))
-        frames = list(decode(nets, source, sample_motion(nets, source, part, generator)))
+    sources = [video.source for video in videos]
+    for start in range(0, len(videos[0].driving), chunk):
+        parts = [
+            replace(video, source=source, driving=video.driving.frames(slice(start, start + chunk)))
+            for video, source in zip(videos, sources, strict=True)
+        ]
+        frames = list(decode(nets, sources, sample_motion(nets, parts)))
         yield from frames
-        source = next_source(source, frames[-1], part.pose[-1], part.blink[-1])
+        sources = [
+            next_source(part.source, frame, part.driving.pose[-1], part.driving.blink[-1])
+            for part, frame in zip(parts, frames[-1], strict=True)
+        ]
 
 
 def next_source(

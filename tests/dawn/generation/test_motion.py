@@ -29,9 +29,8 @@ def difference(got: Tensor, want: Tensor) -> float:
 
 def generate(nets: Networks, frames: int = 50) -> tuple[Tensor, NDArray[np.uint8]]:
     """Flow and decoded frames of a video whose pose and blink PBNet samples."""
-    signals, generator = start_video(nets, source(), driving(frames).speech, seed=0)
-    motion = sample_motion(nets, source(), signals, generator)
-    return motion.flow, np.stack(list(decode(nets, source(), motion)))
+    motion = sample_motion(nets, [start_video(nets, source(), driving(frames).speech, seed=0)])
+    return motion.flow, np.stack([frame for (frame,) in decode(nets, [source()], motion)])
 
 
 @pytest.mark.parametrize("noisy", [True, False])
@@ -42,10 +41,10 @@ def test_known_frames_condition_the_others_and_keep_their_motion(noisy: bool, so
     known = KnownFrames(slice(2, 5), data, noisy)
     inputs: list[tuple[int, Tensor]] = []
     nets.unet.register_forward_pre_hook(lambda _, args: inputs.append((int(args[1]), args[0][:, :, 2:5].clone())))
-    conditions = prepare_conditions(nets, source(), driving(8), frames_at_once=8)
-    sampled = denoise(nets, conditions, torch_generator(0), known=known)
+    conditions = prepare_conditions(nets, [source()], [driving(8)], frames_at_once=8)
+    sampled = denoise(nets, conditions, [torch_generator(0)], known=known)
     assert torch.equal(sampled[:, :, 2:5], data)
-    unconditioned = denoise(nets, conditions, torch_generator(0))
+    unconditioned = denoise(nets, conditions, [torch_generator(0)])
     assert not torch.equal(sampled[:, :, 5:], unconditioned[:, :, 5:])
     for step, visible in inputs[:4]:
         signal = float(nets.diffusion.sqrt_alphas_cumprod[step]) if noisy else 1.0

@@ -1,34 +1,27 @@
-"""Noise drawn ahead by another thread: the numbers of drawing one by one."""
+"""Noise of videos: independent of the videos drawn together, and the same when another thread draws it ahead."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from dawn.config import Diffusion
-from dawn.generation.noise import drawn_ahead
-from dawn.models.diffusion import GaussianDiffusion, noises_of
+from dawn.generation.noise import draw, drawn_ahead
 from dawn.seeds import torch_generator
 
-SHAPE = (1, 3, 4, 8, 8)
+SHAPE = (2, 3, 4, 8, 8)
+
+
+def test_a_video_has_its_noise_whatever_is_drawn_with_it() -> None:
+    together = draw([torch_generator(1), torch_generator(2)], SHAPE)
+    for seed, noise in zip((1, 2), together, strict=True):
+        assert torch.equal(noise, torch.randn(SHAPE[1:], generator=torch_generator(seed)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_noise_drawn_ahead_is_that_of_the_generator(count: int) -> None:
-    ahead, alone = torch_generator(1), torch_generator(1)
+def test_noise_drawn_ahead_is_that_of_the_generators(count: int) -> None:
+    ahead, alone = ([torch_generator(1), torch_generator(2)] for _ in range(2))
     with drawn_ahead(ahead, SHAPE, count) as noises:
         drawn = list(noises)
     assert len(drawn) == count
-    assert all(torch.equal(noise, torch.randn(SHAPE, generator=alone)) for noise in drawn)
-    assert torch.equal(torch.randn(3, generator=ahead), torch.randn(3, generator=alone))  # no number more
-
-
-@pytest.mark.parametrize(("eta", "steps"), [(1.0, 4), (0.0, 4), (1.0, 1)])
-def test_a_sample_from_noise_drawn_ahead_is_that_of_the_generator(eta: float, steps: int) -> None:
-    diffusion = GaussianDiffusion(Diffusion())
-    ahead, alone = torch_generator(2), torch_generator(2)
-    with drawn_ahead(ahead, SHAPE, noises_of(steps, eta, "ddim")) as noises:
-        sample = diffusion.sample(lambda x, t: x / 2, SHAPE, steps=steps, eta=eta, noises=noises)
-    expected = diffusion.sample(lambda x, t: x / 2, SHAPE, steps=steps, eta=eta, generator=alone)
-    assert torch.equal(sample, expected)
-    assert torch.equal(torch.randn(3, generator=ahead), torch.randn(3, generator=alone))
+    assert all(torch.equal(noise, draw(alone, SHAPE)) for noise in drawn)
+    assert torch.equal(draw(ahead, SHAPE), draw(alone, SHAPE))  # no number more
