@@ -12,7 +12,7 @@ from dawn.methods import SCORED_METHODS, generated_methods, methods
 from dawn.plan.cards import Card, card_of, slowdown
 from dawn.plan.corpus import FPS, CorpusSize
 from dawn.plan.measurements import PUBLISHED, Measurements, Products, StepMeasurement, measurements, network_of
-from dawn.plan.training import Basis, Data, Memory, data, memory, step_time
+from dawn.plan.training import Basis, Data, Memory, data, factors, memory, step_time
 from dawn.schedules import total_steps
 from dawn.stages import schedule_of, stages_of
 
@@ -216,9 +216,9 @@ def _videos(config: Config, corpus: CorpusSize, card: Card, dollars: float | Non
     pixels = (config.corpus.resolution / measured.side) ** 2
     seconds = measured.pose_blink + ratio * pixels * (number * max(one_pass, 0.0) + frames * measured.decoding)
     how = (
-        f"{count} videos of {frames:.0f} frames: {number} passes of {one_pass * 1000:.0f} ms in {precision} and "
-        f"{measured.decoding * 1000:.1f} ms a decoded frame on {measured.device} at {measured.side} px, "
-        f"x {pixels:g} pixels, x {ratio:.3g} bandwidth; loading, source and video files are extra"
+        f"{count} videos of {frames:.0f} frames: {number} passes of {one_pass * 1000:.0f} ms in {precision} (line "
+        f"through {short} and {long:,} frames), {measured.decoding * 1000:.1f} ms a decoded frame on {measured.device} "
+        f"at {measured.side} px{factors(pixels=pixels, bandwidth=ratio)}; loading, source and video files are extra"
     )
     return _on_gpus("videos", count, None, seconds, 1, dollars, "scaled", how)
 

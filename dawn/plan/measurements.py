@@ -20,7 +20,7 @@ Products = Literal["exact", "tf32", "bfloat16"]  # as dawn.precision.Products, w
 PUBLISHED = "published"  # network of the published sizes
 
 _DATA = Path(__file__).with_name("measured.yaml")
-_COARSER: dict[Products, tuple[Products, ...]] = {  # precisions whose step stands for another's, nearest first
+_NEAREST: dict[Products, tuple[Products, ...]] = {  # precisions whose step stands for another's, in order
     "bfloat16": ("bfloat16", "tf32", "exact"),
     "tf32": ("tf32", "exact", "bfloat16"),
     "exact": ("exact", "tf32", "bfloat16"),
@@ -192,7 +192,7 @@ def step_for(
     for steps in sources:
         fitting = [step for step in steps if (step.stage, step.network) == (stage, network)]
         if fitting:
-            order = _COARSER[precision]
+            order = _NEAREST[precision]
             return min(
                 fitting,
                 key=lambda step: (

@@ -35,23 +35,15 @@ def _tree(value: Any) -> Any:
 
 def _detail(plan: Plan) -> str:
     priced = plan.dollars_a_gpu_hour is not None
-    header = [
-        "stage",
-        "steps",
-        "batch",
-        "ms/step",
-        "hours",
-        "GPU h",
-        "core h",
-        *(["dollars"] if priced else []),
-        "basis",
-    ]
+    price = ["dollars"] if priced else []
+    header = ["stage", "steps", "batch", "ms/step", "hours", "GPU h", "core h", *price, "basis"]
     rows = [_stage_row(line, priced) for line in plan.stages]
-    total = ["sum", "", "", "", _hours(plan.hours), _hours(plan.gpu_hours), _hours(plan.core_hours)]
+    total = ["known" if plan.unknown else "sum", "", "", ""]
+    total += [_hours(plan.hours), _hours(plan.gpu_hours), _hours(plan.core_hours)]
     rows.append([*total, *([_money(plan.dollars)] if priced else []), ""])
     sections = [
         _heading(plan),
-        _table(header, rows),
+        _table(header, rows, left=(0, len(header) - 1)),
         _notes(plan),
         _data(plan),
         _memory(plan),
@@ -109,7 +101,8 @@ def _notes(plan: Plan) -> str:
         )
     notes.append(
         "Basis: measured, on this card; scaled, from a measurement by the factors below; estimated, from counted "
-        "operations. Measured steps are those of older code unless given with --measured. Fetching is not included."
+        "operations. Measured steps are those of older code, unless --measured gives your own. Fetching and the "
+        "time to compile are not included; recompute takes a quarter more time."
     )
     return "\n".join(textwrap.fill(note, WIDTH) for note in notes)
 
@@ -126,7 +119,7 @@ def _data(plan: Plan) -> str:
         ]
         for needs in plan.needs
     ]
-    return _table(["data", "needs MB/s", "store gives MB/s", "with workers", "cores busy"], rows)
+    return _table(["data", "needs MB/s", "store gives MB/s", "workers a GPU", "cores busy"], rows)
 
 
 def _memory(plan: Plan) -> str:
@@ -158,31 +151,40 @@ def _disk(plan: Plan) -> str:
 
 
 def _comparison(plans: Sequence[Plan]) -> str:
-    """GPU hours by stage and card."""
+    """Tables of GPU hours, and of the passes that fit the memory, by stage and card."""
     first = plans[0]
     rows = []
     for lines in zip(*(plan.stages for plan in plans), strict=True):
         if any(line.gpu_hours is not None for line in lines):
             rows.append([lines[0].stage, *(_hours(line.gpu_hours) for line in lines)])
-    rows.append(["sum", *(_hours(plan.gpu_hours) for plan in plans)])
+    complete = [not plan.unknown for plan in plans]
+    sums = [plan.gpu_hours if known else None for plan, known in zip(plans, complete, strict=True)]
+    rows.append(["sum", *(_hours(value) for value in sums)])
     if first.dollars is not None:
-        rows.append(["dollars", *(_money(plan.dollars) for plan in plans)])
-    for index, needs in enumerate(first.needs):
-        if needs.memory.one_pass_gib is not None:
-            passes = [plan.needs[index].memory.passes for plan in plans]
-            rows.append([f"{needs.stage} passes", *(str(number or "none fits") for number in passes)])
-    header = ["GPU hours", *(plan.card.title for plan in plans)]
-    return f"{_corpus(first)}\n{first.gpus} x each card\n\n{_table(header, rows)}"
+        prices = [plan.dollars if known else None for plan, known in zip(plans, complete, strict=True)]
+        rows.append(["dollars", *(_money(value) for value in prices)])
+    memories = [[needs.memory for needs in plan.needs] for plan in plans]
+    passes = [
+        [needs.stage, *(_passes(of_card[index].one_pass_gib, of_card[index].passes) for of_card in memories)]
+        for index, needs in enumerate(first.needs)
+    ]
+    titles = [plan.card.title for plan in plans]
+    sections = [
+        f"{_corpus(first)}\n{first.gpus} x each card",
+        _table(["GPU hours", *titles], rows),
+        _table(["passes that fit", *titles], passes),
+        *([] if all(complete) else ["- : not known, or one sample does not fit; give one card to see why"]),
+    ]
+    return "\n\n".join(sections)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Align columns: those of `left` to the left, a last one of words too, others to the right."""
+    """Align the columns `left` to the left, others to the right."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    words = {*left, *([len(header) - 1] if header[-1] == "basis" else [])}
     aligned = [
         "  ".join(
-            cell.ljust(width) if column in words else cell.rjust(width)
+            cell.ljust(width) if column in left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -121,22 +121,24 @@ def _scaled(
     """Scale a measured step to `share` samples on `card`; returns seconds, drawing, basis and the arithmetic."""
     ratio = slowdown(card_of(step.device), card)
     frames = frames_of(config, stage)
-    factors = {
-        "samples": share / step.batch,
-        "frames": frames / step.frames,
-        "pixels": (config.corpus.resolution / step.side) ** 2 if stage != "pbnet" else 1.0,
-    }
+    samples, length = share / step.batch, frames / step.frames
+    pixels = (config.corpus.resolution / step.side) ** 2 if stage != "pbnet" else 1.0
     how = (
         f"{step.seconds * 1000:.0f} ms for {step.batch} x {step.frames:g} frames at {step.side} px, {step.precision}, "
         f"{step.device}, torch {step.torch}, code {step.code}"
     )
     if ratio is None:
         return None, 0.0, "unknown", f"{how}: the bandwidth of {card.title} or of that card is not known"
-    work = math.prod(factors.values())
-    applied = [f"x {factor:.3g} {name}" for name, factor in (factors | {"bandwidth": ratio}).items() if factor != 1]
+    work = samples * length * pixels
     drawing = step.drawing * work
     seconds = (step.seconds - step.drawing) * work * ratio + drawing
-    return seconds, drawing, "scaled" if applied else "measured", ", ".join([how, *applied])
+    applied = factors(samples=samples, frames=length, pixels=pixels, bandwidth=ratio)
+    return seconds, drawing, "scaled" if applied else "measured", how + applied
+
+
+def factors(**values: float) -> str:
+    """Write the factors that are not 1, each with its name, as a continuation of a sentence."""
+    return "".join(f", x {value:.3g} {name}" for name, value in values.items() if value != 1)
 
 
 def _estimated(

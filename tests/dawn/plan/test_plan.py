@@ -178,7 +178,8 @@ def test_json_has_the_numbers_of_the_table(path: Path, capsys: pytest.CaptureFix
             else:
                 assert float(cell.replace(",", "")) == pytest.approx(line[key], rel=0.05, abs=0.006)
         assert shown[-1] == line["basis"]
-    assert float(rows["sum"][2].replace(",", "")) == pytest.approx(plan["gpu_hours"], rel=0.05, abs=0.006)
+    total = rows["known" if plan["unknown"] else "sum"]
+    assert float(total[2].replace(",", "")) == pytest.approx(plan["gpu_hours"], rel=0.05, abs=0.006)
     for space in plan["disk"]:
         shown = table_of(text, "disk ")[space["files"]]
         assert float(shown[1].replace(",", "")) == pytest.approx(space["gb"], abs=0.06)
@@ -192,6 +193,26 @@ def test_several_cards_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     hours = [float(cell.replace(",", "")) for cell in table_of(text, "GPU hours")["sum"][1:]]
     faster = {name: one.bandwidth or 0 for name, one in cards().items()}
     assert [hour for _, hour in sorted(zip(faster.values(), hours, strict=True), reverse=True)] == sorted(hours)
+
+
+def test_the_hours_of_the_documentation_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    names = {"LFG": "lfg", "PBNet": "pbnet", "A2V stage 1": "a2v_stage1", "A2V stage 2": "a2v_stage2"}
+    names |= {"test videos": "videos", "**sum**": "sum"}
+    page = (REPOSITORY / "docs/explanation/scale.md").read_text(encoding="utf-8")
+    options = [word for card in ("h200", "h100", "a100", "a40", "4090") for word in ("--card", card)]
+    printed: dict[str, list[str]] = {}
+    compared = 0
+    for line in page.split("**GPU hours**")[1].split("**Your own card.**")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 7 or cells[1] not in names:
+            continue
+        if cells[0]:
+            config = cells[0].split("`")[1]
+            assert main(["plan", str(REPOSITORY / f"config/{config}.yaml"), *options]) == 0
+            printed = table_of(capsys.readouterr().out, "GPU hours")
+        assert [cell.strip("*") for cell in cells[2:]] == printed[names[cells[1]]][1:], line
+        compared += 1
+    assert compared == 14
 
 
 def test_plans_of_all_configurations_need_neither_torch_nor_a_network() -> None:
