@@ -28,7 +28,7 @@ from dawn.errors import InputError
 from dawn.plan.measurements import StepMeasurement, network_of
 from dawn.precision import Products, resolve
 from dawn.provenance import commit
-from dawn.stages import schedule_of, stages_of
+from dawn.stages import clips_of, schedule_of, stages_of
 
 FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths in frames: the paper's and longer ones
 VIDEOS = (40, 200)  # lengths of whole videos, frames
@@ -230,6 +230,7 @@ def stage_steps(options: EngineOptions) -> pd.DataFrame:
             frames=results["frames"],
             precision=precision,
             compiled=compiled,
+            recompute=name.startswith("a2v") and clips_of(config, name).recompute,
             seconds=results["seconds"],
             peak_gib=results["peak_mib"] / 1024,
         )

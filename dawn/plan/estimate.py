@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dawn.config import Config
 from dawn.features.disk_space import bytes_needed
@@ -12,9 +12,9 @@ from dawn.methods import SCORED_METHODS, generated_methods, methods
 from dawn.plan.cards import Card, card_of, slowdown
 from dawn.plan.corpus import FPS, CorpusSize
 from dawn.plan.measurements import PUBLISHED, Measurements, Products, StepMeasurement, measurements, network_of
-from dawn.plan.training import Basis, Data, Memory, data, factors, memory, step_time
+from dawn.plan.training import Basis, Data, Memory, Step, Training, factors
 from dawn.schedules import total_steps
-from dawn.stages import schedule_of, stages_of
+from dawn.stages import stages_of
 
 JUDGE_CLIPS = 16  # windows of a clip, which a SyncNet batch has whole numbers of (eval.studies.train_syncnet)
 JUDGE_MARGIN = 0.2  # by which its stored mouths are wider, likewise
@@ -93,22 +93,24 @@ def make_plan(
     needs = []
     drawing = alone = together = 0.0
     for stage in stages_of(config):
-        schedule = schedule_of(config, stage)
+        training = Training(config, stage, card, gpus, corpus.frames, known, own)
+        schedule = training.schedule
         steps = total_steps(schedule, corpus.train)
-        of_memory = memory(config, stage, card, gpus, known, own)
-        if of_memory.passes is None:
-            basis: Basis = "unknown"
-            seconds, how = None, "one sample does not fit the card's memory"
+        memory = training.memory()
+        if memory.passes is None:
+            step = Step(None, 0.0, "unknown", "a pass of one sample does not fit the card's memory")
+            if schedule.accumulate is not None:
+                step = replace(step, how=f"does not fit the card's memory with accumulate: {schedule.accumulate}")
         else:
-            step = step_time(config, stage, card, gpus, of_memory.passes, known, own)
-            seconds, basis, how = step.seconds, step.basis, step.how
+            step = training.step(memory.passes)
+        if step.seconds is not None:
             drawing += steps * step.drawing * gpus / 3600
-            if seconds is not None and gpus > 1:
-                passes = memory(config, stage, card, 1, known, own).passes or 1
-                alone += steps * (step_time(config, stage, card, 1, passes, known, own).seconds or 0)
-                together += steps * seconds * gpus
-        needs.append(TrainingNeeds(stage, data(config, stage, gpus, seconds, known), of_memory))
-        stages.append(_on_gpus(stage, steps, schedule.batch, seconds, gpus, dollars, basis, how))
+            if gpus > 1:
+                single = training.alone()
+                alone += steps * (single.step(single.memory().passes or 1).seconds or 0)
+                together += steps * step.seconds * gpus
+        needs.append(TrainingNeeds(stage, training.data(step.seconds), memory))
+        stages.append(_on_gpus(stage, steps, schedule.batch, step, gpus, dollars))
     stages += [_judge(config, corpus, known), _videos(config, corpus, card, dollars, known), _scores(config, corpus)]
     gpu_hours = sum(line.gpu_hours or 0 for line in stages)
     return Plan(
@@ -130,20 +132,11 @@ def make_plan(
     )
 
 
-def _on_gpus(
-    stage: str,
-    steps: int,
-    batch: int | None,
-    seconds: float | None,
-    gpus: int,
-    dollars: float | None,
-    basis: Basis,
-    how: str,
-) -> StagePlan:
-    hours = None if seconds is None else steps * seconds / 3600
+def _on_gpus(stage: str, steps: int, batch: int | None, step: Step, gpus: int, dollars: float | None) -> StagePlan:
+    hours = None if step.seconds is None else steps * step.seconds / 3600
     gpu_hours = None if hours is None else hours * gpus
     price = None if dollars is None or gpu_hours is None else gpu_hours * dollars
-    return StagePlan(stage, steps, batch, seconds, hours, gpu_hours, None, price, basis, how)
+    return StagePlan(stage, steps, batch, step.seconds, hours, gpu_hours, None, price, step.basis, step.how)
 
 
 def _on_cores(
@@ -207,7 +200,9 @@ def _videos(config: Config, corpus: CorpusSize, card: Card, dollars: float | Non
     ratio = slowdown(card_of(measured.device), card)
     last = stages_of(config)[-1]
     if ratio is None or network_of(config, last) != PUBLISHED:
-        return _on_gpus("videos", count, None, None, 1, dollars, "unknown", "networks or card were not measured")
+        return _on_gpus(
+            "videos", count, None, Step(None, 0.0, "unknown", "networks or card were not measured"), 1, dollars
+        )
     precision: Products = "bfloat16" if config.generate.precision == "auto" else config.generate.precision
     passes = next(entry for entry in measured.passes if entry.precision == precision)
     (short, long), (first, second) = passes.frames, passes.seconds
@@ -220,7 +215,7 @@ def _videos(config: Config, corpus: CorpusSize, card: Card, dollars: float | Non
         f"through {short} and {long:,} frames), {measured.decoding * 1000:.1f} ms a decoded frame on {measured.device} "
         f"at {measured.side} px{factors(pixels=pixels, bandwidth=ratio)}; loading, source and video files are extra"
     )
-    return _on_gpus("videos", count, None, seconds, 1, dollars, "scaled", how)
+    return _on_gpus("videos", count, None, Step(seconds, 0.0, "scaled", how), 1, dollars)
 
 
 def _scores(config: Config, corpus: CorpusSize) -> StagePlan:

@@ -14,7 +14,6 @@ from dawn.config import Config, LfgModel, PbnetModel, Section, UnetModel
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.media.csv_files import read_rows
-from dawn.stages import clips_of
 
 Products = Literal["exact", "tf32", "bfloat16"]  # as dawn.precision.Products, which needs torch
 PUBLISHED = "published"  # network of the published sizes
@@ -40,6 +39,7 @@ class StepMeasurement(Section):
     frames: float = Field(gt=0)  # of a sample
     precision: Products
     compiled: bool = False
+    recompute: bool = False
     seconds: float = Field(gt=0)  # of the step
     drawing: float = Field(0.0, ge=0)  # of these, seconds that the training process drew the batch
     peak_gib: float | None = Field(None, gt=0)  # peak memory of the GPU
@@ -136,16 +136,6 @@ def network_of(config: Config, stage: str) -> str:
     if all(own == published for own, published in models):
         return PUBLISHED
     return fingerprint([own.model_dump(mode="json") for own, _ in models])[:12]
-
-
-def frames_of(config: Config, stage: str) -> float:
-    """Return the mean number of frames of a sample of a stage, without the source of A2V."""
-    if stage == "lfg":
-        return 2
-    if stage == "pbnet":
-        return config.pbnet.train.frames
-    clips = clips_of(config, stage)
-    return (clips.frames_min + clips.frames_max) / 2
 
 
 @functools.cache
