@@ -114,20 +114,17 @@ def extractors(people: People = 16, side: Side = 128, clips: Clips = None, out: 
     _write_table(compare(people, 5.0, side, clips), out / "extractors.csv")
 
 
-@app.command(epilog="Example: python -m benchmarks cost config/hdtf128.yaml --clips 3600")
-def cost(
+@app.command(epilog="Example: python -m benchmarks operations config/hdtf128.yaml")
+def operations(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="configuration file, such as config/hdtf128.yaml")],
-    clips: Annotated[int, typer.Option(min=1, help="clips of the training split")],
     frames: Annotated[int, typer.Option(min=1, help="longest sample of A2V that is counted")] = 16,
-    tflops: Annotated[float, typer.Option(help="TFLOP/s that one GPU sustains")] = 50.0,
+    out: Out = OUT,
 ) -> None:
-    """Operations and GPU hours of training, by stage."""
-    from benchmarks.cost import cost as compute_cost
+    """Operations of a training step, by stage, as this machine's CPU computes them."""
+    from benchmarks.operations import by_stage
     from dawn.config import load
 
-    if tflops <= 0:
-        raise InputError(f"--tflops {tflops:g}: must be above 0")
-    print(compute_cost(load(config), clips, frames, tflops).to_string(index=False, float_format="%.4g"))
+    _write_table(by_stage(load(config), frames), out / "operations.csv")
 
 
 @app.command(cls=ListOptionsCommand, epilog="Example: python -m benchmarks frechet --rows 200 4000")

@@ -23,8 +23,12 @@ import pandas as pd
 import torch
 
 from dawn.choices import Device
+from dawn.config import load
 from dawn.errors import InputError
+from dawn.plan.measurements import StepMeasurement, network_of
 from dawn.precision import Products, resolve
+from dawn.provenance import commit
+from dawn.stages import clips_of, schedule_of, stages_of
 
 FRAMES = (40, 80, 160, 200, 400, 800, 1500)  # lengths in frames: the paper's and longer ones
 VIDEOS = (40, 200)  # lengths of whole videos, frames
@@ -200,14 +204,37 @@ def training_step(options: EngineOptions) -> pd.DataFrame:
 
 
 def stage_steps(options: EngineOptions) -> pd.DataFrame:
-    """Measure a training step of each stage of the configuration `stages`, without data, in each precision."""
+    """Measure a training step of each stage of the configuration `stages`, without data, in each precision.
+
+    ``dawn plan --measured`` reads the table.
+    """
     compilations = (False, True) if options.device == "cuda" else (False,)
-    kinds = [("lfg", False), *itertools.product(("a2v_stage1", "a2v_stage2"), compilations)]
+    config = load(options.stages)
+    kinds = [
+        (stage, compiled)
+        for stage in stages_of(config)
+        for compiled in (compilations if stage.startswith("a2v") else (False,))
+    ]
     rows = []
     for (name, compiled), precision in itertools.product(kinds, options.precisions):
         task = {"task": "stage", "name": name, "config": str(options.stages), "steps": TRAINING_STEPS}
         results = _child(options, task | {"precision": precision, "compiled": compiled})
-        rows.append({"stage": name, "precision": precision, "compiled": compiled, **results})
+        measured = StepMeasurement(
+            device=results["device"],
+            torch=torch.__version__,
+            code=commit(),
+            stage=name,
+            network=network_of(config, name),
+            side=config.corpus.resolution,
+            batch=schedule_of(config, name).batch,
+            frames=results["frames"],
+            precision=precision,
+            compiled=compiled,
+            recompute=name.startswith("a2v") and clips_of(config, name).recompute,
+            seconds=results["seconds"],
+            peak_gib=results["peak_mib"] / 1024,
+        )
+        rows.append(measured.model_dump())
     return pd.DataFrame(rows)
 
 

@@ -7,6 +7,7 @@ dropped from it before each one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import time
@@ -33,16 +34,19 @@ from dawn.media.json_files import write_json
 from dawn.media.video import load_frames
 from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from dawn.stages import clips_of
+from dawn.stages import clips_of, schedule_of
 from dawn.training.a2v_batches import A2vSampler
 from dawn.training.batch_shard import BatchShard
-from dawn.training.loader import BatchLoader
+from dawn.training.lfg_batches import LfgSampler
+from dawn.training.loader import BatchLoader, Sampler
+from dawn.training.pbnet_batches import PbnetSampler
 
 CLIPS = 2
 WINDOW = 40  # frames
 SAMPLES = {"whole video": 2}  # of each kind that are timed; others MANY
 MANY = 30
 BATCHES = 12  # of a stage, after the first
+STAGES = ("lfg", "pbnet", "a2v_stage2")  # whose batches are loaded
 
 
 class Frames(Protocol):
@@ -65,7 +69,10 @@ class WholeVideos:
 
 
 def samples(side: int, seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure clips of `seconds` at `side` pixels: milliseconds a sample by way of reading, and a batch of stage 2."""
+    """Measure clips of `seconds` at `side` pixels: milliseconds a sample by way of reading, and of a stage's batch.
+
+    The first table also has the milliseconds of a core that packing a frame takes.
+    """
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="dawn-bench-") as folder:
         place = Path(folder)
@@ -77,24 +84,29 @@ def samples(side: int, seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
             "from a key frame": (ClipStore(clips, paths.clips), videos),
         }
         batches = []
+        packing = {}
         for store in ("jpeg", "raw"):
             config = _config(side, store)
             packed = Paths.of(config, place / store)
             for name in ("clips.csv", str(side)):
                 packed.corpus.mkdir(parents=True, exist_ok=True)
                 (packed.corpus / name).symlink_to(paths.corpus / name)
+            clock = time.process_time()
             pack(config, packed, 0)
+            packing[f"packed, {store}"] = 1000 * (time.process_time() - clock) / sum(clip.frames for clip in clips)
             file = packed.store(0).rename(place / f"{store}.safetensors")
             opened = FrameStore(clips, [file])
             ways[f"packed, {store}"] = opened, [file]
-            for workers in (0, 1, 2):
-                batches.append((store, workers, side, _batch_seconds(config, opened, workers) * 1000))
+            for stage, workers in itertools.product(STAGES, (0, 1, 2)):
+                seconds_of_batch = _batch_seconds(config, opened, workers, stage)
+                batches.append((stage, store, workers, side, schedule_of(config, stage).batch, 1000 * seconds_of_batch))
         rows = [(way, side, *_measured(way, frames, files, videos)) for way, (frames, files) in ways.items()]
     columns = ["way", "side", "pair_ms", "pair_cold_ms", "window_ms", "window_cold_ms", "bytes_a_frame", "psnr_db"]
     table = pd.DataFrame(rows, columns=columns)
     for kind in ("pair", "window"):
         table[f"{kind}_times_faster"] = table[f"{kind}_ms"].iloc[0] / table[f"{kind}_ms"]
-    return table, pd.DataFrame(batches, columns=["store", "workers", "side", "batch_ms"])
+    table["pack_ms_a_frame"] = table.way.map(packing)
+    return table, pd.DataFrame(batches, columns=["stage", "store", "workers", "side", "batch", "batch_ms"])
 
 
 def _measured(way: str, source: Frames, files: list[Path], videos: list[Path]) -> tuple[float, ...]:
@@ -134,12 +146,18 @@ def _window(frames: int, count: int) -> Iterator[tuple[int, range]]:
         yield int(rng.integers(CLIPS)), range(start, start + WINDOW)
 
 
-def _batch_seconds(config: Config, clips: FrameStore, workers: int) -> float:
-    """Measure the mean time of a batch of stage 2 of the paper, once the workers have started."""
-    stage = clips_of(config, "a2v_stage2")
-    shard = BatchShard(1, "a2v_stage2", 0, stage.batch, range(stage.batch))
-    loader = BatchLoader(A2vSampler(config, stage, clips), shard, 0, BATCHES + 8, workers, torch.device("cpu"))
-    arrivals = [time.perf_counter() for _ in loader]
+def _batch_seconds(config: Config, clips: FrameStore, workers: int, stage: str) -> float:
+    """Measure the mean time of a batch of the paper in a stage: of a core without workers, else between arrivals."""
+    samplers: dict[str, Sampler] = {
+        "lfg": LfgSampler(config, clips),
+        "pbnet": PbnetSampler(config, clips),
+        "a2v_stage2": A2vSampler(config, clips_of(config, stage), clips),
+    }
+    batch = schedule_of(config, stage).batch
+    shard = BatchShard(1, stage, 0, batch, range(batch))
+    loader = BatchLoader(samplers[stage], shard, 0, BATCHES + 8, workers, torch.device("cpu"))
+    clock = time.perf_counter if workers else time.process_time
+    arrivals = [clock() for _ in loader]  # the first ones while workers start
     return (arrivals[-1] - arrivals[7]) / BATCHES
 
 
@@ -185,6 +203,8 @@ def _config(side: int, store: str) -> Config:
             "corpus": {"name": "bench", "kind": "folder", "resolution": side, "shards": 1},
             "features": {"speech": {"encoder": "none", "dim": 1024}},
             "data": {"store": store},
+            "lfg": {"train": {"steps": 1, "batch": 100}},
+            "pbnet": {"train": {"steps": 1, "batch": 40}},
             "a2v": {
                 "stage1": {"steps": 1},
                 "stage2": {"steps": 1, "batch": 40, "source": "random", "frames_min": 40, "frames_max": 40},

@@ -7,6 +7,7 @@ attention over frames, which a GPU computes in one kernel, counts as one operati
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
@@ -26,14 +27,8 @@ def launches(frames: int, dtype: torch.dtype = torch.float32) -> Counter[str]:
     """Count the operations of a pass of the published network, by name, with operands of `dtype`."""
     with torch.device("meta"), torch.no_grad():
         net = UNet3D(UnetModel(), SPEECH, LATENT).lower(dtype)
-        cache = net.prepare(
-            torch.empty(1, LATENT + MASK, QUARTER, QUARTER),
-            speech=torch.empty(1, frames, SPEECH),
-            pose=torch.empty(1, frames, 6),
-            eye=torch.empty(1, frames, 2),
-            window=WINDOW,
-        )
-        counted = _Operations()
+        cache = net.prepare(**_conditions(1, frames), window=WINDOW)
+        counted = Operators()
         with patch("torch.nn.functional.scaled_dot_product_attention", counted.attention), counted:
             net(torch.empty(1, 3, frames, QUARTER, QUARTER), torch.empty(1), cache)
     return counted.counts
@@ -55,22 +50,69 @@ def training_step(clips: int, frames: int, dtype: torch.dtype) -> tuple[Counter[
     with torch.device("meta"):
         trained = UNet3D(UnetModel(), SPEECH, LATENT)
         net = LoweredCopy(trained, trained.operands(), dtype).network()
-        counted = _Operations()
+        counted = Operators()
         with patch("torch.nn.functional.scaled_dot_product_attention", counted.attention), counted:
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-                cache = net.prepare(
-                    torch.empty(clips, LATENT + MASK, QUARTER, QUARTER),
-                    speech=torch.empty(clips, frames, SPEECH),
-                    pose=torch.empty(clips, frames, 6),
-                    eye=torch.empty(clips, frames, 2),
-                )
+                cache = net.prepare(**_conditions(clips, frames))
                 output = net(torch.empty(clips, 3, frames, QUARTER, QUARTER), torch.empty(clips), cache)
             output.sum().backward()
     weights = {value.untyped_storage()._cdata for value in net.parameters()}
     return counted.counts, sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
 
 
-class _Operations(TorchDispatchMode):
+def kept_recomputing(clips: int, frames: int, dtype: torch.dtype) -> int:
+    """Count the bytes that a step of the published network keeps with ``recompute``.
+
+    They are the maps between layers, and the largest layer's activations, which are computed again in the backward
+    pass. Otherwise as :func:`training_step`.
+    """
+    kept: dict[int, int] = {}
+    largest = 0
+
+    def keep(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        kept[storage._cdata] = 0 if storage._cdata in weights else storage.nbytes()
+        storages.append(storage)
+        return value
+
+    def run(layer: Callable[..., Tensor], *arguments: object, **_: object) -> Tensor:
+        nonlocal largest
+        for argument in arguments:
+            if isinstance(argument, Tensor):
+                keep(argument)
+        before, kept_before = sum(kept.values()), dict(kept)
+        output = layer(*arguments)
+        largest = max(largest, sum(kept.values()) - before)
+        kept.clear()
+        kept.update(kept_before)
+        return output
+
+    storages: list[UntypedStorage] = []  # alive until the end, so that none has the address of another
+    with torch.device("meta"):
+        trained = UNet3D(UnetModel(), SPEECH, LATENT)
+        net = LoweredCopy(trained, trained.operands(), dtype).network()
+        weights = {value.untyped_storage()._cdata for value in net.parameters()}
+        attention = patch("torch.nn.functional.scaled_dot_product_attention", Operators().attention)
+        saving = torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value)
+        with attention, patch("dawn.models.unet3d.checkpoint", run), saving:
+            cache = net.prepare(**_conditions(clips, frames), recompute=True)
+            net(torch.empty(clips, 3, frames, QUARTER, QUARTER), torch.empty(clips), cache)
+    return sum(kept.values()) + largest
+
+
+def _conditions(clips: int, frames: int) -> dict[str, Any]:
+    """Return tensors of the shapes of a batch's conditions, without numbers on the meta device."""
+    return {
+        "static": torch.empty(clips, LATENT + MASK, QUARTER, QUARTER),
+        "speech": torch.empty(clips, frames, SPEECH),
+        "pose": torch.empty(clips, frames, 6),
+        "eye": torch.empty(clips, frames, 2),
+    }
+
+
+class Operators(TorchDispatchMode):
+    """Counter of the operators that run in its context, by name, without views and allocations."""
+
     def __init__(self) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()

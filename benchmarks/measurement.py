@@ -196,11 +196,12 @@ def train(path: Path, demo: str, steps: int, everywhere: bool, device: torch.dev
 
 def stage(
     name: str, config: str, precision: Products, steps: int, device: torch.device, compiled: bool = False
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Measure a training step of a stage; see :func:`benchmarks.training.stage_step`."""
     with torch.inference_mode(False):
-        seconds = stage_step(name, config, dtype_of(precision), steps, device, compiled)
-        return {"seconds": seconds, "peak_mib": _peak(device)}
+        seconds, frames = stage_step(name, config, dtype_of(precision), steps, device, compiled)
+        model = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        return {"seconds": seconds, "frames": frames, "peak_mib": _peak(device), "device": model}
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {

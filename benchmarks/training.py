@@ -25,7 +25,10 @@ from dawn.training import lfg_losses
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard, moved
 from dawn.training.lfg import LfgTask
+from dawn.training.lfg_batches import LfgBatch
 from dawn.training.loop import Task
+from dawn.training.pbnet import PbnetTask
+from dawn.training.pbnet_batches import PbnetBatch
 from tests.reference.plain import PlainUNet3D
 
 CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo
@@ -65,36 +68,52 @@ def task_of(path: Literal["engine", "plain"], demo: str, everywhere: bool) -> A2
 
 def stage_step(
     name: str, config: str, dtype: torch.dtype, steps: int, device: torch.device, compiled: bool = False
-) -> float:
-    """Measure the seconds of a step of stage `name` in a configuration file, the fastest of `steps`.
+) -> tuple[float, int]:
+    """Measure the seconds of a step of stage `name` in a configuration file; returns them with the frames of a sample.
 
-    Batches are drawn before and are on the device. VGG-19 has random weights.
+    Of `steps` steps it is the fastest for its number of frames. Batches are drawn before and are on the device. VGG-19
+    has random weights.
     """
     settings = load_config(Path(config))
-    clips = Drawn(settings, SEGMENT)
+    schedule = schedule_of(settings, name)
+    clips = Drawn(settings, max(SEGMENT, settings.pbnet.train.frames))
     if name == "lfg":
         with patch.multiple(lfg_losses, _vgg_path=Path, _vgg_slices=_random_vgg):
             task: Task = LfgTask(settings, clips, total=steps)
+    elif name == "pbnet":
+        task = PbnetTask(settings, clips, total=steps)
     else:
-        schedule = clips_of(settings, name).model_copy(update={"compile": compiled})
-        task = A2vTask(settings, schedule, clips, LatentFlowGenerator(settings.lfg.model))
+        stage = clips_of(settings, name).model_copy(update={"compile": compiled})
+        task = A2vTask(settings, stage, clips, LatentFlowGenerator(settings.lfg.model))
     _move(task, device)
-    batch = schedule_of(settings, name).batch
-    shards = [BatchShard(1, name, turn, batch, range(batch), dtype) for turn in range(WARM + steps)]
-    parameters = [value for net in task.networks.values() for value in net.parameters() if value.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=0.0, fused=device.type == "cuda")
+    shards = [BatchShard(1, name, turn, schedule.batch, range(schedule.batch), dtype) for turn in range(WARM + steps)]
+    groups = [
+        [value for net in group for value in task.networks[net].parameters() if value.requires_grad]
+        for group in task.groups
+    ]
+    optimizers = [torch.optim.AdamW(group, lr=0.0, fused=device.type == "cuda") for group in groups]
 
     def run(batch: Any, shard: BatchShard) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(task.loss(batch, shard, 0).values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 2.0)
-        optimizer.step()
+        for group, (parameters, optimizer) in enumerate(zip(groups, optimizers, strict=True)):
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack(list(task.loss(batch, shard, group).values())).sum().backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 2.0)
+            optimizer.step()
 
     taken = []
     for shard in shards:
         drawn = moved(task.sampler(shard), device)
-        taken.append(timed(lambda: run(drawn, shard), device)[0])  # noqa: B023
-    return min(taken[WARM:])
+        seconds = timed(lambda: run(drawn, shard), device)[0]  # noqa: B023
+        taken.append((seconds, _frames(drawn)))
+    return min(taken[WARM:], key=lambda measured: measured[0] / measured[1])
+
+
+def _frames(batch: Any) -> int:
+    """Return the number of frames of a sample: two of a pair, or the length that the batch has drawn."""
+    if isinstance(batch, LfgBatch):
+        return batch.images.shape[1]
+    sequences = batch.motion if isinstance(batch, PbnetBatch) else batch.frames
+    return int(sequences.shape[1])
 
 
 def _move(task: Task, device: torch.device) -> None:

@@ -27,6 +27,7 @@ from dawn.stages import networks_of
 
 DISCOVERS = ("generation/strategies/*.py",)
 STRATEGIES = "dawn.generation.strategies"  # package of the plug-ins
+SCORED_METHODS = ("gt", "dawn", "still", "other_speech")  # methods of Table 1, before baselines
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import cost
+from benchmarks import engine, operations
 from benchmarks import training as bench_training
 from benchmarks.__main__ import main
 from dawn.config import load
-from dawn.schedules import total_steps
+from dawn.plan.measurements import read_steps
+from dawn.stages import schedule_of, stages_of
 
 ROUNDING = 1e-4  # largest difference, in units of the largest number
 
@@ -36,11 +37,30 @@ def test_both_training_steps_of_the_benchmark_have_one_loss() -> None:
     assert bench_training.step("engine", "config/smoke.yaml", 1, False, torch.device("cpu")) > 0
 
 
+@pytest.mark.parametrize(("stage", "frames"), [("lfg", {2}), ("pbnet", {32}), ("a2v_stage2", set(range(8, 13)))])
+def test_every_stage_has_a_measured_step(stage: str, frames: set[int]) -> None:
+    seconds, of_sample = bench_training.stage_step(stage, "config/smoke.yaml", torch.float32, 1, torch.device("cpu"))
+    assert seconds > 0 and of_sample in frames
+
+
+def test_a_plan_reads_the_table_of_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = {"seconds": 0.25, "frames": 3, "peak_mib": 2048, "device": "NVIDIA H200"}
+    monkeypatch.setattr(engine, "_child", lambda options, task: measured)
+    command = ["engine", "--only", "stages", "--device", "cpu", "--stages", "config/smoke.yaml", "--out", str(tmp_path)]
+    assert main(command) == 0
+    steps = read_steps(tmp_path / "stages.csv")
+    config = load("config/smoke.yaml")
+    assert [step.stage for step in steps] == list(stages_of(config))
+    for step in steps:
+        assert (step.seconds, step.frames, step.peak_gib, step.device) == (0.25, 3, 2.0, "NVIDIA H200")
+        assert (step.side, step.batch) == (config.corpus.resolution, schedule_of(config, step.stage).batch)
+
+
 def test_operations_of_a_training_are_those_of_its_samples() -> None:
     config = load("config/smoke.yaml")
-    short, long = (cost.operations(config, "a2v_stage2", frames) for frames in (4, 8))
+    (short, few), (long, many) = (operations.operations(config, "a2v_stage2", frames) for frames in (4, 8))
     assert short == pytest.approx(long, rel=0.15)  # taken as proportional to frames beyond what is counted
-    rows = cost.cost(config, clips=12, frames=4, tflops=2.0).set_index("stage")
-    stage = rows.loc["a2v_stage2"]
-    assert stage.eflop * 1e18 == pytest.approx(short * config.a2v.stage2.batch * total_steps(config.a2v.stage2, 12))
-    assert rows.loc["all"].gpu_hours == pytest.approx(rows.eflop[:-1].sum() * 1e18 / 2e12 / 3600)
+    assert 1000 < few < 10000 and 1000 < many < 10000
+    table = operations.by_stage(config, 4).set_index("stage")
+    assert list(table.index) == list(stages_of(config))
+    assert table.loc["a2v_stage2"].gflop_a_sample * 1e9 == pytest.approx(short)

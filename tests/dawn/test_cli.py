@@ -19,6 +19,7 @@ COMMANDS = {
     "generate": {"--output", "-o", "--run", "--pose-from", "--seed", "--device", "--max-memory", "--threads"}
     | {"--steps", "--solver", "--precision", "--compile"},
     "doctor": {"--run", "--seconds", "--json"},
+    "plan": {"--card", "--gpus", "--measured", "--clips", "--frames", "--hours", "--dollars", "--json"},
     "import-released": {"--config", "--results", "--lfg", "--dawn", "--pbnet-pose", "--pbnet-eye", "--mask-seed"},
     "weights": {"--for", "--mirror", "--fetch"},
     "baseline list": set(),

@@ -19,7 +19,7 @@ from dawn.errors import InputError
 from dawn.features.sources import clips_code, corpus_code, features_code, pack_code
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
-from dawn.methods import STRATEGIES, generated_methods, get_method, networks_of_method, videos_folder
+from dawn.methods import SCORED_METHODS, STRATEGIES, generated_methods, get_method, networks_of_method, videos_folder
 from dawn.paths import Paths
 from dawn.provenance import incomplete
 from dawn.stages import STAGES, cores_of, gpus_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
@@ -249,4 +249,4 @@ if workflow.is_main_process:
 
 # Rows of tables exist for baselines that are installed or whose videos are present.
 BASELINES = available(P)
-SCORED = ("gt", "dawn", "still", "other_speech", *BASELINES)
+SCORED = (*SCORED_METHODS, *BASELINES)

@@ -1,9 +1,9 @@
-"""Operations and GPU hours of training with a configuration, by stage.
+"""Operations of a training step, by stage: of one sample, and operators of a step.
 
-Operations are counted for one sample of each stage's training step (targets, loss, gradients, of every optimiser),
-computed on this machine; steps and batch are the configuration's. A sample is as long as a batch is on average, but at
-most `frames` frames: beyond that, operations are assumed proportional to frames. Hours are the operations divided by
-the rate `tflops` that one GPU sustains: an estimate that counts computation only.
+They are counted for one sample of each stage's training step (targets, loss, gradients, of every optimiser), computed
+on this machine. A sample is as long as a batch is on average, but at most `frames` frames: beyond that, operations are
+assumed proportional to frames. `dawn plan` estimates stages that were not measured by these numbers
+(dawn/plan/measured.yaml).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.launches import Operators
 from benchmarks.training import Drawn
 from dawn.config import Config, parse
 from dawn.models.lfg import LatentFlowGenerator
-from dawn.schedules import total_steps
-from dawn.stages import clips_of, schedule_of, stages_of
+from dawn.stages import clips_of, stages_of
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard
 from dawn.training.lfg import LfgTask
@@ -25,26 +25,20 @@ from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask
 
 
-def cost(config: Config, clips: int, frames: int, tflops: float) -> pd.DataFrame:
-    """Compute the cost of training on `clips` clips, one row per stage and one of all stages.
+def by_stage(config: Config, frames: int) -> pd.DataFrame:
+    """Count the operations of a configuration's stages, one row per stage.
 
-    frames: longest sample that is counted. tflops: TFLOP/s that one GPU sustains. Columns: steps, batch, 1e9 operations
-    per sample (a product and its sum are two), 1e18 operations in all, GPU hours.
+    frames: longest sample that is counted. Columns: 1e9 operations per sample (a product and its sum are two), and
+    operators per pass as a CPU computes them, views excluded: about the kernels of a GPU (those of A2V:
+    :mod:`benchmarks.launches`).
     """
-    rows = []
-    for stage in stages_of(config):
-        schedule = schedule_of(config, stage)
-        steps = total_steps(schedule, clips)
-        sample = operations(config, stage, frames)
-        total = sample * schedule.batch * steps
-        rows.append((stage, steps, schedule.batch, sample / 1e9, total / 1e18, total / (tflops * 1e12) / 3600))
-    table = pd.DataFrame(rows, columns=["stage", "steps", "batch", "gflop_a_sample", "eflop", "gpu_hours"])
-    whole = {"stage": "all", "eflop": table.eflop.sum(), "gpu_hours": table.gpu_hours.sum()}
-    return pd.concat([table, pd.DataFrame([whole])], ignore_index=True)
+    rows = [(stage, *operations(config, stage, frames)) for stage in stages_of(config)]
+    table = pd.DataFrame(rows, columns=["stage", "operations", "operators"])
+    return table.assign(gflop_a_sample=table.pop("operations") / 1e9)
 
 
-def operations(config: Config, stage: str, frames: int) -> float:
-    """Count the operations of one sample in one step of `stage`; a product and its sum are two."""
+def operations(config: Config, stage: str, frames: int) -> tuple[float, int]:
+    """Count the operations of one sample in one step of `stage`, a product and its sum being two, and its operators."""
     tree = config.model_dump(mode="json")
     scale, perceptual = 1.0, 0.0
     if stage.startswith("a2v"):
@@ -63,10 +57,11 @@ def operations(config: Config, stage: str, frames: int) -> float:
         network.train()
     shard = BatchShard(seed=1, stage=stage, step=0, batch=1, samples=range(1))
     batch = task.sampler(shard)
-    with FlopCounterMode(display=False) as counter:
+    operators = Operators()
+    with FlopCounterMode(display=False) as counter, operators:
         for group in range(len(task.groups)):
             torch.stack(list(task.loss(batch, shard, group).values())).sum().backward()
-    return scale * counter.get_total_flops() + perceptual
+    return scale * counter.get_total_flops() + perceptual, operators.counts.total()
 
 
 def _task(config: Config, stage: str) -> Task:
