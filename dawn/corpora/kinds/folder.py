@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
+_LONGEST_NAME = 120  # characters of a clip's name: file systems allow 255 with suffixes
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Folder(CorpusKind):
         paths = _find_videos(root)
         expression = _compile_identity(corpus.folder.identity)
         test_names = read_test_list(corpus.folder.test_list)
-        names = _unique_names([path.relative_to(root) for path in paths])
+        names = clip_names([path.relative_to(root) for path in paths])
         videos, rejected = _usable_videos(corpus, root, dict(zip(names, paths, strict=True)), expression)
         if self.clusters_faces(corpus):
             videos, without_face = _identify_by_face(videos, cluster_faces)
@@ -163,18 +166,20 @@ def _compile_identity(expression: str) -> re.Pattern[str]:
     return pattern
 
 
-def _unique_names(paths: Sequence[Path]) -> list[str]:
-    """Derive file-safe clip names: the stem where it is unique regardless of case, else with its parent folders."""
-    stems = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).strip("._-") or "clip" for path in paths]
-    full = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.with_suffix("").as_posix()).strip("._-") or "clip" for path in paths]
-    names: list[str] = []
-    taken: set[str] = set()
-    folded = [stem.casefold() for stem in stems]
-    for stem, long, fold in zip(stems, full, folded, strict=True):
-        name = base = stem if folded.count(fold) == 1 else long
-        number = 2
-        while name.casefold() in taken:
-            name, number = f"{base}-{number}", number + 1
-        taken.add(name.casefold())
+def clip_names(paths: Sequence[Path]) -> list[str]:
+    """Derive file-safe clip names from the paths of videos below the root, each from its own path: ``ann/1.mp4`` is
+    ``ann_1``.
+
+    A name ends with a hash of the path where it would not identify the video: letters without an ASCII equivalent are
+    lost, it is long, or other videos have the same one, regardless of case. An added video thus renames at most the one
+    whose name it shares.
+    """
+    plain = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.with_suffix("").as_posix()).strip("._-") or "clip" for path in paths]
+    same = Counter(name.casefold() for name in plain)
+    names = []
+    for path, name in zip(paths, plain, strict=True):
+        lossy = any(letter.isalnum() and not letter.isascii() for letter in path.with_suffix("").as_posix())
+        if lossy or len(name) > _LONGEST_NAME or same[name.casefold()] > 1:
+            name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(path.as_posix().encode()).hexdigest()[:8]}"
         names.append(name)
     return names

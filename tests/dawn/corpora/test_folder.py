@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dawn.config import Corpus, FolderCorpus
+from dawn.corpora.kinds.folder import clip_names
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.corpora.prepare import prepare, write_clip
 from dawn.errors import InputError
@@ -58,11 +59,11 @@ def test_every_video_is_a_clip_or_rejected_with_its_reason(prepared: tuple[Path,
     clips = {clip.source: clip for clip in read_manifest(out / "clips.csv")}
     assert set(clips) == {f"{person}/talk 1.mp4" for person in ("ann", "bob", "çelik", "dora")} | {"ann/other.mp4"}
     assert clips["çelik/talk 1.mp4"].identity == "çelik"
-    assert clips["ann/other.mp4"].clip == "other"
+    assert clips["ann/other.mp4"].clip == "ann_other"
     assert clips["ann/talk 1.mp4"].frames == 30
     reasons = {row.clip: row.reason for row in read_rejected(out / "rejected.corpus.csv")}
-    assert set(reasons) == {"short", "mute", "nobody", "broken"}
-    for name, words in (("short", "shorter than"), ("mute", "no sound"), ("nobody", "does not match")):
+    assert set(reasons) == {"ann_short", "bob_mute", "nobody", "bob_broken"}
+    for name, words in (("ann_short", "shorter than"), ("bob_mute", "no sound"), ("nobody", "does not match")):
         assert words in reasons[name]
 
 
@@ -70,6 +71,19 @@ def test_names_are_unique_and_file_safe(prepared: tuple[Path, Path]) -> None:
     names = [clip.clip for clip in read_manifest(prepared[1] / "clips.csv")]
     assert len({name.casefold() for name in names}) == len(names)
     assert "ann_talk_1" in names
+
+
+def test_a_name_depends_on_its_own_path_alone_unless_it_is_shared() -> None:
+    videos = ["ann/1.mp4", "ann/2.mp4", "ben/long take.mp4", "çelik/1.mp4", "张/一.mp4"]
+    before = dict(zip(videos, clip_names([Path(video) for video in videos]), strict=True))
+    assert list(before.values())[:3] == ["ann_1", "ann_2", "ben_long_take"]
+    for added in ("aaa/1.mp4", "ben/1.mp4", "zoe/1.mp4", "çetin/1.mp4", "张/二.mp4", "1.mp4", f"{'x/' * 150}1.mp4"):
+        after = dict(zip([added, *videos], clip_names([Path(video) for video in (added, *videos)]), strict=True))
+        assert {video: after[video] for video in videos} == before
+        assert after[added] not in before.values() and len(after[added]) < 150
+    shared = clip_names([Path(video) for video in (*videos, "ann/1.mov", "Ann_2.mp4")])
+    assert shared[2:5] == list(before.values())[2:]
+    assert len({name.casefold() for name in shared}) == len(shared)
 
 
 def test_an_identity_is_in_one_split_only(prepared: tuple[Path, Path]) -> None:
@@ -85,12 +99,12 @@ def test_a_test_list_decides_the_split(prepared: tuple[Path, Path], tmp_path: Pa
     (tmp_path / "test.txt").write_text("# held out\nother\n\n")
     prepare(_corpus(root, test_list=str(tmp_path / "test.txt")), tmp_path)
     test_clips = [clip.clip for clip in read_manifest(tmp_path / "clips.csv") if clip.split == "test"]
-    assert test_clips == ["other"]
+    assert test_clips == ["ann_other"]
 
 
 def test_a_clip_is_square_around_the_face_with_its_sound(prepared: tuple[Path, Path], tmp_path: Path) -> None:
     root, out = prepared
-    clip = next(clip for clip in read_manifest(out / "clips.csv") if clip.clip == "other")
+    clip = next(clip for clip in read_manifest(out / "clips.csv") if clip.clip == "ann_other")
     write_clip(_corpus(root), clip, out, tmp_path / "other.mp4", _box)
     info = probe(tmp_path / "other.mp4")
     assert (info.width, info.height, info.frames, info.fps, info.has_audio) == (64, 64, 30, 25.0, True)
