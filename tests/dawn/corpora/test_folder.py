@@ -13,9 +13,11 @@ from dawn.corpora.kinds.folder import clip_names
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.corpora.prepare import prepare, write_clip
 from dawn.errors import InputError
+from dawn.media.audio import read_audio
 from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT, Box
 from dawn.media.video import load_frames, probe
 from dawn.media.video_writer import write_video
+from tests.support.edit_lists import trim
 
 
 def _corpus(root: Path, resolution: int = 64, **keys: object) -> Corpus:
@@ -113,6 +115,21 @@ def test_a_clip_is_square_around_the_face_with_its_sound(prepared: tuple[Path, P
     x0, y0, x1, y1 = (value / 64 for value in box)
     assert y1 - y0 == pytest.approx(FACE_HEIGHT, abs=0.04)
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx(FACE_CENTRE, abs=0.03)
+
+
+def test_a_trimmed_video_has_the_length_that_players_show(tmp_path: Path) -> None:
+    _write_test_video(tmp_path / "whole.mp4", frames=60)
+    for name, start, seconds in (("ann", 0.6, 1.2), ("bob", 1.0, 0.8)):
+        (tmp_path / "raw" / name).mkdir(parents=True)
+        trim(tmp_path / "whole.mp4", tmp_path / "raw" / name / "a.mp4", start, seconds)
+    corpus = _corpus(tmp_path / "raw")
+    prepare(corpus, tmp_path)
+    [clip] = read_manifest(tmp_path / "clips.csv")
+    assert (clip.clip, clip.frames, clip.seconds) == ("ann_a", 30, 1.2)
+    [rejected] = read_rejected(tmp_path / "rejected.corpus.csv")
+    assert rejected.reason.startswith("bob/a.mp4: 0.80 s, shorter than")
+    write_clip(corpus, clip, tmp_path, tmp_path / "a.mp4", _box)
+    assert probe(tmp_path / "a.mp4").frames == 30 and len(read_audio(tmp_path / "a.mp4")) == 30 * 640
 
 
 def test_a_clip_without_a_face_is_rejected(prepared: tuple[Path, Path], tmp_path: Path) -> None:
