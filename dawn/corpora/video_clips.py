@@ -12,39 +12,49 @@ from numpy.typing import NDArray
 from dawn.config import Corpus
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
-from dawn.media.audio import read_audio
+from dawn.media.audio import read_audio, sound_seconds
 from dawn.media.framing import Box, FindBox, crop, crop_box
 from dawn.media.video import iter_frames, probe
 from dawn.media.video_writer import write_video
 
 _DETECT_EVERY = 5  # a face is detected in every fifth frame
 _MIN_SHARE = 0.5  # least share of these frames with a detected face
+_SOUND_TOLERANCE = 0.5  # seconds by which the length of a sound file may differ from that of its video
 
 
-def count_frames(video: Path, name: str, fps: int, min_seconds: float = 0) -> int:
+def count_frames(video: Path, name: str, fps: int, min_seconds: float = 0, sound: Path | None = None) -> int:
     """Compute the number of frames of a video at `fps`.
 
-    Raises InputError, naming the video `name`, when it is damaged, has no sound, or is shorter than `min_seconds`.
+    `sound` is the sound file of a silent video. Raises InputError, naming the video `name`, when a file is damaged, the
+    video has no sound or is shorter than `min_seconds`, or the length of `sound` differs by more than half a second.
     """
     info = probe(video)
-    if not info.has_audio:
+    if not info.has_audio and sound is None:
         raise InputError(f"{name}: has no sound; give a video with speech")
     if info.seconds < min_seconds:
         raise InputError(f"{name}: {info.seconds:.2f} s, shorter than min_seconds = {min_seconds}")
+    if sound is not None and abs((length := sound_seconds(sound)) - info.seconds) > _SOUND_TOLERANCE:
+        raise InputError(
+            f"{name}: {info.seconds:.2f} s long, and its sound {sound.name} {length:.2f} s; give a sound of its length"
+        )
     return max(1, round(info.seconds * fps))
 
 
-def write_face_clip(corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
+def write_face_clip(
+    corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox, sound: Path | None = None
+) -> None:
     """Write video `source` as a square clip around its face, at 25 fps with 16 kHz mono speech.
 
-    Raises InputError when no steady face is detected or the sound cannot be read.
+    The speech is that of `sound`, by default of the video. Raises InputError when no steady face is detected or the
+    sound cannot be read.
     """
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         return iter_frames(source, corpus.fps)
 
     square, shape, count = face_square(frames(), find_box, clip.source)
-    write_square(corpus, frames(), square, shape, read_audio(source, corpus.sample_rate), count, out)
+    audio = read_audio(sound or source, corpus.sample_rate)
+    write_square(corpus, frames(), square, shape, audio, count, out)
 
 
 def face_square(frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: str) -> tuple[Box, tuple[int, ...], int]:

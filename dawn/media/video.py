@@ -56,6 +56,12 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         return VideoInfo(width, height, len(packets), float(1 / spacing), float(seconds), sound)
 
 
+def has_sound(path: str | os.PathLike[str]) -> bool:
+    """Return whether a video has a sound track. Raises InputError when the file is missing, empty or damaged."""
+    with open_media(path, "a video") as container:
+        return bool(container.streams.audio)
+
+
 def iter_frames(path: str | os.PathLike[str], fps: float | None = 25.0) -> Iterator[Frame]:
     """Decode the frames of a video, RGB uint8 (H, W, 3), rotated by its metadata.
 

@@ -17,12 +17,14 @@ from dawn.corpora.manifest import Clip, Rejected
 from dawn.corpora.registry import ClipList, ClusterFaces, CorpusKind
 from dawn.corpora.splits import hold_out, read_test_list
 from dawn.errors import InputError
+from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 
 if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aiff", ".aif", ".wma")
 _LONGEST_NAME = 120  # characters of a clip's name: file systems allow 255 with suffixes
 
 
@@ -34,7 +36,7 @@ class _Video:
     path: Path
     identity: str
     frames: int
-    sha256: str
+    sha256: str  # with that of its sound, if this is a separate file
 
 
 class Folder(CorpusKind):
@@ -82,7 +84,11 @@ class Folder(CorpusKind):
         """See :class:`CorpusKind`."""
         from dawn.corpora.video_clips import write_face_clip
 
-        write_face_clip(corpus, clip, source, out, find_box)
+        write_face_clip(corpus, clip, source, out, find_box, _separate_sound(source, clip.source))
+
+    def source_hash(self, source: Path) -> str:
+        """Return the SHA-256 of a video; of one with a separate sound, that of the hashes of both."""
+        return _hash(source, _separate_sound(source, source.name))
 
     def clusters_faces(self, corpus: Corpus) -> bool:
         """See :class:`CorpusKind`."""
@@ -107,12 +113,42 @@ def _usable_videos(
         below = path.relative_to(root).as_posix()
         try:
             identity = "" if corpus.folder.people == "faces" else _identity_in_path(expression, below)
-            frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds)
+            sound = _separate_sound(path, below)
+            frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds, sound)
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
         else:
-            videos.append(_Video(name, path, identity, frames, sha256_file(path)))
+            videos.append(_Video(name, path, identity, frames, _hash(path, sound)))
     return videos, rejected
+
+
+def _separate_sound(video: Path, name: str) -> Path | None:
+    """Return the sound file of a silent video: same folder and name, another suffix; None for a video with sound.
+
+    Raises InputError, naming the video `name`, when the video cannot be read, has no sound at all, or when there are
+    several such files.
+    """
+    from dawn.media.video import has_sound
+
+    if has_sound(video):
+        return None
+    places = [video.with_suffix(spelling) for suffix in SOUND_SUFFIXES for spelling in (suffix, suffix.upper())]
+    # By inode: file systems that ignore case find a file under both spellings.
+    files = {(place.stat().st_dev, place.stat().st_ino): place for place in reversed(places) if place.is_file()}
+    if not files:
+        raise InputError(
+            f"{name}: has no sound; give a video with speech, or its sound as {video.stem}.wav in the same folder"
+        )
+    if len(files) > 1:
+        beside = ", ".join(sorted(place.name for place in files.values()))
+        raise InputError(f"{name}: has no sound, and several sound files beside it ({beside}); keep one")
+    return next(iter(files.values()))
+
+
+def _hash(video: Path, sound: Path | None) -> str:
+    if sound is None:
+        return sha256_file(video)
+    return fingerprint([sha256_file(video), sha256_file(sound)])
 
 
 def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> tuple[list[_Video], list[Rejected]]:

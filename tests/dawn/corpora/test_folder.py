@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,11 +14,12 @@ from dawn.corpora.kinds.folder import clip_names
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.corpora.prepare import prepare, write_clip
 from dawn.errors import InputError
-from dawn.media.audio import read_audio
+from dawn.media.audio import read_audio, write_wav
 from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT, Box
 from dawn.media.video import load_frames, probe
 from dawn.media.video_writer import write_video
 from tests.support.edit_lists import trim
+from tests.support.signals import chirp
 
 
 def _corpus(root: Path, resolution: int = 64, **keys: object) -> Corpus:
@@ -130,6 +132,54 @@ def test_a_trimmed_video_has_the_length_that_players_show(tmp_path: Path) -> Non
     assert rejected.reason.startswith("bob/a.mp4: 0.80 s, shorter than")
     write_clip(corpus, clip, tmp_path, tmp_path / "a.mp4", _box)
     assert probe(tmp_path / "a.mp4").frames == 30 and len(read_audio(tmp_path / "a.mp4")) == 30 * 640
+
+
+def test_a_silent_video_takes_the_sound_file_of_its_name(tmp_path: Path) -> None:
+    root = tmp_path / "raw"
+    for name in ("wav", "mp3", "own", "none", "two", "late", "noise"):
+        _write_test_video(root / "ann" / f"{name}.mp4", sound=name == "own")
+    speech = chirp(1.5)[: 30 * 640]
+    for name in ("wav.WAV", "own.wav", "two.wav", "two.flac", "mp3.mp3"):
+        write_wav(tmp_path / "speech.wav", speech[: len(speech) - 640 * (name == "wav.WAV")])
+        convert(tmp_path / "speech.wav", root / "ann" / name)
+    write_wav(root / "ann" / "late.wav", chirp(2.0))
+    (root / "ann" / "noise.wav").write_bytes(b"no sound")
+    corpus = _corpus(root)
+    prepare(corpus, tmp_path)
+    reasons = {row.clip: row.reason for row in read_rejected(tmp_path / "rejected.corpus.csv")}
+    assert reasons.keys() == {"ann_none", "ann_two", "ann_late", "ann_noise"}
+    assert reasons["ann_none"] == (
+        "ann/none.mp4: has no sound; give a video with speech, or its sound as none.wav in the same folder"
+    )
+    assert "several sound files beside it (two.flac, two.wav); keep one" in reasons["ann_two"]
+    assert reasons["ann_late"].startswith("ann/late.mp4: 1.20 s long, and its sound late.wav 2.00 s; give")
+    assert "noise.wav: damaged, or not a sound" in reasons["ann_noise"]
+    clips = {clip.clip: clip for clip in read_manifest(tmp_path / "clips.csv")}
+    for name in ("wav", "mp3", "own"):
+        write_clip(corpus, clips[f"ann_{name}"], tmp_path, tmp_path / f"{name}.mp4", _box)
+        sound = read_audio(tmp_path / f"{name}.mp4")
+        assert len(sound) == 30 * 640 and probe(tmp_path / f"{name}.mp4").frames == 30
+        alike = np.corrcoef(sound[1000:15000], speech[1000:15000])[0, 1]
+        assert (alike > 0.98) == (name != "own"), alike  # the video's own sound comes before the file's
+    assert np.abs(read_audio(tmp_path / "wav.mp4")[-320:]).max() < 0.01  # padded by the frame that the file lacks
+    write_wav(root / "ann" / "wav.WAV", speech / 2)
+    with pytest.raises(InputError, match="changed since the manifest"):
+        write_clip(corpus, clips["ann_wav"], tmp_path, tmp_path / "x.mp4", _box)
+    before = clips["ann_own"].sha256
+    write_wav(root / "ann" / "own.wav", speech / 2)
+    prepare(corpus, tmp_path)
+    again = {clip.clip: clip.sha256 for clip in read_manifest(tmp_path / "clips.csv")}
+    assert again["ann_own"] == before and again["ann_wav"] != clips["ann_wav"].sha256
+
+
+def convert(wav: Path, out: Path) -> None:
+    """Write a sound file in the format of the suffix of `out`."""
+    with av.open(str(wav)) as source, av.open(str(out), "w") as sink:
+        codec = {".mp3": "libmp3lame", ".flac": "flac"}.get(out.suffix.lower(), "pcm_s16le")
+        stream = sink.add_stream(codec, rate=16000, layout="mono")
+        for frame in source.decode(audio=0):
+            sink.mux(stream.encode(frame))
+        sink.mux(stream.encode(None))
 
 
 def test_a_clip_without_a_face_is_rejected(prepared: tuple[Path, Path], tmp_path: Path) -> None:

@@ -282,9 +282,8 @@ def test_real_clips_are_accepted_or_rejected_as_a_person_would(real: Path, tmp_p
     gather(config, paths)
     reasons = {row.clip: row.reason for row in read_rejected(paths.rejected)}
     accepted = {clip.clip for clip in read_manifest(paths.dataset)}
-    assert accepted == speaking
+    assert accepted == speaking | {"hdtf_WDA_AmyKlobuchar_256"}  # whose sound is a file beside it
     expected = {
-        "hdtf_WDA_AmyKlobuchar_256": "has no sound",
         "hdtf_WDA_AOC_256_silent": "has no sound",
         "mead_M030_front_neutral_level1_001_silent": "has no sound",
         "torn": "damaged",
