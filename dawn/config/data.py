@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.config import JsonDict
@@ -58,7 +58,7 @@ class CremaCorpus(Section):
         min_length=1,
         description="repositories whose Git LFS storage holds the videos, in order of preference",
     )
-    test_actors: tuple[int, ...] = Field(
+    test_actors: tuple[Annotated[int, Field(ge=1001, le=1091)], ...] = Field(
         (1015, 1020, 1021, 1030, 1033, 1052, 1062, 1081, 1082, 1089),
         description="actors of the test split: 820 clips (paper 4.1: as Diffused Heads)",
     )

@@ -35,7 +35,7 @@ def count_frames(video: Path, name: str, fps: int, min_seconds: float = 0, sound
         raise InputError(f"{name}: {info.seconds:.2f} s, shorter than min_seconds = {min_seconds}")
     if sound is not None and abs((length := sound_seconds(sound)) - info.seconds) > _SOUND_TOLERANCE:
         raise InputError(
-            f"{name}: {info.seconds:.2f} s long, and its sound {sound.name} {length:.2f} s; give a sound of its length"
+            f"{name}: {info.seconds:.2f} s, and its sound {length:.2f} s; give {sound.name} the length of the video"
         )
     return max(1, round(info.seconds * fps))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.corpora.manifest import SPLITS, Clip, read_manifest, read_rejected
+from dawn.corpora.rejections import general_reason
 from dawn.features.speech import FRAME
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
@@ -99,13 +99,6 @@ def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, An
         "eye_aspect_ratio": _range(np.concatenate(eyes)),
         "blinks_per_second": _range(blinks),
     }
-
-
-def general_reason(reason: str) -> str:
-    """Remove file and advice from the reason of a rejection, and replace its numbers by N."""
-    cause = reason.split(";")[0]
-    _, colon, rest = cause.partition(": ")
-    return re.sub(r"\d+(\.\d+)?", "N", rest if colon else cause)
 
 
 def select_clips(clips: Sequence[Clip], count: int) -> list[Clip]:

@@ -28,6 +28,10 @@ def test_shipped_files_load_under_their_own_name_and_round_trip(path: Path) -> N
     [
         ({"corpus": {"resoluton": 64}}, "corpus.resoluton: unknown key; known keys: name, kind, resolution"),
         ({"corpus": {"resolution": 65}}, "corpus: resolution must be a multiple of 32, got 65"),
+        (
+            {"corpus": {"crema": {"test_actors": [1015, 15]}}},
+            "corpus.crema.test_actors.1: Input should be greater",
+        ),
         ({"corpus": {"fps": 30}}, "corpus.fps: Input should be 25"),
         ({"lfg": {"train": {"steps": 5, "epochs": 5}}}, "give exactly one of steps and epochs"),
         ({"lfg": {"train": {"steps": 0}}}, "lfg.train.steps"),

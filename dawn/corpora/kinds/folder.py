@@ -15,7 +15,8 @@ from tqdm import tqdm
 from dawn.config import Corpus
 from dawn.corpora.manifest import Clip, Rejected
 from dawn.corpora.registry import ClipList, ClusterFaces, CorpusKind
-from dawn.corpora.splits import hold_out, read_test_list
+from dawn.corpora.rejections import frequent_reasons
+from dawn.corpora.splits import check_names, hold_out, read_test_list
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aiff", ".aif", ".wma")
 _LONGEST_NAME = 120  # characters of a clip's name: file systems allow 255 with suffixes
+
+
+_IDENTITY_REMEDY = (
+    "write one that does, such as '^(?P<identity>[^_]+)_' for ann_1.mp4, or find the people by their faces with "
+    "corpus.folder.people: faces"
+)
 
 
 @dataclass(frozen=True)
@@ -54,20 +61,27 @@ class Folder(CorpusKind):
         root = Path(corpus.folder.root)
         paths = _find_videos(root)
         expression = _compile_identity(corpus.folder.identity)
-        test_names = read_test_list(corpus.folder.test_list)
+        if not self.clusters_faces(corpus):
+            _check_identity(expression, root, paths)
         names = clip_names([path.relative_to(root) for path in paths])
-        videos, rejected = _usable_videos(corpus, root, dict(zip(names, paths, strict=True)), expression)
+        test_names = read_test_list(corpus.folder.test_list)
+        if test_names is not None:
+            check_names(test_names, [*names, *(path.stem for path in paths)], corpus.folder.test_list, str(root))
+        paths_of = dict(zip(names, paths, strict=True))
+        videos, rejected = _usable_videos(corpus, root, paths_of, expression)
         if self.clusters_faces(corpus):
             videos, without_face = _identify_by_face(videos, cluster_faces)
             rejected += without_face
         if not videos:
-            reason = rejected[0].reason if rejected else "it holds none"
-            raise InputError(f"{root}: no usable video; the first fault: {reason}")
+            raise InputError(
+                f"{root}: no usable video; reasons: {frequent_reasons(rejected)}; the first: {rejected[0].reason}"
+            )
+        if test_names is not None and not any({video.name, video.path.stem} & test_names for video in videos):
+            unusable = next(row for row in rejected if row.clip in test_names or paths_of[row.clip].stem in test_names)
+            raise InputError(
+                f"{corpus.folder.test_list}: none of its videos can be used, such as {unusable.clip}: {unusable.reason}"
+            )
         held_out = hold_out({video.identity for video in videos}, corpus.folder.test_fraction, corpus.seed)
-        if test_names is not None:
-            unknown = test_names - {path.stem for path in paths} - set(names)
-            if unknown:
-                raise InputError(f"{corpus.folder.test_list}: no video is called {sorted(unknown)[0]!r}; mend the list")
         clips = []
         for video in videos:
             listed = video.identity in held_out if test_names is None else {video.name, video.path.stem} & test_names
@@ -141,7 +155,7 @@ def _separate_sound(video: Path, name: str) -> Path | None:
         )
     if len(files) > 1:
         beside = ", ".join(sorted(place.name for place in files.values()))
-        raise InputError(f"{name}: has no sound, and several sound files beside it ({beside}); keep one")
+        raise InputError(f"{name}: has no sound, and several sound files of its name; keep one of {beside}")
     return next(iter(files.values()))
 
 
@@ -175,8 +189,20 @@ def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> 
 def _identity_in_path(expression: re.Pattern[str], below: str) -> str:
     match = expression.search(below)
     if match is None or not match["identity"]:
-        raise InputError(f"{below}: corpus.folder.identity = {expression.pattern!r} does not match; mend it")
+        raise InputError(
+            f"{below}: corpus.folder.identity = {expression.pattern!r} does not match this path; {_IDENTITY_REMEDY}"
+        )
     return match["identity"]
+
+
+def _check_identity(expression: re.Pattern[str], root: Path, paths: Sequence[Path]) -> None:
+    """Raise InputError unless the expression finds an identity in the path of a video at least."""
+    belows = [path.relative_to(root).as_posix() for path in paths]
+    if not any((match := expression.search(below)) and match["identity"] for below in belows):
+        raise InputError(
+            f"{root}: no usable video: corpus.folder.identity = {expression.pattern!r} matches none of {len(belows)} "
+            f"paths, such as {belows[0]!r}; {_IDENTITY_REMEDY}"
+        )
 
 
 def _find_videos(root: Path) -> list[Path]:
@@ -198,7 +224,10 @@ def _compile_identity(expression: str) -> re.Pattern[str]:
     except re.error as error:
         raise InputError(f"corpus.folder.identity: {expression!r} is not a regular expression ({error})") from None
     if "identity" not in pattern.groupindex:
-        raise InputError(f"corpus.folder.identity: {expression!r} has no group (?P<identity>...); add it")
+        raise InputError(
+            f"corpus.folder.identity: {expression!r} has no group (?P<identity>...); add it, as in "
+            "'^(?P<identity>[^/]+)/', or set corpus.folder.people: faces"
+        )
     return pattern
 
 

@@ -151,8 +151,8 @@ def test_a_silent_video_takes_the_sound_file_of_its_name(tmp_path: Path) -> None
     assert reasons["ann_none"] == (
         "ann/none.mp4: has no sound; give a video with speech, or its sound as none.wav in the same folder"
     )
-    assert "several sound files beside it (two.flac, two.wav); keep one" in reasons["ann_two"]
-    assert reasons["ann_late"].startswith("ann/late.mp4: 1.20 s long, and its sound late.wav 2.00 s; give")
+    assert "several sound files of its name; keep one of two.flac, two.wav" in reasons["ann_two"]
+    assert reasons["ann_late"].startswith("ann/late.mp4: 1.20 s, and its sound 2.00 s; give late.wav the length")
     assert "noise.wav: damaged, or not a sound" in reasons["ann_noise"]
     clips = {clip.clip: clip for clip in read_manifest(tmp_path / "clips.csv")}
     for name in ("wav", "mp3", "own"):
@@ -204,13 +204,40 @@ def test_a_changed_or_missing_source_is_rejected(prepared: tuple[Path, Path], tm
     [
         ({"identity": "("}, "not a regular expression"),
         ({"identity": "(.*)/"}, r"has no group \(\?P<identity>"),
+        ({"identity": "(.*)/"}, "corpus.folder.people: faces"),
         ({"identity": "(?P<identity>zoe)/"}, "no usable video"),
+        ({"identity": "(?P<identity>zoe)?/"}, "matches none of 9 paths, such as 'ann/other.mp4'; write one that does"),
+        ({"identity": "(?P<identity>zoe)/"}, "or find the people by their faces with corpus.folder.people: faces"),
         ({"test_list": "/no/such/list"}, "cannot be read"),
     ],
 )
 def test_bad_settings_are_named(prepared: tuple[Path, Path], tmp_path: Path, keys: dict[str, str], fault: str) -> None:
     with pytest.raises(InputError, match=fault):
         prepare(_corpus(prepared[0], **keys), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        ("# nobody\n", "the test list names no clip; write one a line, or leave out test_list"),
+        ("ann_othr\nother\n", r"has no clip 'ann_othr' \(1 of 2 names are unknown\); write names like 'ann_other'"),
+        ("mute\nann_short\n", "none of its videos can be used, such as ann_short: .*shorter than min_seconds"),
+    ],
+)
+def test_a_test_list_without_usable_clips_is_an_error(
+    prepared: tuple[Path, Path], tmp_path: Path, names: str, fault: str
+) -> None:
+    (tmp_path / "test.txt").write_text(names)
+    with pytest.raises(InputError, match=fault):
+        prepare(_corpus(prepared[0], test_list=str(tmp_path / "test.txt")), tmp_path)
+    assert not (tmp_path / "clips.csv").exists()
+
+
+def test_an_error_states_why_no_video_can_be_used(tmp_path: Path) -> None:
+    for name in ("ann", "bob"):
+        _write_test_video(tmp_path / "raw" / name / "mute.mp4", sound=False)
+    with pytest.raises(InputError, match=r"reasons: has no sound \(2\); the first: ann/mute.mp4: has no sound; give"):
+        prepare(_corpus(tmp_path / "raw"), tmp_path)
 
 
 def test_a_missing_or_empty_folder_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dawn.media.video_writer import write_video
 from dawn.paths import Paths
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
-from eval.studies.corpus_report import general_reason, select_clips
+from eval.studies.corpus_report import select_clips
 from tests.support.clips import features_of
 
 FRAMES = 50
@@ -91,12 +91,6 @@ def test_weights_of_something_else_are_named_before_the_corpus_is_read(
     assert main(["corpus", "--config", "config.yaml", "--syncnet", "other.safetensors", "--out", "corpus.md"]) == 2
     assert "other.safetensors: no SyncNet weights" in capsys.readouterr().err
     assert not Path("corpus.md").exists()
-
-
-def test_reasons_are_counted_by_kind() -> None:
-    assert general_reason("a b.mp4: 0.40 s, shorter than min_seconds = 1.0") == "N s, shorter than min_seconds = N"
-    assert general_reason("x/y2.mov: has no sound; give a video with speech") == "has no sound"
-    assert general_reason("the list has no window") == "the list has no window"
 
 
 def test_the_picture_shows_every_person_before_any_twice() -> None:
