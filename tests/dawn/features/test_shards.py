@@ -213,6 +213,37 @@ def test_shards_are_nearly_equal_and_fixed() -> None:
     assert [shard_of(clip, 16) for clip in clips[:5]] == [10, 7, 2, 15, 6]
 
 
+def test_each_command_ends_with_a_line_of_counts(
+    videos: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "raw"
+    shutil.copytree(videos, root)
+    for name in ("grid_mute", "grid_mute2"):
+        write_video(root / f"{name}.mp4", [np.full((64, 64, 3), 90, np.uint8)] * 30)
+    shutil.copytree(prepared, tmp_path / "data")
+    config = _config(root)
+    (tmp_path / "config.yaml").write_text(config.dump())
+    monkeypatch.chdir(tmp_path)
+
+    def printed(step: str, *shard: str) -> list[str]:
+        assert main([step, "--config", "config.yaml", *shard]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    silent = "2 rejected (data/real/rejected.corpus.csv): has no sound (2)"
+    assert printed("corpus") == [f"data/real/clips.csv: 4 clips of 2 people, 0.002 hours (3 train, 1 test); {silent}"]
+    report = "1 rejected (data/real/64/shards/clips-0.json): a face in N of N frames searched (1)"
+    clips = "data/real/64: shard 0 of 1, 3 clips of 1 person, 0.0014 hours"
+    assert printed("clips", "--shard", "0") == [f"{clips}; {report}"]
+    features = clips.replace("64:", "64/features:")
+    assert printed("features", "--shard", "0") == [f"{features}; none rejected"]
+    [line] = printed("pack", "--shard", "0")
+    packed = "data/real/64/store/0.safetensors: 3 clips of 1 person, 0.0014 hours for training, "
+    assert line.startswith(packed) and line.endswith("2 MB")
+    [line] = printed("dataset")
+    assert line.startswith("data/real/64/dataset.csv: 3 clips of 1 person, 0.0014 hours (3 train, 0 test); 3 rejected")
+    assert line.endswith("(data/real/rejected.csv): has no sound (2), a face in N of N frames searched (1)")
+
+
 def test_a_full_disk_is_an_input_error_before_anything_is_written(
     videos: Path,
     prepared: Path,
