@@ -52,16 +52,18 @@ def write_face_clip(
     def frames() -> Iterator[NDArray[np.uint8]]:
         return iter_frames(source, corpus.fps)
 
-    square, shape, count = face_square(frames(), find_box, clip.source)
+    square, shape, count = face_square(frames(), find_box, clip.source, corpus.face_height)
     audio = read_audio(sound or source, corpus.sample_rate)
     write_square(corpus, frames(), square, shape, audio, count, out)
 
 
-def face_square(frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: str) -> tuple[Box, tuple[int, ...], int]:
+def face_square(
+    frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: str, face_height: float
+) -> tuple[Box, tuple[int, ...], int]:
     """Compute the square around the face over a clip's frames (H, W, 3), pixels.
 
-    Returns it with height and width of the last frame and the number of frames. Raises InputError, naming the clip
-    `name`, when a face is detected in fewer than half of the frames searched.
+    The face is `face_height` of its side high. Returns it with height and width of the last frame and the number of
+    frames. Raises InputError, naming the clip `name`, when fewer than half of the searched frames show a face.
     """
     boxes: list[Box | None] = []
     count = 0
@@ -74,7 +76,7 @@ def face_square(frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: st
     detected = np.array([box for box in boxes if box is not None], float)
     if len(detected) < max(1, _MIN_SHARE * len(boxes)):
         raise InputError(f"{name}: a face in {len(detected)} of {len(boxes)} frames searched; give a clearer video")
-    return crop_box(detected), shape, count
+    return crop_box(detected, face_height), shape, count
 
 
 def write_square(

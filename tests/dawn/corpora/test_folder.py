@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dawn.config import Corpus, FolderCorpus
+from dawn.config import FACE_HEIGHT, Corpus, FolderCorpus
 from dawn.corpora.kinds.folder import clip_names
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.corpora.prepare import prepare, write_clip
 from dawn.errors import InputError
 from dawn.media.audio import read_audio, write_wav
-from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT, Box
+from dawn.media.framing import FACE_CENTRE, Box
 from dawn.media.video import load_frames, probe
 from dawn.media.video_writer import write_video
 from tests.support.edit_lists import trim
@@ -117,6 +117,16 @@ def test_a_clip_is_square_around_the_face_with_its_sound(prepared: tuple[Path, P
     x0, y0, x1, y1 = (value / 64 for value in box)
     assert y1 - y0 == pytest.approx(FACE_HEIGHT, abs=0.04)
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx(FACE_CENTRE, abs=0.03)
+
+
+def test_the_face_takes_the_height_of_the_setting(prepared: tuple[Path, Path], tmp_path: Path) -> None:
+    root, out = prepared
+    clip = next(clip for clip in read_manifest(out / "clips.csv") if clip.clip == "ann_other")
+    corpus = _corpus(root, 128).model_copy(update={"face_height": 0.4})
+    write_clip(corpus, clip, out, tmp_path / "small.mp4", _box)
+    box = _box(load_frames(tmp_path / "small.mp4")[15])
+    assert box is not None and (box[3] - box[1]) / 128 == pytest.approx(0.4, abs=0.02)
+    assert (box[1] + box[3]) / 256 == pytest.approx(FACE_CENTRE[1], abs=0.02)
 
 
 def test_a_trimmed_video_has_the_length_that_players_show(tmp_path: Path) -> None:
