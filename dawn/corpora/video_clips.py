@@ -22,15 +22,23 @@ _MIN_SHARE = 0.5  # least share of these frames with a detected face
 _SOUND_TOLERANCE = 0.5  # seconds by which the length of a sound file may differ from that of its video
 
 
-def count_frames(video: Path, name: str, fps: int, min_seconds: float = 0, sound: Path | None = None) -> int:
+def count_frames(
+    video: Path,
+    name: str,
+    fps: int,
+    min_seconds: float = 0,
+    sound: Path | None = None,
+    remedy: str = "give a video with speech",
+) -> int:
     """Compute the number of frames of a video at `fps`.
 
-    `sound` is the sound file of a silent video. Raises InputError, naming the video `name`, when a file is damaged, the
-    video has no sound or is shorter than `min_seconds`, or the length of `sound` differs by more than half a second.
+    `sound` is the sound file of a silent video; `remedy` ends the error of one without. Raises InputError, naming the
+    video `name`, when a file is damaged, the video has no sound or is shorter than `min_seconds`, or the length of
+    `sound` differs by more than half a second.
     """
     info = probe(video)
     if not info.has_audio and sound is None:
-        raise InputError(f"{name}: has no sound; give a video with speech")
+        raise InputError(f"{name}: has no sound; {remedy}")
     if info.seconds < min_seconds:
         raise InputError(f"{name}: {info.seconds:.2f} s, shorter than min_seconds = {min_seconds}")
     if sound is not None and abs((length := sound_seconds(sound)) - info.seconds) > _SOUND_TOLERANCE:

@@ -128,7 +128,8 @@ def _usable_videos(
         try:
             identity = "" if corpus.folder.people == "faces" else _identity_in_path(expression, below)
             sound = _separate_sound(path, below)
-            frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds, sound)
+            remedy = f"give a video with speech, or its sound as {path.stem}.wav in the same folder"
+            frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds, sound, remedy)
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
         else:
@@ -137,10 +138,10 @@ def _usable_videos(
 
 
 def _separate_sound(video: Path, name: str) -> Path | None:
-    """Return the sound file of a silent video: same folder and name, another suffix; None for a video with sound.
+    """Return the sound file of a silent video: same folder and name, another suffix.
 
-    Raises InputError, naming the video `name`, when the video cannot be read, has no sound at all, or when there are
-    several such files.
+    None for a video with sound, or without such a file. Raises InputError, naming the video `name`, when it cannot be
+    opened, or when there are several such files.
     """
     from dawn.media.video import has_sound
 
@@ -149,14 +150,10 @@ def _separate_sound(video: Path, name: str) -> Path | None:
     places = [video.with_suffix(spelling) for suffix in SOUND_SUFFIXES for spelling in (suffix, suffix.upper())]
     # By inode: file systems that ignore case find a file under both spellings.
     files = {(place.stat().st_dev, place.stat().st_ino): place for place in reversed(places) if place.is_file()}
-    if not files:
-        raise InputError(
-            f"{name}: has no sound; give a video with speech, or its sound as {video.stem}.wav in the same folder"
-        )
     if len(files) > 1:
         beside = ", ".join(sorted(place.name for place in files.values()))
         raise InputError(f"{name}: has no sound, and several sound files of its name; keep one of {beside}")
-    return next(iter(files.values()))
+    return next(iter(files.values()), None)
 
 
 def _hash(video: Path, sound: Path | None) -> str:
