@@ -39,7 +39,8 @@ Job = tuple[Clip, str]  # a clip, and the hash of the file that it is written fr
 def make_clips(config: Config, paths: Paths, index: int) -> None:
     """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
     clips = _shard(read_manifest(paths.manifest), config, index)
-    settings = config.corpus.model_dump(exclude={"shards", "fetch"})
+    # The sections left out state which sources there are and how they are split; the source's hash is in the journal.
+    settings = config.corpus.model_dump(exclude={"shards", "fetch", "demo", "folder", "crema"})
     key = fingerprint([settings, config.features.detect_side, clips_code(config.corpus.kind)])
     open_writer = functools.partial(_clip_writer, config, paths)
     stage = Stage("clips", paths, index, paths.clips, ".mp4", key)

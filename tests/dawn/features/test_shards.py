@@ -189,14 +189,20 @@ def test_an_added_video_is_the_only_one_prepared(videos: Path, real: Path, tmp_p
     assert after[packed] != before[packed]
 
 
-def test_another_number_of_shards_prepares_nothing_anew(videos: Path, prepared: Path, tmp_path: Path) -> None:
+def test_another_number_of_shards_place_or_split_prepares_nothing_anew(
+    videos: Path, prepared: Path, tmp_path: Path
+) -> None:
     shutil.copytree(prepared, tmp_path / "data")
+    shutil.copytree(videos, tmp_path / "moved")
     config = _config(videos)
     digest = read_json(Paths.of(config, data=tmp_path / "data").dataset.with_suffix(".json"))["digest"]
-    config = config.model_copy(update={"corpus": config.corpus.model_copy(update={"shards": 3})})
+    folder = config.corpus.folder.model_copy(update={"root": str(tmp_path / "moved"), "test_fraction": 0.5})
+    corpus = config.corpus.model_copy(update={"shards": 3, "folder": folder})
+    config = config.model_copy(update={"corpus": corpus})
     paths = Paths.of(config, data=tmp_path / "data")
     files = [*paths.clips.glob("*.mp4"), *paths.features.glob("*.safetensors")]
     before = {path: path.stat().st_mtime_ns for path in files}
+    prepare(config.corpus, paths.corpus)
     for step in (make_clips, make_features):
         for shard in range(3):
             step(config, paths, shard)
