@@ -335,40 +335,55 @@ def schema() -> None:
 def corpus(*, config: ConfigFile = DEMO) -> None:
     """Fetch or find the corpus and list its clips."""
     from dawn.features.corpus import prepare_corpus
+    from dawn.features.summary import corpus_line
 
-    prepare_corpus(*_setup(config))
+    settings, paths = _setup(config)
+    prepare_corpus(settings, paths)
+    print(corpus_line(paths))
 
 
 @app.command(rich_help_panel=_STEPS, epilog="Example: dawn clips --shard 0")
 def clips(*, config: ConfigFile = DEMO, shard: Shard) -> None:
     """Cut the clips of one shard of the corpus."""
     from dawn.features.shards import make_clips
+    from dawn.features.summary import shard_line
 
-    make_clips(*_setup(config), shard)
+    settings, paths = _setup(config)
+    make_clips(settings, paths, shard)
+    print(shard_line(settings, paths, "clips", shard))
 
 
 @app.command(rich_help_panel=_STEPS, epilog="Example: dawn features --shard 0")
 def features(*, config: ConfigFile = DEMO, shard: Shard) -> None:
     """Extract the features of the clips of one shard."""
     from dawn.features.shards import make_features
+    from dawn.features.summary import shard_line
 
-    make_features(*_setup(config), shard)
+    settings, paths = _setup(config)
+    make_features(settings, paths, shard)
+    print(shard_line(settings, paths, "features", shard))
 
 
 @app.command(rich_help_panel=_STEPS, epilog="Example: dawn pack --shard 0")
 def pack(*, config: ConfigFile = DEMO, shard: Shard) -> None:
     """Pack the training clips of one shard into the file that training reads."""
     from dawn.features.pack import pack as pack_shard
+    from dawn.features.summary import pack_line
 
-    pack_shard(*_setup(config), shard)
+    settings, paths = _setup(config)
+    pack_shard(settings, paths, shard)
+    print(pack_line(settings, paths, shard))
 
 
 @app.command(rich_help_panel=_STEPS, epilog="Example: dawn dataset")
 def dataset(*, config: ConfigFile = DEMO) -> None:
     """Gather clips and features of all shards into the dataset."""
     from dawn.features.dataset import gather
+    from dawn.features.summary import dataset_line
 
-    gather(*_setup(config))
+    settings, paths = _setup(config)
+    gather(settings, paths)
+    print(dataset_line(paths))
 
 
 @app.command(rich_help_panel=_STEPS, epilog="Example: dawn train a2v_stage1 --config config/hdtf128.yaml")

@@ -9,6 +9,7 @@ from dawn.config.a2v import A2vStage, Diffusion, UnetModel
 from dawn.config.base import ConfigError, Section
 from dawn.config.data import (
     CORPUS_KINDS,
+    FACE_HEIGHT,
     Corpus,
     CremaCorpus,
     DemoCorpus,
@@ -30,6 +31,7 @@ from dawn.config.tree import Config, load, loads, parse, schema
 __all__ = [
     "CORPUS_KINDS",
     "DEFAULT_METRICS",
+    "FACE_HEIGHT",
     "A2vStage",
     "Config",
     "ConfigError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.config import JsonDict
@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from dawn.config.base import Fraction, Positive, Section
 from dawn.plugins import load_plugin, plugin_names
 
+FACE_HEIGHT = 0.58  # default of corpus.face_height, and that of drawn people
 CORPUS_KINDS = "dawn.corpora.kinds"  # package of the kinds of corpus, one module each; found by name, not imported
 
 
@@ -58,7 +59,7 @@ class CremaCorpus(Section):
         min_length=1,
         description="repositories whose Git LFS storage holds the videos, in order of preference",
     )
-    test_actors: tuple[int, ...] = Field(
+    test_actors: tuple[Annotated[int, Field(ge=1001, le=1091)], ...] = Field(
         (1015, 1020, 1021, 1030, 1033, 1052, 1062, 1081, 1082, 1089),
         description="actors of the test split: 820 clips (paper 4.1: as Diffused Heads)",
     )
@@ -131,6 +132,13 @@ class Corpus(Section):
     resolution: int = Field(
         64, ge=32, le=1024, description="side of the square clips, pixels (paper 4.1: 128; A.4.2: 256)"
     )
+    face_height: float = Field(
+        FACE_HEIGHT,
+        ge=0.2,
+        le=0.85,
+        description="height of the face, brows to chin, in sides of the square, where clips and portraits are cropped "
+        "around the face; a head that moves far gets a larger square (ours)",
+    )
     fps: Literal[25] = Field(25, description="frames per second (paper 4.1)")
     sample_rate: Literal[16000] = Field(16000, description="sample rate of speech, Hz (required by HuBERT)")
     shards: Positive = Field(2, description="jobs over which clip and feature extraction is divided")
@@ -177,6 +185,12 @@ class Corpus(Section):
             key = ".".join(str(part) for part in first["loc"])
             known = ", ".join(model.model_fields)
             raise ValueError(f"{key}: {first['msg']}; keys of kind {kind!r}: {known}") from None
+
+    @model_validator(mode="after")
+    def _drawn_face(self) -> Corpus:
+        if self.kind == "demo" and self.face_height != FACE_HEIGHT:
+            raise ValueError(f"face_height: drawn people have {FACE_HEIGHT}; leave it out for kind 'demo'")
+        return self
 
     @model_validator(mode="after")
     def _sizes(self) -> Corpus:

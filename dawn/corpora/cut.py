@@ -56,7 +56,8 @@ def cut_span(sources: Sequence[Path], start: float, end: float, fps: int, out: P
         packets = _video_packets(video_file, video, origin + start, origin + end + _TAIL)
         times = sorted(_seconds(packet.pts, packet) for packet in packets)
         spacing = (times[-1] - times[0]) / max(1, len(times) - 1) if times else 0.0
-        last = times[-1] + spacing - origin if times else 0.0
+        shown = [_seconds(packet.pts, packet) for packet in packets if not packet.is_discard]  # not after an edit
+        last = max(shown) + spacing - origin if shown else 0.0
         if not times or end - last > _TOLERANCE or times[0] > origin + start + 1:
             seconds = float(video_file.duration or 0) / av.time_base
             raise InputError(

@@ -27,7 +27,7 @@ class Clip:
     frames: int  # at 25 a second
     seconds: float
     source: str  # file that the clip is cut or rendered from, relative to the corpus' folder of sources
-    sha256: str  # of that file
+    sha256: str  # of that file, and of a sound file that belongs to it (CorpusKind.source_hash)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dawn.config import Corpus
 from dawn.corpora.manifest import Clip, write_manifest, write_rejected
 from dawn.corpora.registry import ClusterFaces, kind_of
 from dawn.errors import InputError
-from dawn.media.files import atomic_path, sha256_file
+from dawn.media.files import atomic_path
 from dawn.media.framing import FindBox
 from dawn.media.json_files import write_json
 
@@ -54,6 +54,6 @@ def write_clip(corpus: Corpus, clip: Clip, folder: Path, out: Path, find_box: Fi
     source = kind.source_root(corpus, folder) / clip.source
     if not source.is_file():
         raise InputError(f"{source}: missing; prepare the corpus again")
-    if sha256_file(source) != clip.sha256:
+    if kind.source_hash(source) != clip.sha256:
         raise InputError(f"{source}: changed since the manifest was written; prepare the corpus again")
     kind.write_clip(corpus, clip, source, out, find_box)

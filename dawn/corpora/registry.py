@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from dawn.config import CORPUS_KINDS, Corpus, Section
 from dawn.corpora.manifest import Clip, Rejected
+from dawn.media.files import sha256_file
 from dawn.plugins import load_plugin
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class CorpusKind(Protocol):
     def source_root(self, corpus: Corpus, folder: Path) -> Path:
         """Return the folder that the column ``source`` of the manifest is relative to."""
         return folder
+
+    def source_hash(self, source: Path) -> str:
+        """Return the SHA-256 of all that a clip is written from, as in the manifest: by default of `source`."""
+        return sha256_file(source)
 
     @abstractmethod
     def write_clip(self, corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:

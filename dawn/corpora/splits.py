@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from dawn.errors import InputError
@@ -24,7 +25,7 @@ def hold_out(identities: Iterable[str], fraction: float, seed: int) -> set[str]:
 def read_test_list(path: str | None) -> set[str] | None:
     """Read clip names from a text file, one a line, without lines that begin with #; None for no file.
 
-    Raises InputError when the file cannot be read.
+    Raises InputError when the file cannot be read or names none.
     """
     if path is None:
         return None
@@ -32,4 +33,18 @@ def read_test_list(path: str | None) -> set[str] | None:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the test list cannot be read ({error.__class__.__name__})") from None
-    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    names = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    if not names:
+        raise InputError(f"{path}: the test list names no clip; write one a line, or leave out test_list")
+    return names
+
+
+def check_names(names: set[str], known: Sequence[str], path: str | None, corpus: str) -> None:
+    """Raise InputError when the test list `path` has `names` that are not `known` names of clips of `corpus`."""
+    unknown = sorted(names - set(known))
+    if unknown:
+        similar = get_close_matches(unknown[0], known, n=1) or known[:1]
+        raise InputError(
+            f"{path}: {corpus} has no clip {unknown[0]!r} ({len(unknown)} of {len(names)} names are unknown); write "
+            f"names like {similar[0]!r}"
+        )

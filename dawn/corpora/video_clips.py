@@ -12,46 +12,66 @@ from numpy.typing import NDArray
 from dawn.config import Corpus
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
-from dawn.media.audio import read_audio
+from dawn.media.audio import read_audio, sound_seconds
 from dawn.media.framing import Box, FindBox, crop, crop_box
 from dawn.media.video import iter_frames, probe
 from dawn.media.video_writer import write_video
 
 _DETECT_EVERY = 5  # a face is detected in every fifth frame
 _MIN_SHARE = 0.5  # least share of these frames with a detected face
+_SOUND_TOLERANCE = 0.5  # seconds by which the length of a sound file may differ from that of its video
 
 
-def count_frames(video: Path, name: str, fps: int, min_seconds: float = 0) -> int:
+def count_frames(
+    video: Path,
+    name: str,
+    fps: int,
+    min_seconds: float = 0,
+    sound: Path | None = None,
+    remedy: str = "give a video with speech",
+) -> int:
     """Compute the number of frames of a video at `fps`.
 
-    Raises InputError, naming the video `name`, when it is damaged, has no sound, or is shorter than `min_seconds`.
+    `sound` is the sound file of a silent video; `remedy` ends the error of one without. Raises InputError, naming the
+    video `name`, when a file is damaged, the video has no sound or is shorter than `min_seconds`, or the length of
+    `sound` differs by more than half a second.
     """
     info = probe(video)
-    if not info.has_audio:
-        raise InputError(f"{name}: has no sound; give a video with speech")
+    if not info.has_audio and sound is None:
+        raise InputError(f"{name}: has no sound; {remedy}")
     if info.seconds < min_seconds:
         raise InputError(f"{name}: {info.seconds:.2f} s, shorter than min_seconds = {min_seconds}")
+    if sound is not None and abs((length := sound_seconds(sound)) - info.seconds) > _SOUND_TOLERANCE:
+        raise InputError(
+            f"{name}: {info.seconds:.2f} s, and its sound {length:.2f} s; give {sound.name} the length of the video"
+        )
     return max(1, round(info.seconds * fps))
 
 
-def write_face_clip(corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
+def write_face_clip(
+    corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox, sound: Path | None = None
+) -> None:
     """Write video `source` as a square clip around its face, at 25 fps with 16 kHz mono speech.
 
-    Raises InputError when no steady face is detected or the sound cannot be read.
+    The speech is that of `sound`, by default of the video. Raises InputError when no steady face is detected or the
+    sound cannot be read.
     """
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         return iter_frames(source, corpus.fps)
 
-    square, shape, count = face_square(frames(), find_box, clip.source)
-    write_square(corpus, frames(), square, shape, read_audio(source, corpus.sample_rate), count, out)
+    square, shape, count = face_square(frames(), find_box, clip.source, corpus.face_height)
+    audio = read_audio(sound or source, corpus.sample_rate)
+    write_square(corpus, frames(), square, shape, audio, count, out)
 
 
-def face_square(frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: str) -> tuple[Box, tuple[int, ...], int]:
+def face_square(
+    frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: str, face_height: float
+) -> tuple[Box, tuple[int, ...], int]:
     """Compute the square around the face over a clip's frames (H, W, 3), pixels.
 
-    Returns it with height and width of the last frame and the number of frames. Raises InputError, naming the clip
-    `name`, when a face is detected in fewer than half of the frames searched.
+    The face is `face_height` of its side high. Returns it with height and width of the last frame and the number of
+    frames. Raises InputError, naming the clip `name`, when fewer than half of the searched frames show a face.
     """
     boxes: list[Box | None] = []
     count = 0
@@ -64,7 +84,7 @@ def face_square(frames: Iterable[NDArray[np.uint8]], find_box: FindBox, name: st
     detected = np.array([box for box in boxes if box is not None], float)
     if len(detected) < max(1, _MIN_SHARE * len(boxes)):
         raise InputError(f"{name}: a face in {len(detected)} of {len(boxes)} frames searched; give a clearer video")
-    return crop_box(detected), shape, count
+    return crop_box(detected, face_height), shape, count
 
 
 def write_square(

@@ -91,7 +91,8 @@ class WebVideos(CorpusKind, Generic[Settings]):
         window = _windows(self, self.settings(corpus), corpus.seed).get(clip.clip)
         audio = span_audio(source, cut, corpus.fps, corpus.sample_rate)
         if window is None:
-            square, shape, count = face_square(span_frames(source, cut, corpus.fps), find_box, clip.source)
+            frames = span_frames(source, cut, corpus.fps)
+            square, shape, count = face_square(frames, find_box, clip.source, corpus.face_height)
         else:
             first = next(span_frames(source, cut, corpus.fps), None)
             if first is None:

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dawn.config import FACE_HEIGHT
 from dawn.demo.dress import CLOSE_CROPPED, CURLY, backdrop, rigid_outlines
 from dawn.demo.head import BROW, CHIN, EYE, MOUTH, PIVOT, Head, Points, jaw_weights, open_jaw, rotation
 from dawn.demo.light import UNIT, Light
 from dawn.demo.look import Colour, Person, blend
 from dawn.demo.motion import Motion
-from dawn.media.framing import FACE_CENTRE, FACE_HEIGHT
+from dawn.media.framing import FACE_CENTRE
 
 _CAMERA = 5.6  # distance of the camera from the head's axis, head units
 _FACE_DEPTH = 0.57  # depth z at which the projection has scale 1

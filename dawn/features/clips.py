@@ -60,7 +60,10 @@ def clips_of_split(dataset: Path, split: str) -> list[Clip]:
     """Read the clips of one split from a manifest. Raises InputError when it has none."""
     clips = [clip for clip in read_manifest(dataset) if clip.split == split]
     if not clips:
-        raise InputError(f"{dataset}: no clips in the {split} split; see rejected.csv of the corpus")
+        raise InputError(
+            f"{dataset}: no clips in the {split} split; see rejected.csv of the corpus, and set its split (test_list, "
+            "test_fraction; a single identity is in the training split)"
+        )
     return clips
 
 

@@ -26,11 +26,16 @@ def gather(config: Config, paths: Paths) -> None:
 
     Raises InputError when every clip was rejected.
     """
-    reports = [
-        read_json(paths.shard(stage, index)) for stage in ("clips", "features") for index in range(config.corpus.shards)
-    ]
+    reports = {
+        stage: [read_json(paths.shard(stage, index)) for index in range(config.corpus.shards)]
+        for stage in ("clips", "features")
+    }
     rejected = read_rejected(paths.corpus / "rejected.corpus.csv")
-    rejected += [Rejected(**row) for report in reports for row in report["rejected"]]
+    rejected += [Rejected(**row) for shards in reports.values() for report in shards for row in report["rejected"]]
+    files = {
+        stage: {name: sha256 for report in shards for name, sha256 in report["files"].items()}
+        for stage, shards in reports.items()
+    }
     lengths = {
         name: frames
         for index in range(config.corpus.shards)
@@ -48,7 +53,7 @@ def gather(config: Config, paths: Paths) -> None:
     write_json(
         paths.dataset.with_suffix(".json"),
         {
-            "digest": fingerprint([report["files"] for report in reports]),
+            "digest": fingerprint(files),  # independent of the number of shards
             "clips": len(clips),
             "frames": sum(clip.frames for clip in clips),
             "rejected": len(rejected),

@@ -45,7 +45,7 @@ class Journal:
 
     `fingerprint` covers settings and code: a journal of another fingerprint counts as empty. An outcome is valid only
     while the clip's `source` hash is the same, and its file (`target(clip)`) has the recorded hash. Files in the
-    journals of `other_shards` count too: an additional clip moves others from shard to shard.
+    journals of `other_shards` count too: another number of shards moves clips from shard to shard.
     """
 
     def __init__(

@@ -45,19 +45,24 @@ class ConfirmedBoxes:
         box = find_box(self._landmarker, frame)
         if box is not None and not self._confirmed:
             self._detected = True
-            self._confirmed = confirm_face(frame, crop_box(np.array([box])))
+            self._confirmed = confirm_face(frame, box)
         return box
 
 
 def crop_portrait(
-    image: NDArray[np.uint8], resolution: int, *, landmarker: FaceLandmarker, name: str = "the image"
+    image: NDArray[np.uint8],
+    resolution: int,
+    face_height: float,
+    *,
+    landmarker: FaceLandmarker,
+    name: str = "the image",
 ) -> NDArray[np.uint8]:
     """Crop the face of an image uint8 (H, W, 3) to uint8 (resolution, resolution, 3), framed as in the clips.
 
-    `landmarker` must be static. The search covers the whole image, then the image with a margin for faces that fill it,
-    then ever smaller overlapping parts for small faces; the largest face of the first search with a confirmed detection
-    is cropped. A second detector must confirm it, because Face Landmarker alone finds landmarks in dogs. Raises
-    InputError, naming `name`, when there is no face.
+    The face is `face_height` of the crop high. `landmarker` must be static. The search covers the whole image, then the
+    image with a margin for faces that fill it, then ever smaller overlapping parts for small faces; the largest face of
+    the first search with a confirmed detection is cropped. A second detector must confirm it, because Face Landmarker
+    alone finds landmarks in dogs. Raises InputError, naming `name`, when there is no face.
     """
     for parts in _searches(image):
         boxes = []
@@ -67,9 +72,8 @@ def crop_portrait(
                 x0, y0, x1, y1 = (scale * edge for edge in box)
                 boxes.append((x0 + left, y0 + top, x1 + left, y1 + top))
         for box in sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
-            square = crop_box(np.array([box]))
-            if confirm_face(image, square):
-                return crop(image, square, resolution)
+            if confirm_face(image, box):
+                return crop(image, crop_box(np.array([box]), face_height), resolution)
     raise InputError(f"no face found in {name}; give a picture of one person whose face is well visible")
 
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.media.framing import Box, crop
+from dawn.config import FACE_HEIGHT
+from dawn.media.framing import Box, crop, crop_box
 from dawn.weights import verified
 
 READS = ("weights/yunet_n_640_640.onnx",)  # face-detector of dawn/weights.yaml
@@ -22,9 +23,12 @@ _SIDE = 96
 _MIN_SCORE = 0.55
 
 
-def confirm_face(frame: NDArray[np.uint8], square: Box) -> bool:
-    """Return whether YuNet detects a face in the square around a face (:func:`dawn.media.framing.crop_box`) of an RGB
-    frame (H, W, 3)."""
+def confirm_face(frame: NDArray[np.uint8], box: Box) -> bool:
+    """Return whether YuNet detects a face in the square around the landmark box `box` of an RGB frame (H, W, 3).
+
+    The square has the default ``corpus.face_height``, for which the score was measured.
+    """
+    square = crop_box(np.array([box]), FACE_HEIGHT)
     margin = _SIDE // 2  # a detector misses faces that fill the image
     padded = np.pad(crop(frame, square, _SIDE), ((margin, margin), (margin, margin), (0, 0)))
     _, faces = _detector().detect(np.ascontiguousarray(padded[..., ::-1]))

@@ -1,6 +1,6 @@
 """Writing of clips and features of a whole corpus, in shards.
 
-A shard is every n-th clip of the manifest. Its report lists the written files with their hashes, and the rejected
+A clip's name decides its shard. The report of a shard lists the written files with their hashes, and the rejected
 clips. An interrupted shard continues with the next clip; when clips are added to a corpus, only these are processed. A
 clip that crashes its decoder, or exceeds the time limit, is rejected like any other.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ Job = tuple[Clip, str]  # a clip, and the hash of the file that it is written fr
 def make_clips(config: Config, paths: Paths, index: int) -> None:
     """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
     clips = _shard(read_manifest(paths.manifest), config, index)
-    settings = config.corpus.model_dump(exclude={"shards", "fetch"})
+    # The sections left out state which sources there are and how they are split; the source's hash is in the journal.
+    settings = config.corpus.model_dump(exclude={"shards", "fetch", "demo", "folder", "crema"})
     key = fingerprint([settings, config.features.detect_side, clips_code(config.corpus.kind)])
     open_writer = functools.partial(_clip_writer, config, paths)
     stage = Stage("clips", paths, index, paths.clips, ".mp4", key)
@@ -109,10 +111,15 @@ def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWr
     journal.finish((clip.clip, source, outcomes[clip.clip]) for clip, source in jobs)
 
 
+def shard_of(clip: str, shards: int) -> int:
+    """Return the shard of a clip, by a hash of its name: an added clip moves no other, and packed shards stay valid."""
+    return int.from_bytes(hashlib.sha256(clip.encode()).digest()[:8], "big") % shards
+
+
 def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
     if not 0 <= index < config.corpus.shards:
         raise InputError(f"shard {index} does not exist; corpus.shards = {config.corpus.shards}")
-    return clips[index :: config.corpus.shards]
+    return [clip for clip in clips if shard_of(clip.clip, config.corpus.shards) == index]
 
 
 # Only the worker process imports the modules that these two functions need, not its parent.

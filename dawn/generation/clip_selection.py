@@ -21,5 +21,8 @@ def choose_clips(config: Config, paths: Paths) -> None:
         order.append((rank[clip.identity], clip.identity, clip.clip))
     chosen = {row[2] for row in sorted(order)[: config.evaluate.max_clips]}
     if not chosen:
-        raise InputError(f"{paths.dataset}: no clips in the test split")
+        raise InputError(
+            f"{paths.dataset}: no clips in the test split; see {paths.rejected}, and set the split of the corpus "
+            "(test_list, test_fraction; a single identity is in the training split)"
+        )
     write_manifest(paths.test, [clip for clip in clips if clip.clip in chosen])

@@ -36,13 +36,13 @@ def read_source(portrait: Portrait, config: Config) -> Source:
     from dawn.features.portrait import crop_portrait
     from dawn.media.image import as_rgb, read_image
 
-    side = config.corpus.resolution
+    side, face_height = config.corpus.resolution, config.corpus.face_height
     if isinstance(portrait, str | os.PathLike):
         name, pixels = str(portrait), read_image(portrait)
     else:
         name, pixels = "portrait", as_rgb(portrait)
     with Extractor(config.features, static=True) as extractor:
-        image = crop_portrait(pixels, side, landmarker=extractor.landmarker, name=name)
+        image = crop_portrait(pixels, side, face_height, landmarker=extractor.landmarker, name=name)
         face = next(extractor.detect([image]))
     if face is None:
         raise InputError(f"{name}: the face is lost at {side} x {side} pixels; use a clearer portrait")

@@ -60,6 +60,23 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int = 16000) -> NDArra
     return np.clip(audio, -1, 1, dtype=np.float32)
 
 
+def sound_seconds(path: str | os.PathLike[str]) -> float:
+    """Determine the length of the first sound track of a file without decoding it; 0 for a track without samples.
+
+    Raises InputError when the file is missing, empty, damaged or without sound.
+    """
+    with open_media(path, "a sound or video file") as container:
+        if not container.streams.audio:
+            raise InputError(f"{path}: has no sound; give a file with speech")
+        spans = [
+            (float(packet.pts * packet.time_base), float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            for packet in container.demux(container.streams.audio[0])
+            if packet.pts is not None and packet.time_base is not None and packet.size
+        ]
+        # Before time 0 lie the samples that an encoder adds and decoders drop.
+        return max(end for _, end in spans) - max(0.0, min(start for start, _ in spans)) if spans else 0.0
+
+
 def as_audio(samples: ArrayLike, rate: int, sample_rate: int = 16000) -> NDArray[np.float32]:
     """Convert samples (T,) or (T, channels) at `rate` Hz to mono float32 (T',) in [-1, 1] at `sample_rate` Hz.
 

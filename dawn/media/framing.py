@@ -16,19 +16,18 @@ from dawn.errors import InputError
 Box = tuple[float, float, float, float]
 FindBox = Callable[[NDArray[np.uint8]], Box | None]  # frame (H, W, 3) -> box of the 68 landmarks of its largest face
 
-FACE_HEIGHT = 0.58  # landmark box, brows to chin, in sides of the square
 FACE_CENTRE = (0.5, 0.56)  # x, y of the landmark box's centre, in sides of the square
 
 
-def crop_box(boxes: NDArray[np.float64]) -> Box:
-    """Compute one square for a whole clip from its landmark boxes (n, 4).
+def crop_box(boxes: NDArray[np.float64], face_height: float) -> Box:
+    """Compute one square for a whole clip from its landmark boxes (n, 4), brows to chin.
 
-    The median box is `FACE_HEIGHT` of the square's side high and its centre lies at `FACE_CENTRE`. The square is
+    The median box is `face_height` of the square's side high and its centre lies at `FACE_CENTRE`. The square is
     enlarged until it contains the boxes between their 5th and 95th percentile, so that a moving head stays inside.
     Raises InputError when the boxes have no height.
     """
     x0, y0, x1, y1 = np.median(boxes, axis=0)
-    side = (y1 - y0) / FACE_HEIGHT
+    side = (y1 - y0) / face_height
     if not side > 0:
         raise InputError(f"the face boxes have no height (median {y1 - y0:.1f} pixels); give a clearer video")
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2

@@ -29,7 +29,7 @@ class VideoInfo:
 
     width: int
     height: int
-    frames: int  # stored
+    frames: int  # stored and shown: an edit list may leave out stored ones
     fps: float  # average
     seconds: float
     has_audio: bool
@@ -45,14 +45,21 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         height, width = _pixels(first).shape[:2]
     with open_media(path, "a video") as container:  # opened again: Flash video without an index cannot seek back
         stream = _video_stream(container, path)
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        stamps = [p.pts * p.time_base for p in packets if p.pts is not None and p.time_base is not None]
-        frames = max(stream.frames, len(packets))
-        spacing = 1 / (stream.average_rate or Fraction(25))
-        if len(stamps) == len(packets) > 1 and max(stamps) > min(stamps):
-            spacing = Fraction(max(stamps) - min(stamps)) / (len(stamps) - 1)
+        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        stamps = sorted(p.pts * p.time_base for p in packets if p.pts is not None and p.time_base is not None)
+        spacing = last = 1 / (stream.average_rate or Fraction(25))
+        if len(stamps) == len(packets) > 1 and stamps[-1] > stamps[0]:
+            spacing = Fraction(stamps[-1] - stamps[0]) / (len(stamps) - 1)
+            last = Fraction(next(stamps[-1] - stamp for stamp in reversed(stamps) if stamp < stamps[-1]))
         sound = bool(container.streams.audio)
-        return VideoInfo(width, height, frames, float(1 / spacing), float(frames * spacing), sound)
+        seconds = (len(packets) - 1) * spacing + last  # the last frame lasts as long as the one before it
+        return VideoInfo(width, height, len(packets), float(1 / spacing), float(seconds), sound)
+
+
+def has_sound(path: str | os.PathLike[str]) -> bool:
+    """Return whether a video has a sound track. Raises InputError when the file is missing, empty or damaged."""
+    with open_media(path, "a video") as container:
+        return bool(container.streams.audio)
 
 
 def iter_frames(path: str | os.PathLike[str], fps: float | None = 25.0) -> Iterator[Frame]:

@@ -175,13 +175,14 @@ def quality(
 @app.command(
     "corpus",
     rich_help_panel=_PANEL,
-    epilog="Example: dawn-eval corpus --syncnet results/demo/syncnet.safetensors --out results/demo/corpus.md",
+    epilog="Example: dawn-eval corpus --out results/demo/corpus.md",
 )
 def corpus(
     *,
     config: ConfigFile = DEFAULT_CONFIG,
     syncnet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="SyncNet weights for the audio-video offsets")
+        Path | None,
+        typer.Option(metavar="FILE", help="SyncNet weights for the audio-video offsets (default: none are measured)"),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="CORPUS.md", help="report to write, with .json and .png")],
 ) -> None:

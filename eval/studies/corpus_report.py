@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from dawn.config import Config
 from dawn.corpora.manifest import SPLITS, Clip, read_manifest, read_rejected
+from dawn.corpora.rejections import general_reason
 from dawn.features.speech import FRAME
 from dawn.features.store import Features
 from dawn.media.audio import read_audio
@@ -49,20 +49,22 @@ _RANGES = {
 def report(config: Config, paths: Paths, syncnet_weights: Path | None, out: Path) -> dict[str, Any]:
     """Write `out` (Markdown), its data as ``.json`` and a contact sheet as ``.png``; returns the data.
 
-    syncnet_weights: a SyncNet trained on the corpus, for the audio offsets; without it they are omitted. Raises
-    InputError for a corpus that is not prepared.
+    syncnet_weights: a SyncNet trained on the corpus, for the audio offsets; without it the report states how to train
+    one. Raises InputError for a corpus that is not prepared.
     """
     clips = read_manifest(paths.dataset)
+    net = None if syncnet_weights is None else syncnet.load(syncnet_weights)
     data = summary(config, paths, clips)
-    if syncnet_weights is not None:
-        offsets = _offsets(paths, select_clips(clips, _OFFSET_CLIPS), syncnet_weights)
+    if net is not None:
+        offsets = _offsets(paths, select_clips(clips, _OFFSET_CLIPS), net)
+        data["offset_clips"], data["syncnet"] = len(offsets), str(syncnet_weights)
         if offsets:
             data["offset"] = _range(offsets)
     write_json(out.with_suffix(".json"), data)
     with atomic_path(out.with_suffix(".png")) as aside:
         _contact_sheet(paths, select_clips(clips, _SHEET_CLIPS)).save(aside, format="png")
     with atomic_path(out) as aside:
-        aside.write_text(_markdown(data, out.with_suffix(".png").name), encoding="utf-8")
+        aside.write_text(_markdown(data, out.with_suffix(".png").name, _offset_note(config, data)), encoding="utf-8")
     return data
 
 
@@ -99,13 +101,6 @@ def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, An
     }
 
 
-def general_reason(reason: str) -> str:
-    """Remove file and advice from the reason of a rejection, and replace its numbers by N."""
-    cause = reason.split(";")[0]
-    _, colon, rest = cause.partition(": ")
-    return re.sub(r"\d+(\.\d+)?", "N", rest if colon else cause)
-
-
 def select_clips(clips: Sequence[Clip], count: int) -> list[Clip]:
     """Select at most `count` clips, the first clip of every person before any second one; sorted by split and person.
 
@@ -131,9 +126,8 @@ def _range(values: Sequence[float] | NDArray[Any]) -> dict[str, float]:
     return dict(zip(_PERCENTILES, np.percentile(values, list(_PERCENTILES.values())).tolist(), strict=True))
 
 
-def _offsets(paths: Paths, clips: Sequence[Clip], syncnet_weights: Path) -> list[int]:
+def _offsets(paths: Paths, clips: Sequence[Clip], net: syncnet.SyncNet) -> list[int]:
     """Measure the audio offset, in frames, of each clip that is long enough for SyncNet."""
-    net = syncnet.load(syncnet_weights)
     offsets = []
     for clip in tqdm(clips, desc="offsets", unit="clip", mininterval=2):
         features = Features.load(paths.features / f"{clip.clip}.safetensors")
@@ -147,7 +141,18 @@ def _offsets(paths: Paths, clips: Sequence[Clip], syncnet_weights: Path) -> list
     return offsets
 
 
-def _markdown(data: dict[str, Any], picture: str) -> str:
+def _offset_note(config: Config, data: dict[str, Any]) -> str:
+    """State from how many clips, and by which SyncNet, the audio offsets are; or how to get them."""
+    if "syncnet" in data:
+        return f"Audio offsets: {data['offset_clips']} clips, by the SyncNet {data['syncnet']}."
+    return (
+        "Audio offsets were not measured: no SyncNet was given. `snakemake --cores all --configfile CONFIG -- "
+        f"results/{config.name}/syncnet.safetensors` trains one on this corpus; then request this "
+        "report again. `dawn-eval corpus --syncnet FILE` takes one that exists."
+    )
+
+
+def _markdown(data: dict[str, Any], picture: str, offset_note: str) -> str:
     splits = [(name, row["clips"], row["people"], f"{row['hours']:.2f}") for name, row in data["splits"].items()]
     ranges = [
         (label, *(f"{value:.3g}" for value in data[key].values())) for key, label in _RANGES.items() if key in data
@@ -163,6 +168,7 @@ def _markdown(data: dict[str, Any], picture: str) -> str:
         _table(("split", "clips", "people", "hours"), splits),
         "## Ranges",
         _table(("", "minimum", "5 %", "median", "95 %", "maximum"), ranges),
+        offset_note,
         "## Faces",
         _table(("", "value"), faces),
         "## Rejected clips by stage and reason (rejected.csv lists each)",

@@ -28,6 +28,16 @@ def test_shipped_files_load_under_their_own_name_and_round_trip(path: Path) -> N
     [
         ({"corpus": {"resoluton": 64}}, "corpus.resoluton: unknown key; known keys: name, kind, resolution"),
         ({"corpus": {"resolution": 65}}, "corpus: resolution must be a multiple of 32, got 65"),
+        (
+            {"corpus": {"crema": {"test_actors": [1015, 15]}}},
+            "corpus.crema.test_actors.1: Input should be greater",
+        ),
+        ({"corpus": {"kind": "folder", "face_height": 0.9}}, "corpus.face_height: Input should be less than or equal"),
+        (
+            {"corpus": {"kind": "folder", "face_height": 0.1}},
+            "corpus.face_height: Input should be greater than or equal",
+        ),
+        ({"corpus": {"kind": "demo", "face_height": 0.5}}, "drawn people have 0.58; leave it out for kind 'demo'"),
         ({"corpus": {"fps": 30}}, "corpus.fps: Input should be 25"),
         ({"lfg": {"train": {"steps": 5, "epochs": 5}}}, "give exactly one of steps and epochs"),
         ({"lfg": {"train": {"steps": 0}}}, "lfg.train.steps"),

@@ -69,6 +69,7 @@ rule clips:
         settings=settings(
             "corpus.kind",
             "corpus.resolution",
+            "corpus.face_height",
             "corpus.fps",
             "corpus.sample_rate",
             "corpus.shards",

@@ -34,6 +34,12 @@ rule syncnet:
         "dawn-eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --out {output} 2> >(tee {log} >&2)"
 
 
+def trained_syncnet(wildcards):
+    """Return the option that names a SyncNet which is trained already, or nothing: the report must not wait for one."""
+    own = PATHS[wildcards.run].run / "syncnet.safetensors"
+    return next((f"--syncnet {weights}" for weights in (syncnet(wildcards), own) if weights.is_file()), "")
+
+
 # Not part of `all`.
 rule corpus_report:
     input:
@@ -41,7 +47,6 @@ rule corpus_report:
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         coverage=path_of(lambda paths: paths.coverage),
         rejected=path_of(lambda paths: paths.rejected),
-        syncnet=syncnet,
     output:
         multiext("results/{run}/corpus", ".md", ".json", ".png"),
     log:
@@ -51,10 +56,11 @@ rule corpus_report:
     params:
         code=code_fingerprint("eval.studies.corpus_report"),
         out=path_of(lambda paths: paths.run / "corpus.md"),
+        syncnet=trained_syncnet,
     message:
         "statistics of the corpus of run {wildcards.run}"
     shell:
-        "dawn-eval corpus --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --syncnet {input.syncnet}"
+        "dawn-eval corpus --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml {params.syncnet}"
         " --out {params.out} 2> >(tee {log} >&2)"
 
 

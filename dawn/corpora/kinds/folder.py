@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +15,24 @@ from tqdm import tqdm
 from dawn.config import Corpus
 from dawn.corpora.manifest import Clip, Rejected
 from dawn.corpora.registry import ClipList, ClusterFaces, CorpusKind
-from dawn.corpora.splits import hold_out, read_test_list
+from dawn.corpora.rejections import frequent_reasons
+from dawn.corpora.splits import check_names, hold_out, read_test_list
 from dawn.errors import InputError
+from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 
 if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aiff", ".aif", ".wma")
+_LONGEST_NAME = 120  # characters of a clip's name: file systems allow 255 with suffixes
+
+
+_IDENTITY_REMEDY = (
+    "write one that does, such as '^(?P<identity>[^_]+)_' for ann_1.mp4, or find the people by their faces with "
+    "corpus.folder.people: faces"
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class _Video:
     path: Path
     identity: str
     frames: int
-    sha256: str
+    sha256: str  # with that of its sound, if this is a separate file
 
 
 class Folder(CorpusKind):
@@ -49,20 +61,27 @@ class Folder(CorpusKind):
         root = Path(corpus.folder.root)
         paths = _find_videos(root)
         expression = _compile_identity(corpus.folder.identity)
+        if not self.clusters_faces(corpus):
+            _check_identity(expression, root, paths)
+        names = clip_names([path.relative_to(root) for path in paths])
         test_names = read_test_list(corpus.folder.test_list)
-        names = _unique_names([path.relative_to(root) for path in paths])
-        videos, rejected = _usable_videos(corpus, root, dict(zip(names, paths, strict=True)), expression)
+        if test_names is not None:
+            check_names(test_names, [*names, *(path.stem for path in paths)], corpus.folder.test_list, str(root))
+        paths_of = dict(zip(names, paths, strict=True))
+        videos, rejected = _usable_videos(corpus, root, paths_of, expression)
         if self.clusters_faces(corpus):
             videos, without_face = _identify_by_face(videos, cluster_faces)
             rejected += without_face
         if not videos:
-            reason = rejected[0].reason if rejected else "it holds none"
-            raise InputError(f"{root}: no usable video; the first fault: {reason}")
+            raise InputError(
+                f"{root}: no usable video; reasons: {frequent_reasons(rejected)}; the first: {rejected[0].reason}"
+            )
+        if test_names is not None and not any({video.name, video.path.stem} & test_names for video in videos):
+            unusable = next(row for row in rejected if row.clip in test_names or paths_of[row.clip].stem in test_names)
+            raise InputError(
+                f"{corpus.folder.test_list}: none of its videos can be used, such as {unusable.clip}: {unusable.reason}"
+            )
         held_out = hold_out({video.identity for video in videos}, corpus.folder.test_fraction, corpus.seed)
-        if test_names is not None:
-            unknown = test_names - {path.stem for path in paths} - set(names)
-            if unknown:
-                raise InputError(f"{corpus.folder.test_list}: no video is called {sorted(unknown)[0]!r}; mend the list")
         clips = []
         for video in videos:
             listed = video.identity in held_out if test_names is None else {video.name, video.path.stem} & test_names
@@ -79,7 +98,11 @@ class Folder(CorpusKind):
         """See :class:`CorpusKind`."""
         from dawn.corpora.video_clips import write_face_clip
 
-        write_face_clip(corpus, clip, source, out, find_box)
+        write_face_clip(corpus, clip, source, out, find_box, _separate_sound(source, clip.source))
+
+    def source_hash(self, source: Path) -> str:
+        """Return the SHA-256 of a video; of one with a separate sound, that of the hashes of both."""
+        return _hash(source, _separate_sound(source, source.name))
 
     def clusters_faces(self, corpus: Corpus) -> bool:
         """See :class:`CorpusKind`."""
@@ -104,12 +127,39 @@ def _usable_videos(
         below = path.relative_to(root).as_posix()
         try:
             identity = "" if corpus.folder.people == "faces" else _identity_in_path(expression, below)
-            frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds)
+            sound = _separate_sound(path, below)
+            remedy = f"give a video with speech, or its sound as {path.stem}.wav in the same folder"
+            frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds, sound, remedy)
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
         else:
-            videos.append(_Video(name, path, identity, frames, sha256_file(path)))
+            videos.append(_Video(name, path, identity, frames, _hash(path, sound)))
     return videos, rejected
+
+
+def _separate_sound(video: Path, name: str) -> Path | None:
+    """Return the sound file of a silent video: same folder and name, another suffix.
+
+    None for a video with sound, or without such a file. Raises InputError, naming the video `name`, when it cannot be
+    opened, or when there are several such files.
+    """
+    from dawn.media.video import has_sound
+
+    if has_sound(video):
+        return None
+    places = [video.with_suffix(spelling) for suffix in SOUND_SUFFIXES for spelling in (suffix, suffix.upper())]
+    # By inode: file systems that ignore case find a file under both spellings.
+    files = {(place.stat().st_dev, place.stat().st_ino): place for place in reversed(places) if place.is_file()}
+    if len(files) > 1:
+        beside = ", ".join(sorted(place.name for place in files.values()))
+        raise InputError(f"{name}: has no sound, and several sound files of its name; keep one of {beside}")
+    return next(iter(files.values()), None)
+
+
+def _hash(video: Path, sound: Path | None) -> str:
+    if sound is None:
+        return sha256_file(video)
+    return fingerprint([sha256_file(video), sha256_file(sound)])
 
 
 def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> tuple[list[_Video], list[Rejected]]:
@@ -136,8 +186,20 @@ def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> 
 def _identity_in_path(expression: re.Pattern[str], below: str) -> str:
     match = expression.search(below)
     if match is None or not match["identity"]:
-        raise InputError(f"{below}: corpus.folder.identity = {expression.pattern!r} does not match; mend it")
+        raise InputError(
+            f"{below}: corpus.folder.identity = {expression.pattern!r} does not match this path; {_IDENTITY_REMEDY}"
+        )
     return match["identity"]
+
+
+def _check_identity(expression: re.Pattern[str], root: Path, paths: Sequence[Path]) -> None:
+    """Raise InputError unless the expression finds an identity in the path of a video at least."""
+    belows = [path.relative_to(root).as_posix() for path in paths]
+    if not any((match := expression.search(below)) and match["identity"] for below in belows):
+        raise InputError(
+            f"{root}: no usable video: corpus.folder.identity = {expression.pattern!r} matches none of {len(belows)} "
+            f"paths, such as {belows[0]!r}; {_IDENTITY_REMEDY}"
+        )
 
 
 def _find_videos(root: Path) -> list[Path]:
@@ -159,22 +221,27 @@ def _compile_identity(expression: str) -> re.Pattern[str]:
     except re.error as error:
         raise InputError(f"corpus.folder.identity: {expression!r} is not a regular expression ({error})") from None
     if "identity" not in pattern.groupindex:
-        raise InputError(f"corpus.folder.identity: {expression!r} has no group (?P<identity>...); add it")
+        raise InputError(
+            f"corpus.folder.identity: {expression!r} has no group (?P<identity>...); add it, as in "
+            "'^(?P<identity>[^/]+)/', or set corpus.folder.people: faces"
+        )
     return pattern
 
 
-def _unique_names(paths: Sequence[Path]) -> list[str]:
-    """Derive file-safe clip names: the stem where it is unique regardless of case, else with its parent folders."""
-    stems = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).strip("._-") or "clip" for path in paths]
-    full = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.with_suffix("").as_posix()).strip("._-") or "clip" for path in paths]
-    names: list[str] = []
-    taken: set[str] = set()
-    folded = [stem.casefold() for stem in stems]
-    for stem, long, fold in zip(stems, full, folded, strict=True):
-        name = base = stem if folded.count(fold) == 1 else long
-        number = 2
-        while name.casefold() in taken:
-            name, number = f"{base}-{number}", number + 1
-        taken.add(name.casefold())
+def clip_names(paths: Sequence[Path]) -> list[str]:
+    """Derive file-safe clip names from the paths of videos below the root, each from its own path: ``ann/1.mp4`` is
+    ``ann_1``.
+
+    A name ends with a hash of the path where it would not identify the video: letters without an ASCII equivalent are
+    lost, it is long, or other videos have the same one, regardless of case. An added video thus renames at most the one
+    whose name it shares.
+    """
+    plain = [re.sub(r"[^A-Za-z0-9._-]+", "_", path.with_suffix("").as_posix()).strip("._-") or "clip" for path in paths]
+    same = Counter(name.casefold() for name in plain)
+    names = []
+    for path, name in zip(paths, plain, strict=True):
+        lossy = any(letter.isalnum() and not letter.isascii() for letter in path.with_suffix("").as_posix())
+        if lossy or len(name) > _LONGEST_NAME or same[name.casefold()] > 1:
+            name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(path.as_posix().encode()).hexdigest()[:8]}"
         names.append(name)
     return names

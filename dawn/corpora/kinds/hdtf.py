@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from dawn.config import Corpus, HdtfCorpus
 from dawn.corpora.lists import Box, ListedClip, lists_folder, read_list
 from dawn.corpora.manifest import Rejected
-from dawn.corpora.splits import hold_out, read_test_list
+from dawn.corpora.splits import check_names, hold_out, read_test_list
 from dawn.corpora.web import WebVideos
 from dawn.errors import InputError
 
@@ -78,11 +78,7 @@ def listed_clips(folder: Path, corpus: HdtfCorpus, seed: int) -> tuple[list[List
         held_out = hold_out({clip.video for clip in clips}, corpus.test_fraction, seed)
         return [_in_split(clip, clip.video in held_out) for clip in clips], rejected
     names = {name.removesuffix(".mp4") for name in test_names}
-    unknown = names - {clip.name for clip in clips} - {row.clip for row in rejected}
-    if unknown:
-        raise InputError(
-            f"{corpus.test_list}: HDTF has no clip {sorted(unknown)[0]!r}; write names like WDA_AmyKlobuchar1_002"
-        )
+    check_names(names, [*(clip.name for clip in clips), *(row.clip for row in rejected)], corpus.test_list, "HDTF")
     return [_in_split(clip, clip.name in names) for clip in clips], rejected
 
 

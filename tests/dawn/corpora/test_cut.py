@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from dawn.corpora.cut import cut_span, read_cut, span_audio, span_frames
+from dawn.errors import InputError
 from dawn.media.video_writer import write_video
+from tests.support.edit_lists import trim
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +42,12 @@ def test_cuts_are_exact_in_picture_and_sound(
     assert np.abs(levels[between] - expected).max() <= 3
     loud = np.flatnonzero(np.abs(audio) > 0.3) / 16000 + start
     assert np.abs((loud + 0.5) % 1 - 0.5).max() < 0.055 and {round(v) for v in loud} == {round(v) for v in white}
+
+
+def test_what_an_edit_list_leaves_out_is_no_part_of_a_span(clocks: Path, tmp_path: Path) -> None:
+    trim(clocks / "video.mp4", tmp_path / "trimmed.mp4", 2.2, 10.2)
+    cut_span([tmp_path / "trimmed.mp4"], 1, 4, 25, tmp_path / "cut.mkv")
+    levels = [frame[10, 10, 0] for frame in span_frames(tmp_path / "cut.mkv", read_cut(tmp_path / "cut.mkv"), 25)]
+    np.testing.assert_allclose(np.flatnonzero(np.asarray(levels) > 230), [20, 45, 70])  # from second 3.2 on
+    with pytest.raises(InputError, match=r"of 10.2 s, has no frames up to 12.00 s"):
+        cut_span([tmp_path / "trimmed.mp4"], 8, 12, 25, tmp_path / "late.mkv")

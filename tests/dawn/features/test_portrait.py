@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from dawn.config import FACE_HEIGHT, parse
 from dawn.errors import InputError
 from dawn.features.landmarks import FaceLandmarker
 from dawn.features.portrait import crop_portrait, find_box
 from dawn.features.second_detector import confirm_face
-from dawn.media.framing import crop_box
+from dawn.generation.inputs import read_source
 from dawn.media.image import read_image
 
 PORTRAITS = (
@@ -32,7 +33,7 @@ PORTRAITS = (
 
 @pytest.mark.parametrize("name", PORTRAITS)
 def test_portraits_are_framed_as_clips(static: FaceLandmarker, real: Path, name: str) -> None:
-    crop = crop_portrait(read_image(real / "portraits" / name), 128, landmarker=static, name=name)
+    crop = crop_portrait(read_image(real / "portraits" / name), 128, FACE_HEIGHT, landmarker=static, name=name)
     assert crop.shape == (128, 128, 3) and crop.dtype == np.uint8
     box = find_box(static, crop)
     assert box is not None
@@ -41,12 +42,20 @@ def test_portraits_are_framed_as_clips(static: FaceLandmarker, real: Path, name:
     assert (x0 + x1) / 2 == pytest.approx(0.5, abs=0.05) and (y0 + y1) / 2 == pytest.approx(0.56, abs=0.05)
 
 
+@pytest.mark.parametrize("face_height", [0.3, 0.8])
+def test_the_setting_of_the_corpus_frames_portraits(static: FaceLandmarker, real: Path, face_height: float) -> None:
+    config = parse({"corpus": {"kind": "folder", "resolution": 256, "face_height": face_height}})
+    source = read_source(real / "portraits" / "photo_nasa_astronaut.png", config)
+    y0, y1 = source.face_box[[1, 3]] / 256
+    assert y1 - y0 == pytest.approx(face_height, abs=0.05) and (y0 + y1) / 2 == pytest.approx(0.56, abs=0.05)
+
+
 @pytest.mark.parametrize("side", [1024, 512, 256, 128, 64])
 def test_a_dog_is_no_portrait(static: FaceLandmarker, real: Path, side: int) -> None:
     dog = cv2.resize(read_image(real / "portraits" / "negative_dog.jpg"), (side, side), interpolation=cv2.INTER_AREA)
     for image in (dog, np.ascontiguousarray(dog[:, ::-1]), (dog * 0.3).astype(np.uint8)):
         with pytest.raises(InputError, match=r"no face found in dog\.jpg"):
-            crop_portrait(np.asarray(image, np.uint8), 128, landmarker=static, name="dog.jpg")
+            crop_portrait(np.asarray(image, np.uint8), 128, FACE_HEIGHT, landmarker=static, name="dog.jpg")
 
 
 @pytest.mark.parametrize("side", [512, 256, 128, 64])
@@ -62,16 +71,16 @@ def test_portraits_of_any_size_and_light_show_a_person(
         box = find_box(static, np.asarray(picture, np.uint8))
         assert box is not None or side < 256  # Face Landmarker finds most of the smaller ones
         if box is not None:
-            assert confirm_face(np.asarray(picture, np.uint8), crop_box(np.array([box])))
+            assert confirm_face(np.asarray(picture, np.uint8), box)
 
 
 def test_faces_that_fill_the_image_or_are_small_in_it(static: FaceLandmarker, real: Path) -> None:
     tight = read_image(real / "portraits" / "photo_obama_official.jpg")[180:430, 370:612]
-    assert crop_portrait(tight, 64, landmarker=static).shape == (64, 64, 3)
+    assert crop_portrait(tight, 64, FACE_HEIGHT, landmarker=static).shape == (64, 64, 3)
     scene = np.full((1500, 2000, 3), 120, np.uint8)
     scene[650:1162, 1100:1612] = read_image(real / "portraits" / "photo_nasa_astronaut.png")
     assert static.detect(scene) is None  # the face is too small in the whole image
-    crop = crop_portrait(scene, 128, landmarker=static)
+    crop = crop_portrait(scene, 128, FACE_HEIGHT, landmarker=static)
     box = find_box(static, crop)
     assert box is not None and (box[3] - box[1]) / 128 == pytest.approx(0.58, abs=0.05)
 
@@ -80,4 +89,4 @@ def test_faces_that_fill_the_image_or_are_small_in_it(static: FaceLandmarker, re
 def test_images_of_extreme_sizes_are_searched_with_a_margin(static: FaceLandmarker, shape: tuple[int, int]) -> None:
     """A margin of half the longer side would take gigabytes, more than the detector can address."""
     with pytest.raises(InputError, match="no face found in the image"):
-        crop_portrait(np.full((*shape, 3), 128, np.uint8), 64, landmarker=static)
+        crop_portrait(np.full((*shape, 3), 128, np.uint8), 64, FACE_HEIGHT, landmarker=static)

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import time
-from collections import namedtuple
+from collections import Counter, namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from dawn.errors import InputError
 from dawn.features import worker
 from dawn.features.dataset import gather
 from dawn.features.disk_space import bytes_needed, check_corpus_space
-from dawn.features.shards import Stage, make_clips, make_features, run_stage
+from dawn.features.pack import pack
+from dawn.features.shards import Stage, make_clips, make_features, run_stage, shard_of
 from dawn.features.worker import WriteClip
 from dawn.media.audio import read_audio
 from dawn.media.files import sha256_file
@@ -153,30 +154,100 @@ def test_a_clip_that_crashes_its_process_is_rejected_in_the_report(
 
 
 def test_an_added_video_is_the_only_one_prepared(videos: Path, real: Path, tmp_path: Path) -> None:
-    """It is the first of the manifest, so that all other clips change their shard."""
+    """It is the first of the manifest, and named like the videos of the others. The other shard stays packed."""
     root = tmp_path / "raw"
-    shutil.copytree(videos, root, ignore=shutil.ignore_patterns("wall.mp4"))
-    config = _config(root)
-    config = config.model_copy(update={"corpus": config.corpus.model_copy(update={"shards": 2})})
+    for name in ("grid_bbaf2n", "grid_lbax4n", "grid_pwij3p"):
+        (root / name).mkdir(parents=True)
+        shutil.copy(videos / f"{name}.mpg", root / name / "take.mpg")
+    folder = {"root": str(root), "identity": r"^(?P<identity>[^/]+)/", "test_fraction": 0}
+    corpus = {"name": "real", "kind": "folder", "resolution": 64, "shards": 2, "folder": folder}
+    config = parse({"name": "real", "corpus": corpus})
     paths = Paths.of(config, data=tmp_path / "data")
 
-    def prepare_all() -> dict[str, tuple[int, str]]:
+    def prepare_all() -> dict[str, tuple[int, int, str]]:
         prepare(config.corpus, paths.corpus)
-        for step in (make_clips, make_features):
+        for step in (make_clips, make_features, pack):
             for shard in (0, 1):
                 step(config, paths, shard)
         gather(config, paths)
         files = [*paths.clips.glob("*.mp4"), *paths.features.glob("*.safetensors")]
-        return {path.name: (path.stat().st_mtime_ns, sha256_file(path)) for path in files}
+        files += [paths.store(shard) for shard in (0, 1)]
+        return {path.name: (path.stat().st_ino, path.stat().st_size, sha256_file(path)) for path in files}
 
     before = prepare_all()
-    _cut_start(real / "clips" / "grid_id2_vcd_swwp2s.mpg", root / "first.mpg", 1.6)
+    (root / "anna").mkdir()
+    _cut_start(real / "clips" / "grid_id2_vcd_swwp2s.mpg", root / "anna/take.mpg", 1.6)
     after = prepare_all()
     assert [clip.clip for clip in read_manifest(paths.dataset)] == [
-        "first", "grid_bbaf2n", "grid_lbax4n", "grid_pwij3p",
+        "anna_take", "grid_bbaf2n_take", "grid_lbax4n_take", "grid_pwij3p_take",
     ]  # fmt: skip
-    assert set(after) - set(before) == {"first.mp4", "first.safetensors"}
-    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"anna_take.mp4", "anna_take.safetensors"}
+    packed = f"{shard_of('anna_take', 2)}.safetensors"
+    assert {name: after[name] for name in before if name != packed} == {
+        name: before[name] for name in before if name != packed
+    }
+    assert after[packed] != before[packed]
+
+
+def test_another_number_of_shards_place_or_split_prepares_nothing_anew(
+    videos: Path, prepared: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(prepared, tmp_path / "data")
+    shutil.copytree(videos, tmp_path / "moved")
+    config = _config(videos)
+    digest = read_json(Paths.of(config, data=tmp_path / "data").dataset.with_suffix(".json"))["digest"]
+    folder = config.corpus.folder.model_copy(update={"root": str(tmp_path / "moved"), "test_fraction": 0.5})
+    corpus = config.corpus.model_copy(update={"shards": 3, "folder": folder})
+    config = config.model_copy(update={"corpus": corpus})
+    paths = Paths.of(config, data=tmp_path / "data")
+    files = [*paths.clips.glob("*.mp4"), *paths.features.glob("*.safetensors")]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    prepare(config.corpus, paths.corpus)
+    for step in (make_clips, make_features):
+        for shard in range(3):
+            step(config, paths, shard)
+    gather(config, paths)
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+    assert read_json(paths.dataset.with_suffix(".json"))["digest"] == digest
+    assert [row.clip for row in read_rejected(paths.rejected)] == ["wall"]
+
+
+def test_shards_are_nearly_equal_and_fixed() -> None:
+    clips = [f"id{person:05d}_{take}" for person in range(1000) for take in range(10)]
+    sizes = Counter(shard_of(clip, 16) for clip in clips)
+    assert sorted(sizes) == list(range(16)) and max(sizes.values()) < 1.2 * 10000 / 16
+    assert [shard_of(clip, 16) for clip in clips[:5]] == [10, 7, 2, 15, 6]
+
+
+def test_each_command_ends_with_a_line_of_counts(
+    videos: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "raw"
+    shutil.copytree(videos, root)
+    for name in ("grid_mute", "grid_mute2"):
+        write_video(root / f"{name}.mp4", [np.full((64, 64, 3), 90, np.uint8)] * 30)
+    shutil.copytree(prepared, tmp_path / "data")
+    config = _config(root)
+    (tmp_path / "config.yaml").write_text(config.dump())
+    monkeypatch.chdir(tmp_path)
+
+    def printed(step: str, *shard: str) -> list[str]:
+        assert main([step, "--config", "config.yaml", *shard]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    silent = "2 rejected (data/real/rejected.corpus.csv): has no sound (2)"
+    assert printed("corpus") == [f"data/real/clips.csv: 4 clips of 2 people, 0.002 hours (3 train, 1 test); {silent}"]
+    report = "1 rejected (data/real/64/shards/clips-0.json): a face in N of N frames searched (1)"
+    clips = "data/real/64: shard 0 of 1, 3 clips of 1 person, 0.0014 hours"
+    assert printed("clips", "--shard", "0") == [f"{clips}; {report}"]
+    features = clips.replace("64:", "64/features:")
+    assert printed("features", "--shard", "0") == [f"{features}; none rejected"]
+    [line] = printed("pack", "--shard", "0")
+    packed = "data/real/64/store/0.safetensors: 3 clips of 1 person, 0.0014 hours for training, "
+    assert line.startswith(packed) and line.endswith("2 MB")
+    [line] = printed("dataset")
+    assert line.startswith("data/real/64/dataset.csv: 3 clips of 1 person, 0.0014 hours (3 train, 0 test); 3 rejected")
+    assert line.endswith("(data/real/rejected.csv): has no sound (2), a face in N of N frames searched (1)")
 
 
 def test_a_full_disk_is_an_input_error_before_anything_is_written(
@@ -248,9 +319,8 @@ def test_real_clips_are_accepted_or_rejected_as_a_person_would(real: Path, tmp_p
     gather(config, paths)
     reasons = {row.clip: row.reason for row in read_rejected(paths.rejected)}
     accepted = {clip.clip for clip in read_manifest(paths.dataset)}
-    assert accepted == speaking
+    assert accepted == speaking | {"hdtf_WDA_AmyKlobuchar_256"}  # whose sound is a file beside it
     expected = {
-        "hdtf_WDA_AmyKlobuchar_256": "has no sound",
         "hdtf_WDA_AOC_256_silent": "has no sound",
         "mead_M030_front_neutral_level1_001_silent": "has no sound",
         "torn": "damaged",

@@ -13,7 +13,8 @@ from dawn.errors import InputError
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.video import iter_frames, probe
 from dawn.media.video_writer import write_video
-from tests.support.signals import chirp, moving_colours
+from tests.support.edit_lists import trim
+from tests.support.signals import chirp, lag, moving_colours
 
 
 def timed_video(path: Path, stamps: list[float], rotation: float = 0) -> None:
@@ -71,6 +72,26 @@ def test_real_clips_have_the_stated_length(real: Path, name: str) -> None:
     count = sum(1 for _ in iter_frames(path))
     assert abs(count / 25 - info.seconds) < 0.05
     assert abs(len(read_audio(path)) / 16000 - info.seconds) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "first", "count"),
+    [(1, 3, 25, 75), (0, 2.4, 0, 60), (2.4, 1, 60, 25), (0.2, 0.6, 5, 15), (0.5, 3.5, 13, 87), (2.42, 1, 61, 25)],
+)
+def test_an_edit_list_leaves_out_what_players_do(
+    tmp_path: Path, start: float, seconds: float, first: int, count: int
+) -> None:
+    """At key frames and elsewhere; between two frames, the next one is the first shown, as in players with FFmpeg."""
+    scenes = [frame if k < 50 else 255 - frame for k, frame in enumerate(moving_colours(100, 64, 64))]
+    write_video(tmp_path / "whole.mp4", scenes, audio=chirp(4))
+    trim(tmp_path / "whole.mp4", tmp_path / "shown.mp4", start, seconds)
+    info = probe(tmp_path / "shown.mp4")
+    assert (info.frames, info.fps, info.seconds) == (count, 25, pytest.approx(count / 25))
+    whole, shown = (np.stack(list(iter_frames(tmp_path / f"{name}.mp4"))) for name in ("whole", "shown"))
+    np.testing.assert_array_equal(shown, whole[first : first + count])
+    expected = read_audio(tmp_path / "whole.mp4")[round(start * 16000) : round((start + seconds) * 16000)]
+    sound = read_audio(tmp_path / "shown.mp4")
+    assert abs(len(sound) - len(expected)) < 16 and abs(lag(sound, expected)) < 16  # a millisecond
 
 
 def test_damaged_videos_are_input_errors(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dawn.media.video_writer import write_video
 from dawn.paths import Paths
 from eval.backbones.syncnet import SyncNet
 from eval.cli import main
-from eval.studies.corpus_report import general_reason, select_clips
+from eval.studies.corpus_report import select_clips
 from tests.support.clips import features_of
 
 FRAMES = 50
@@ -67,11 +67,13 @@ def test_the_report_counts_clips_measures_motion_and_shows_frames(paths: Paths) 
     assert -15 <= found["offset"]["median"] <= 15
     text = out.read_text()
     assert "4 clips, 0.00 hours, 2 people, 2 rejected." in text and "| clips | 7        | 6           |" in text
+    assert "Audio offsets: 4 clips, by the SyncNet sync.safetensors." in text
     with Image.open(out.with_suffix(".png")) as picture:
         assert picture.size == (4 * 128, 144)
         assert picture.getpixel((2 * 128, 0)) == (200, 30, 30) != picture.getpixel((0, 0))  # the first test clip
     assert main(["corpus", "--config", "config.yaml", "--out", str(out)]) == 0
     assert "offset" not in read_json(out.with_suffix(".json"))
+    assert "results/small/syncnet.safetensors` trains one" in out.read_text()
 
 
 def test_a_corpus_that_is_not_prepared_is_one_line_of_error(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,10 +83,14 @@ def test_a_corpus_that_is_not_prepared_is_one_line_of_error(paths: Paths, capsys
     assert error.count("\n") == 1 and "dataset.csv" in error
 
 
-def test_reasons_are_counted_by_kind() -> None:
-    assert general_reason("a b.mp4: 0.40 s, shorter than min_seconds = 1.0") == "N s, shorter than min_seconds = N"
-    assert general_reason("x/y2.mov: has no sound; give a video with speech") == "has no sound"
-    assert general_reason("the list has no window") == "the list has no window"
+def test_weights_of_something_else_are_named_before_the_corpus_is_read(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("other.safetensors").write_bytes(b"no weights")
+    paths.features.joinpath("ann0.safetensors").unlink()
+    assert main(["corpus", "--config", "config.yaml", "--syncnet", "other.safetensors", "--out", "corpus.md"]) == 2
+    assert "other.safetensors: no SyncNet weights" in capsys.readouterr().err
+    assert not Path("corpus.md").exists()
 
 
 def test_the_picture_shows_every_person_before_any_twice() -> None:
