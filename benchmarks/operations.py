@@ -23,16 +23,19 @@ from dawn.training.batch_shard import BatchShard
 from dawn.training.lfg import LfgTask
 from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask
+from eval.extract.lip_windows import VIDEO_WINDOW
+from eval.studies.train_syncnet import PER_CLIP, LipSampler, SyncnetTask
 
 
 def by_stage(config: Config, frames: int) -> pd.DataFrame:
-    """Count the operations of a configuration's stages, one row per stage.
+    """Count the operations of a configuration's stages and of its SyncNet, one row each.
 
     frames: longest sample that is counted. Columns: 1e9 operations per sample (a product and its sum are two), and
     operators per pass as a CPU computes them, views excluded: about the kernels of a GPU (those of A2V:
     :mod:`benchmarks.launches`).
     """
     rows = [(stage, *operations(config, stage, frames)) for stage in stages_of(config)]
+    rows.append(("syncnet", *syncnet_operations(config)))
     table = pd.DataFrame(rows, columns=["stage", "operations", "operators"])
     return table.assign(gflop_a_sample=table.pop("operations") / 1e9)
 
@@ -62,6 +65,20 @@ def operations(config: Config, stage: str, frames: int) -> tuple[float, int]:
         for group in range(len(task.groups)):
             torch.stack(list(task.loss(batch, shard, group).values())).sum().backward()
     return scale * counter.get_total_flops() + perceptual, operators.counts.total()
+
+
+def syncnet_operations(config: Config) -> tuple[float, int]:
+    """Count the operations of one window in a training step of SyncNet, and the step's operators."""
+    model = config.evaluate.syncnet
+    sampler = LipSampler(model.side, Drawn(config, PER_CLIP + VIDEO_WINDOW))
+    task = SyncnetTask(model, sampler)
+    task.net.train()
+    shard = BatchShard(seed=1, stage="syncnet", step=0, batch=1, samples=range(1))
+    batch = sampler(shard)
+    operators = Operators()
+    with FlopCounterMode(display=False) as counter, operators:
+        task.loss(batch, shard, 0)["contrast"].backward()
+    return counter.get_total_flops() / PER_CLIP, operators.counts.total()
 
 
 def _task(config: Config, stage: str) -> Task:

@@ -167,9 +167,11 @@ class Drawn:
             "pose": make.normal(size=(frames, 6)),
             "blink": make.uniform(0, 0.4, (frames, 2)),
             "speech": make.normal(size=(frames, config.features.speech.dim)),
+            "mfcc": make.normal(size=(frames, 4, 13)),
             "face_box": np.tile(box, (frames, 1)),
         }
         self.features = {name: torch.from_numpy(values.astype(np.float32)) for name, values in features.items()}
+        self.features["found"] = torch.ones(frames, dtype=torch.bool)
 
     def __len__(self) -> int:
         return CLIPS

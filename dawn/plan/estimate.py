@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,12 +11,11 @@ from dawn.methods import SCORED_METHODS, generated_methods, methods
 from dawn.plan.cards import Card, card_of, slowdown
 from dawn.plan.corpus import FPS, CorpusSize
 from dawn.plan.measurements import PUBLISHED, Measurements, Products, StepMeasurement, measurements, network_of
-from dawn.plan.training import Basis, Data, Memory, Step, Training, factors
+from dawn.plan.training import Basis, Data, Memory, Step, Training, estimated_step, factors
 from dawn.schedules import total_steps
 from dawn.stages import stages_of
 
 JUDGE_CLIPS = 16  # windows of a clip, which a SyncNet batch has whole numbers of (eval.studies.train_syncnet)
-JUDGE_MARGIN = 0.2  # by which its stored mouths are wider, likewise
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,11 @@ def make_plan(
                 together += steps * step.seconds * gpus
         needs.append(TrainingNeeds(stage, training.data(step.seconds), memory))
         stages.append(_on_gpus(stage, steps, schedule.batch, step, gpus, dollars))
-    stages += [_judge(config, corpus, known), _videos(config, corpus, card, dollars, known), _scores(config, corpus)]
+    stages += [
+        _judge(config, corpus, card, dollars, known),
+        _videos(config, corpus, card, dollars, known),
+        _scores(config, corpus),
+    ]
     gpu_hours = sum(line.gpu_hours or 0 for line in stages)
     return Plan(
         run=config.name,
@@ -170,20 +172,20 @@ def _preparation(config: Config, corpus: CorpusSize, known: Measurements) -> lis
     return lines
 
 
-def _judge(config: Config, corpus: CorpusSize, known: Measurements) -> StagePlan:
-    """Plan the training of the lip-sync judge, which CPUs compute."""
-    syncnet, cpu = config.evaluate.syncnet, known.processors
+def _judge(config: Config, corpus: CorpusSize, card: Card, dollars: float | None, known: Measurements) -> StagePlan:
+    """Plan the training of the lip-sync judge, on one GPU."""
+    syncnet = config.evaluate.syncnet
     steps = total_steps(syncnet.train, corpus.train)
     batch = max(1, syncnet.train.batch // JUDGE_CLIPS) * JUDGE_CLIPS
-    size = _syncnet_size(config, known)
-    how = f"{steps:,} x {batch} samples x {cpu.judge * size:.2g} core-seconds; computed on a CPU alone"
-    return _on_cores("judge", steps * batch * cpu.judge * size, how, steps, batch)
+    gflop = known.counts.gflop_a_sample["syncnet"] * _syncnet_size(config, known) * batch
+    step = estimated_step(gflop, known.counts.kernels["syncnet"], card, known)
+    return _on_gpus("judge", steps, batch, step, 1, dollars)
 
 
 def _syncnet_size(config: Config, known: Measurements) -> float:
     """Return the operations of the configuration's SyncNet, relative to the measured one's."""
     syncnet = config.evaluate.syncnet
-    return (syncnet.side / known.processors.judge_side) ** 2 * syncnet.width**2
+    return (syncnet.side / known.processors.syncnet_side) ** 2 * syncnet.width**2
 
 
 def _test_videos(config: Config, corpus: CorpusSize) -> tuple[int, float]:
@@ -242,7 +244,4 @@ def _disk(config: Config, corpus: CorpusSize) -> tuple[DiskSpace, ...]:
     if config.data.store != "none":
         packed = bytes_needed(config, frames, corpus.train, "store") / 1e9
         rows.append(DiskSpace("store", packed, f"training clips as {config.data.store}, with features"))
-    side = math.ceil(config.evaluate.syncnet.side * (1 + JUDGE_MARGIN))
-    mouths = frames * side * side * 3 / 1e9
-    rows.append(DiskSpace("mouths", mouths, f"of {side} pixels, while the judge is trained"))
     return tuple(rows)

@@ -88,10 +88,9 @@ class Processors(Section):
     clip_and_face: float  # per frame: cutting a clip and detecting its face
     pose_3ddfa: float  # per frame, in addition
     encoder: float  # per second of sound
-    judge: float  # per sample of a SyncNet step of full width at judge_side pixels
-    judge_side: int
     scores: float  # per frame of a method, without SyncNet
-    scores_syncnet: float  # per frame of a method: SyncNet of full width at judge_side pixels
+    scores_syncnet: float  # per frame of a method: SyncNet of full width at syncnet_side pixels
+    syncnet_side: int
 
 
 class Counts(Section):

@@ -238,20 +238,25 @@ class Training:
         if self.stage != "pbnet" or operations is None or network_of(self.config, self.stage) != PUBLISHED:
             how = "networks of these sizes were not measured; measure them and give --measured"
             return Step(None, 0.0, "unknown", how)
-        reference = next(step for step in self.known.steps if (step.stage, step.precision) == REFERENCE)
-        ratio = slowdown(card_of(reference.device), self.card)
-        if ratio is None:
-            how = f"not in the measured steps, and the bandwidth of {self.card.title} is not known"
-            return Step(None, 0.0, "unknown", how)
         networks = 1 if self.config.pbnet.joint else 2
-        rate = counts.gflop_a_sample[reference.stage] * reference.batch / reference.seconds / ratio
         gflop = operations * self.share * networks * self.frames / counts.pbnet_frames
-        kernels = counts.kernels[self.stage] * networks
-        how = (
-            f"not measured: {gflop:.0f} GFLOP (counted) at {rate / 1000:.1f} TFLOP/s, the rate of {reference.stage} in "
-            f"{reference.precision}, and {kernels} kernels of {counts.kernel_seconds * 1e6:.0f} us"
-        )
-        return Step(gflop / rate + kernels * counts.kernel_seconds, 0.0, "estimated", how)
+        return estimated_step(gflop, counts.kernels[self.stage] * networks, self.card, self.known)
+
+
+def estimated_step(gflop: float, kernels: int, card: Card, known: Measurements) -> Step:
+    """Estimate a step that was not measured, of counted operations and kernels, at the rate of a measured step."""
+    reference = next(step for step in known.steps if (step.stage, step.precision) == REFERENCE)
+    ratio = slowdown(card_of(reference.device), card)
+    if ratio is None:
+        how = f"not in the measured steps, and the bandwidth of {card.title} is not known"
+        return Step(None, 0.0, "unknown", how)
+    counts = known.counts
+    rate = counts.gflop_a_sample[reference.stage] * reference.batch / reference.seconds / ratio
+    how = (
+        f"not measured: {gflop:.0f} GFLOP (counted) at {rate / 1000:.1f} TFLOP/s, the rate of {reference.stage} in "
+        f"{reference.precision}, and {kernels} kernels of {counts.kernel_seconds * 1e6:.0f} us"
+    )
+    return Step(gflop / rate + kernels * counts.kernel_seconds, 0.0, "estimated", how)
 
 
 def factors(**values: float) -> str:
