@@ -61,9 +61,9 @@ class Toy:
         return {"discriminator": discriminator(self.generated.detach()).mean() - discriminator(x).mean()}
 
 
-def run(out: Path, pause: float = 0.0, fingerprint: str = "same") -> Path:
-    """Train :class:`Toy` for 60 steps; returns the path of its weights."""
-    return save(out, train(Toy(pause), Distributed(), out=out, fingerprint=fingerprint, **SETTINGS))
+def run(out: Path, pause: float = 0.0, fingerprint: str = "same", workers: int = 0) -> Path:
+    """Train :class:`Toy` for 60 steps, whose batches `workers` load; returns the path of its weights."""
+    return save(out, train(Toy(pause), Distributed(), out=out, fingerprint=fingerprint, workers=workers, **SETTINGS))
 
 
 def save(out: Path, weights: Weights) -> Path:

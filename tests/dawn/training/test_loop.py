@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -42,6 +43,20 @@ def test_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Path) -> None
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
     assert steps[-1] == 60
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_workers_and_a_kill_change_no_weight(workers: int, tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    out = tmp_path / "killed"
+    process = forked.start(run, out, 0.02, "same", workers)
+    while not list(out.glob("step-*")):
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and not (out / "weights.safetensors").exists()
+    assert_same(whole, run(out, workers=workers))
 
 
 def test_leftovers_of_a_killed_write_are_not_a_checkpoint(tmp_path: Path) -> None:
