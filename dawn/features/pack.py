@@ -20,9 +20,10 @@ from dawn.features.disk_space import bytes_needed, check_disk_space
 from dawn.features.frame_store import FIELDS, KEY, ShardIndex, encode
 from dawn.features.sources import pack_code
 from dawn.features.store import SHAPES, Features
+from dawn.features.unfinished import unfinished_files
 from dawn.features.versions import extractor_version
 from dawn.fingerprint import fingerprint
-from dawn.media.files import atomic_path, disk_full_as_input_error, size_text
+from dawn.media.files import disk_full_as_input_error, size_text
 from dawn.media.json_files import read_json
 from dawn.media.tensor_files import RowWriter
 from dawn.media.video import iter_frames
@@ -48,10 +49,9 @@ def pack(config: Config, paths: Paths, shard: int) -> None:
     purpose = f"packing {len(clips)} training clips of shard {shard} as {config.data.store}"
     print(f"{purpose}: {frames} frames, {size_text(needed)}", file=sys.stderr)
     check_disk_space(config, target, needed, purpose)
-    for partial in target.parent.glob(f".{target.stem}.*{target.suffix}"):  # of processes that were killed
-        partial.unlink()
-    with disk_full_as_input_error(target.parent), atomic_path(target) as aside:
-        _write(config, paths, clips, state, aside)
+    with disk_full_as_input_error(target.parent), unfinished_files(target.with_suffix(".partial")) as folder:
+        _write(config, paths, clips, state, folder / target.name)
+        (folder / target.name).replace(target)
 
 
 def store_fingerprint(config: Config, paths: Paths, shard: int) -> str:

@@ -24,6 +24,7 @@ from dawn.features.disk_space import bytes_needed, check_disk_space
 from dawn.features.journal import Journal
 from dawn.features.sources import clips_code, features_code
 from dawn.features.store import feature_length
+from dawn.features.unfinished import unfinished_files
 from dawn.features.worker import ClipRejected, OpenWriter, Worker, WriteClip
 from dawn.fingerprint import fingerprint
 from dawn.media.files import disk_full_as_input_error, sha256_file
@@ -80,25 +81,30 @@ def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWr
 
     Raises InputError or MissingWeights for faults that concern all clips; the journal keeps the outcomes up to then.
     """
-    others = stage.report.parent.glob(f"{stage.name}-*.journal")
-    journal = Journal(stage.report.with_suffix(".journal"), stage.fingerprint, stage.target, others)
+    journals = functools.partial(stage.report.parent.glob, f"{stage.name}-*.journal")
+    journal = Journal(stage.report.with_suffix(".journal"), stage.fingerprint, stage.target, journals)
     recorded = {clip.clip: journal.outcome(clip.clip, source) for clip, source in jobs}
     outcomes = {name: outcome for name, outcome in recorded.items() if outcome is not None}
     pending = [(clip, source) for clip, source in jobs if clip.clip not in outcomes]
-    _delete_partial_files(stage, jobs)
     needed = bytes_needed(config, sum(clip.frames for clip, _ in pending), len(pending), stage.name)
     check_disk_space(config, stage.folder, needed, f"{stage.name} of shard {stage.index}")
-    with disk_full_as_input_error(stage.folder), Worker(open_writer) as worker:
+    with (
+        disk_full_as_input_error(stage.folder),
+        unfinished_files(stage.report.with_suffix(".partial")) as folder,
+        Worker(open_writer) as worker,
+    ):
         for clip, source in _progress(pending, stage.name, len(jobs)):
             check_disk_space(config, stage.folder, bytes_needed(config, clip.frames, 1, stage.name), clip.clip)
-            out = stage.target(clip.clip)
+            target = stage.target(clip.clip)
+            out = folder / target.name
             try:
                 worker.write(clip, out, _BASE_SECONDS + config.prepare.patience * clip.frames)
                 outcomes[clip.clip] = {"sha256": sha256_file(out)}
+                target.parent.mkdir(parents=True, exist_ok=True)
+                out.replace(target)
             except ClipRejected as error:
                 outcomes[clip.clip] = {"reason": str(error)}
             journal.add(clip.clip, source, outcomes[clip.clip])
-    _delete_partial_files(stage, jobs)
     ordered = [(clip.clip, outcomes[clip.clip]) for clip, _ in jobs]
     rejected = [Rejected(name, stage.name, row["reason"]) for name, row in ordered if "reason" in row]
     files = {name: row["sha256"] for name, row in ordered if "sha256" in row}
@@ -147,14 +153,6 @@ def _feature_writer(config: Config, paths: Paths) -> Iterator[WriteClip]:
 
     encode(np.zeros(16000, np.float32), 25, config.features.speech)  # an unusable encoder rejects no clip
     yield lambda clip, out: extract(paths.clips / f"{clip.clip}.mp4", config.features, config.corpus.fps).save(out)
-
-
-def _delete_partial_files(stage: Stage, jobs: list[Job]) -> None:
-    """Delete temporary files that killed processes left for these clips."""
-    names = {clip.clip for clip, _ in jobs}
-    for path in stage.folder.glob(f".*{stage.suffix}"):
-        if path.name[1:].removesuffix(stage.suffix).rpartition(".")[0] in names:
-            path.unlink(missing_ok=True)
 
 
 def _progress(pending: list[Job], stage: str, total: int) -> Iterator[Job]:

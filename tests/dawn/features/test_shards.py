@@ -25,7 +25,7 @@ from dawn.config import Config, parse
 from dawn.corpora.manifest import Clip, read_manifest, read_rejected
 from dawn.corpora.prepare import prepare
 from dawn.errors import InputError
-from dawn.features import worker
+from dawn.features import pack, worker
 from dawn.features.dataset import gather
 from dawn.features.disk_space import bytes_needed, check_corpus_space
 from dawn.features.shards import Stage, make_clips, make_features, run_stage
@@ -35,7 +35,8 @@ from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from tests.support import forked
+from tests.support import forked, packed
+from tests.support.listings import listed_folders
 
 PEOPLE = r"^(?P<identity>grid|hdtf_WDA_[A-Za-z]+|mead_M\d+|obama|retalking_face\d|[a-z]+)"
 
@@ -111,7 +112,9 @@ def test_preparation_killed_three_times_gives_the_same_bytes(videos: Path, prepa
         if step == "clips":
             first = min(paths.clips.glob("*.mp4"), key=lambda path: path.stat().st_mtime_ns)
             written = first.stat().st_mtime_ns
-            (paths.clips / ".grid_lbax4n.1.mp4").write_bytes(b"partial")
+            left = paths.shard(step, 0).with_suffix(".partial")
+            left.mkdir(exist_ok=True)
+            (left / ".grid_lbax4n.1.mp4").write_bytes(b"partial")
         process = forked.start(_command, tmp_path, step, *shard, stderr=tmp_path / "stderr")
         process.join()
         assert process.exitcode == 0, (tmp_path / "stderr").read_text()
@@ -150,6 +153,30 @@ def test_a_clip_that_crashes_its_process_is_rejected_in_the_report(
         "shards",
         "wall.mp4",
     ]
+
+
+def test_a_shard_lists_no_folder_that_others_write_to(tmp_path: Path) -> None:
+    """With n clips in m shards, it would otherwise look at n names m times."""
+    config, paths = packed.configuration("raw"), packed.prepare(tmp_path / "corpus")
+    clips = [clip for clip in read_manifest(paths.manifest) if clip.split == "train"]
+    made = Paths.of(config, tmp_path / "data")
+    stage = Stage("clips", made, 0, made.clips, ".mp4", "settings")
+    writer = functools.partial(copying, paths.clips)
+    with listed_folders() as listed:
+        for count in (2, 4, 4):  # made, continued, and with nothing to do
+            run_stage(config, stage, [(clip, clip.sha256) for clip in clips[:count]], writer)
+        pack.pack(config, paths, 0)
+    assert not [folder for folder in listed if folder.is_relative_to(tmp_path)]
+    assert sorted(path.name for path in made.clips.iterdir()) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4", "shards"]
+    assert sorted(path.name for path in (made.clips / "shards").iterdir()) == ["clips-0.journal", "clips-0.json"]
+
+
+@contextlib.contextmanager
+def copying(folder: Path) -> Iterator[WriteClip]:
+    def write(clip: Clip, out: Path) -> None:
+        shutil.copy(folder / clip.source, out)
+
+    yield write
 
 
 def test_an_added_video_is_the_only_one_prepared(videos: Path, real: Path, tmp_path: Path) -> None:
