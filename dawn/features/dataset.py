@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dawn.config import Config
 from dawn.corpora.manifest import Rejected, read_manifest, read_rejected, write_manifest, write_rejected
@@ -15,10 +16,7 @@ from dawn.paths import Paths
 
 def feature_lengths(report: Path) -> dict[str, int]:
     """Read the number of frames of each clip with features from the report of a shard."""
-    content = read_json(report)
-    if "frames" not in content:
-        raise InputError(f"{report}: written by an earlier version; extract the features again (dawn features)")
-    return dict(content["frames"])
+    return _lengths(report, read_json(report))
 
 
 def gather(config: Config, paths: Paths) -> None:
@@ -26,16 +24,14 @@ def gather(config: Config, paths: Paths) -> None:
 
     Raises InputError when every clip was rejected.
     """
-    reports = [
-        read_json(paths.shard(stage, index)) for stage in ("clips", "features") for index in range(config.corpus.shards)
-    ]
+    shards = range(config.corpus.shards)
+    files = [paths.shard(stage, index) for stage in ("clips", "features") for index in shards]
+    reports = {path: read_json(path) for path in files}
     rejected = read_rejected(paths.corpus / "rejected.corpus.csv")
-    rejected += [Rejected(**row) for report in reports for row in report["rejected"]]
-    lengths = {
-        name: frames
-        for index in range(config.corpus.shards)
-        for name, frames in feature_lengths(paths.shard("features", index)).items()
-    }
+    rejected += [Rejected(**row) for report in reports.values() for row in report["rejected"]]
+    lengths: dict[str, int] = {}
+    for path in (paths.shard("features", index) for index in shards):
+        lengths |= _lengths(path, reports[path])
     clips = [
         replace(clip, frames=lengths[clip.clip], seconds=lengths[clip.clip] / config.corpus.fps)
         for clip in read_manifest(paths.manifest)
@@ -48,9 +44,15 @@ def gather(config: Config, paths: Paths) -> None:
     write_json(
         paths.dataset.with_suffix(".json"),
         {
-            "digest": fingerprint([report["files"] for report in reports]),
+            "digest": fingerprint([report["files"] for report in reports.values()]),
             "clips": len(clips),
             "frames": sum(clip.frames for clip in clips),
             "rejected": len(rejected),
         },
     )
+
+
+def _lengths(path: Path, report: dict[str, Any]) -> dict[str, int]:
+    if "frames" not in report:
+        raise InputError(f"{path}: written by an earlier version; extract the features again (dawn features)")
+    return dict(report["frames"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ def _training_clips(paths: Paths, shard: int) -> list[Clip]:
     return [dataclasses.replace(clip, frames=lengths[clip.clip]) for clip in clips]
 
 
-def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Path) -> None:
-    """Write the file of the packed `clips`."""
+def shard_writer(config: Config, clips: Sequence[Clip], state: str, out: Path) -> RowWriter:
+    """Open the file `out` for the packed `clips`; `state` is its fingerprint."""
     side, frames = config.corpus.resolution, sum(clip.frames for clip in clips)
     packed: StoreFormat = "jpeg" if config.data.store == "jpeg" else "raw"
     shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
@@ -82,9 +83,14 @@ def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Pat
     lengths = [(clip.clip, clip.frames) for clip in clips]
     index = ShardIndex(packed, state, extractor_version(config.features), lengths)
     description = json.dumps(dataclasses.asdict(index))
+    return RowWriter(out, shapes, KEY, description, tail=None if packed == "raw" else "frames")
+
+
+def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Path) -> None:
+    """Write the file of the packed `clips`."""
     row = end = 0
-    with RowWriter(out, shapes, KEY, description, tail=None if packed == "raw" else "frames") as file:
-        if packed == "jpeg":
+    with shard_writer(config, clips, state, out) as file:
+        if config.data.store == "jpeg":
             file.write("offsets", 0, np.zeros(1, np.int64))
         for clip in tqdm(clips, desc="pack", unit="clip", mininterval=2, dynamic_ncols=True):
             features = Features.load(paths.features / f"{clip.clip}.safetensors")
@@ -93,7 +99,7 @@ def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Pat
                 frames_read += 1
                 if frames_read > clip.frames:
                     break
-                if packed == "raw":
+                if config.data.store == "raw":
                     file.write("frames", row + frames_read - 1, frame.transpose(2, 0, 1)[None])
                 else:
                     picture = encode(frame)

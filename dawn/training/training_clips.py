@@ -13,7 +13,7 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore, clips_of_split
-from dawn.features.frame_store import FrameStore, ShardIndex
+from dawn.features.frame_store import FrameStore
 from dawn.features.pack import store_fingerprint
 from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space
 from dawn.paths import Paths
@@ -28,16 +28,17 @@ def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
     if config.data.store == "none":
         return ClipStore(clips, paths.clips)
     files = [paths.store(index) for index in range(config.corpus.shards)]
-    fingerprints = [ShardIndex.read(file).fingerprint for file in files]
-    for index, (file, packed) in enumerate(zip(files, fingerprints, strict=True)):
+    store = FrameStore(clips, files)
+    for index, (file, packed) in enumerate(zip(files, store.fingerprints, strict=True)):
         if packed != store_fingerprint(config, paths, index):
             raise InputError(f"{file}: packed from other files or settings; pack again (dawn pack --shard {index})")
     if config.data.cache:
         cache = Path(os.path.expandvars(config.data.cache)).expanduser()
         if "$" in str(cache):
             raise InputError(f"data.cache: {config.data.cache!r} has a variable that is not set")
-        files = local_copies(files, fingerprints, cache / f"{config.corpus.name}-{config.corpus.resolution}")
-    return FrameStore(clips, files)
+        folder = cache / f"{config.corpus.name}-{config.corpus.resolution}"
+        return FrameStore(clips, local_copies(files, store.fingerprints, folder))
+    return store
 
 
 def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Path) -> list[Path]:

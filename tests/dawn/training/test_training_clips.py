@@ -11,6 +11,7 @@ from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.features.frame_store import FrameStore
 from dawn.features.pack import pack
+from dawn.media import tensor_files
 from dawn.media.json_files import read_json, write_json
 from dawn.training import training_clips as module
 from dawn.training.training_clips import training_clips
@@ -32,6 +33,17 @@ def test_training_reads_what_was_packed_from_the_present_files(tmp_path: Path) -
     write_json(paths.shard("clips", 1), {**report, "files": {"d": "1"}})
     with pytest.raises(InputError, match=r"1\.safetensors: packed from other.*dawn pack --shard 1"):
         training_clips(config, paths)
+
+
+def test_each_packed_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, paths = configuration("raw"), prepare(tmp_path)
+    for index in range(2):
+        pack(config, paths, index)
+    opened = []
+    read = tensor_files._header
+    monkeypatch.setattr(tensor_files, "_header", lambda file: opened.append(file) or read(file))
+    training_clips(config, paths)
+    assert len(opened) == 2
 
 
 def test_packed_clips_are_copied_once_to_a_local_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
