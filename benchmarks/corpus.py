@@ -191,14 +191,14 @@ def _built(config: Config, place: Path, count: int) -> Paths:
     write_manifest(paths.manifest, clips)
     write_rejected(paths.corpus / "rejected.corpus.csv", [])
     write_json(paths.corpus / "coverage.json", {"clips": {"listed": count, "had": count}, "videos": None})
-    for stage, suffix in (("clips", ".mp4"), ("features", ".safetensors")):
-        folder = paths.clips if stage == "clips" else paths.features
-        folder.mkdir(parents=True)
+    for stage, suffix, file_of in (("clips", ".mp4", paths.clip), ("features", ".safetensors", paths.clip_features)):
         for index, clip in enumerate(tqdm(clips, desc=stage, unit="clip", mininterval=2)):
             if index % _LINKS == 0:
                 drawn = place / f"drawn-{index}{suffix}"
                 drawn.write_bytes((place / f"drawn{suffix}").read_bytes())
-            os.link(drawn, folder / f"{clip.clip}{suffix}")
+            path = file_of(clip.clip)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.hardlink_to(drawn)
         for shard in range(config.corpus.shards):
             names = [clip.clip for clip in clips[shard :: config.corpus.shards]]
             report: dict[str, Any] = {"files": dict.fromkeys(names, "0" * 64), "rejected": []}

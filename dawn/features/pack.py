@@ -93,9 +93,9 @@ def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Pat
         if config.data.store == "jpeg":
             file.write("offsets", 0, np.zeros(1, np.int64))
         for clip in tqdm(clips, desc="pack", unit="clip", mininterval=2, dynamic_ncols=True):
-            features = Features.load(paths.features / f"{clip.clip}.safetensors")
+            features = Features.load(paths.clip_features(clip.clip))
             frames_read = 0
-            for frame in iter_frames(paths.clips / f"{clip.clip}.mp4", config.corpus.fps):
+            for frame in iter_frames(paths.clip(clip.clip), config.corpus.fps):
                 frames_read += 1
                 if frames_read > clip.frames:
                     break

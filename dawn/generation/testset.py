@@ -98,7 +98,7 @@ class _TestVideo:
 
 def _generate(nets: Networks, method: Method, video: _TestVideo, paths: Paths) -> None:
     config, clip, speech, out = nets.config, video.clip, video.speech, video.out
-    features = Features.load(paths.features / f"{clip.clip}.safetensors")
+    features = Features.load(paths.clip_features(clip.clip))
     source = source_of(clip, features, paths)
     style = style_of(video.index) if method.styled else None
     if style is not None:
@@ -112,7 +112,7 @@ def _generate(nets: Networks, method: Method, video: _TestVideo, paths: Paths) -
         order = ping_pong(len(features.pose), len(speech))
         pose_blink = features.pose[order], features.blink[order]
     elif method.pose_blink == "other":
-        others = Features.load(paths.features / f"{video.driver.clip}.safetensors")
+        others = Features.load(paths.clip_features(video.driver.clip))
         pose_blink = transfer_pose_blink(others.pose, others.blink, source, len(speech))
     driving, generator = start_video(nets, source, speech, seed, pose_blink)
     seconds = time.perf_counter() - clock
@@ -155,14 +155,14 @@ def _other_person(clips: list[Clip], index: int, method: str) -> Clip:
 
 def _repeated_speech(clip: Clip, frames: int, paths: Paths) -> NDArray[np.float32]:
     """Load the speech features of a clip, repeated or cut to (frames, c)."""
-    speech = Features.load(paths.features / f"{clip.clip}.safetensors").speech
+    speech = Features.load(paths.clip_features(clip.clip)).speech
     return speech[np.arange(frames) % len(speech)]
 
 
 def _first_frame(clip: Clip, paths: Paths) -> NDArray[np.uint8]:
     from dawn.media.video import iter_frames
 
-    return next(iter_frames(paths.clips / f"{clip.clip}.mp4"))
+    return next(iter_frames(paths.clip(clip.clip)))
 
 
 def _write_image(image: NDArray[np.uint8], path: Path) -> None:

@@ -26,7 +26,7 @@ def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
     """
     clips = clips_of_split(paths.dataset, "train")
     if config.data.store == "none":
-        return ClipStore(clips, paths.clips)
+        return ClipStore(clips, paths)
     files = [paths.store(index) for index in range(config.corpus.shards)]
     store = FrameStore(clips, files)
     for index, (file, packed) in enumerate(zip(files, store.fingerprints, strict=True)):

@@ -29,7 +29,7 @@ _PANEL = "Scores and studies of a run (steps of the workflow)"
     "fit-syncnet",
     rich_help_panel=_PANEL,
     epilog="Example: dawn-eval fit-syncnet --dataset data/demo/64/dataset.csv --features data/demo/64/features "
-    "--clips data/demo/64 --out results/demo/syncnet.safetensors",
+    "--clips data/demo/64/clips --out results/demo/syncnet.safetensors",
 )
 def fit_syncnet(
     *,
@@ -54,8 +54,9 @@ def fit_syncnet(
     "score",
     rich_help_panel=_PANEL,
     cls=ListOptionsCommand,
-    epilog="Example: dawn-eval score --clips results/demo/test.csv --real data/demo/64 --fake results/demo/videos "
-    "--syncnet results/demo/syncnet.safetensors --method dawn --out results/demo/scores/dawn",
+    epilog="Example: dawn-eval score --clips results/demo/test.csv --real data/demo/64/clips "
+    "--fake results/demo/videos --syncnet results/demo/syncnet.safetensors --method dawn "
+    "--out results/demo/scores/dawn",
 )
 def score(
     *,
@@ -205,7 +206,7 @@ def perturb(
 @app.command(
     "sensitivity",
     rich_help_panel=_PANEL,
-    epilog="Example: dawn-eval sensitivity --clips results/demo/test.csv --real data/demo/64 "
+    epilog="Example: dawn-eval sensitivity --clips results/demo/test.csv --real data/demo/64/clips "
     "--syncnet results/demo/syncnet.safetensors --out sensitivity.csv --picture sensitivity.png",
 )
 def sensitivity(

@@ -29,6 +29,7 @@ from dawn.fingerprint import fingerprint
 from dawn.media.audio import read_audio
 from dawn.media.files import atomic_path
 from dawn.media.video import load_frames
+from dawn.paths import clip_file
 from dawn.schedules import learning_rate, total_steps
 from dawn.seeds import numpy_generator, set_global_seed
 from eval.backbones.syncnet import SyncNet
@@ -54,7 +55,7 @@ class Recording:
 def fit(
     model: SyncnetModel, names: Sequence[str], clips: Path, features: Path, out: Path, seed: int
 ) -> dict[str, float]:
-    """Train on ``<clips>/<name>.mp4`` with ``<features>/<name>.safetensors`` and write the weights to `out`.
+    """Train on the clips `names` of the folders `clips` and `features` of a corpus, and write the weights to `out`.
 
     Returns the last step's loss in nats and accuracy in [0, 1]. Raises InputError when no clip has enough windows.
     """
@@ -131,9 +132,10 @@ def contrast(lips: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
 
 def _read(name: str, clips: Path, features: Path, side: int, scratch: Path) -> Recording:
     """Crop one clip's mouths and window its audio; the crops are memory-mapped from `scratch`, not held in memory."""
-    frames = load_frames(clips / f"{name}.mp4")
-    audio = read_audio(clips / f"{name}.mp4")
-    clip = Features.load(features / f"{name}.safetensors")
+    video = clip_file(clips, name, ".mp4")
+    frames = load_frames(video)
+    audio = read_audio(video)
+    clip = Features.load(clip_file(features, name, ".safetensors"))
     count = min(len(frames), len(clip.found))
     crop_side = math.ceil(side * (1 + MARGIN))
     mouths = mouth_crops(frames[:count], clip.landmarks[:count], clip.found[:count], crop_side, MARGIN)

@@ -34,7 +34,7 @@ def _packed(paths: Paths, store: str) -> tuple[FrameStore, ClipStore]:
     for index in range(2):
         pack.pack(configuration(store), paths, index)
     clips = clips_of_split(paths.dataset, "train")
-    return FrameStore(clips, [paths.store(0), paths.store(1)]), ClipStore(clips, paths.clips)
+    return FrameStore(clips, [paths.store(0), paths.store(1)]), ClipStore(clips, paths)
 
 
 @given(index=st.integers(0, 3), which=st.data())
@@ -145,10 +145,10 @@ def test_packing_that_fails_leaves_no_file(
     config = tmp_path / "config.yaml"
     config.write_text(configuration("raw").dump(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    shutil.copy(paths.clips / "c.mp4", paths.clips / "b.mp4")  # 12 frames instead of 31
+    shutil.copy(paths.clip("c"), paths.clip("b"))  # 12 frames instead of 31
     assert main(["pack", "--config", str(config), "--shard", "0"]) == 2
     assert "b: 12 frames and features of 31" in capsys.readouterr().err
-    (paths.features / "a.safetensors").unlink()
+    (paths.clip_features("a")).unlink()
     assert main(["pack", "--config", str(config), "--shard", "0"]) == 2
     assert "a.safetensors: no such file" in capsys.readouterr().err
     monkeypatch.setattr("dawn.media.files.free_space", lambda folder: 200_300_000)

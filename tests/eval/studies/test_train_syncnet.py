@@ -11,6 +11,7 @@ import torch
 from dawn.config import Schedule, SyncnetModel
 from dawn.errors import InputError
 from dawn.media.video_writer import write_video
+from dawn.paths import clip_file
 from eval.backbones import syncnet
 from eval.extract.lip_windows import HOPS_PER_FRAME, VIDEO_WINDOW, audio_windows
 from eval.metrics import lse
@@ -98,12 +99,12 @@ def test_fit_reads_clips_and_features(tmp_path: Path) -> None:
     frames = 24
     rng = np.random.default_rng(0)
     write_video(
-        tmp_path / "a.mp4",
+        clip_file(tmp_path, "a", ".mp4"),
         rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8),
         audio=rng.normal(0, 0.1, frames * 640).astype(np.float32),
     )
     points = rng.uniform(20, 44, (68, 2)).astype(np.float32)[None].repeat(frames, 0)
-    features_of(frames, landmarks=points).save(tmp_path / "a.safetensors")
+    features_of(frames, landmarks=points).save(clip_file(tmp_path, "a", ".safetensors"))
     out = tmp_path / "weights" / "sync.safetensors"
     result = fit(_model(2), ["a"], tmp_path, tmp_path, out, seed=0)
     assert np.isfinite(result["loss"])
