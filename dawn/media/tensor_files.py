@@ -155,7 +155,8 @@ class RowFile:
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Read rows `start` to `stop` of an array.
 
-        Raises OSError when the file ends before them, InputError when it was replaced since it was first opened.
+        Raises OSError when the file ends before them, InputError when it was replaced or deleted since it was opened
+        first.
         """
         dtype, shape, offset = self._arrays[name]
         if not 0 <= start <= stop <= shape[0]:
@@ -179,14 +180,14 @@ class RowFile:
             self._file = -1
 
     def _open_again(self) -> None:
-        self._file = os.open(self._path, os.O_RDONLY)
         try:
+            self._file = os.open(self._path, os.O_RDONLY)
             same = hashlib.sha256(_header(self._file)).digest() == self._digest
-        except ValueError:
+        except (FileNotFoundError, ValueError):
             same = False
         if not same:
             self.close()
-            raise InputError(f"{self._path}: replaced while it was in use; start again")
+            raise InputError(f"{self._path}: replaced or deleted while it was in use; start again")
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": -1}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +17,10 @@ from dawn.errors import InputError
 from dawn.features.clips import ClipStore, clips_of_split
 from dawn.features.frame_store import FrameStore
 from dawn.features.pack import store_fingerprint
-from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space
+from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space, size_text
 from dawn.paths import Paths
+
+_COPY = re.compile(r"[0-9]+-[0-9a-f]{16}\.safetensors")  # name of a copy: shard and fingerprint
 
 
 def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
@@ -44,6 +48,7 @@ def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
 def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Path) -> list[Path]:
     """Copy packed files to `folder` and return the copies; those of the same fingerprint stay.
 
+    Copies of other fingerprints are deleted first: their files were packed anew, and the disk may not hold both.
     Processes of one machine wait for the first of them to copy. Raises InputError when the disk is too small.
     """
     copies = [
@@ -54,6 +59,7 @@ def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Pat
     with FileLock(folder / "copying.lock"), disk_full_as_input_error(folder):
         for partial in folder.glob(".*.safetensors"):  # of processes that were killed
             partial.unlink()
+        _delete_outdated(folder, copies)
         missing = [(file, copy) for file, copy in zip(files, copies, strict=True) if not copy.is_file()]
         size = sum(file.stat().st_size for file, _ in missing)
         require_space(folder, size, "copying the packed clips", remedy="make room, or leave out data.cache")
@@ -63,3 +69,16 @@ def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Pat
                     shutil.copyfile(file, aside)
                 bar.update(file.stat().st_size)
     return copies
+
+
+def _delete_outdated(folder: Path, copies: Sequence[Path]) -> None:
+    """Delete the copies in `folder` that are not `copies`, and print that."""
+    current = set(copies)
+    outdated = sorted(path for path in folder.iterdir() if _COPY.fullmatch(path.name) and path not in current)
+    if not outdated:
+        return
+    size = sum(path.stat().st_size for path in outdated)
+    for path in outdated:
+        path.unlink()
+    names = outdated[0].name + (f" and {len(outdated) - 1} more" if len(outdated) > 1 else "")
+    print(f"{folder}: deleted copies of clips that were packed anew since, {size_text(size)}: {names}", file=sys.stderr)

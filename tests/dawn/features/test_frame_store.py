@@ -89,7 +89,7 @@ def test_a_file_that_was_replaced_is_not_read(tmp_path: Path, monkeypatch: pytes
     assert torch.equal(packed.frames(0), videos.frames(0))
     packed.frames(3)
     pack.pack(configuration("jpeg"), paths, 0)
-    with pytest.raises(InputError, match=r"0\.safetensors: replaced while it was in use; start again"):
+    with pytest.raises(InputError, match=r"0\.safetensors: replaced or deleted while it was in use; start again"):
         packed.frames(0)
     assert torch.equal(packed.frames(3), videos.frames(3))
 
