@@ -22,7 +22,7 @@ class ClipStore:
     """
 
     def __init__(self, clips: Sequence[Clip], paths: Paths) -> None:
-        self._names = [clip.clip for clip in clips]
+        self._names = np.asarray([clip.clip for clip in clips], np.bytes_)  # a list takes several times the memory
         self._length = np.asarray([clip.frames for clip in clips])
         self._paths = paths
         with self._features(0) as file:
@@ -46,11 +46,14 @@ class ClipStore:
         """Decode frames `which` of clip `index`, RGB uint8 (n, 3, S, S)."""
         from dawn.media.video import seek_frames  # imports PyAV, which only frames need
 
-        frames = seek_frames(self._paths.clip(self._names[index]), selected(which, self.length(index)))
+        frames = seek_frames(self._paths.clip(self._name(index)), selected(which, self.length(index)))
         return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
+    def _name(self, index: int) -> str:
+        return bytes(self._names[index]).decode()
+
     def _features(self, index: int) -> RowFile:
-        path = self._paths.clip_features(self._names[index])
+        path = self._paths.clip_features(self._name(index))
         try:
             return RowFile(path, "features")
         except (OSError, ValueError):

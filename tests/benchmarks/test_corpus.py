@@ -18,5 +18,5 @@ def test_the_benchmark_measures_processes_and_files(monkeypatch: pytest.MonkeyPa
     measured = processes.set_index("what").loc[list(parts)]
     assert (measured.seconds > 0).all() and (measured.peak_mib >= measured.before_mib).all()
     assert measured.sent_bytes[parts[1]] > 24 * 6
-    assert len(dry_runs) == 3 and dry_runs[-1][-1] == "data/bench/128/shards/features-0.json"
+    assert len(dry_runs) == 3 and dry_runs[-1][-1] == "features:corpus=bench,resolution=128,shard=0"
     assert files.files[0] > 2 * 6 + 3 * 4 and files.largest_folder[0] >= 6
