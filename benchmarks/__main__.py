@@ -106,6 +106,22 @@ def frames(
     _write_table(of_batches, out / f"batches-{side}.csv")
 
 
+@app.command(cls=ListOptionsCommand, epilog="Example: python -m benchmarks corpus --clips 1000 10000 100000")
+def corpus(
+    clips: Annotated[
+        list[int] | None, typer.Option(metavar="N...", show_default="1000 10000 100000", help="sizes of the corpus")
+    ] = None,
+    shards: Annotated[int, typer.Option(min=1, help="shards of the corpus")] = 512,
+    out: Out = OUT,
+) -> None:
+    """Time and memory of what handles a whole corpus, by its number of clips."""
+    from benchmarks.corpus import measure
+
+    processes, files = measure(clips or (1000, 10_000, 100_000), shards)
+    _write_table(processes, out / "corpus.csv")
+    _write_table(files, out / "corpus-files.csv")
+
+
 @app.command()
 def extractors(people: People = 16, side: Side = 128, clips: Clips = None, out: Out = OUT) -> None:
     """Tools for landmarks and pose: error, blinks, milliseconds a frame, on one core."""

@@ -78,10 +78,10 @@ def samples(side: int, seconds: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         place = Path(folder)
         paths = _corpus(place, side, round(seconds * 25))
         clips = [_clip(index, round(seconds * 25)) for index in range(CLIPS)]
-        videos = [paths.clips / f"{clip.clip}.mp4" for clip in clips]
+        videos = [paths.clip(clip.clip) for clip in clips]
         ways: dict[str, tuple[Frames, list[Path]]] = {
             "whole video": (WholeVideos(videos), videos),
-            "from a key frame": (ClipStore(clips, paths.clips), videos),
+            "from a key frame": (ClipStore(clips, paths), videos),
         }
         batches = []
         packing = {}
@@ -168,7 +168,7 @@ def _corpus(place: Path, side: int, frames: int) -> Paths:
     clips = [_clip(index, frames) for index in range(CLIPS)]
     for index, clip in enumerate(tqdm(clips, desc="drawn clips", unit="clip")):
         render_clip(generate_truth(1234, 1000 + index, 0, 4.0), side, place / "drawn.mp4")
-        write_video(paths.clips / f"{clip.clip}.mp4", _noisy(load_frames(place / "drawn.mp4"), frames, rng))
+        write_video(paths.clip(clip.clip), _noisy(load_frames(place / "drawn.mp4"), frames, rng))
         shapes = {"landmarks": (68, 2), "pose": (6,), "blink": (2,), "blendshapes": (52,), "speech": (1024,)}
         values: dict[str, Any] = {
             name: rng.normal(size=(frames, *shape)).astype(np.float32)
@@ -176,7 +176,7 @@ def _corpus(place: Path, side: int, frames: int) -> Paths:
         }
         values |= {"found": np.ones(frames, np.bool_), "encoder": "none", "fps": 25.0}
         features = Features(**values, extractor=extractor_version(_config(side, "raw").features))
-        features.save(paths.features / f"{clip.clip}.safetensors")
+        features.save(paths.clip_features(clip.clip))
     write_manifest(paths.manifest, clips)
     files = dict.fromkeys((clip.clip for clip in clips), "0")
     for stage in ("clips", "features"):

@@ -151,7 +151,7 @@ def _plainly(config: Config, paths: Paths) -> int:
     """Run the straightforward script and return the number of frames of the clips."""
     frames = 0
     for clip in tqdm(read_manifest(paths.manifest), desc="one tool after the other", unit="clip"):
-        out = paths.clips / f"{clip.clip}.mp4"
+        out = paths.clip(clip.clip)
         _cropped(config, paths, clip, out)
         found: dict[str, list[Any]] = {}
         for name, tool in _TOOLS.items():

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dawn.config import Config
+if TYPE_CHECKING:
+    from dawn.config import Config
+
+
+def clip_file(folder: Path, name: str, suffix: str) -> Path:
+    """Return the file of clip `name` in a folder of a corpus: ``<folder>/<two digits>/<name><suffix>``.
+
+    The two hexadecimal digits are the first of the SHA-256 of the name. Of 150,000 clips, each of the 256 folders has
+    some 600; file systems are slow with folders of as many files as a corpus has clips.
+    """
+    return folder / hashlib.sha256(name.encode()).hexdigest()[:2] / f"{name}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -13,7 +25,7 @@ class Paths:
     """Files of the corpus and the run of one configuration."""
 
     corpus: Path  # data/<corpus>
-    clips: Path  # data/<corpus>/<resolution>
+    prepared: Path  # data/<corpus>/<resolution>
     run: Path  # results/<run>
 
     @classmethod
@@ -40,20 +52,33 @@ class Paths:
     @property
     def dataset(self) -> Path:
         """Manifest of the clips with features."""
-        return self.clips / "dataset.csv"
+        return self.prepared / "dataset.csv"
+
+    @property
+    def clips(self) -> Path:
+        """Folder of the clips, in which :func:`clip_file` places them."""
+        return self.prepared / "clips"
 
     @property
     def features(self) -> Path:
-        """Folder of feature files."""
-        return self.clips / "features"
+        """Folder of feature files, in which :func:`clip_file` places them."""
+        return self.prepared / "features"
+
+    def clip(self, name: str) -> Path:
+        """Return the video of a clip."""
+        return clip_file(self.clips, name, ".mp4")
+
+    def clip_features(self, name: str) -> Path:
+        """Return the feature file of a clip."""
+        return clip_file(self.features, name, ".safetensors")
 
     def shard(self, stage: str, index: int) -> Path:
         """Return the report of one job of the sharded stage `clips` or `features`."""
-        return self.clips / "shards" / f"{stage}-{index}.json"
+        return self.prepared / "shards" / f"{stage}-{index}.json"
 
     def store(self, index: int) -> Path:
         """Return the packed training clips of one shard."""
-        return self.clips / "store" / f"{index}.safetensors"
+        return self.prepared / "store" / f"{index}.safetensors"
 
     @property
     def test(self) -> Path:

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dawn.fingerprint import ROOT
@@ -29,10 +29,11 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
-def incomplete(reports: Iterable[Path], folder: Path, suffix: str) -> list[Path]:
-    """Return those of `reports` that list a file, by its stem in the key ``files``, which `folder` lacks.
+def incomplete(reports: Iterable[Path], folder: Path, file_of: Callable[[str], Path]) -> list[Path]:
+    """Return those of `reports` that list a name, in the key ``files``, whose file `file_of` in `folder` is missing.
 
-    Without them, the workflow repeats the steps that write report and files. The folder is listed once.
+    Without them, the workflow repeats the steps that write report and files. The folder and those in it are listed
+    once.
     """
     present: set[str] | None = None
     found = []
@@ -40,8 +41,8 @@ def incomplete(reports: Iterable[Path], folder: Path, suffix: str) -> list[Path]
         if not path.is_file():
             continue
         if present is None:
-            present = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-        if not all(f"{stem}{suffix}" in present for stem in read_json(path)["files"]):
+            present = {os.path.join(top, name) for top, _, names in os.walk(folder) for name in names}
+        if not all(str(file_of(name)) in present for name in read_json(path)["files"]):
             found.append(path)
     return found
 

@@ -61,7 +61,7 @@ def make_videos(name: str, baseline: Baseline, config: Config, paths: Paths, set
     for clip in tqdm(clips, desc=f"baseline {name}", unit="clip", mininterval=2):
         out = folder / f"{clip.clip}.mp4"
         log = paths.run / "logs/baselines" / name / f"{clip.clip}.log"
-        true = paths.clips / f"{clip.clip}.mp4"
+        true = paths.clip(clip.clip)
         inputs: dict[str, Any] = {
             "baseline": name,
             "clip": clip.clip,
@@ -140,9 +140,9 @@ def _generate(
     baseline: Baseline, config: Config, paths: Paths, setup: Setup, clip: Clip, frames: int, out: Path, log: Path
 ) -> dict[str, Any]:
     """Run upstream's command for one clip and write its video to `out`; returns further entries of the sidecar."""
-    true = paths.clips / f"{clip.clip}.mp4"
+    true = paths.clip(clip.clip)
     speech = _speech(true, config, frames)
-    landmarks = Features.load(paths.features / f"{clip.clip}.safetensors").landmarks[0]
+    landmarks = Features.load(paths.clip_features(clip.clip)).landmarks[0]
     # Some programs split paths and names at dots, so neither the folder nor the stem contains one.
     name = re.sub(r"[^A-Za-z0-9_-]", "_", clip.clip)
     with tempfile.TemporaryDirectory(prefix="dawn_") as folder:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from sys import intern
 
 from dawn.errors import InputError
 from dawn.media.files import atomic_path
@@ -51,7 +50,7 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Clip]:
         if clip in names:
             raise InputError(f"{path}: row {row}, column clip: {clip!r} appears twice; names must be unique")
         names.add(clip)
-        clips.append(Clip(clip, identity, split, int(frames), float(seconds), source, sha256))
+        clips.append(Clip(clip, intern(identity), intern(split), int(frames), float(seconds), source, sha256))
     return clips
 
 
@@ -70,23 +69,25 @@ def write_rejected(path: str | os.PathLike[str], rejected: Iterable[Rejected]) -
     _write(path, [f.name for f in fields(Rejected)], [astuple(item) for item in rejected])
 
 
-def _rows(path: str | os.PathLike[str], columns: Sequence[str]) -> list[tuple[int, list[str]]]:
+def _rows(path: str | os.PathLike[str], columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Read the data rows with their numbers (the header is row 1), each with exactly as many cells as `columns`."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            rows = csv.reader(stream)
+            header = next(rows, [])
+            if header != list(columns):
+                wrong = next((name for name in columns if name not in header), None)
+                hint = f"column {wrong} is missing" if wrong else f"columns are {', '.join(header)}"
+                raise InputError(f"{path}: row 1: {hint}; expected {', '.join(columns)}")
+            for number, cells in enumerate(rows, start=2):
+                if len(cells) != len(columns):
+                    column = columns[min(len(cells), len(columns) - 1)]
+                    raise InputError(
+                        f"{path}: row {number}, column {column}: {len(cells)} cells, expected {len(columns)}"
+                    )
+                yield number, cells
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error.__class__.__name__})") from None
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    header = rows[0] if rows else []
-    if header != list(columns):
-        wrong = next((name for name in columns if name not in header), None)
-        hint = f"column {wrong} is missing" if wrong else f"columns are {', '.join(header)}"
-        raise InputError(f"{path}: row 1: {hint}; expected {', '.join(columns)}")
-    for number, cells in enumerate(rows[1:], start=2):
-        if len(cells) != len(columns):
-            column = columns[min(len(cells), len(columns) - 1)]
-            raise InputError(f"{path}: row {number}, column {column}: {len(cells)} cells, expected {len(columns)}")
-    return list(enumerate(rows[1:], start=2))
 
 
 def _is_positive(value: str) -> bool:

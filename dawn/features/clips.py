@@ -12,18 +12,19 @@ from torch import Tensor
 from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
 from dawn.media.tensor_files import RowFile
+from dawn.paths import Paths
 
 
 class ClipStore:
-    """Clips listed in a manifest, with videos and ``features/`` in `folder`, that of the manifest.
+    """Clips of a corpus that a manifest lists, with videos and features at `paths`.
 
     Of a video, the frames from the key frame before a wanted one are decoded, for each call; nothing is kept.
     """
 
-    def __init__(self, clips: Sequence[Clip], folder: Path) -> None:
-        self._names = [clip.clip for clip in clips]
+    def __init__(self, clips: Sequence[Clip], paths: Paths) -> None:
+        self._names = np.asarray([clip.clip for clip in clips], np.bytes_)  # a list takes several times the memory
         self._length = np.asarray([clip.frames for clip in clips])
-        self._folder = folder
+        self._paths = paths
         with self._features(0) as file:
             self.extractor: str = file.description["extractor"]
 
@@ -45,11 +46,14 @@ class ClipStore:
         """Decode frames `which` of clip `index`, RGB uint8 (n, 3, S, S)."""
         from dawn.media.video import seek_frames  # imports PyAV, which only frames need
 
-        frames = seek_frames(self._folder / f"{self._names[index]}.mp4", selected(which, self.length(index)))
+        frames = seek_frames(self._paths.clip(self._name(index)), selected(which, self.length(index)))
         return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
+    def _name(self, index: int) -> str:
+        return bytes(self._names[index]).decode()
+
     def _features(self, index: int) -> RowFile:
-        path = self._folder / "features" / f"{self._names[index]}.safetensors"
+        path = self._paths.clip_features(self._name(index))
         try:
             return RowFile(path, "features")
         except (OSError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dawn.config import Config
 from dawn.corpora.manifest import Rejected, read_manifest, read_rejected, write_manifest, write_rejected
@@ -15,10 +16,7 @@ from dawn.paths import Paths
 
 def feature_lengths(report: Path) -> dict[str, int]:
     """Read the number of frames of each clip with features from the report of a shard."""
-    content = read_json(report)
-    if "frames" not in content:
-        raise InputError(f"{report}: written by an earlier version; extract the features again (dawn features)")
-    return dict(content["frames"])
+    return _lengths(report, read_json(report))
 
 
 def gather(config: Config, paths: Paths) -> None:
@@ -26,21 +24,18 @@ def gather(config: Config, paths: Paths) -> None:
 
     Raises InputError when every clip was rejected.
     """
-    reports = {
-        stage: [read_json(paths.shard(stage, index)) for index in range(config.corpus.shards)]
-        for stage in ("clips", "features")
-    }
+    shards = range(config.corpus.shards)
+    paths_of = {stage: [paths.shard(stage, index) for index in shards] for stage in ("clips", "features")}
+    reports = {path: read_json(path) for of_stage in paths_of.values() for path in of_stage}
     rejected = read_rejected(paths.corpus / "rejected.corpus.csv")
-    rejected += [Rejected(**row) for shards in reports.values() for report in shards for row in report["rejected"]]
+    rejected += [Rejected(**row) for report in reports.values() for row in report["rejected"]]
     files = {
-        stage: {name: sha256 for report in shards for name, sha256 in report["files"].items()}
-        for stage, shards in reports.items()
+        stage: {name: sha256 for path in of_stage for name, sha256 in reports[path]["files"].items()}
+        for stage, of_stage in paths_of.items()
     }
-    lengths = {
-        name: frames
-        for index in range(config.corpus.shards)
-        for name, frames in feature_lengths(paths.shard("features", index)).items()
-    }
+    lengths: dict[str, int] = {}
+    for path in paths_of["features"]:
+        lengths |= _lengths(path, reports[path])
     clips = [
         replace(clip, frames=lengths[clip.clip], seconds=lengths[clip.clip] / config.corpus.fps)
         for clip in read_manifest(paths.manifest)
@@ -59,3 +54,9 @@ def gather(config: Config, paths: Paths) -> None:
             "rejected": len(rejected),
         },
     )
+
+
+def _lengths(path: Path, report: dict[str, Any]) -> dict[str, int]:
+    if "frames" not in report:
+        raise InputError(f"{path}: written by an earlier version; extract the features again (dawn features)")
+    return dict(report["frames"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def check_corpus_space(config: Config, paths: Paths, clips: Sequence[Clip]) -> N
     if config.data.store != "none":
         packed = [clip for clip in clips if clip.split == "train"]
         total += bytes_needed(config, sum(clip.frames for clip in packed), len(packed), "store")
-    folders = [folder for folder in (paths.clips, paths.features, paths.store(0).parent) if folder.is_dir()]
-    written = sum(file.stat().st_size for folder in folders for file in folder.iterdir() if file.is_file())
-    check_disk_space(config, paths.clips, max(total - written, 0), f"preparing {len(clips)} clips")
+    files = (os.path.join(folder, name) for folder, _, names in os.walk(paths.prepared) for name in names)
+    written = sum(os.stat(file).st_size for file in files)
+    check_disk_space(config, paths.prepared, max(total - written, 0), f"preparing {len(clips)} clips")
 
 
 def check_disk_space(config: Config, folder: Path, needed: float, purpose: str) -> None:

@@ -45,39 +45,53 @@ class ShardIndex:
     def read(cls, path: Path) -> ShardIndex:
         """Read the metadata of a packed shard. Raises InputError when the file is missing or damaged."""
         with _open(path) as file:
-            try:
-                return cls(**file.description)
-            except TypeError:
-                raise InputError(f"{path}: not a file of packed clips, or damaged; delete it and pack again") from None
+            return cls.of(file, path)
+
+    @classmethod
+    def of(cls, file: RowFile, path: Path) -> ShardIndex:
+        """Return the metadata of the open file `path`. Raises InputError when it is damaged."""
+        try:
+            return cls(**file.description)
+        except TypeError:
+            raise InputError(f"{path}: not a file of packed clips, or damaged; delete it and pack again") from None
 
 
 class FrameStore:
     """Packed clips, with the interface :class:`~dawn.training.clip_views.Clips`.
 
-    `clips` are the manifest's that training reads, `shards` the packed files that hold them. Only requested rows
-    are read, so that memory does not grow with the corpus. Raises InputError when a file is missing or damaged, or a
-    clip is in none of them.
+    `clips` are the manifest's that training reads, `shards` the packed files that hold them. The header of each is read
+    once; later, only requested rows are. What is kept of a clip is its place, so that memory hardly grows with the
+    corpus. ``fingerprints`` are those of the shards. Raises InputError when a file is missing or damaged, or a clip is
+    in none of them.
     """
 
     def __init__(self, clips: Sequence[Clip], shards: Sequence[Path]) -> None:
         self._paths = tuple(shards)
-        self._files: OrderedDict[int, RowFile] = OrderedDict()
-        place: dict[str, tuple[int, int, int]] = {}
+        self._shards: list[RowFile] = []
+        self._used: OrderedDict[int, None] = OrderedDict()  # shards whose file may be open, the last used at the end
+        self._shard, self._first, self._length = np.full((3, len(clips)), -1, np.int64)
+        wanted = {clip.clip: index for index, clip in enumerate(clips)}
+        fingerprints = []
         for number, path in enumerate(self._paths):
-            index = ShardIndex.read(path)
+            with _open(path) as file:
+                content = ShardIndex.of(file, path)
+                file.description = None
+            self._shards.append(file)
+            fingerprints.append(content.fingerprint)
             first = 0
-            for name, frames in index.clips:
-                place[name] = (number, first, frames)
+            for name, frames in content.clips:
+                if (index := wanted.get(name)) is not None:
+                    self._shard[index], self._first[index], self._length[index] = number, first, frames
                 first += frames
-            if index.clips:
-                self.extractor, self._format = index.extractor, index.format
-        absent = [clip.clip for clip in clips if place.get(clip.clip, (0, 0, 0))[2] != clip.frames]
-        if absent:
+            if content.clips:
+                self.extractor, self._format = content.extractor, content.format
+        self.fingerprints = tuple(fingerprints)
+        lengths = np.fromiter((clip.frames for clip in clips), np.int64, len(clips))
+        if absent := np.flatnonzero(self._length != lengths).tolist():
             raise InputError(
-                f"{self._paths[0].parent}: {len(absent)} of {len(clips)} clips are not packed, such as {absent[0]}; "
-                "pack the corpus again (dawn pack)"
+                f"{self._paths[0].parent}: {len(absent)} of {len(clips)} clips are not packed, such as "
+                f"{clips[absent[0]].clip}; pack the corpus again (dawn pack)"
             )
-        self._shard, self._first, self._length = np.asarray([place[clip.clip] for clip in clips], np.int64).T
 
     def __len__(self) -> int:
         return len(self._length)
@@ -123,15 +137,15 @@ class FrameStore:
         return InputError(f"{self._paths[self._shard[index]]}: {error}; delete it and pack again (dawn pack)")
 
     def _file(self, shard: int) -> RowFile:
-        """Return the open file of a shard; the one used least recently is closed when there are too many."""
-        file = self._files.pop(shard, None) or _open(self._paths[shard])
-        self._files[shard] = file
-        if len(self._files) > _OPEN_FILES:
-            self._files.popitem(last=False)[1].close()
-        return file
+        """Return the file of a shard; the one used least recently is closed when there are too many."""
+        self._used[shard] = None
+        self._used.move_to_end(shard)
+        if len(self._used) > _OPEN_FILES:
+            self._shards[self._used.popitem(last=False)[0]].close()
+        return self._shards[shard]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_files": OrderedDict()}  # a process that loads batches opens files of its own
+        return self.__dict__ | {"_used": OrderedDict()}  # a process that loads batches opens files of its own
 
 
 def encode(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ class JsonLines:
 
     def __init__(self, path: Path, header: dict[str, str]) -> None:
         self._path, self._header, self._started = path, header, False
-        first, *rows = _whole_lines(path) or [None]
-        self.rows: list[Any] = rows if first == header else []
+        self.rows: list[Any] = list(_rows(path, header))
 
     def add(self, row: Any) -> None:
         """Append one row."""
@@ -45,28 +45,39 @@ class Journal:
 
     `fingerprint` covers settings and code: a journal of another fingerprint counts as empty. An outcome is valid only
     while the clip's `source` hash is the same, and its file (`target(clip)`) has the recorded hash. Files in the
-    journals of `other_shards` count too: another number of shards moves clips from shard to shard.
+    journals that `other_shards` lists count too, since another number of shards moves clips from shard to shard; these
+    are read only if a file exists that this journal lacks.
     """
 
     def __init__(
-        self, path: Path, fingerprint: str, target: Callable[[str], Path], other_shards: Iterable[Path] = ()
+        self,
+        path: Path,
+        fingerprint: str,
+        target: Callable[[str], Path],
+        other_shards: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
-        self._target = target
-        header = {"fingerprint": fingerprint}
-        self._lines = JsonLines(path, header)
-        others = [row for other in other_shards if other != path for row in JsonLines(other, header).rows]
-        rows = [row for row in others if "sha256" in row] + self._lines.rows
-        self._rows = {(row["clip"], row["source"]): row for row in rows}
+        self._path, self._target, self._other_shards = path, target, other_shards
+        self._header = {"fingerprint": fingerprint}
+        self._lines = JsonLines(path, self._header)
+        self._own = {(row["clip"], row["source"]): row for row in self._lines.rows}
 
     def outcome(self, clip: str, source: str) -> Outcome | None:
         """Return the recorded outcome of `clip` if it is still valid, else None."""
-        row = self._rows.get((clip, source))
-        if row is None:
-            return None
-        if "reason" in row:
+        row = self._own.get((clip, source))
+        if row is not None and "reason" in row:
             return {"reason": row["reason"]}
         file = self._target(clip)
-        return {"sha256": row["sha256"]} if file.is_file() and sha256_file(file) == row["sha256"] else None
+        if not file.is_file():
+            return None
+        recorded = self._others.get((clip, source)) if row is None else row["sha256"]
+        return {"sha256": recorded} if recorded is not None and sha256_file(file) == recorded else None
+
+    @functools.cached_property
+    def _others(self) -> dict[tuple[str, str], str]:
+        """Hashes of the files in the journals of other shards, by clip and source."""
+        paths = [path for path in self._other_shards() if path != self._path]
+        rows = (row for path in paths for row in _rows(path, self._header))
+        return {(row["clip"], row["source"]): row["sha256"] for row in rows if "sha256" in row}
 
     def add(self, clip: str, source: str, outcome: Outcome) -> None:
         """Record one more outcome."""
@@ -88,14 +99,16 @@ def _line(row: Any) -> str:
     return json.dumps(row) + "\n"
 
 
-def _whole_lines(path: Path) -> list[Any]:
+def _rows(path: Path, header: dict[str, str]) -> Iterator[Any]:
+    """Read the whole rows of a file, up to the first that is damaged; none if it is missing or has another header."""
     if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    rows = []
-    for line in text.split("\n")[:-1]:
+        return
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        lines = (line for line in stream if line.endswith("\n"))
         try:
-            rows.append(json.loads(line))
+            if json.loads(next(lines, "null")) != header:
+                return
+            for line in lines:
+                yield json.loads(line)
         except ValueError:
-            break
-    return rows
+            return

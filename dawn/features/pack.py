@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from dawn.features.disk_space import bytes_needed, check_disk_space
 from dawn.features.frame_store import FIELDS, KEY, ShardIndex, encode
 from dawn.features.sources import pack_code
 from dawn.features.store import SHAPES, Features
+from dawn.features.unfinished import unfinished_files
 from dawn.features.versions import extractor_version
 from dawn.fingerprint import fingerprint
-from dawn.media.files import atomic_path, disk_full_as_input_error, size_text
+from dawn.media.files import disk_full_as_input_error, size_text
 from dawn.media.json_files import read_json
 from dawn.media.tensor_files import RowWriter
 from dawn.media.video import iter_frames
@@ -48,10 +50,9 @@ def pack(config: Config, paths: Paths, shard: int) -> None:
     purpose = f"packing {len(clips)} training clips of shard {shard} as {config.data.store}"
     print(f"{purpose}: {frames} frames, {size_text(needed)}", file=sys.stderr)
     check_disk_space(config, target, needed, purpose)
-    for partial in target.parent.glob(f".{target.stem}.*{target.suffix}"):  # of processes that were killed
-        partial.unlink()
-    with disk_full_as_input_error(target.parent), atomic_path(target) as aside:
-        _write(config, paths, clips, state, aside)
+    with disk_full_as_input_error(target.parent), unfinished_files(target.with_suffix(".partial")) as folder:
+        _write(config, paths, clips, state, folder / target.name)
+        (folder / target.name).replace(target)
 
 
 def store_fingerprint(config: Config, paths: Paths, shard: int) -> str:
@@ -67,8 +68,8 @@ def _training_clips(paths: Paths, shard: int) -> list[Clip]:
     return [dataclasses.replace(clip, frames=lengths[clip.clip]) for clip in clips]
 
 
-def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Path) -> None:
-    """Write the file of the packed `clips`."""
+def shard_writer(config: Config, clips: Sequence[Clip], state: str, out: Path) -> RowWriter:
+    """Open the file `out` for the packed `clips`; `state` is its fingerprint."""
     side, frames = config.corpus.resolution, sum(clip.frames for clip in clips)
     packed: StoreFormat = "jpeg" if config.data.store == "jpeg" else "raw"
     shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
@@ -82,18 +83,23 @@ def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Pat
     lengths = [(clip.clip, clip.frames) for clip in clips]
     index = ShardIndex(packed, state, extractor_version(config.features), lengths)
     description = json.dumps(dataclasses.asdict(index))
+    return RowWriter(out, shapes, KEY, description, tail=None if packed == "raw" else "frames")
+
+
+def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Path) -> None:
+    """Write the file of the packed `clips`."""
     row = end = 0
-    with RowWriter(out, shapes, KEY, description, tail=None if packed == "raw" else "frames") as file:
-        if packed == "jpeg":
+    with shard_writer(config, clips, state, out) as file:
+        if config.data.store == "jpeg":
             file.write("offsets", 0, np.zeros(1, np.int64))
         for clip in tqdm(clips, desc="pack", unit="clip", mininterval=2, dynamic_ncols=True):
-            features = Features.load(paths.features / f"{clip.clip}.safetensors")
+            features = Features.load(paths.clip_features(clip.clip))
             frames_read = 0
-            for frame in iter_frames(paths.clips / f"{clip.clip}.mp4", config.corpus.fps):
+            for frame in iter_frames(paths.clip(clip.clip), config.corpus.fps):
                 frames_read += 1
                 if frames_read > clip.frames:
                     break
-                if packed == "raw":
+                if config.data.store == "raw":
                     file.write("frames", row + frames_read - 1, frame.transpose(2, 0, 1)[None])
                 else:
                     picture = encode(frame)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from dawn.features.disk_space import bytes_needed, check_disk_space
 from dawn.features.journal import Journal
 from dawn.features.sources import clips_code, features_code
 from dawn.features.store import feature_length
+from dawn.features.unfinished import unfinished_files
 from dawn.features.worker import ClipRejected, OpenWriter, Worker, WriteClip
 from dawn.fingerprint import fingerprint
 from dawn.media.files import disk_full_as_input_error, sha256_file
@@ -37,44 +39,42 @@ Job = tuple[Clip, str]  # a clip, and the hash of the file that it is written fr
 
 
 def make_clips(config: Config, paths: Paths, index: int) -> None:
-    """Write ``<clip>.mp4`` for the clips of shard `index`, and the shard's report."""
+    """Write the videos of the clips of shard `index`, and the shard's report."""
     clips = _shard(read_manifest(paths.manifest), config, index)
     # The sections left out state which sources there are and how they are split; the source's hash is in the journal.
     settings = config.corpus.model_dump(exclude={"shards", "fetch", "demo", "folder", "crema"})
     key = fingerprint([settings, config.features.detect_side, clips_code(config.corpus.kind)])
     open_writer = functools.partial(_clip_writer, config, paths)
-    stage = Stage("clips", paths, index, paths.clips, ".mp4", key)
+    stage = Stage("clips", paths, index, paths.clip, key, former=paths.prepared)
     run_stage(config, stage, [(clip, clip.sha256) for clip in clips], open_writer)
 
 
 def make_features(config: Config, paths: Paths, index: int) -> None:
-    """Write ``features/<clip>.safetensors`` for the clips that shard `index` of :func:`make_clips` wrote."""
+    """Write the feature files of the clips that shard `index` of :func:`make_clips` wrote."""
     files = read_json(paths.shard("clips", index))["files"]
     jobs = [(clip, files[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in files]
     key = fingerprint([config.features.model_dump(), config.corpus.fps, features_code()])
     open_writer = functools.partial(_feature_writer, config, paths)
-    run_stage(config, Stage("features", paths, index, paths.features, ".safetensors", key), jobs, open_writer)
+    run_stage(
+        config, Stage("features", paths, index, paths.clip_features, key, former=paths.features), jobs, open_writer
+    )
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of one shard: names, folders and fingerprint."""
+    """One stage of one shard: name, files and fingerprint."""
 
     name: str  # clips or features
     paths: Paths
     index: int  # of the shard
-    folder: Path  # of the files that it writes
-    suffix: str  # of these files
+    target: Callable[[str], Path]  # the file of a clip
     fingerprint: str  # of settings and code
+    former: Path  # folder in which earlier versions wrote all its files
 
     @property
     def report(self) -> Path:
         """Report of the files that the shard wrote and the clips that it rejected."""
         return self.paths.shard(self.name, self.index)
-
-    def target(self, clip: str) -> Path:
-        """Return the file of a clip."""
-        return self.folder / f"{clip}{self.suffix}"
 
 
 def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWriter) -> None:
@@ -82,25 +82,31 @@ def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWr
 
     Raises InputError or MissingWeights for faults that concern all clips; the journal keeps the outcomes up to then.
     """
-    others = stage.report.parent.glob(f"{stage.name}-*.journal")
-    journal = Journal(stage.report.with_suffix(".journal"), stage.fingerprint, stage.target, others)
+    _move_files_of_earlier_versions(stage, jobs)
+    journals = functools.partial(stage.report.parent.glob, f"{stage.name}-*.journal")
+    journal = Journal(stage.report.with_suffix(".journal"), stage.fingerprint, stage.target, journals)
     recorded = {clip.clip: journal.outcome(clip.clip, source) for clip, source in jobs}
     outcomes = {name: outcome for name, outcome in recorded.items() if outcome is not None}
     pending = [(clip, source) for clip, source in jobs if clip.clip not in outcomes]
-    _delete_partial_files(stage, jobs)
     needed = bytes_needed(config, sum(clip.frames for clip, _ in pending), len(pending), stage.name)
-    check_disk_space(config, stage.folder, needed, f"{stage.name} of shard {stage.index}")
-    with disk_full_as_input_error(stage.folder), Worker(open_writer) as worker:
+    check_disk_space(config, stage.paths.prepared, needed, f"{stage.name} of shard {stage.index}")
+    with (
+        disk_full_as_input_error(stage.paths.prepared),
+        unfinished_files(stage.report.with_suffix(".partial")) as folder,
+        Worker(open_writer) as worker,
+    ):
         for clip, source in _progress(pending, stage.name, len(jobs)):
-            check_disk_space(config, stage.folder, bytes_needed(config, clip.frames, 1, stage.name), clip.clip)
-            out = stage.target(clip.clip)
+            check_disk_space(config, stage.paths.prepared, bytes_needed(config, clip.frames, 1, stage.name), clip.clip)
+            target = stage.target(clip.clip)
+            out = folder / target.name
             try:
                 worker.write(clip, out, _BASE_SECONDS + config.prepare.patience * clip.frames)
                 outcomes[clip.clip] = {"sha256": sha256_file(out)}
+                target.parent.mkdir(parents=True, exist_ok=True)
+                out.replace(target)
             except ClipRejected as error:
                 outcomes[clip.clip] = {"reason": str(error)}
             journal.add(clip.clip, source, outcomes[clip.clip])
-    _delete_partial_files(stage, jobs)
     ordered = [(clip.clip, outcomes[clip.clip]) for clip, _ in jobs]
     rejected = [Rejected(name, stage.name, row["reason"]) for name, row in ordered if "reason" in row]
     files = {name: row["sha256"] for name, row in ordered if "sha256" in row}
@@ -114,6 +120,20 @@ def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWr
 def shard_of(clip: str, shards: int) -> int:
     """Return the shard of a clip, by a hash of its name: an added clip moves no other, and packed shards stay valid."""
     return int.from_bytes(hashlib.sha256(clip.encode()).digest()[:8], "big") % shards
+
+
+def _move_files_of_earlier_versions(stage: Stage, jobs: list[Job]) -> None:
+    """Move the shard's files from the single folder in which earlier versions wrote those of all clips."""
+    moved = 0
+    for clip, _ in jobs:
+        target = stage.target(clip.clip)
+        former = stage.former / target.name
+        if former.is_file() and not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            former.replace(target)
+            moved += 1
+    if moved:
+        print(f"{stage.former}: moved {moved} files into the folders of {target.parent.parent}", file=sys.stderr)
 
 
 def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:
@@ -153,15 +173,7 @@ def _feature_writer(config: Config, paths: Paths) -> Iterator[WriteClip]:
     from dawn.features.speech import encode
 
     encode(np.zeros(16000, np.float32), 25, config.features.speech)  # an unusable encoder rejects no clip
-    yield lambda clip, out: extract(paths.clips / f"{clip.clip}.mp4", config.features, config.corpus.fps).save(out)
-
-
-def _delete_partial_files(stage: Stage, jobs: list[Job]) -> None:
-    """Delete temporary files that killed processes left for these clips."""
-    names = {clip.clip for clip, _ in jobs}
-    for path in stage.folder.glob(f".*{stage.suffix}"):
-        if path.name[1:].removesuffix(stage.suffix).rpartition(".")[0] in names:
-            path.unlink(missing_ok=True)
+    yield lambda clip, out: extract(paths.clip(clip.clip), config.features, config.corpus.fps).save(out)
 
 
 def _progress(pending: list[Job], stage: str, total: int) -> Iterator[Job]:

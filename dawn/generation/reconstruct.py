@@ -39,7 +39,7 @@ def reconstruct(config: Config, paths: Paths) -> None:
     rows = []
     with precise_products("exact"):
         for clip in tqdm(read_manifest(paths.test), desc="reconstruct", unit="clip", mininterval=2):
-            reconstructed, copied = _clip_psnr(lfg, paths.clips / f"{clip.clip}.mp4", config, device)
+            reconstructed, copied = _clip_psnr(lfg, paths.clip(clip.clip), config, device)
             rows.append({"clip": clip.clip, "lfg": reconstructed, "copy": copied})
     write_json(
         paths.run / "reconstruction.json",

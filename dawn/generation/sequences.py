@@ -32,7 +32,7 @@ def clips_filling(clips: Sequence[Clip], clip: Clip, frames: int) -> list[Clip]:
 
 def joined_speech(clips: Sequence[Clip], frames: int, paths: Paths) -> NDArray[np.float32]:
     """Concatenate the speech features of clips and cut them to (frames, c)."""
-    parts = {clip.clip: Features.load(paths.features / f"{clip.clip}.safetensors").speech for clip in clips}
+    parts = {clip.clip: Features.load(paths.clip_features(clip.clip)).speech for clip in clips}
     return np.concatenate([parts[clip.clip][: clip.frames] for clip in clips])[:frames]
 
 
@@ -44,7 +44,7 @@ def joined_sound(clips: Sequence[Clip], frames: int, config: Config, paths: Path
     parts = []
     for clip in clips:
         samples = clip.frames * rate // fps
-        sound = read_audio(paths.clips / f"{clip.clip}.mp4", rate)[:samples]
+        sound = read_audio(paths.clip(clip.clip), rate)[:samples]
         parts.append(np.pad(sound, (0, samples - len(sound))))
     return np.concatenate(parts)[: frames * rate // fps]
 

@@ -183,7 +183,7 @@ def _inputs(
         speech = joined_speech(video.speakers, video.frames, paths)
     else:
         speech = _repeated_speech(video.driver, video.frames, paths)
-    features = Features.load(paths.features / f"{video.clip.clip}.safetensors")
+    features = Features.load(paths.clip_features(video.clip.clip))
     source = source_of(video.clip, features, paths)
     if method.styled:
         source = replace(source, image=STYLES[style_of(video.index)](source.image))
@@ -193,7 +193,7 @@ def _inputs(
         order = ping_pong(len(features.pose), len(speech))
         pose_blink = features.pose[order], features.blink[order]
     elif method.pose_blink == "other":
-        others = Features.load(paths.features / f"{video.driver.clip}.safetensors")
+        others = Features.load(paths.clip_features(video.driver.clip))
         pose_blink = transfer_pose_blink(others.pose, others.blink, source, len(speech))
     return source, speech, pose_blink
 
@@ -242,14 +242,14 @@ def _other_person(clips: list[Clip], index: int, method: str) -> Clip:
 
 def _repeated_speech(clip: Clip, frames: int, paths: Paths) -> NDArray[np.float32]:
     """Load the speech features of a clip, repeated or cut to (frames, c)."""
-    speech = Features.load(paths.features / f"{clip.clip}.safetensors").speech
+    speech = Features.load(paths.clip_features(clip.clip)).speech
     return speech[np.arange(frames) % len(speech)]
 
 
 def _first_frame(clip: Clip, paths: Paths) -> NDArray[np.uint8]:
     from dawn.media.video import iter_frames
 
-    return next(iter_frames(paths.clips / f"{clip.clip}.mp4"))
+    return next(iter_frames(paths.clip(clip.clip)))
 
 
 def _write_image(image: NDArray[np.uint8], path: Path) -> None:

@@ -99,5 +99,5 @@ def summary(seconds: Sequence[float], coverage: float) -> dict[str, float | int]
 
 
 def _inputs(clip: Clip, test_split: Sequence[Clip], frames: int, paths: Paths) -> tuple[Source, NDArray[np.float32]]:
-    features = Features.load(paths.features / f"{clip.clip}.safetensors")
+    features = Features.load(paths.clip_features(clip.clip))
     return source_of(clip, features, paths), joined_speech(clips_filling(test_split, clip, frames), frames, paths)

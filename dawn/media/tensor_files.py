@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from dawn.errors import InputError
 from dawn.media.files import atomic_path
 
 # NumPy dtypes of arrays that are read row by row, by their name in the header.
@@ -122,22 +124,24 @@ class RowWriter:
 
 
 class RowFile:
-    """File of arrays (N, ...), opened once, from which rows are read without the others.
+    """File of arrays (N, ...), from which rows are read without the others.
 
-    Rows are read by position, not mapped into memory: the memory of a process does not grow with what it has read.
-    Raises OSError for a file that cannot be read, ValueError for one that is no safetensors file.
+    Rows are read by position, not mapped into memory: the memory of a process does not grow with what it has read. A
+    closed or unpickled one opens the file again when it reads, without parsing the header anew. ``description`` is the
+    decoded metadata entry `key`; whoever has used a large one may set it to None. Raises OSError for a file that cannot
+    be read, ValueError for one that is no safetensors file.
     """
 
     def __init__(self, path: str | os.PathLike[str], key: str) -> None:
-        self._file = os.open(path, os.O_RDONLY)
+        self._path = os.fspath(path)
+        self._file = os.open(self._path, os.O_RDONLY)
         try:
-            length = int.from_bytes(os.pread(self._file, 8, 0), "little")
-            if not 2 <= length <= os.fstat(self._file).st_size - 8:
-                raise ValueError("no safetensors file")
-            header = json.loads(os.pread(self._file, length, 8))
+            content = _header(self._file)
+            self._digest = hashlib.sha256(content).digest()
+            header = json.loads(content)
             self.description: Any = json.loads(header.pop("__metadata__", {}).get(key, "null"))
             self._arrays = {
-                name: (_DTYPES[entry["dtype"]], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
+                name: (_DTYPES[entry["dtype"]], tuple(entry["shape"]), 8 + len(content) + entry["data_offsets"][0])
                 for name, entry in header.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -149,12 +153,18 @@ class RowFile:
         return self._arrays[name][1]
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        """Read rows `start` to `stop` of an array. Raises OSError when the file ends before them."""
+        """Read rows `start` to `stop` of an array.
+
+        Raises OSError when the file ends before them, InputError when it was replaced or deleted since it was opened
+        first.
+        """
         dtype, shape, offset = self._arrays[name]
         if not 0 <= start <= stop <= shape[0]:
             raise IndexError(f"rows {start} to {stop} of {shape[0]}")
         out = np.empty((stop - start, *shape[1:]), dtype)
         size = math.prod(shape[1:]) * dtype.itemsize
+        if self._file < 0:
+            self._open_again()
         unread, place = memoryview(out.reshape(-1).view(np.uint8).data), offset + start * size
         while len(unread):  # one call reads at most 2 GiB
             count = os.preadv(self._file, [unread], place)
@@ -169,6 +179,19 @@ class RowFile:
             os.close(self._file)
             self._file = -1
 
+    def _open_again(self) -> None:
+        try:
+            self._file = os.open(self._path, os.O_RDONLY)
+            same = hashlib.sha256(_header(self._file)).digest() == self._digest
+        except (FileNotFoundError, ValueError):
+            same = False
+        if not same:
+            self.close()
+            raise InputError(f"{self._path}: replaced or deleted while it was in use; start again")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_file": -1}
+
     def __enter__(self) -> RowFile:
         return self
 
@@ -176,3 +199,11 @@ class RowFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _header(file: int) -> bytes:
+    """Read the header of an open safetensors file. Raises ValueError where there is none."""
+    length = int.from_bytes(os.pread(file, 8, 0), "little")
+    if not 2 <= length <= os.fstat(file).st_size - 8:
+        raise ValueError("no safetensors file")
+    return os.pread(file, length, 8)

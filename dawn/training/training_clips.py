@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +15,12 @@ from tqdm import tqdm
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore, clips_of_split
-from dawn.features.frame_store import FrameStore, ShardIndex
+from dawn.features.frame_store import FrameStore
 from dawn.features.pack import store_fingerprint
-from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space
+from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space, size_text
 from dawn.paths import Paths
+
+_COPY = re.compile(r"[0-9]+-[0-9a-f]{16}\.safetensors")  # name of a copy: shard and fingerprint
 
 
 def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
@@ -26,23 +30,25 @@ def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
     """
     clips = clips_of_split(paths.dataset, "train")
     if config.data.store == "none":
-        return ClipStore(clips, paths.clips)
+        return ClipStore(clips, paths)
     files = [paths.store(index) for index in range(config.corpus.shards)]
-    fingerprints = [ShardIndex.read(file).fingerprint for file in files]
-    for index, (file, packed) in enumerate(zip(files, fingerprints, strict=True)):
+    store = FrameStore(clips, files)
+    for index, (file, packed) in enumerate(zip(files, store.fingerprints, strict=True)):
         if packed != store_fingerprint(config, paths, index):
             raise InputError(f"{file}: packed from other files or settings; pack again (dawn pack --shard {index})")
     if config.data.cache:
         cache = Path(os.path.expandvars(config.data.cache)).expanduser()
         if "$" in str(cache):
             raise InputError(f"data.cache: {config.data.cache!r} has a variable that is not set")
-        files = local_copies(files, fingerprints, cache / f"{config.corpus.name}-{config.corpus.resolution}")
-    return FrameStore(clips, files)
+        folder = cache / f"{config.corpus.name}-{config.corpus.resolution}"
+        return FrameStore(clips, local_copies(files, store.fingerprints, folder))
+    return store
 
 
 def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Path) -> list[Path]:
     """Copy packed files to `folder` and return the copies; those of the same fingerprint stay.
 
+    Copies of other fingerprints are deleted first: their files were packed anew, and the disk may not hold both.
     Processes of one machine wait for the first of them to copy. Raises InputError when the disk is too small.
     """
     copies = [
@@ -53,6 +59,7 @@ def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Pat
     with FileLock(folder / "copying.lock"), disk_full_as_input_error(folder):
         for partial in folder.glob(".*.safetensors"):  # of processes that were killed
             partial.unlink()
+        _delete_outdated(folder, copies)
         missing = [(file, copy) for file, copy in zip(files, copies, strict=True) if not copy.is_file()]
         size = sum(file.stat().st_size for file, _ in missing)
         require_space(folder, size, "copying the packed clips", remedy="make room, or leave out data.cache")
@@ -62,3 +69,16 @@ def local_copies(files: Sequence[Path], fingerprints: Sequence[str], folder: Pat
                     shutil.copyfile(file, aside)
                 bar.update(file.stat().st_size)
     return copies
+
+
+def _delete_outdated(folder: Path, copies: Sequence[Path]) -> None:
+    """Delete the copies in `folder` that are not `copies`, and print that."""
+    current = set(copies)
+    outdated = sorted(path for path in folder.iterdir() if _COPY.fullmatch(path.name) and path not in current)
+    if not outdated:
+        return
+    size = sum(path.stat().st_size for path in outdated)
+    for path in outdated:
+        path.unlink()
+    names = outdated[0].name + (f" and {len(outdated) - 1} more" if len(outdated) > 1 else "")
+    print(f"{folder}: deleted copies of clips that were packed anew since, {size_text(size)}: {names}", file=sys.stderr)

@@ -27,7 +27,7 @@ _PANEL = "Figures (steps of the workflow)"
     "samples",
     rich_help_panel=_PANEL,
     cls=ListOptionsCommand,
-    epilog="Example: dawn-eval samples --clips results/demo/test.csv --real data/demo/64 --videos "
+    epilog="Example: dawn-eval samples --clips results/demo/test.csv --real data/demo/64/clips --videos "
     "dawn=results/demo/videos --out samples.png",
 )
 def samples(
@@ -49,7 +49,7 @@ def samples(
 @app.command(
     "reenacted",
     rich_help_panel=_PANEL,
-    epilog="Example: dawn-eval reenacted --report results/demo/reenactment.json --real data/demo/64 "
+    epilog="Example: dawn-eval reenacted --report results/demo/reenactment.json --real data/demo/64/clips "
     "--videos results/demo/controls/reenact --out figure4.png",
 )
 def reenacted(
@@ -107,7 +107,7 @@ def time_cost(
     "traces",
     rich_help_panel=_PANEL,
     cls=ListOptionsCommand,
-    epilog="Example: dawn-eval traces --clips results/demo/test.csv --real data/demo/64 --videos "
+    epilog="Example: dawn-eval traces --clips results/demo/test.csv --real data/demo/64/clips --videos "
     "dawn=results/demo/videos --out figure6.png",
 )
 def traces(

@@ -21,7 +21,9 @@ SweepFolder = Annotated[Path, typer.Option("--sweeps", metavar="DIR", help="fold
 ClipList = Annotated[
     Path, typer.Option("--clips", metavar="FILE", help="manifest, CSV file with a column 'clip', or one name per line")
 ]
-RealFolder = Annotated[Path, typer.Option("--real", metavar="DIR", help="folder of the true videos, <clip>.mp4")]
+RealFolder = Annotated[
+    Path, typer.Option("--real", metavar="DIR", help="folder of the true videos, <clip>.mp4, or of a corpus's clips")
+]
 VideoFolders = Annotated[
     list[str], typer.Option("--videos", metavar="NAME=DIR...", help="folders of generated videos, by method")
 ]

@@ -129,7 +129,7 @@ def claims(
     "page",
     rich_help_panel=_PANEL,
     cls=ListOptionsCommand,
-    epilog="Example: dawn-eval page --clips results/demo/test.csv --real data/demo/64 --videos "
+    epilog="Example: dawn-eval page --clips results/demo/test.csv --real data/demo/64/clips --videos "
     "dawn=results/demo/videos --table results/table1.csv --out results/index.html",
 )
 def page(

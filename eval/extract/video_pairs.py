@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dawn.errors import InputError
+from dawn.paths import clip_file
 
 SUFFIXES = frozenset({".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
@@ -22,8 +23,9 @@ class Pair:
 def pairs_of(real: Path, fake: Path) -> list[Pair]:
     """Pair all videos of both sides by name, the path relative to the folder without suffix; sorted by name.
 
-    Two files are one pair, whatever their names. Raises InputError for a folder that is absent or contains no video,
-    two videos of one name, or no common name.
+    A folder of the clips of a corpus (:func:`dawn.paths.clip_file`) has these by their own names. Two files are one
+    pair, whatever their names. Raises InputError for a folder that is absent or contains no video, two videos of one
+    name, or no common name.
     """
     if real.is_file() and fake.is_file():
         return [Pair(fake.stem, real, fake)]
@@ -43,7 +45,8 @@ def _videos(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith("."):
-            name = path.relative_to(folder).with_suffix("").as_posix()
+            of_corpus = path == clip_file(folder, path.stem, path.suffix)
+            name = path.stem if of_corpus else path.relative_to(folder).with_suffix("").as_posix()
             if name in found:
                 raise InputError(f"{found[name]} and {path}: two videos of one name; keep one")
             found[name] = path

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from dawn.errors import InputError
+from dawn.paths import clip_file
 
 
 def read_names(path: Path) -> list[str]:
@@ -37,8 +38,13 @@ def read_names(path: Path) -> list[str]:
 
 
 def video_path(folder: Path, name: str) -> Path:
-    """Return ``<folder>/<name>.mp4``. Raises InputError when it is missing."""
-    path = folder / f"{name}.mp4"
+    """Return ``<folder>/<name>.mp4``, or its place in the clips of a corpus (:func:`dawn.paths.clip_file`).
+
+    Raises InputError when neither exists.
+    """
+    path, of_corpus = folder / f"{name}.mp4", clip_file(folder, name, ".mp4")
+    if of_corpus.is_file():
+        return of_corpus
     if not path.is_file():
         raise InputError(f"{path}: missing; every listed clip needs a video in this folder")
     return path

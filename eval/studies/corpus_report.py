@@ -74,7 +74,7 @@ def summary(config: Config, paths: Paths, clips: Sequence[Clip]) -> dict[str, An
     poses, eyes, blinks, undetected = [], [], [], 0
     extractors: Counter[str] = Counter()
     for clip in tqdm(clips, desc="corpus", unit="clip", mininterval=2):
-        features = Features.load(paths.features / f"{clip.clip}.safetensors")
+        features = Features.load(paths.clip_features(clip.clip))
         poses.append(features.pose[features.found])
         eyes.append(features.blink[features.found].mean(1))
         blinks.append(blink_rate(features.blink, features.fps))
@@ -130,8 +130,8 @@ def _offsets(paths: Paths, clips: Sequence[Clip], net: syncnet.SyncNet) -> list[
     """Measure the audio offset, in frames, of each clip that is long enough for SyncNet."""
     offsets = []
     for clip in tqdm(clips, desc="offsets", unit="clip", mininterval=2):
-        features = Features.load(paths.features / f"{clip.clip}.safetensors")
-        video = paths.clips / f"{clip.clip}.mp4"
+        features = Features.load(paths.clip_features(clip.clip))
+        video = paths.clip(clip.clip)
         frames = np.stack(list(islice(iter_frames(video), _OFFSET_FRAMES)))
         count = len(frames)
         crops = mouth_crops(frames, features.landmarks[:count], features.found[:count], net.side)
@@ -194,7 +194,7 @@ def _contact_sheet(paths: Paths, clips: Sequence[Clip]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for place, clip in enumerate(clips):
         left, top = place % across * _CELL, place // across * (_CELL + _LABEL)
-        frame = next(islice(iter_frames(paths.clips / f"{clip.clip}.mp4"), (clip.frames - 1) // 2, None))
+        frame = next(islice(iter_frames(paths.clip(clip.clip)), (clip.frames - 1) // 2, None))
         small = Image.fromarray(frame).resize((_CELL - 4, _CELL - 4), Image.Resampling.LANCZOS)
         sheet.paste(small, (left + 2, top + 2))
         if clip.split == "test":

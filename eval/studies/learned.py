@@ -21,6 +21,7 @@ from dawn.errors import InputError
 from dawn.features.extract import FaceTrack, NoFaceError, track_face
 from dawn.features.store import Features
 from dawn.media.json_files import read_json
+from dawn.paths import clip_file
 
 Signal = NDArray[Any]
 
@@ -60,7 +61,7 @@ def quality(
     InputError for a missing or unreadable video or file, and for absent weights.
     """
     conditions = [load_file(commanded / f"{clip}.safetensors") for clip in clips]
-    real = [Features.load(truth / f"{clip}.safetensors") for clip in clips]
+    real = [Features.load(clip_file(truth, clip, ".safetensors")) for clip in clips]
     tracks = [
         detected_motion(commanded / f"{clip}.mp4", config)
         for clip in tqdm(clips, desc="quality", unit="clip", mininterval=2)

@@ -185,10 +185,10 @@ def test_the_seed_of_a_test_video_generates_it_again(tmp_path: Path, monkeypatch
     for manifest in (paths.test, paths.dataset):
         write_manifest(manifest, [clip])
     features = clip_features(settings)
-    features.save(paths.features / "anna_0.safetensors")
+    features.save(paths.clip_features("anna_0"))
     rng = np.random.default_rng(1)
     sound = rng.uniform(-0.5, 0.5, 12800).astype(np.float32)
-    write_video(paths.clips / "anna_0.mp4", rng.integers(0, 256, (20, 64, 64, 3), dtype=np.uint8), audio=sound)
+    write_video(paths.clip("anna_0"), rng.integers(0, 256, (20, 64, 64, 3), dtype=np.uint8), audio=sound)
     monkeypatch.setattr("dawn.generation.testset.Networks.load", lambda *_, **__: nets)
     generate_videos(settings, paths, "dawn")
     sidecar = read_json(paths.videos("dawn") / "anna_0.json")
@@ -201,7 +201,7 @@ def test_the_seed_of_a_test_video_generates_it_again(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(api, "read_source", source)
     monkeypatch.setattr("dawn.features.speech.encode", encode)
-    speech = read_audio(paths.clips / "anna_0.mp4")[:12800]
+    speech = read_audio(paths.clip("anna_0"))[:12800]
     for seed, equal in ((sidecar["seed"], True), (settings.seed, False)):
         video = dawn.Talker(nets).generate("portrait", (speech, 16000), seed=seed)
         video.save(tmp_path / "again.mp4")

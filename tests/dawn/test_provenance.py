@@ -10,20 +10,26 @@ import pytest
 from dawn.errors import InputError
 from dawn.media.files import atomic_path, sha256_file
 from dawn.media.json_files import read_json, write_json
+from dawn.paths import clip_file
 from dawn.provenance import incomplete
 
 
 def test_a_report_is_incomplete_when_one_of_its_files_is_gone(tmp_path: Path) -> None:
     reports = [tmp_path / "0.json", tmp_path / "1.json"]
-    assert not incomplete(reports, tmp_path / "files", ".mp4")
+
+    def missing() -> list[Path]:
+        return incomplete(reports, tmp_path / "files", lambda name: clip_file(tmp_path / "files", name, ".mp4"))
+
+    assert not missing()
     write_json(reports[0], {"files": {"a": "1", "b": "2"}})
     write_json(reports[1], {"files": {"c": "3"}})
-    (tmp_path / "files").mkdir()
     for name in ("a", "b", "c"):
-        (tmp_path / f"files/{name}.mp4").touch()
-    assert not incomplete(reports, tmp_path / "files", ".mp4")
-    (tmp_path / "files/b.mp4").unlink()
-    assert incomplete(reports, tmp_path / "files", ".mp4") == reports[:1]
+        file = clip_file(tmp_path / "files", name, ".mp4")
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert not missing()
+    clip_file(tmp_path / "files", "b", ".mp4").unlink()
+    assert missing() == reports[:1]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

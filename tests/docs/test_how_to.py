@@ -56,7 +56,7 @@ def test_a_corpus_is_a_folder_or_one_file_and_one_test(tmp_path: Path) -> None:
             clips = {row["clip"]: row for row in csv.DictReader(stream)}
         assert {row["identity"] for row in clips.values()} == {"anna", "ben"}
         assert {row["split"] for row in clips.values()} == {"train", "test"}
-        written = (followed.root / f"data/{name}/{side}").glob("*.mp4")
+        written = (followed.root / f"data/{name}/{side}/clips").glob("*/*.mp4")
         assert sorted(path.stem for path in written) == sorted(clips)
 
 

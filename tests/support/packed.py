@@ -33,12 +33,11 @@ def prepare(folder: Path) -> Paths:
     for index, (name, frames) in enumerate({**LENGTHS, "test": 6}.items()):
         y, x = np.arange(64)[:, None, None], np.arange(64)[:, None]
         waves = [128 + 100 * np.sin((x + k * np.array([1, 2, 3])) / 9) * np.cos(y / (7 + index)) for k in range(frames)]
-        paths.clips.mkdir(parents=True, exist_ok=True)
-        write_video(paths.clips / f"{name}.mp4", [wave.astype(np.uint8) for wave in waves])
+        write_video(paths.clip(name), [wave.astype(np.uint8) for wave in waves])
         shapes = {"landmarks": (68, 2), "pose": (6,), "blink": (2,), "speech": (8,), "face_box": (4,)}
         arrays = {field: rng.normal(size=(frames, *row)).astype(np.float32) for field, row in shapes.items()}
         features = replace(features_of(frames, **arrays), extractor="mediapipe-face-landmarker-v2")
-        features.save(paths.features / f"{name}.safetensors")
+        features.save(paths.clip_features(name))
         split = "test" if name == "test" else "train"
         clips.append(Clip(name, name, split, frames, frames / 25, f"{name}.mp4", "0" * 64))
     for manifest in (paths.manifest, paths.dataset):
@@ -46,6 +45,6 @@ def prepare(folder: Path) -> Paths:
     for index, names in enumerate((["a", "b", "c", "test"], ["d"])):
         for stage in ("clips", "features"):
             report = {"files": dict.fromkeys(names, "0"), "rejected": []}
-            frames_of = {name: len(Features.load(paths.features / f"{name}.safetensors").found) for name in names}
+            frames_of = {name: len(Features.load(paths.clip_features(name)).found) for name in names}
             write_json(paths.shard(stage, index), {**report, "frames": frames_of})
     return paths

@@ -178,8 +178,8 @@ def test_a_published_run_continues_in_a_fresh_clone(
 @pytest.mark.parametrize(
     ("removed", "first", "never"),
     [
-        ("data/smoke/64/p000-00.mp4", "clips", {"corpus"}),
-        ("data/smoke/64/features/p000-00.safetensors", "features", {"corpus", "clips"}),
+        ("data/smoke/64/clips/8b/p000-00.mp4", "clips", {"corpus"}),
+        ("data/smoke/64/features/8b/p000-00.safetensors", "features", {"corpus", "clips"}),
         (f"{RUN}/lfg", "train", {"corpus", "clips", "features", "dataset", "syncnet", "testset"}),
         (f"{RUN}/a2v_stage2/weights.safetensors", "train", {"corpus", "clips", "features", "reconstruct", "syncnet"}),
         (f"{RUN}/videos", "videos", {"corpus", "clips", "features", "train", "reconstruct", "syncnet"}),

@@ -235,11 +235,12 @@ def fingerprint_of(rows):
 if workflow.is_main_process:
     outdated = []
     for run in CORPORA.values():
-        outdated += incomplete(shards(PATHS[run], ["clips"]), PATHS[run].clips, ".mp4")
-        outdated += incomplete(shards(PATHS[run], ["features"]), PATHS[run].features, ".safetensors")
+        outdated += incomplete(shards(PATHS[run], ["clips"]), PATHS[run].clips, PATHS[run].clip)
+        outdated += incomplete(shards(PATHS[run], ["features"]), PATHS[run].features, PATHS[run].clip_features)
     for paths in PATHS.values():
         for method in (*generated_methods(), *declared()):
-            outdated += incomplete([paths.videos_report(method)], videos_folder(paths, method), ".mp4")
+            folder = videos_folder(paths, method)
+            outdated += incomplete([paths.videos_report(method)], folder, lambda name: folder / f"{name}.mp4")
     executing = bool(outdated) and executes_jobs()
     for listing in outdated:
         if executing:

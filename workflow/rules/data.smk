@@ -1,7 +1,8 @@
 """Corpus and clips.
 
 Input: the configuration and, for a folder corpus, its videos.
-Output: data/<corpus>/clips.csv with coverage.json; data/<corpus>/<resolution>/<clip>.mp4 with one report per shard.
+Output: data/<corpus>/clips.csv with coverage.json; data/<corpus>/<resolution>/clips/<two digits>/<clip>.mp4, in 256 folders by
+a hash of the name (dawn.paths.clip_file), with one report per shard.
 """
 
 

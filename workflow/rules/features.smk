@@ -1,8 +1,8 @@
 """Features and the dataset.
 
-Input: the clips of data.smk. Output: data/<corpus>/<resolution>/features/<clip>.safetensors, store/<shard>.safetensors
-(packed training clips, unless data.store is none), dataset.csv (clips with features) and data/<corpus>/rejected.csv
-(rejected clips, with the reason).
+Input: the clips of data.smk. Output: data/<corpus>/<resolution>/features/<two digits>/<clip>.safetensors (as for the clips),
+store/<shard>.safetensors (packed training clips, unless data.store is none), dataset.csv (clips with features) and
+data/<corpus>/rejected.csv (rejected clips, with the reason).
 """
 
 
@@ -66,7 +66,7 @@ for corpus, run in CORPORA.items():
             fingerprint=PATHS[run].dataset.with_suffix(".json"),
             rejected=PATHS[run].rejected,
         log:
-            PATHS[run].clips / "logs/dataset.log",
+            PATHS[run].prepared / "logs/dataset.log",
         conda:
             "../../environment.yml"
         params:

@@ -30,11 +30,11 @@ def paths(tmp_path: Path) -> Paths:
         ramp = np.linspace(40 + 50 * seed, 200, SIDE)
         frames = [np.repeat((ramp[None, :] + i + 0 * ramp[:, None])[..., None], 3, 2) for i in range(FRAMES)]
         tone = 0.3 * np.sin(2 * np.pi * (200 + 100 * seed) * t).astype(np.float32)
-        write_video(paths.clips / f"{name}.mp4", [frame.astype(np.uint8) for frame in frames], audio=tone)
+        write_video(paths.clip(name), [frame.astype(np.uint8) for frame in frames], audio=tone)
         points = np.random.default_rng(seed).uniform(16, 48, (68, 2)).astype(np.float32)
         box = np.tile(np.float32([16, 16, 48, 48]), (FRAMES, 1))
         features = features_of(FRAMES, landmarks=np.tile(points, (FRAMES, 1, 1)), face_box=box, mouth_box=box)
-        features.save(paths.features / f"{name}.safetensors")
+        features.save(paths.clip_features(name))
         rows.append(Clip(name, name, "test", FRAMES, FRAMES / 25, f"{name}.mp4", "0" * 64))
     write_manifest(paths.test, rows)
     return paths

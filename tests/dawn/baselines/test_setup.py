@@ -57,7 +57,7 @@ def test_commands_list_check_and_run(
     assert "dawn baseline check wav2lip" in error
     for name in CLIPS:
         (tmp_path / "external/wav2lip").mkdir(parents=True, exist_ok=True)
-        shutil.copy(paths.clips / f"{name}.mp4", tmp_path / f"external/wav2lip/{name}.mp4")
+        shutil.copy(paths.clip(name), tmp_path / f"external/wav2lip/{name}.mp4")
     assert main(["baseline", "run", "wav2lip", "--config", "config.yaml"]) == 0
     assert paths.videos_report("wav2lip").is_file()
 
@@ -75,7 +75,7 @@ def test_a_baseline_is_available_while_it_has_videos(
     home.mkdir(parents=True)
     (home / "other_corpus.mp4").touch()
     assert available(paths) == ()  # named after no clip of this run
-    shutil.copy(paths.clips / "ben-1.mp4", home / "ben-1.mp4")
+    shutil.copy(paths.clip("ben-1"), home / "ben-1.mp4")
     assert available(paths) == ("echomimic",)
     baseline, setup = install("wav2lip")
     assert available(paths) == ("echomimic",)  # at another commit than the declared one

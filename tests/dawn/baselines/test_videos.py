@@ -108,7 +108,7 @@ def test_an_output_that_is_no_video_of_the_clip_is_a_failure(
 def test_supplied_videos_are_copied_or_resampled(paths: Paths, tmp_path: Path) -> None:
     baseline, setup = load("sadtalker"), Setup(tmp_path / "sadtalker")
     setup.home.mkdir()
-    shutil.copy(paths.clips / "anna.0.mp4", setup.home / "anna.0.mp4")
+    shutil.copy(paths.clip("anna.0"), setup.home / "anna.0.mp4")
     with pytest.raises(InputError, match=r"1 of the run's 2 test clips; add ben-1\.mp4"):
         make_videos("sadtalker", baseline, CONFIG, paths, setup)
     large = [np.full((128, 128, 3), 100 + i, np.uint8) for i in range(2 * FRAMES)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from dawn.cli import main
+from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
 from dawn.features import frame_store, pack
 from dawn.features.clips import ClipStore, clips_of_split
@@ -31,7 +34,7 @@ def _packed(paths: Paths, store: str) -> tuple[FrameStore, ClipStore]:
     for index in range(2):
         pack.pack(configuration(store), paths, index)
     clips = clips_of_split(paths.dataset, "train")
-    return FrameStore(clips, [paths.store(0), paths.store(1)]), ClipStore(clips, paths.clips)
+    return FrameStore(clips, [paths.store(0), paths.store(1)]), ClipStore(clips, paths)
 
 
 @given(index=st.integers(0, 3), which=st.data())
@@ -74,7 +77,32 @@ def test_few_files_are_open_at_once(corpus: Paths, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(frame_store, "_OPEN_FILES", 1)
     for index in (0, 3, 1, 3):
         assert torch.equal(packed.frames(index), videos.frames(index))
-        assert len(packed._files) == 1
+        assert [file._file >= 0 for file in packed._shards].count(True) == 1
+
+
+def test_a_file_that_was_replaced_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = prepare(tmp_path)
+    packed, videos = _packed(paths, "raw")
+    monkeypatch.setattr(frame_store, "_OPEN_FILES", 1)
+    packed.frames(0), packed.frames(3)
+    pack.pack(configuration("raw"), paths, 0)  # up to date: it stays
+    assert torch.equal(packed.frames(0), videos.frames(0))
+    packed.frames(3)
+    pack.pack(configuration("jpeg"), paths, 0)
+    with pytest.raises(InputError, match=r"0\.safetensors: replaced or deleted while it was in use; start again"):
+        packed.frames(0)
+    assert torch.equal(packed.frames(3), videos.frames(3))
+
+
+def test_what_is_kept_of_a_clip_is_its_place(tmp_path: Path) -> None:
+    """Names of clips, and the headers of files with them, would grow with the corpus in each process that loads."""
+    config, sizes = configuration("raw"), []
+    for count in (1000, 3000):
+        clips = [Clip(f"clip{index:030}", "a", "train", 1, 0.04, "a.mp4", "0" * 64) for index in range(count)]
+        with pack.shard_writer(config, clips, "fingerprint", tmp_path / "0.safetensors") as file:
+            file.write("frames", count - 1, np.zeros((1, 3, 64, 64), np.uint8))
+        sizes.append(len(pickle.dumps(FrameStore(clips, [tmp_path / "0.safetensors"]))))
+    assert sizes[1] - sizes[0] <= 2000 * 24 + 64  # three numbers a clip
 
 
 def test_what_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
@@ -117,10 +145,10 @@ def test_packing_that_fails_leaves_no_file(
     config = tmp_path / "config.yaml"
     config.write_text(configuration("raw").dump(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    shutil.copy(paths.clips / "c.mp4", paths.clips / "b.mp4")  # 12 frames instead of 31
+    shutil.copy(paths.clip("c"), paths.clip("b"))  # 12 frames instead of 31
     assert main(["pack", "--config", str(config), "--shard", "0"]) == 2
     assert "b: 12 frames and features of 31" in capsys.readouterr().err
-    (paths.features / "a.safetensors").unlink()
+    (paths.clip_features("a")).unlink()
     assert main(["pack", "--config", str(config), "--shard", "0"]) == 2
     assert "a.safetensors: no such file" in capsys.readouterr().err
     monkeypatch.setattr("dawn.media.files.free_space", lambda folder: 200_300_000)

@@ -36,7 +36,8 @@ from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.media.video_writer import write_video
 from dawn.paths import Paths
-from tests.support import forked
+from tests.support import forked, packed
+from tests.support.listings import listed_folders
 
 PEOPLE = r"^(?P<identity>grid|hdtf_WDA_[A-Za-z]+|mead_M\d+|obama|retalking_face\d|[a-z]+)"
 
@@ -110,9 +111,11 @@ def test_preparation_killed_three_times_gives_the_same_bytes(videos: Path, prepa
             _killed(tmp_path, step, *shard, when=paths.shard(step, 0).with_suffix(".journal"))
             assert not paths.shard(step, 0).exists()
         if step == "clips":
-            first = min(paths.clips.glob("*.mp4"), key=lambda path: path.stat().st_mtime_ns)
+            first = min(paths.clips.glob("*/*.mp4"), key=lambda path: path.stat().st_mtime_ns)
             written = first.stat().st_mtime_ns
-            (paths.clips / ".grid_lbax4n.1.mp4").write_bytes(b"partial")
+            left = paths.shard(step, 0).with_suffix(".partial")
+            left.mkdir(exist_ok=True)
+            (left / ".grid_lbax4n.1.mp4").write_bytes(b"partial")
         process = forked.start(_command, tmp_path, step, *shard, stderr=tmp_path / "stderr")
         process.join()
         assert process.exitcode == 0, (tmp_path / "stderr").read_text()
@@ -138,19 +141,76 @@ def test_a_clip_that_crashes_its_process_is_rejected_in_the_report(
     config = _config(videos)
     paths = Paths.of(config, data=tmp_path)
     jobs = [(clip, clip.sha256) for clip in read_manifest(prepared / "real" / "clips.csv")]
-    paths.clips.mkdir(parents=True)
-    stage = Stage("clips", paths, 0, paths.clips, ".mp4", "settings")
+    stage = Stage("clips", paths, 0, paths.clip, "settings", paths.prepared)
     run_stage(config, stage, jobs, functools.partial(fragile, videos))
     report = read_json(paths.shard("clips", 0))
     assert set(report["files"]) == {"grid_bbaf2n", "grid_pwij3p", "wall"}
     [row] = report["rejected"]
     assert (row["clip"], row["stage"]) == ("grid_lbax4n", "clips") and "SIGABRT" in row["reason"]
-    assert sorted(path.name for path in paths.clips.iterdir()) == [
-        "grid_bbaf2n.mp4",
-        "grid_pwij3p.mp4",
-        "shards",
-        "wall.mp4",
+    assert sorted(path for path in paths.prepared.rglob("*.mp4")) == sorted(map(paths.clip, report["files"]))
+
+
+def test_a_shard_lists_no_folder_that_others_write_to(tmp_path: Path) -> None:
+    """With n clips in m shards, it would otherwise look at n names m times."""
+    config, paths = packed.configuration("raw"), packed.prepare(tmp_path / "corpus")
+    clips = [clip for clip in read_manifest(paths.manifest) if clip.split == "train"]
+    made = Paths.of(config, tmp_path / "data")
+    stage = Stage("clips", made, 0, made.clip, "settings", made.prepared)
+    writer = functools.partial(copying, paths)
+    with listed_folders() as listed:
+        for count in (2, 4, 4):  # made, continued, and with nothing to do
+            run_stage(config, stage, [(clip, clip.sha256) for clip in clips[:count]], writer)
+        pack(config, paths, 0)
+    assert not [folder for folder in listed if folder.is_relative_to(tmp_path)]
+    left = {path.name for path in made.prepared.rglob("*") if path.is_file()}
+    assert left == {"a.mp4", "b.mp4", "c.mp4", "d.mp4", "clips-0.journal", "clips-0.json"}
+
+
+@contextlib.contextmanager
+def copying(paths: Paths) -> Iterator[WriteClip]:
+    def write(clip: Clip, out: Path) -> None:
+        shutil.copy(paths.clip(clip.clip), out)
+
+    yield write
+
+
+def test_files_of_an_earlier_version_are_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It wrote the clips into the folder of their resolution, and the features into one folder."""
+    config, paths = packed.configuration("raw"), packed.prepare(tmp_path / "corpus")
+    clips = [clip for clip in read_manifest(paths.manifest) if clip.split == "train"]
+    jobs = [(clip, clip.sha256) for clip in clips]
+    made = Paths.of(config, tmp_path / "data")
+    stages = [
+        Stage("clips", made, 0, made.clip, "settings", made.prepared),
+        Stage("features", made, 0, made.clip_features, "settings", made.features),
     ]
+    writers = [functools.partial(copying, paths), functools.partial(copying_features, paths)]
+    for stage, writer in zip(stages, writers, strict=True):
+        run_stage(config, stage, jobs, writer)
+    content = {stage.name: _digests(stage.target("a").parent.parent) for stage in stages}
+    reports = {stage.name: read_json(stage.report) for stage in stages}
+    for stage in stages:
+        for clip in clips:
+            stage.target(clip.clip).rename(stage.former / stage.target(clip.clip).name)
+    capsys.readouterr()
+    monkeypatch.setattr(worker.Worker, "write", lambda *_: pytest.fail("written again"))
+    for stage, writer in zip(stages, writers, strict=True):
+        run_stage(config, stage, jobs, writer)
+        assert f"{stage.former}: moved 4 files into the folders of {stage.target('a').parent.parent}" in (
+            capsys.readouterr().err
+        )
+        assert _digests(stage.target("a").parent.parent) == content[stage.name]
+        assert read_json(stage.report) == reports[stage.name]
+
+
+@contextlib.contextmanager
+def copying_features(paths: Paths) -> Iterator[WriteClip]:
+    def write(clip: Clip, out: Path) -> None:
+        shutil.copy(paths.clip_features(clip.clip), out)
+
+    yield write
 
 
 def test_an_added_video_is_the_only_one_prepared(videos: Path, real: Path, tmp_path: Path) -> None:
@@ -170,7 +230,7 @@ def test_an_added_video_is_the_only_one_prepared(videos: Path, real: Path, tmp_p
             for shard in (0, 1):
                 step(config, paths, shard)
         gather(config, paths)
-        files = [*paths.clips.glob("*.mp4"), *paths.features.glob("*.safetensors")]
+        files = [*paths.clips.glob("*/*.mp4"), *paths.features.glob("*/*.safetensors")]
         files += [paths.store(shard) for shard in (0, 1)]
         return {path.name: (path.stat().st_ino, path.stat().st_size, sha256_file(path)) for path in files}
 
@@ -200,7 +260,7 @@ def test_another_number_of_shards_place_or_split_prepares_nothing_anew(
     corpus = config.corpus.model_copy(update={"shards": 3, "folder": folder})
     config = config.model_copy(update={"corpus": corpus})
     paths = Paths.of(config, data=tmp_path / "data")
-    files = [*paths.clips.glob("*.mp4"), *paths.features.glob("*.safetensors")]
+    files = [*paths.clips.glob("*/*.mp4"), *paths.features.glob("*/*.safetensors")]
     before = {path: path.stat().st_mtime_ns for path in files}
     prepare(config.corpus, paths.corpus)
     for step in (make_clips, make_features):
@@ -238,9 +298,9 @@ def test_each_command_ends_with_a_line_of_counts(
     silent = "2 rejected (data/real/rejected.corpus.csv): has no sound (2)"
     assert printed("corpus") == [f"data/real/clips.csv: 4 clips of 2 people, 0.002 hours (3 train, 1 test); {silent}"]
     report = "1 rejected (data/real/64/shards/clips-0.json): a face in N of N frames searched (1)"
-    clips = "data/real/64: shard 0 of 1, 3 clips of 1 person, 0.0014 hours"
+    clips = "data/real/64/clips: shard 0 of 1, 3 clips of 1 person, 0.0014 hours"
     assert printed("clips", "--shard", "0") == [f"{clips}; {report}"]
-    features = clips.replace("64:", "64/features:")
+    features = clips.replace("64/clips:", "64/features:")
     assert printed("features", "--shard", "0") == [f"{features}; none rejected"]
     [line] = printed("pack", "--shard", "0")
     packed = "data/real/64/store/0.safetensors: 3 clips of 1 person, 0.0014 hours for training, "
@@ -284,7 +344,7 @@ def test_disk_space_is_estimated_closely_from_above(videos: Path, prepared: Path
     frames = sum(clip.frames for clip in clips)
     for stage, folder, least in (("clips", paths.clips, 0.2), ("features", paths.features, 0.9)):
         names = {clip.clip for clip in clips}
-        used = sum(path.stat().st_size for path in folder.iterdir() if path.stem in names)
+        used = sum(path.stat().st_size for path in folder.rglob("*") if path.stem in names)
         assert least < used / bytes_needed(config, frames, len(clips), stage) <= 1
 
 

@@ -15,7 +15,7 @@ from dawn.features.store import Features
 def random_features(frames: int = 4) -> Features:
     rng = np.random.default_rng(0)
     shapes: dict[str, tuple[int, ...]] = {"landmarks": (68, 2), "pose": (6,), "blink": (2,), "blendshapes": (52,)}
-    shapes |= {"speech": (8,), "face_box": (4,), "mouth_box": (4,)}
+    shapes |= {"speech": (8,), "mfcc": (4, 13), "face_box": (4,), "mouth_box": (4,)}
     arrays = {name: rng.normal(size=(frames, *shape)).astype(np.float32) for name, shape in shapes.items()}
     return Features(**arrays, found=np.ones(frames, bool), extractor="test", encoder="logmel", fps=25)
 

@@ -120,9 +120,29 @@ def test_a_finished_journal_keeps_files_and_drops_rejects(tmp_path: Path) -> Non
     journal.finish([("a", "source", outcome), ("b", "source", {"reason": "not done after 60 s"})])
     again = _journal(tmp_path)
     assert again.outcome("a", "source") == outcome and again.outcome("b", "source") is None
-    path = tmp_path / "clips-1.journal"
-    second = Journal(path, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
+    journals = functools.partial(tmp_path.glob, "clips-*.journal")
+    second = Journal(tmp_path / "clips-1.journal", "settings", lambda clip: tmp_path / clip, journals)
     assert second.outcome("a", "source") == outcome
     journal.add("b", "source", {"reason": "no face"})  # the first shard still runs
-    second = Journal(path, "settings", lambda clip: tmp_path / clip, sorted(tmp_path.glob("clips-*.journal")))
+    second = Journal(tmp_path / "clips-1.journal", "settings", lambda clip: tmp_path / clip, journals)
     assert second.outcome("b", "source") is None
+
+
+def test_journals_of_other_shards_are_read_only_for_files_of_theirs(tmp_path: Path) -> None:
+    listings = []
+
+    def journals() -> list[Path]:
+        listings.append(True)
+        return sorted(tmp_path.glob("clips-*.journal"))
+
+    for name in ("mine", "theirs"):
+        (tmp_path / name).write_text(name)
+    outcome = {name: {"sha256": sha256_file(tmp_path / name)} for name in ("mine", "theirs")}
+    _journal(tmp_path).add("mine", "source", outcome["mine"])
+    other = Journal(tmp_path / "clips-1.journal", "settings", lambda clip: tmp_path / clip)
+    other.add("theirs", "source", outcome["theirs"])
+    journal = Journal(tmp_path / "clips-0.journal", "settings", lambda clip: tmp_path / clip, journals)
+    assert journal.outcome("mine", "source") == outcome["mine"] and journal.outcome("unwritten", "source") is None
+    assert not listings
+    assert journal.outcome("theirs", "source") == outcome["theirs"] and journal.outcome("theirs", "other") is None
+    assert len(listings) == 1

@@ -37,7 +37,7 @@ def test_speech_of_clips_is_joined_and_cut(tmp_path: Path) -> None:
     paths = Paths(tmp_path, tmp_path, tmp_path)
     for index, part in enumerate(CLIPS):
         features = features_of(part.frames, speech=np.full((part.frames, 5), index, np.float32))
-        features.save(paths.features / f"{part.clip}.safetensors")
+        features.save(paths.clip_features(part.clip))
     speech = joined_speech(clips_filling(CLIPS, CLIPS[0], 15), 15, paths)
     assert speech[:, 0].tolist() == [0, 0, 0, 0, 3, 3, 3, 2, 2, 0, 0, 0, 0, 3, 3]
 

@@ -32,14 +32,14 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     for name, frames in LENGTHS.items():
         sound = rng.uniform(-0.5, 0.5, frames * 640).astype(np.float32)
         pictures = rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8)
-        write_video(paths.clips / f"{name}.mp4", pictures, audio=sound)
+        write_video(paths.clip(name), pictures, audio=sound)
         features_of(
             frames,
             pose=rng.normal(0, 0.1, (frames, 6)).astype(np.float32),
             blink=rng.uniform(0, 0.4, (frames, 2)).astype(np.float32),
             speech=rng.standard_normal((frames, settings.features.speech.dim)).astype(np.float32),
             face_box=np.tile(np.float32([10, 10, 50, 50]), (frames, 1)),
-        ).save(paths.features / f"{name}.safetensors")
+        ).save(paths.clip_features(name))
         clips.append(Clip(name, name.split("_")[0], "test", frames, frames / 25, name, "0" * 64))
     for manifest in (paths.test, paths.dataset):
         write_manifest(manifest, clips)

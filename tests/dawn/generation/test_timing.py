@@ -50,7 +50,7 @@ def test_strategies_are_timed_alternately_after_a_warm_up(tmp_path: Path, monkey
         write_manifest(manifest, clips)
     features = InMemoryClips(settings).features(0)
     for clip in clips:
-        features.save(paths.features / f"{clip.clip}.safetensors")
+        features.save(paths.clip_features(clip.clip))
     order: list[str] = []
 
     def seconds(nets: Networks, strategy: str, source: Source, speech: NDArray[np.float32], seed: int) -> float:

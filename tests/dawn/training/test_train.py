@@ -18,6 +18,7 @@ from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
 from dawn.stages import settings_of, starts_of
 from dawn.training import train
+from dawn.training.loop import Weights
 from tests.support.clips import InMemoryClips
 from tests.support.repository import REPOSITORY
 
@@ -36,9 +37,12 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
     plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
     trainings: list[Any] = []
     monkeypatch.setattr(train, "training_clips", lambda *_: InMemoryClips(plain))
-    monkeypatch.setattr(
-        train, "train", lambda task, *_, **options: trainings.append(SimpleNamespace(task=task, **options))
-    )
+
+    def note(task: Any, *_: object, **options: Any) -> Weights:
+        trainings.append(SimpleNamespace(task=task, **options))
+        return {}
+
+    monkeypatch.setattr(train, "train", note)
     paths = Paths.of(plain, tmp_path / "data", tmp_path / "results")
     paths.dataset.parent.mkdir(parents=True)
     write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})

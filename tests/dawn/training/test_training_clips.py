@@ -11,6 +11,7 @@ from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.features.frame_store import FrameStore
 from dawn.features.pack import pack
+from dawn.media import tensor_files
 from dawn.media.json_files import read_json, write_json
 from dawn.training import training_clips as module
 from dawn.training.training_clips import training_clips
@@ -32,6 +33,17 @@ def test_training_reads_what_was_packed_from_the_present_files(tmp_path: Path) -
     write_json(paths.shard("clips", 1), {**report, "files": {"d": "1"}})
     with pytest.raises(InputError, match=r"1\.safetensors: packed from other.*dawn pack --shard 1"):
         training_clips(config, paths)
+
+
+def test_each_packed_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, paths = configuration("raw"), prepare(tmp_path)
+    for index in range(2):
+        pack(config, paths, index)
+    opened = []
+    read = tensor_files._header
+    monkeypatch.setattr(tensor_files, "_header", lambda file: opened.append(file) or read(file))
+    training_clips(config, paths)
+    assert len(opened) == 2
 
 
 def test_packed_clips_are_copied_once_to_a_local_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +70,24 @@ def test_packed_clips_are_copied_once_to_a_local_disk(tmp_path: Path, monkeypatc
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file is a file, not a folder"):
         training_clips(configuration("raw", cache=str(tmp_path / "file/x")), paths)
+
+
+def test_a_copy_of_what_was_packed_anew_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths, folder = prepare(tmp_path), tmp_path / "scratch/drawn-64"
+    config = configuration("raw", cache=str(tmp_path / "scratch"))
+    for index in range(2):
+        pack(config, paths, index)
+    training_clips(config, paths)
+    before = {path.name for path in folder.glob("*.safetensors")}
+    (folder / "mine.safetensors").touch()
+    assert "deleted" not in capsys.readouterr().err
+    report = read_json(paths.shard("clips", 0))
+    write_json(paths.shard("clips", 0), {**report, "files": dict.fromkeys(report["files"], "1")})
+    pack(config, paths, 0)
+    clips = training_clips(config, paths)
+    after = {path.name for path in folder.glob("*.safetensors")}
+    [deleted] = before - after
+    said = f"{folder}: deleted copies of clips that were packed anew since, 1 MB: {deleted}\n"
+    assert deleted.startswith("0-") and said in capsys.readouterr().err
+    assert "mine.safetensors" in after and len(after) == 3
+    assert torch.equal(clips.frames(1), training_clips(configuration("raw"), paths).frames(1))

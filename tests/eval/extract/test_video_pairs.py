@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dawn.errors import InputError
-from eval.extract.video_pairs import pairs_of
+from dawn.paths import clip_file
+from eval.extract.video_pairs import Pair, pairs_of
 
 
 def test_pairs_have_the_same_name(tmp_path: Path) -> None:
@@ -23,3 +24,11 @@ def test_pairs_have_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "fake/a.mp4").touch()
     with pytest.raises(InputError, match="two videos of one name"):
         pairs_of(tmp_path / "real", tmp_path / "fake")
+
+
+def test_clips_of_a_corpus_have_their_own_names(tmp_path: Path) -> None:
+    real, fake = clip_file(tmp_path / "clips", "anna_0", ".mp4"), tmp_path / "videos/anna_0.mp4"
+    for path in (real, fake):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert pairs_of(tmp_path / "clips", tmp_path / "videos") == [Pair("anna_0", real, fake)]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dawn.errors import InputError
-from eval.studies.clip_list import read_names
+from dawn.paths import clip_file
+from eval.studies.clip_list import read_names, video_path
 
 
 def test_names_come_from_manifests_and_lists(tmp_path: Path) -> None:
@@ -20,3 +21,12 @@ def test_names_come_from_manifests_and_lists(tmp_path: Path) -> None:
         listed.write_text(text)
         with pytest.raises(InputError, match=said):
             read_names(listed)
+
+
+def test_videos_are_found_in_plain_folders_and_among_the_clips_of_a_corpus(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.mp4: missing; every listed clip needs a video"):
+        video_path(tmp_path, "a")
+    for path in (tmp_path / "a.mp4", clip_file(tmp_path, "a", ".mp4")):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        assert video_path(tmp_path, "a") == path

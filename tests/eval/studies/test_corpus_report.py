@@ -38,13 +38,13 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     tone = 0.3 * np.sin(np.arange(FRAMES * 640) / 9).astype(np.float32)
     for index, clip in enumerate(clips):
         frame = np.full((64, 64, 3), 40 * index + 40, np.uint8)
-        write_video(paths.clips / f"{clip.clip}.mp4", [frame] * FRAMES, audio=tone)
+        write_video(paths.clip(clip.clip), [frame] * FRAMES, audio=tone)
         pose = np.zeros((FRAMES, 6), np.float32)
         pose[:, 0] = np.linspace(-10, 10, FRAMES)
         blink = np.full((FRAMES, 2), 0.3, np.float32)
         blink[20:23] = 0.05
         features = features_of(FRAMES, landmarks=points, pose=pose, blink=blink)
-        features.save(paths.features / f"{clip.clip}.safetensors")
+        features.save(paths.clip_features(clip.clip))
     write_manifest(paths.dataset, clips)
     reasons = ("x/y1.mov: a face in 3 of 50 frames; film again", "x/z22.mov: a face in 11 of 75 frames; film again")
     write_rejected(paths.rejected, [Rejected(f"r{k}", "features", reason) for k, reason in enumerate(reasons)])

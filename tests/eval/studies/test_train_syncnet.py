@@ -200,10 +200,10 @@ def _corpus(config: Config, folder: Path, frames: int) -> Paths:
     rng = np.random.default_rng(0)
     clips = []
     for name, split in (("a", "train"), ("b", "test")):
-        write_video(paths.clips / f"{name}.mp4", rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8))
+        write_video(paths.clip(name), rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8))
         points = rng.uniform(20, 44, (68, 2)).astype(np.float32)[None].repeat(frames, 0)
         features = features_of(frames, landmarks=points, speech=np.zeros((frames, 8), np.float32))
-        replace(features, extractor="mediapipe-face-landmarker-v2").save(paths.features / f"{name}.safetensors")
+        replace(features, extractor="mediapipe-face-landmarker-v2").save(paths.clip_features(name))
         clips.append(Clip(name, name, split, frames, frames / 25, f"{name}.mp4", "0" * 64))
     for manifest in (paths.manifest, paths.dataset):
         write_manifest(manifest, clips)
