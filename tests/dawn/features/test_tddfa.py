@@ -149,6 +149,7 @@ def test_missing_weights_stop_the_shard_and_name_the_remedy(
     paths = Paths.of(config, tmp_path)
     write_manifest(paths.manifest, [Clip("one", "ann", "train", 50, 2.0, "x.mp4", "0" * 64)])
     write_json(paths.shard("clips", 0), {"files": {"one": "0" * 64}, "rejected": []})
+    paths.clip("one").parent.mkdir(parents=True)
     shutil.copy(real / "clips" / "retalking_face5.mp4", paths.clip("one"))
     with pytest.raises(MissingWeights, match=r"dawn weights --for 3ddfa_v2/mb05_120x120 --fetch"):
         make_features(config, paths, 0)
