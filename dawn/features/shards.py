@@ -11,10 +11,10 @@ import contextlib
 import functools
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -45,8 +45,7 @@ def make_clips(config: Config, paths: Paths, index: int) -> None:
     settings = config.corpus.model_dump(exclude={"shards", "fetch", "demo", "folder", "crema"})
     key = fingerprint([settings, config.features.detect_side, clips_code(config.corpus.kind)])
     open_writer = functools.partial(_clip_writer, config, paths)
-    stage = Stage("clips", paths, index, paths.clip, key, former=paths.prepared)
-    run_stage(config, stage, [(clip, clip.sha256) for clip in clips], open_writer)
+    run_stage(config, Stage("clips", paths, index, key), [(clip, clip.sha256) for clip in clips], open_writer)
 
 
 def make_features(config: Config, paths: Paths, index: int) -> None:
@@ -55,21 +54,31 @@ def make_features(config: Config, paths: Paths, index: int) -> None:
     jobs = [(clip, files[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in files]
     key = fingerprint([config.features.model_dump(), config.corpus.fps, features_code()])
     open_writer = functools.partial(_feature_writer, config, paths)
-    run_stage(
-        config, Stage("features", paths, index, paths.clip_features, key, former=paths.features), jobs, open_writer
-    )
+    run_stage(config, Stage("features", paths, index, key), jobs, open_writer)
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage of one shard: name, files and fingerprint."""
 
-    name: str  # clips or features
+    name: Literal["clips", "features"]
     paths: Paths
     index: int  # of the shard
-    target: Callable[[str], Path]  # the file of a clip
     fingerprint: str  # of settings and code
-    former: Path  # folder in which earlier versions wrote all its files
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the files of all shards."""
+        return self.paths.clips if self.name == "clips" else self.paths.features
+
+    @property
+    def former_folder(self) -> Path:
+        """Folder in which earlier versions wrote all files, next to each other."""
+        return self.paths.prepared if self.name == "clips" else self.paths.features
+
+    def target(self, clip: str) -> Path:
+        """Return the file of a clip."""
+        return self.paths.clip(clip) if self.name == "clips" else self.paths.clip_features(clip)
 
     @property
     def report(self) -> Path:
@@ -89,14 +98,14 @@ def run_stage(config: Config, stage: Stage, jobs: list[Job], open_writer: OpenWr
     outcomes = {name: outcome for name, outcome in recorded.items() if outcome is not None}
     pending = [(clip, source) for clip, source in jobs if clip.clip not in outcomes]
     needed = bytes_needed(config, sum(clip.frames for clip, _ in pending), len(pending), stage.name)
-    check_disk_space(config, stage.paths.prepared, needed, f"{stage.name} of shard {stage.index}")
+    check_disk_space(config, stage.folder, needed, f"{stage.name} of shard {stage.index}")
     with (
-        disk_full_as_input_error(stage.paths.prepared),
-        unfinished_files(stage.report.with_suffix(".partial")) as folder,
+        disk_full_as_input_error(stage.folder),
+        unfinished_files(stage.folder / f".shard-{stage.index}") as folder,
         Worker(open_writer) as worker,
     ):
         for clip, source in _progress(pending, stage.name, len(jobs)):
-            check_disk_space(config, stage.paths.prepared, bytes_needed(config, clip.frames, 1, stage.name), clip.clip)
+            check_disk_space(config, stage.folder, bytes_needed(config, clip.frames, 1, stage.name), clip.clip)
             target = stage.target(clip.clip)
             out = folder / target.name
             try:
@@ -127,13 +136,13 @@ def _move_files_of_earlier_versions(stage: Stage, jobs: list[Job]) -> None:
     moved = 0
     for clip, _ in jobs:
         target = stage.target(clip.clip)
-        former = stage.former / target.name
+        former = stage.former_folder / target.name
         if former.is_file() and not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             former.replace(target)
             moved += 1
     if moved:
-        print(f"{stage.former}: moved {moved} files into the folders of {target.parent.parent}", file=sys.stderr)
+        print(f"{stage.former_folder}: moved {moved} files into the folders of {stage.folder}", file=sys.stderr)
 
 
 def _shard(clips: list[Clip], config: Config, index: int) -> list[Clip]:

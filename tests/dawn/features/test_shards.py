@@ -113,7 +113,7 @@ def test_preparation_killed_three_times_gives_the_same_bytes(videos: Path, prepa
         if step == "clips":
             first = min(paths.clips.glob("*/*.mp4"), key=lambda path: path.stat().st_mtime_ns)
             written = first.stat().st_mtime_ns
-            left = paths.shard(step, 0).with_suffix(".partial")
+            left = (paths.clips if step == "clips" else paths.features) / ".shard-0"
             left.mkdir(exist_ok=True)
             (left / ".grid_lbax4n.1.mp4").write_bytes(b"partial")
         process = forked.start(_command, tmp_path, step, *shard, stderr=tmp_path / "stderr")
@@ -141,7 +141,7 @@ def test_a_clip_that_crashes_its_process_is_rejected_in_the_report(
     config = _config(videos)
     paths = Paths.of(config, data=tmp_path)
     jobs = [(clip, clip.sha256) for clip in read_manifest(prepared / "real" / "clips.csv")]
-    stage = Stage("clips", paths, 0, paths.clip, "settings", paths.prepared)
+    stage = Stage("clips", paths, 0, "settings")
     run_stage(config, stage, jobs, functools.partial(fragile, videos))
     report = read_json(paths.shard("clips", 0))
     assert set(report["files"]) == {"grid_bbaf2n", "grid_pwij3p", "wall"}
@@ -155,7 +155,7 @@ def test_a_shard_lists_no_folder_that_others_write_to(tmp_path: Path) -> None:
     config, paths = packed.configuration("raw"), packed.prepare(tmp_path / "corpus")
     clips = [clip for clip in read_manifest(paths.manifest) if clip.split == "train"]
     made = Paths.of(config, tmp_path / "data")
-    stage = Stage("clips", made, 0, made.clip, "settings", made.prepared)
+    stage = Stage("clips", made, 0, "settings")
     writer = functools.partial(copying, paths)
     with listed_folders() as listed:
         for count in (2, 4, 4):  # made, continued, and with nothing to do
@@ -183,25 +183,23 @@ def test_files_of_an_earlier_version_are_moved(
     jobs = [(clip, clip.sha256) for clip in clips]
     made = Paths.of(config, tmp_path / "data")
     stages = [
-        Stage("clips", made, 0, made.clip, "settings", made.prepared),
-        Stage("features", made, 0, made.clip_features, "settings", made.features),
+        Stage("clips", made, 0, "settings"),
+        Stage("features", made, 0, "settings"),
     ]
     writers = [functools.partial(copying, paths), functools.partial(copying_features, paths)]
     for stage, writer in zip(stages, writers, strict=True):
         run_stage(config, stage, jobs, writer)
-    content = {stage.name: _digests(stage.target("a").parent.parent) for stage in stages}
+    content = {stage.name: _digests(stage.folder) for stage in stages}
     reports = {stage.name: read_json(stage.report) for stage in stages}
     for stage in stages:
         for clip in clips:
-            stage.target(clip.clip).rename(stage.former / stage.target(clip.clip).name)
+            stage.target(clip.clip).rename(stage.former_folder / stage.target(clip.clip).name)
     capsys.readouterr()
     monkeypatch.setattr(worker.Worker, "write", lambda *_: pytest.fail("written again"))
     for stage, writer in zip(stages, writers, strict=True):
         run_stage(config, stage, jobs, writer)
-        assert f"{stage.former}: moved 4 files into the folders of {stage.target('a').parent.parent}" in (
-            capsys.readouterr().err
-        )
-        assert _digests(stage.target("a").parent.parent) == content[stage.name]
+        assert f"{stage.former_folder}: moved 4 files into the folders of {stage.folder}" in (capsys.readouterr().err)
+        assert _digests(stage.folder) == content[stage.name]
         assert read_json(stage.report) == reports[stage.name]
 
 
