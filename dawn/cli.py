@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 from dawn.choices import Device, Precision, Solver
 from dawn.commands import ListOptionsCommand, run_app, version_option
 from dawn.errors import InputError
+from dawn.plan.command import app as planning
 
 if TYPE_CHECKING:
     from dawn.config import Config
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 baseline = typer.Typer(help="The systems that DAWN is compared with.")
+app.add_typer(planning)
 app.add_typer(baseline, name="baseline", rich_help_panel="Weights and baselines")
 
 _WEIGHTS, _STEPS = "Weights and baselines", "Steps of the workflow"
@@ -166,46 +168,6 @@ def doctor(
     print(report(findings, as_json=json))
     if findings.reason is not None:
         raise InputError(findings.reason)
-
-
-@app.command(epilog="Example: dawn plan config/hdtf128.yaml --card h100 --dollars 2.5")
-def plan(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="configuration file, such as config/hdtf128.yaml")],
-    *,
-    card: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="the measured one",
-            help="h200, h100, a100, l40s, a40, 4090 or 3090; several, each with --card, are compared",
-        ),
-    ] = None,
-    gpus: Annotated[int, typer.Option(min=1, help="GPUs that divide each batch")] = 1,
-    measured: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="your card's steps: stages.csv of python -m benchmarks engine")
-    ] = None,
-    clips: Annotated[
-        int | None, typer.Option(min=1, show_default="as prepared or published", help="training clips")
-    ] = None,
-    frames: Annotated[float | None, typer.Option(min=1, help="mean frames of a clip")] = None,
-    hours: Annotated[
-        float | None, typer.Option(min=0.001, help="hours of all training clips, instead of --frames")
-    ] = None,
-    dollars: Annotated[float | None, typer.Option(min=0, help="price of a GPU hour")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
-) -> None:
-    """Print what a run takes, stage by stage: GPU hours, core hours, data, memory, disk space, dollars."""
-    from dawn.plan.cards import card_named, card_of
-    from dawn.plan.corpus import corpus_size
-    from dawn.plan.estimate import make_plan
-    from dawn.plan.measurements import measurements, read_steps
-    from dawn.plan.report import report
-
-    settings, paths = _setup(config)
-    own = () if measured is None else read_steps(measured)
-    chosen = [card_named(name) for name in card or ()] or [card_of((own or measurements().steps)[0].device)]
-    corpus = corpus_size(settings, paths, clips, frames, hours)
-    print(report([make_plan(settings, corpus, one, gpus, dollars, own) for one in chosen], as_json=json))
 
 
 # ----------------------------------------------------------------------------------------------- weights and baselines
