@@ -25,7 +25,7 @@ from dawn.training import lfg_losses
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard, moved
 from dawn.training.lfg import LfgTask
-from dawn.training.loop import Task
+from dawn.training.task import Task
 from tests.reference.plain import PlainUNet3D
 
 CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo

@@ -237,6 +237,13 @@ class Data(Section):
         description="processes that load batches for each training process; null: up to 8 for a GPU, else none; "
         "no value changes the result",
     )
+    validation_fraction: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="fraction of the clips of the training split, at least one clip, that no training draws: for the "
+        "key validation of a schedule (paper: none)",
+    )
     cache: str | None = Field(
         None, description="folder on a local disk to which training copies the packed clips, for slow shared disks"
     )

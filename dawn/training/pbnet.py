@@ -32,6 +32,7 @@ class PbnetTask:
         self.networks: dict[str, nn.Module] = {**self.pbnets, **self.discriminators}
         self.frozen: dict[str, nn.Module] = {}
         self.groups: tuple[tuple[str, ...], ...] = (tuple(self.pbnets), tuple(self.discriminators))
+        self.adversarial = frozenset(f"{part}/{loss}" for part in self.pbnets for loss in ("gan", "gan_prior"))
         # Real and generated sequences of each part and shard, from a step's PBNet losses to its discriminator losses.
         self.pending: dict[tuple[str, range], tuple[Tensor, list[Tensor]]] = {}
 
