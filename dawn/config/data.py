@@ -44,6 +44,12 @@ class FolderCorpus(Section):
         0.1, description="fraction of identities in the test split, without test_list (paper 4.1: 9:1)"
     )
     min_seconds: float = Field(1.0, gt=0, description="minimum length of a video, seconds")
+    cut_seconds: float | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda value: value is None,
+        description="cut each video into equal parts of at most this length, seconds; each is a clip",
+    )
 
 
 class CremaCorpus(Section):
