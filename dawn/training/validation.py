@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dawn.config import ValidationSchedule
+from dawn.errors import InputError
 from dawn.precision import Products, precise_products
 from dawn.training.batch_shard import BatchShard, part_of
 from dawn.training.distributed import Distributed
@@ -91,6 +93,7 @@ class Validation:
         """Compute the losses of `weights` after `step` steps, and keep the weights if theirs is the lowest.
 
         Every process calls it. Returns the validation loss ``validation`` and ``validation/<name>`` for each loss.
+        Raises InputError when one sample does not fit the GPU's memory.
         """
         self._networks.load_state_dict(weights)
         losses = self._losses()
@@ -104,9 +107,28 @@ class Validation:
         self._step = step
         return {"validation": loss} | {f"validation/{name}": value for name, value in losses.items()}
 
-    @torch.no_grad()
     def _losses(self) -> dict[str, float]:
-        """Compute the mean losses of all batches, the same in all processes."""
+        """Compute the mean losses of all batches, the same in all processes, in as many passes as the memory needs."""
+        while True:
+            try:
+                losses = self._own_losses()
+                break
+            except torch.OutOfMemoryError:
+                if not self._division.refine():
+                    raise InputError(
+                        f"{self._shard.stage}: a batch does not fit the GPU's memory in {self._division.passes} passes; "
+                        "raise accumulate or set precision: bfloat16"
+                    ) from None
+            torch.cuda.empty_cache()
+            print(
+                f"{self._shard.stage}: {self._division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr
+            )
+        self._distributed.all_reduce_mean(list(losses.values()))
+        return self._distributed.from_main_process({name: float(value) for name, value in losses.items()})
+
+    @torch.no_grad()
+    def _own_losses(self) -> dict[str, Tensor]:
+        """Compute the mean losses of this process's samples of all batches."""
         count, device = self._schedule.batches, self._distributed.device
         sums: dict[str, Tensor] = {}
         bar = tqdm(
@@ -128,5 +150,4 @@ class Validation:
                     losses = self._task.loss(part, shard, 0)
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0) + value.float() * self._division.weight(samples) / count
-        self._distributed.all_reduce_mean(list(sums.values()))
-        return self._distributed.from_main_process({name: float(value) for name, value in sums.items()})
+        return sums

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from dawn.config import ValidationSchedule
+from dawn.errors import InputError
 from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.loop import train
@@ -129,6 +130,22 @@ def test_a_loss_that_is_not_finite_is_no_improvement(tmp_path: Path) -> None:
     train(Toy(), Distributed(), out=tmp_path, fingerprint="same", validation_task=Diverging(), **settings)
     validated = [record for record in records(tmp_path) if "validation" in record]
     assert [math.isfinite(record["validation"]) for record in validated] == [False, True, False, False, False]
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_divided(whole: Path, tmp_path: Path) -> None:
+    class Large(Toy):
+        def loss(self, batch: ToyBatch, shard: BatchShard, group: int) -> dict[str, torch.Tensor]:
+            if len(shard.samples) > fitting:
+                raise torch.OutOfMemoryError
+            return super().loss(batch, shard, group)
+
+    settings = SETTINGS | {"schedule": VALIDATED, "total": 1}
+    fitting = 2
+    train(Toy(), Distributed(), out=tmp_path, fingerprint="same", validation_task=Large(), **settings)
+    assert records(tmp_path)[0]["validation"] == pytest.approx(records(whole)[0]["validation"], rel=1e-6)
+    fitting = 0
+    with pytest.raises(InputError, match="toy/validation: a batch does not fit the GPU's memory in 4 passes"):
+        train(Toy(), Distributed(), out=tmp_path / "b", fingerprint="same", validation_task=Large(), **settings)
 
 
 def losses(out: Path) -> list[tuple[int, float]]:
