@@ -109,20 +109,19 @@ class Validation:
 
     def _losses(self) -> dict[str, float]:
         """Compute the mean losses of all batches, the same in all processes, in as many passes as the memory needs."""
+        stage, division = self._shard.stage, self._division
         while True:
             try:
                 losses = self._own_losses()
                 break
             except torch.OutOfMemoryError:
-                if not self._division.refine():
+                if not division.refine():
                     raise InputError(
-                        f"{self._shard.stage}: a batch does not fit the GPU's memory in {self._division.passes} passes; "
+                        f"{stage}: a batch does not fit the GPU's memory in {division.passes} passes; "
                         "raise accumulate or set precision: bfloat16"
                     ) from None
             torch.cuda.empty_cache()
-            print(
-                f"{self._shard.stage}: {self._division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr
-            )
+            print(f"{stage}: {division.passes} passes a batch, to fit the GPU's memory", file=sys.stderr)
         self._distributed.all_reduce_mean(list(losses.values()))
         return self._distributed.from_main_process({name: float(value) for name, value in losses.items()})
 
