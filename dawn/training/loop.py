@@ -117,7 +117,8 @@ def train(
     log = _Log(out, start) if distributed.is_main_process else None
     shard = BatchShard(seed, stage, start, schedule.batch, division.samples, dtype_of(products))
     validation = None
-    if validation_task is not None and schedule.validation is not None:
+    if schedule.validation is not None:
+        assert validation_task is not None, "a schedule with validation needs a task on held-out clips"
         validation = Validation(validation_task, schedule.validation, shard, total, division, distributed, products)
         if resumed is not None:
             validation.restore(resumed.tensors["best"], resumed.states["validation"])

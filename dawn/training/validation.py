@@ -1,4 +1,4 @@
-"""Validation of a training on held-out clips: the losses, the best weights, and the end when they stop to improve."""
+"""Validation of a training on held-out clips: the losses, the best weights, and the end when they improve no more."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ class Validation:
         """Compute the losses of `weights` after `step` steps, and keep the weights if theirs is the lowest.
 
         Every process calls it. Returns the validation loss ``validation`` and ``validation/<name>`` for each loss.
-        Raises InputError when one sample does not fit the GPU's memory.
+        Raises InputError when a sample does not fit the GPU's memory.
         """
         self._networks.load_state_dict(weights)
         losses = self._losses()
-        loss = math.fsum(value for name, value in losses.items() if name not in self._task.adversarial)
+        loss = sum((value for name, value in losses.items() if name not in self._task.adversarial), start=0.0)
         if not self.best or loss < self._best_loss:
             self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
             self._best_step, self._best_loss = step, loss if math.isfinite(loss) else math.inf
