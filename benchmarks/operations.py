@@ -21,8 +21,8 @@ from dawn.stages import clips_of, stages_of
 from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard
 from dawn.training.lfg import LfgTask
-from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask
+from dawn.training.task import Task
 from eval.extract.lip_windows import VIDEO_WINDOW
 from eval.studies.train_syncnet import PER_CLIP, LipSampler, SyncnetTask
 

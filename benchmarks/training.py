@@ -26,9 +26,9 @@ from dawn.training.a2v import A2vTask
 from dawn.training.batch_shard import BatchShard, moved
 from dawn.training.lfg import LfgTask
 from dawn.training.lfg_batches import LfgBatch
-from dawn.training.loop import Task
 from dawn.training.pbnet import PbnetTask
 from dawn.training.pbnet_batches import PbnetBatch
+from dawn.training.task import Task
 from tests.reference.plain import PlainUNet3D
 
 CLIPS, FRAMES = 2, 75  # three seconds each, as in the demo

@@ -6,11 +6,13 @@ independent of other computations, their order, the number of processes, and int
 =============================  =====================================================================================
 training, initial weights      ``set_global_seed(step_seed(seed, stage, INITIAL_WEIGHTS))``
 training, a sample of a step   ``torch_generator(step_seed(seed, stage, step, sample))``
+validation, a sample           ``torch_generator(step_seed(seed, f"{stage}/validation", batch, sample))``
 training, dropout of a group   ``set_global_seed(step_seed(seed, f"{stage}/{group}", step, first_sample))``
 a generated video              ``torch_generator(seed)``, for ``dawn generate --seed``; the test video of a clip has the
                                seed ``video_seed(config.seed, clip)``, which its JSON file states
 people of the demo corpus      ``numpy_generator(corpus.seed, ...)``
 test identities of a corpus    ``ranking_key(corpus.seed, name)``
+validation clips of a corpus   the same
 bootstrap and subsets          ``numpy_generator(evaluate.seed)``
 =============================  =====================================================================================
 

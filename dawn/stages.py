@@ -52,9 +52,13 @@ def needs_of(config: Config, stage: str) -> tuple[str, ...]:
 
 
 def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
-    """Return the weights files of other configurations' runs that `stage` starts from (keys ``lfg.start`` etc.)."""
+    """Return the weights files of other configurations' runs that `stage` starts from (keys ``lfg.start`` etc.).
+
+    The SyncNet of ``evaluate.syncnet`` has the name "syncnet".
+    """
     first = _A2V[config.a2v.curriculum][0]
-    start = {"lfg": config.lfg.start, "pbnet": config.pbnet.start, first: config.a2v.start}.get(stage)
+    own = {"lfg": config.lfg.start, "pbnet": config.pbnet.start, "syncnet": config.evaluate.syncnet.start}
+    start = (own | {first: config.a2v.start}).get(stage)
     return () if start is None else (Path(start),)
 
 
@@ -119,20 +123,21 @@ def gpus_of(schedule: Schedule) -> int:
 
 def syncnet_settings_of(config: Config) -> dict[str, Any]:
     """Select the configuration values that the weights of the SyncNet that is trained for evaluation depend on."""
-    return {
+    settings = {
         "seed": config.seed,
         "resolution": config.corpus.resolution,
         "pixels": _pixels(config),
-        "syncnet": config.evaluate.syncnet.model_dump(mode="json", exclude=_DIVISION),
+        "syncnet": config.evaluate.syncnet.model_dump(mode="json", exclude=_DIVISION | {"start": True}),
     }
+    return settings | _starts(config, "syncnet") | _held_out(config)
 
 
 def settings_of(config: Config, stage: str) -> dict[str, Any]:
     """Select the configuration values that a stage's weights depend on."""
     tree = config.model_dump(mode="json", exclude=_RESOURCES)
     common = {"seed": tree["seed"], "resolution": tree["corpus"]["resolution"], "speech": tree["features"]["speech"]}
-    common |= {"pixels": _pixels(config)}
-    starts = {"starts": [str(path) for path in starts_of(config, stage)]} if starts_of(config, stage) else {}
+    common |= {"pixels": _pixels(config)} | _held_out(config)
+    starts = _starts(config, stage)
     if stage in ("lfg", "pbnet"):
         return common | starts | {stage: {key: value for key, value in tree[stage].items() if key != "start"}}
     elsewhere = {"stage1", "stage2", "ttr", "curriculum", "start"}  # in the schedule, `starts` and `spacing`
@@ -141,6 +146,17 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
     schedule = schedule_of(config, stage).model_dump(mode="json", exclude=_DIVISION["train"])
     spacing = {"spacing": tree["a2v"]["ttr"]["spacing"]} if stage in TTR_STAGES else {}
     return common | starts | {"a2v": a2v, "lfg": tree["lfg"]["model"], "stage": schedule} | spacing
+
+
+def _starts(config: Config, stage: str) -> dict[str, Any]:
+    starts = starts_of(config, stage)
+    return {"starts": [str(path) for path in starts]} if starts else {}
+
+
+def _held_out(config: Config) -> dict[str, Any]:
+    """Return what decides which clips no training draws; nothing where training draws all."""
+    fraction = config.data.validation_fraction
+    return {"held_out": [fraction, config.corpus.seed]} if fraction else {}
 
 
 def _pixels(config: Config) -> str:

@@ -25,7 +25,7 @@ from dawn.config.evaluate import DEFAULT_METRICS, SyncnetModel
 from dawn.config.generate import Generate
 from dawn.config.lfg import Hourglass, LfgModel
 from dawn.config.pbnet import PbnetModel
-from dawn.config.schedule import Schedule
+from dawn.config.schedule import Schedule, ValidationSchedule
 from dawn.config.tree import Config, load, loads, parse, schema
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "Speech",
     "SyncnetModel",
     "UnetModel",
+    "ValidationSchedule",
     "VoxcelebCorpus",
     "WebCorpus",
     "load",

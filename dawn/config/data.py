@@ -45,6 +45,12 @@ class FolderCorpus(Section):
         0.1, description="fraction of identities in the test split, without test_list (paper 4.1: 9:1)"
     )
     min_seconds: float = Field(1.0, gt=0, description="minimum length of a video, seconds")
+    cut_seconds: float | None = Field(
+        None,
+        ge=1,
+        exclude_if=lambda value: value is None,
+        description="cut each video into equal parts of at most this length, seconds; each is a clip",
+    )
 
 
 class CremaCorpus(Section):
@@ -250,6 +256,13 @@ class Data(Section):
         ge=0,
         description="processes that load batches for each training process; null: up to 8 for a GPU, else none; "
         "no value changes the result",
+    )
+    validation_fraction: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="fraction of the clips of the training split, at least one clip, that no training draws: for the "
+        "key validation of a schedule (paper: none)",
     )
     cache: str | None = Field(
         None, description="folder on a local disk to which training copies the packed clips, for slow shared disks"

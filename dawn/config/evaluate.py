@@ -16,6 +16,11 @@ class SyncnetModel(Section):
 
     side: Positive = Field(224, description="side of the mouth crop, pixels (original: 224)")
     width: float = Field(1.0, gt=0, description="number of channels relative to the original")
+    start: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="initial weights, from another run's SyncNet of the same sizes",
+    )
     train: Schedule = Schedule(steps=1)
 
 

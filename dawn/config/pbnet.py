@@ -38,8 +38,10 @@ class PbnetLoss(Section):
     gan: Weight = Field(0.6, description="lambda_GAN (paper A.2; published 1)")
     gan_prior: Weight = Field(0, description="ours: the same on motion decoded from noise, as in generation (paper: 0)")
     kl: Weight = Field(0.01, description="lambda_KL at the end (paper A.2; published 0.004)")
-    kl_start: Fraction = Field(
-        0.25, description="fraction of training before lambda_KL starts to rise (paper A.2: 400 of 1600 epochs)"
+    kl_start: Fraction | None = Field(
+        0.25,
+        description="fraction of training before lambda_KL starts to rise (paper A.2: 400 of 1600 epochs); null: "
+        "lambda_KL from the first step on, for training that continues from trained weights",
     )
 
 

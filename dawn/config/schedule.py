@@ -10,6 +10,14 @@ from dawn.choices import Precision
 from dawn.config.base import Fraction, Positive, Section, Weight
 
 
+class ValidationSchedule(Section):
+    """Validation on clips that no training draws (key ``data.validation_fraction``), and the end of training by it."""
+
+    every: Positive = Field(description="steps between validations; the first is before training, the last at its end")
+    batches: Positive = Field(8, description="batches of a validation, the same each time")
+    patience: Positive = Field(5, description="validations in a row without improvement that end the training")
+
+
 class Schedule(Section):
     """Training schedule: optimiser steps, or epochs over the training clips."""
 
@@ -24,6 +32,11 @@ class Schedule(Section):
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
     clip_norm: Weight = Field(2.0, description="gradient norm limit, 0 for none (published: 2.0)")
     ema: Fraction = Field(0.0, description="decay of the averaged weights, 0 for none")
+    validation: ValidationSchedule | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="validation on held-out clips, whose best weights are the result (paper: none)",
+    )
     checkpoint_every: Positive = Field(500, description="steps between checkpoints")
     keep: Positive = Field(1, description="checkpoints kept")
     log_every: Positive = Field(20, description="steps between log lines")

@@ -45,6 +45,13 @@ class Config(Section):
                 f"corpus.resolution = {self.corpus.resolution} gives motion of side {side}, "
                 f"not divisible by {down}, which a2v.model.multipliers needs"
             )
+        schedules = {"lfg.train": self.lfg.train, "pbnet.train": self.pbnet.train}
+        schedules |= {"a2v.stage1": self.a2v.stage1, "a2v.stage2": self.a2v.stage2}
+        schedules |= {"a2v.ttr.train": self.a2v.ttr.train} if self.a2v.ttr.train else {}
+        schedules |= {"evaluate.syncnet.train": self.evaluate.syncnet.train}
+        for key, schedule in schedules.items():
+            if schedule.validation and not self.data.validation_fraction:
+                raise ValueError(f"{key}.validation needs held-out clips: set data.validation_fraction, such as to 0.1")
         return self
 
     def dump(self) -> str:

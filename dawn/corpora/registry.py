@@ -58,6 +58,10 @@ class CorpusKind(Protocol):
     def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
         """List the clips of the acquired sources, in a fixed order, each with identity and split."""
 
+    def declared_size(self, corpus: Corpus) -> tuple[int, int, float] | None:
+        """Return numbers of training and test clips and their mean frames, if the configuration alone sets them."""
+        return None
+
     def source_root(self, corpus: Corpus, folder: Path) -> Path:
         """Return the folder that the column ``source`` of the manifest is relative to."""
         return folder

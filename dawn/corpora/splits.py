@@ -1,4 +1,4 @@
-"""Selection of test clips: identities drawn by a seed, or names from a text file."""
+"""Selection of clips for testing and validation: names drawn by a seed, or listed in a text file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dawn.errors import InputError
 from dawn.seeds import ranking_key
 
 
-def hold_out(identities: Iterable[str], fraction: float, seed: int) -> set[str]:
-    """Draw `fraction` of the identities, at least one of two or more, for the test split.
+def hold_out(names: Iterable[str], fraction: float, seed: int) -> set[str]:
+    """Draw `fraction` of the names, of identities or clips, at least one of two or more, but not all.
 
-    They are ranked by a hash of seed and name, so that additional identities change the split of few others.
+    They are ranked by a hash of seed and name, so that additional names change the choice of few others.
     """
-    ranked = sorted(set(identities), key=lambda name: ranking_key(seed, name))
+    ranked = sorted(set(names), key=lambda name: ranking_key(seed, name))
     count = round(fraction * len(ranked))
     if fraction > 0 and len(ranked) > 1:
         count = min(max(count, 1), len(ranked) - 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.config import Corpus
+from dawn.corpora.cut import read_cut, span_audio, span_frames
 from dawn.corpora.manifest import Clip
 from dawn.errors import InputError
 from dawn.media.audio import read_audio, sound_seconds
@@ -62,6 +63,18 @@ def write_face_clip(
 
     square, shape, count = face_square(frames(), find_box, clip.source, corpus.face_height)
     audio = read_audio(sound or source, corpus.sample_rate)
+    write_square(corpus, frames(), square, shape, audio, count, out)
+
+
+def write_face_cut(corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
+    """Write the span of a file of :func:`dawn.corpora.cut.cut_span` as :func:`write_face_clip` does a video."""
+    cut = read_cut(source)
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        return span_frames(source, cut, corpus.fps)
+
+    square, shape, count = face_square(frames(), find_box, clip.source, corpus.face_height)
+    audio = span_audio(source, cut, corpus.fps, corpus.sample_rate)
     write_square(corpus, frames(), square, shape, audio, count, out)
 
 

@@ -85,22 +85,20 @@ class WebVideos(CorpusKind, Generic[Settings]):
         Raises InputError when the cut cannot be read or, without a window, no steady face is detected.
         """
         from dawn.corpora.cut import read_cut, span_audio, span_frames
-        from dawn.corpora.video_clips import face_square, write_square
+        from dawn.corpora.video_clips import write_face_cut, write_square
 
-        cut = read_cut(source)
         window = _windows(self, self.settings(corpus), corpus.seed).get(clip.clip)
-        audio = span_audio(source, cut, corpus.fps, corpus.sample_rate)
         if window is None:
-            frames = span_frames(source, cut, corpus.fps)
-            square, shape, count = face_square(frames, find_box, clip.source, corpus.face_height)
-        else:
-            first = next(span_frames(source, cut, corpus.fps), None)
-            if first is None:
-                raise InputError(f"{clip.source}: no frames of the clip; delete the file and prepare the corpus again")
-            shape, count = first.shape[:2], cut.frames
-            x0, y0, x1, y1 = (value * shape[0] for value in window)
-            square = (x0, y0, x1, y1)
-        write_square(corpus, span_frames(source, cut, corpus.fps), square, shape, audio, count, out)
+            write_face_cut(corpus, clip, source, out, find_box)
+            return
+        cut = read_cut(source)
+        first = next(span_frames(source, cut, corpus.fps), None)
+        if first is None:
+            raise InputError(f"{clip.source}: no frames of the clip; delete the file and prepare the corpus again")
+        x0, y0, x1, y1 = (value * len(first) for value in window)
+        audio = span_audio(source, cut, corpus.fps, corpus.sample_rate)
+        frames = span_frames(source, cut, corpus.fps)
+        write_square(corpus, frames, (x0, y0, x1, y1), first.shape[:2], audio, cut.frames, out)
 
 
 def fetch_cuts(listed: Sequence[ListedClip], web: WebCorpus, fetching: Fetching, label: str) -> list[Rejected]:

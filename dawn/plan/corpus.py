@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dawn.config import Config, Section
 from dawn.corpora.manifest import read_manifest
+from dawn.corpora.registry import kind_of
 from dawn.errors import InputError
 from dawn.paths import Paths
 
@@ -84,15 +85,9 @@ def _prepared(paths: Paths) -> CorpusSize | None:
 
 
 def _known(config: Config) -> CorpusSize | None:
-    demo = config.corpus.demo
-    if config.corpus.kind == "demo":
-        return CorpusSize(
-            train=demo.train_identities * demo.train_utterances,
-            test=demo.test_identities * demo.test_utterances,
-            frames=demo.seconds * FPS,
-            source="corpus.demo",
-        )
-    if config.corpus.kind in published():
-        return published()[config.corpus.kind]
-    # A folder of the videos of a published corpus.
-    return published().get(config.evaluate.paper_dataset or "")
+    declared = kind_of(config.corpus).declared_size(config.corpus)
+    if declared is not None:
+        train, test, frames = declared
+        return CorpusSize(train=train, test=test, frames=frames, source=f"corpus.{config.corpus.kind}")
+    # Else as published; a folder may have the videos of a published corpus.
+    return published().get(config.corpus.kind) or published().get(config.evaluate.paper_dataset or "")

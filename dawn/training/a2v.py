@@ -48,6 +48,7 @@ class A2vTask:
     """Task of denoising the motion of a clip segment, conditioned on source, speech, pose and blink (paper 3.3)."""
 
     groups: tuple[tuple[str, ...], ...] = (("unet", "mask"),)
+    adversarial: frozenset[str] = frozenset()
 
     def __init__(self, config: Config, stage: A2vStage, clips: Clips, lfg: LatentFlowGenerator) -> None:
         self.config = config
@@ -91,7 +92,7 @@ class A2vTask:
         # All conditions of a frame are dropped with probability `drop`.
         conditions = Conditions(speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
         unet = self.unet if shard.dtype == torch.float32 else self.lowered(shard.dtype)
-        if self.stage.compile and x_t.is_cuda:
+        if self.stage.compile and x_t.is_cuda and torch.is_grad_enabled():  # a validation is no step
             output = self.compiled(unet)(x_t, t, static, **conditions)
         else:
             output = unet(x_t, t, unet.prepare(static, **conditions, recompute=self.stage.recompute))

@@ -22,6 +22,7 @@ class LfgTask:
     """Task of reconstructing a driving frame from a source frame of the same clip."""
 
     groups: tuple[tuple[str, ...], ...] = (("lfg",),)
+    adversarial: frozenset[str] = frozenset()
 
     def __init__(self, config: Config, clips: Clips, total: int) -> None:
         self.schedule = config.lfg.train

@@ -1,4 +1,4 @@
-"""Training loop of all stages: optimise a :class:`Task` under a :class:`~dawn.config.Schedule`.
+"""Training loop of all stages: optimise a :class:`~dawn.training.task.Task` under a :class:`~dawn.config.Schedule`.
 
 Every random number of step s comes from generators seeded by (seed, stage, s, sample). A run that is killed at any
 moment and started again therefore ends with the weights of an uninterrupted run: bit for bit on the same CPU with the
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -37,33 +37,9 @@ from dawn.training.division import Division
 from dawn.training.finite_steps import FiniteSteps
 from dawn.training.gradient_sync import GradientSync
 from dawn.training.job_limit import JobLimit
-from dawn.training.loader import BatchLoader, Sampler, usable_workers
-
-
-class Task(Protocol):
-    """Networks and losses of a stage. The loop minimises the sum of the losses.
-
-    `networks` are trained and saved; `frozen` networks are only moved to the device. `groups` names the networks of
-    each optimiser. Each step calls `loss` for each group in order, with zeroed gradients, and updates the group before
-    the next: a discriminator group trains on the samples that the generator group of the same step computed.
-    """
-
-    networks: dict[str, nn.Module]
-    frozen: dict[str, nn.Module]
-    groups: tuple[tuple[str, ...], ...]
-
-    @property
-    def sampler(self) -> Sampler:
-        """Sampler of the batches, without the networks: worker processes have copies of it."""
-        ...
-
-    def loss(self, batch: Any, shard: BatchShard, group: int) -> dict[str, Tensor]:
-        """Compute the weighted scalar losses by name, each a mean over the samples of `shard`, whose batch is given.
-
-        All random numbers but those of dropout are part of the batch.
-        """
-        ...
-
+from dawn.training.loader import BatchLoader, usable_workers
+from dawn.training.task import Task
+from dawn.training.validation import Validation
 
 TaskType = TypeVar("TaskType", bound=Task)
 Weights = dict[str, dict[str, Tensor]]  # state dicts by network
@@ -88,9 +64,13 @@ def train(
     fingerprint: str,
     config: str,
     workers: int | None = 0,
+    validation_task: Task | None = None,
 ) -> Weights:
     """Train `task` for `total` steps and return the networks' weights, averaged ones where the schedule has `ema`.
 
+    With the key `validation`, these are the weights of the lowest validation loss, and training may end earlier
+    (:class:`~dawn.training.validation.Validation`). `validation_task` is then needed: the task on held-out clips, with
+    networks of its own.
     Checkpoints and logs are written to `out`; training resumes from the newest checkpoint, of which each has `config`.
     Every process of the group calls it; only the main process writes. Checkpoints whose `fingerprint` (of settings,
     code and inputs) differs are deleted, not resumed. A step whose gradient is not finite is skipped and counted.
@@ -135,6 +115,18 @@ def train(
             optimizer.load_state_dict(state)
         start, skipped = resumed.step, resumed.states["skipped"]
     log = _Log(out, start) if distributed.is_main_process else None
+    shard = BatchShard(seed, stage, start, schedule.batch, division.samples, dtype_of(products))
+    validation = None
+    if schedule.validation is not None:
+        assert validation_task is not None, "a schedule with validation needs a task on held-out clips"
+        validation = Validation(validation_task, schedule.validation, shard, total, division, distributed, products)
+        if resumed is not None:
+            validation.restore(resumed.tensors["best"], resumed.states["validation"])
+        else:
+            record = validation.measure(ema or networks.state_dict(), 0)
+            if log is not None:
+                log.write(0, record)
+    stop = start if validation is not None and validation.ended else total
     bar = tqdm(
         total=total,
         initial=start,
@@ -147,12 +139,11 @@ def train(
     guard = FiniteSteps(networks, distributed.device, skipped)
     limit = JobLimit()
     syncs = [GradientSync(_parameters(optimizer), distributed.world_size) for optimizer in optimizers]
-    shard = BatchShard(seed, stage, start, schedule.batch, division.samples, dtype_of(products))
     count = usable_workers(workers, distributed.device, distributed.local_processes)
     loader = BatchLoader(
-        task.sampler, shard, start, total, count, distributed.device, processes=distributed.local_processes
+        task.sampler, shard, start, stop, count, distributed.device, processes=distributed.local_processes
     )
-    for step, batch in zip(range(start, total), loader, strict=True):
+    for step, batch in zip(range(start, stop), loader, strict=True):
         shard = replace(shard, step=step)
         rate = learning_rate(schedule, step, total)
         networks.train()
@@ -173,24 +164,35 @@ def train(
             _update_ema(ema, networks.state_dict(), min(schedule.ema, (1 + step) / (10 + step)))
         bar.update()
         done = step + 1
+        record = {}
+        if validation is not None and (done % validation.every == 0 or done == total):
+            record = validation.measure(ema or networks.state_dict(), done)
+            bar.set_postfix({"validation": f"{record['validation']:.4f}"}, refresh=False)
+        last = done == total or (validation is not None and validation.ended)
         # The main process looks at the clock, every few steps, as all have to end at the same one.
         ends = limit.exists and done % schedule.log_every == 0 and distributed.from_main_process(limit.reached())
-        saves = done % schedule.checkpoint_every == 0 or done == total or ends
+        saves = done % schedule.checkpoint_every == 0 or last or ends
         if saves or done % schedule.log_every == 0:
-            guard.check(stage, done, done - start, last=done == total)
-        if done % schedule.log_every == 0 or done == total:
+            guard.check(stage, done, done - start, last=last)
+        if done % schedule.log_every == 0 or last:
             distributed.all_reduce_mean(list(losses.values()))
             if log is not None:
                 values = {name: float(value) for name, value in losses.items()}
                 waiting = log.percentage(loader.waited)
                 state = {"lr": rate, "grad_norm": float(norm), "skipped": float(guard.skipped), "waiting": waiting}
-                log.write(done, values | state)
+                record = values | state | record
                 bar.set_postfix({"loss": f"{sum(values.values()):.4f}", "waiting": f"{waiting:.0f} %"}, refresh=False)
+        if log is not None and record:
+            log.write(done, record)
         if distributed.is_main_process and saves:
             tensors = {"weights": networks.state_dict()} | ({"ema": ema} if ema else {})
             states = {"optimizers": [o.state_dict() for o in optimizers], "skipped": float(guard.skipped)}
+            if validation is not None:
+                tensors["best"], states["validation"] = validation.best, validation.state
             checkpoints.save(done, tensors, states, config)
-        if ends and done < total:
+        if last:
+            break
+        if ends:
             if log is not None:
                 log.close()
             distributed.barrier()
@@ -201,6 +203,10 @@ def train(
     if log is not None:
         log.close()
     final = ema or networks.state_dict()
+    if validation is not None:
+        final = validation.best
+        if distributed.is_main_process:
+            print(f"{stage}: {validation.summary}", file=sys.stderr)
     return {
         name: {key.removeprefix(f"{name}."): v for key, v in final.items() if key.startswith(f"{name}.")}
         for name in task.networks
@@ -286,12 +292,15 @@ def _update_ema(ema: dict[str, Tensor], state: dict[str, Tensor], decay: float) 
 
 
 class _Log:
-    """JSON lines and TensorBoard scalars. Records after step `start` are dropped: those steps run again."""
+    """JSON lines and TensorBoard scalars.
+
+    Records after step `start` are dropped, as those steps run again, and all where the training starts anew.
+    """
 
     def __init__(self, out: Path, start: int) -> None:
         path = out / "log.jsonl"
         kept = []
-        if path.is_file():
+        if path.is_file() and start:
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     if json.loads(line)["step"] <= start:
@@ -302,7 +311,7 @@ class _Log:
         partial.write_text("".join(kept), encoding="utf-8")
         os.replace(partial, path)
         self._stream = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start + 1)
+        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start + 1 if start else 0)
         self._start = self._before = time.monotonic()
         self._waited = 0.0
 

@@ -32,6 +32,7 @@ class PbnetTask:
         self.networks: dict[str, nn.Module] = {**self.pbnets, **self.discriminators}
         self.frozen: dict[str, nn.Module] = {}
         self.groups: tuple[tuple[str, ...], ...] = (tuple(self.pbnets), tuple(self.discriminators))
+        self.adversarial = frozenset(f"{part}/{loss}" for part in self.pbnets for loss in ("gan", "gan_prior"))
         # Real and generated sequences of each part and shard, from a step's PBNet losses to its discriminator losses.
         self.pending: dict[tuple[str, range], tuple[Tensor, list[Tensor]]] = {}
 
@@ -79,9 +80,15 @@ class PbnetTask:
         return losses
 
     def kl_weight(self, step: int) -> float:
-        """Compute lambda_KL: zero until `kl_start` of the training, then rising linearly to `kl` (paper A.2)."""
-        start = self.schedule.loss.kl_start * self.total
-        return self.schedule.loss.kl * min(1.0, max(0.0, (step - start) / max(1.0, self.total - start)))
+        """Compute lambda_KL: zero until `kl_start` of the training, then rising linearly to `kl` (paper A.2).
+
+        Without `kl_start` it is `kl` from the first step on.
+        """
+        weights = self.schedule.loss
+        if weights.kl_start is None:
+            return weights.kl
+        start = weights.kl_start * self.total
+        return weights.kl * min(1.0, max(0.0, (step - start) / max(1.0, self.total - start)))
 
 
 def decode(net: PBNet, z: Tensor, speech: Tensor, reference: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:

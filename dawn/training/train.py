@@ -19,15 +19,18 @@ from dawn.training.a2v import A2vTask
 from dawn.training.clip_views import Clips
 from dawn.training.distributed import launch
 from dawn.training.lfg import LfgTask
-from dawn.training.loop import Task, initialise, train
+from dawn.training.loop import initialise, train
 from dawn.training.pbnet import PbnetTask
 from dawn.training.plan import code_of
-from dawn.training.training_clips import training_clips
+from dawn.training.task import Task
+from dawn.training.training_clips import training_clips, validation_clips
 from dawn.training.ttr import DenseTask, SparseTask
 
 
 def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     """Train one stage on the corpus' training split and return its weights file; resumes a killed run.
+
+    With the key ``validation``, weights are validated on the clips of ``data.validation_fraction``.
 
     Raises InputError when the run has no such stage, or when weights that it needs are absent.
     """
@@ -56,6 +59,9 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     task = initialise(build, stage=stage, schedule=schedule, seed=config.seed)
     for path in starts:
         load_weights(path, task.networks)
+    validation_task = None
+    if schedule.validation is not None:
+        validation_task = _build_task(config, paths, stage, validation_clips(config, paths), total)
     most = max(1, schedule.batch // (schedule.accumulate or 1))
     with launch(schedule.processes, most) as distributed:
         weights = train(
@@ -69,6 +75,7 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             fingerprint=stage_fingerprint,
             config=config.dump(),
             workers=config.data.workers,
+            validation_task=validation_task,
         )
         if distributed.is_main_process:
             metadata = {"stage": stage, "steps": str(total), "fingerprint": stage_fingerprint, "extractor": extractor}

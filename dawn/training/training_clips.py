@@ -1,4 +1,7 @@
-"""Opening of a corpus' training clips: packed, on a local disk where one is configured, or as videos."""
+"""Opening of a corpus' training and validation clips: packed, on a local disk where one is configured, or as videos.
+
+Validation clips are clips of the training split that no training draws, chosen by ``data.validation_fraction``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from dawn.config import Config
+from dawn.corpora.manifest import Clip
+from dawn.corpora.splits import hold_out
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore, clips_of_split
 from dawn.features.frame_store import FrameStore
@@ -24,11 +29,38 @@ _COPY = re.compile(r"[0-9]+-[0-9a-f]{16}\.safetensors")  # name of a copy: shard
 
 
 def training_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
-    """Open the clips of the training split.
+    """Open the clips of the training split without those for validation.
 
     Raises InputError when there are none, and when a packed file is missing, damaged or not of the present files.
     """
+    clips, _ = _divided(config, paths)
+    return _opened(config, paths, clips)
+
+
+def validation_clips(config: Config, paths: Paths) -> FrameStore | ClipStore:
+    """Open the clips of the training split that no training draws; errors as in :func:`training_clips`."""
+    _, clips = _divided(config, paths)
+    return _opened(config, paths, clips)
+
+
+def _divided(config: Config, paths: Paths) -> tuple[list[Clip], list[Clip]]:
+    """Divide the training split into the clips that training draws, and those for validation.
+
+    Raises InputError when it has too few clips.
+    """
     clips = clips_of_split(paths.dataset, "train")
+    fraction = config.data.validation_fraction
+    if fraction and len(clips) < 2:
+        raise InputError(
+            f"{paths.dataset}: one clip in the train split; data.validation_fraction = {fraction} needs two or more: "
+            "cut the videos into shorter ones"
+        )
+    held_out = hold_out((clip.clip for clip in clips), fraction, config.corpus.seed)
+    return [clip for clip in clips if clip.clip not in held_out], [clip for clip in clips if clip.clip in held_out]
+
+
+def _opened(config: Config, paths: Paths, clips: Sequence[Clip]) -> FrameStore | ClipStore:
+    """Open clips of the training split."""
     if config.data.store == "none":
         return ClipStore(clips, paths)
     files = [paths.store(index) for index in range(config.corpus.shards)]

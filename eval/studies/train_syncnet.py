@@ -22,21 +22,22 @@ from torch import Tensor, nn
 from dawn.config import Config, Schedule, SyncnetModel
 from dawn.errors import InputError
 from dawn.fingerprint import code_fingerprint, fingerprint
+from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.paths import Paths
 from dawn.precision import lowered
 from dawn.schedules import total_steps
-from dawn.stages import syncnet_settings_of
+from dawn.stages import starts_of, syncnet_settings_of
 from dawn.training.batch_shard import BatchShard, collate
 from dawn.training.clip_views import Clips
 from dawn.training.distributed import launch
 from dawn.training.loop import initialise, train
-from dawn.training.training_clips import training_clips
-from eval.backbones.syncnet import SyncNet
+from dawn.training.training_clips import training_clips, validation_clips
+from eval.backbones.syncnet import SyncNet, load
 from eval.extract.lip_windows import VIDEO_WINDOW
 from eval.extract.mouth_crop import crop_square, mouth_squares
 
-STAGE = "syncnet"  # stream of its random numbers
+STAGE = "syncnet"  # its name, and stream of its random numbers
 SHIFT = 0.1  # largest random shift of the crops, as a fraction of their width
 PER_CLIP = 16  # windows of each clip in a step: one positive and 15 negatives for each window
 
@@ -45,16 +46,15 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
     """Train the SyncNet of ``evaluate.syncnet`` on the corpus' training split and write its weights to `out`.
 
     Checkpoints and the log are written to the folder ``out`` without suffix; a killed training resumes there. Raises
-    InputError when no clip has enough frames, and as :func:`~dawn.training.training_clips.training_clips`.
+    InputError when no clip has enough frames, when the weights of ``start`` are absent or of other sizes, and as
+    :func:`~dawn.training.training_clips.training_clips`.
     """
     model = config.evaluate.syncnet
-    clips = training_clips(config, paths)
-    sampler = LipSampler(model.side, clips)
-    if not len(sampler.usable):
-        raise InputError(
-            f"{paths.dataset}: none of {len(clips)} training clips has the {PER_CLIP + VIDEO_WINDOW} frames that "
-            "SyncNet's training needs"
-        )
+    sampler = _sampler(config, paths, "training", training_clips(config, paths))
+    starts = starts_of(config, STAGE)
+    for path in starts:
+        if not path.is_file():
+            raise InputError(f"{path}: no such weights; train that SyncNet first")
     schedule = schedule_of_clips(model.train)
     total = total_steps(model.train, len(sampler.usable))
     state = fingerprint(
@@ -62,11 +62,18 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
             "settings": syncnet_settings_of(config),
             "code": code_fingerprint(__name__),
             "data": read_json(paths.dataset.with_suffix(".json"))["digest"],
+            **({"starts": [sha256_file(path) for path in starts]} if starts else {}),
         }
     )
     task = initialise(lambda: SyncnetTask(model, sampler), stage=STAGE, schedule=schedule, seed=config.seed)
+    for path in starts:
+        start_from(task.net, path)
+    validation_task = None
+    if schedule.validation is not None:
+        held_out = _sampler(config, paths, "validation", validation_clips(config, paths))
+        validation_task = SyncnetTask(model, held_out)
     with launch(schedule.processes, schedule.batch) as distributed:
-        train(
+        weights = train(
             task,
             distributed,
             stage=STAGE,
@@ -77,15 +84,39 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
             fingerprint=state,
             config=config.dump(),
             workers=config.data.workers,
+            validation_task=validation_task,
         )
         if distributed.is_main_process:
             about = {"fingerprint": state, "clips": str(len(sampler.usable)), "steps": str(total)}
+            task.net.load_state_dict(weights["syncnet"])
             task.net.save(out, about | {"seed": str(config.seed)})
+
+
+def _sampler(config: Config, paths: Paths, purpose: str, clips: Clips) -> LipSampler:
+    """Return the sampler of clips. Raises InputError, naming their `purpose`, when none has enough frames."""
+    sampler = LipSampler(config.evaluate.syncnet.side, clips)
+    if not len(sampler.usable):
+        raise InputError(
+            f"{paths.dataset}: none of {len(clips)} {purpose} clips has the {PER_CLIP + VIDEO_WINDOW} frames that "
+            "SyncNet's training needs"
+        )
+    return sampler
 
 
 def schedule_of_clips(schedule: Schedule) -> Schedule:
     """Return the schedule of a batch of `schedule.batch` windows, with the number of their clips as batch."""
     return schedule.model_copy(update={"batch": max(1, schedule.batch // PER_CLIP)})
+
+
+def start_from(net: SyncNet, path: Path) -> None:
+    """Load the weights of another run's SyncNet into `net`. Raises InputError when they are of other sizes."""
+    other = load(path)
+    if (other.side, other.width) != (net.side, net.width):
+        raise InputError(
+            f"{path}: SyncNet of side {other.side} and width {other.width}, but evaluate.syncnet has {net.side} and "
+            f"{net.width}"
+        )
+    net.load_state_dict(other.state_dict())
 
 
 class LipBatch(NamedTuple):
@@ -142,6 +173,7 @@ class SyncnetTask:
     """Task of the training loop: SyncNet and its contrastive loss."""
 
     groups: tuple[tuple[str, ...], ...] = (("syncnet",),)
+    adversarial: frozenset[str] = frozenset()
 
     def __init__(self, model: SyncnetModel, sampler: LipSampler) -> None:
         self.sampler = sampler

@@ -48,6 +48,11 @@ def test_shipped_files_load_under_their_own_name_and_round_trip(path: Path) -> N
         ({"a2v": {"model": {"temporal_levels": [4]}}}, "names level 4"),
         ({"pbnet": {"pose_min": [90] * 6}}, "pose_min must differ from pose_max"),
         ({"generate": {"window": 41}}, "window must be even, got 41"),
+        (
+            {"pbnet": {"train": {"steps": 9, "validation": {"every": 3}}}},
+            "pbnet.train.validation needs held-out clips: set data.validation_fraction",
+        ),
+        ({"data": {"validation_fraction": 1}}, "data.validation_fraction: Input should be less than 1"),
         ({"name": "../up"}, "name"),
         ({"seed": "many"}, "seed"),
     ],

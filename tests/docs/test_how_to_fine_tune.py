@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from dawn.config import load
+from dawn.corpora.manifest import read_manifest
 from dawn.demo import generate_truth, render_clip
 from dawn.features.versions import extractor_version
 from dawn.media.audio import read_audio, write_wav
@@ -16,6 +18,7 @@ from dawn.media.video import iter_frames, probe
 from dawn.models.discriminator import PatchDiscriminator
 from dawn.models.pose_blink import build_pbnet, part_width
 from dawn.models.weights_io import save_weights
+from dawn.stages import schedule_of
 from tests.support.followed import FollowedPage
 from tests.support.networks import write_run
 from tests.support.repository import REPOSITORY
@@ -33,17 +36,26 @@ def test_a_run_is_trained_on_for_one_person(tmp_path: Path) -> None:
     metadata = {"stage": "pbnet", "config": start.dump(), "extractor": extractor_version(start.features)}
     save_weights(run / "pbnet/weights.safetensors", state, metadata)
     (run / "config.yaml").write_text(start.dump())
-    settings = followed.root / "config/me.yaml"
-    settings.write_text(re.sub(r"\bsteps: \d+", "steps: 2", settings.read_text()))
-    videos = followed.root / "data/raw/me/me"
-    videos.mkdir(parents=True)
-    for k in range(1, 4):
-        render_clip(generate_truth(1234, 0, k, 1.6), 128, videos / f"clip_{k}.mp4")
-    Image.fromarray(next(iter_frames(videos / "clip_1.mp4"))).save(followed.root / "portrait.png")
-    write_wav(followed.root / "speech.wav", read_audio(videos / "clip_3.mp4"))
+    settings = followed.root / "config/finetune.yaml"
+    text = settings.read_text()
+    for key, value in (("steps", 2), ("every", 1), ("batches", 1), ("cut_seconds", 1.6)):
+        text = re.sub(rf"\b{key}: \d+", f"{key}: {value}", text)
+    settings.write_text(text)
+    video = followed.root / "data/raw/me/anna/monday.mp4"
+    video.parent.mkdir(parents=True)
+    render_clip(generate_truth(1234, 0, 1, 9.6), 128, video)
+    Image.fromarray(next(iter_frames(video))).save(followed.root / "portrait.png")
+    write_wav(followed.root / "speech.wav", read_audio(video)[:32000])
     train, generate = followed.commands()
-    followed.run(train)
-    assert (followed.root / "data/me/clips.csv").read_text().count(",test,") == 1
+    printed = followed.run(train)
+    clips = read_manifest(followed.root / "data/me/clips.csv")
+    assert [clip.clip for clip in clips if clip.split == "test"] == ["anna_monday-0005"] and len(clips) == 6
+    trained = load(followed.root / "results/finetune/config.yaml")
+    for stage in ("lfg", "pbnet", "a2v_stage2"):
+        assert printed.count(f"{stage}: the weights of step ") == 1
+        log = (followed.root / f"results/finetune/{stage}/log.jsonl").read_text().splitlines()
+        steps = schedule_of(trained, stage).steps or 0
+        assert [json.loads(line)["step"] for line in log if "validation" in line] == list(range(steps + 1))
     followed.run(generate)
     assert probe(followed.root / "out.mp4").has_audio
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from dawn.training.batch_shard import BatchShard
-from dawn.training.loop import Task
+from dawn.training.task import Task
 
 
 def losses_of(task: Task, shard: BatchShard, group: int = 0) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from dawn.config import Schedule
+from dawn.config import Schedule, ValidationSchedule
 from dawn.models.weights_io import save_weights
 from dawn.training.batch_shard import BatchShard, collate
 from dawn.training.distributed import Distributed
@@ -23,6 +24,10 @@ SETTINGS: dict[str, Any] = {
     "seed": 3,
     "config": "{}",
 }
+# The learning rate is so high that the validation loss soon rises again.
+VALIDATED = SCHEDULE.model_copy(
+    update={"lr": 0.1, "validation": ValidationSchedule(every=4, batches=3, patience=3), "log_every": 3}
+)
 
 
 class ToyBatch(NamedTuple):
@@ -41,6 +46,7 @@ class Toy:
     """
 
     groups = (("generator",), ("discriminator",))
+    adversarial = frozenset({"gan"})
     sampler = staticmethod(sample)
 
     def __init__(self, pause: float = 0.0) -> None:
@@ -64,6 +70,21 @@ class Toy:
 def run(out: Path, pause: float = 0.0, fingerprint: str = "same", workers: int = 0) -> Path:
     """Train :class:`Toy` for 60 steps, whose batches `workers` load; returns the path of its weights."""
     return save(out, train(Toy(pause), Distributed(), out=out, fingerprint=fingerprint, workers=workers, **SETTINGS))
+
+
+def run_validated(out: Path, pause: float = 0.0) -> Path:
+    """Train :class:`Toy` with validation; returns the path of its weights, which the main process writes."""
+    distributed = Distributed()
+    settings = SETTINGS | {"schedule": VALIDATED}
+    weights = train(Toy(pause), distributed, out=out, fingerprint="same", validation_task=Toy(), **settings)
+    return save(out, weights) if distributed.is_main_process else out
+
+
+def join_validated(rank: int, port: int, out: Path, pause: float = 0.0) -> None:
+    """:func:`run_validated` as process `rank` of two that a launcher started."""
+    group = {"WORLD_SIZE": 2, "RANK": rank, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in group.items()})
+    run_validated(out, pause)
 
 
 def save(out: Path, weights: Weights) -> Path:

@@ -145,7 +145,14 @@ def first_with(key):
 
 
 # SyncNet, and the scores of the real videos, are shared by the runs for which they are equal.
-SYNCNET_RUNS = first_with(lambda tree: [tree["evaluate"]["syncnet"], tree["seed"], tree["corpus"]["name"]])
+SYNCNET_RUNS = first_with(
+    lambda tree: [
+        tree["evaluate"]["syncnet"],
+        tree["seed"],
+        tree["corpus"]["name"],
+        tree["data"]["validation_fraction"],
+    ]
+)
 REAL_RUNS = first_with(
     lambda tree: [
         SYNCNET_RUNS[tree["name"]],

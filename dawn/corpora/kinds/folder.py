@@ -1,11 +1,17 @@
-"""Corpus of the user's videos in a folder: discovery, names, splits, and identities from the path or from the faces."""
+"""Corpus of the user's videos in a folder: discovery, names, splits, and identities from the path or from the faces.
+
+With ``corpus.folder.cut_seconds``, videos are cut into parts in ``data/<corpus>/cuts``, and each part is a clip.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 import re
+import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +25,14 @@ from dawn.corpora.rejections import frequent_reasons
 from dawn.corpora.splits import check_names, hold_out, read_test_list
 from dawn.errors import InputError
 from dawn.fingerprint import fingerprint
-from dawn.media.files import sha256_file
+from dawn.media.files import require_space, sha256_file
 
 if TYPE_CHECKING:
     from dawn.media.framing import FindBox
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aiff", ".aif", ".wma")
+_PART = re.compile(r"-\d{4}$")  # of the name of a part of a video
 _LONGEST_NAME = 120  # characters of a clip's name: file systems allow 255 with suffixes
 
 
@@ -37,9 +44,10 @@ _IDENTITY_REMEDY = (
 
 @dataclass(frozen=True)
 class _Video:
-    """A usable video of the folder."""
+    """A usable video of the folder, or a part of one."""
 
     name: str  # of its clip
+    names: frozenset[str]  # by which a test list may name it
     path: Path
     identity: str
     frames: int
@@ -54,9 +62,10 @@ class Folder(CorpusKind):
         return f"Videos below {corpus.folder.root}, supplied by the user; their terms are those of their publishers"
 
     def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
-        """List clips and rejects of all videos, ordered by path.
+        """List clips and rejects of all videos, ordered by path; cut the videos first where the configuration does.
 
-        Raises InputError when the root, the test list or the identity expression cannot be used.
+        Raises InputError when the root, the test list or the identity expression cannot be used, or the disk is too
+        small.
         """
         root = Path(corpus.folder.root)
         paths = _find_videos(root)
@@ -65,10 +74,19 @@ class Folder(CorpusKind):
             _check_identity(expression, root, paths)
         names = clip_names([path.relative_to(root) for path in paths])
         test_names = read_test_list(corpus.folder.test_list)
+        cuts = corpus.folder.cut_seconds is not None
+        known = sorted({*names, *(path.stem for path in paths)})
         if test_names is not None:
-            check_names(test_names, [*names, *(path.stem for path in paths)], corpus.folder.test_list, str(root))
+            listed = {_PART.sub("", name) if cuts and name not in known else name for name in test_names}
+            check_names(listed, known, corpus.folder.test_list, str(root))
         paths_of = dict(zip(names, paths, strict=True))
-        videos, rejected = _usable_videos(corpus, root, paths_of, expression)
+        sources = self.source_root(corpus, folder)
+        if cuts:
+            shutil.rmtree(sources, ignore_errors=True)  # of other videos or another length
+            size = sum(path.stat().st_size for path in paths)
+            require_space(folder, size, f"cutting {len(paths)} videos")
+            sources.mkdir(parents=True)
+        videos, rejected = _usable_videos(corpus, root, paths_of, expression, sources)
         if self.clusters_faces(corpus):
             videos, without_face = _identify_by_face(videos, cluster_faces)
             rejected += without_face
@@ -76,29 +94,39 @@ class Folder(CorpusKind):
             raise InputError(
                 f"{root}: no usable video; reasons: {frequent_reasons(rejected)}; the first: {rejected[0].reason}"
             )
-        if test_names is not None and not any({video.name, video.path.stem} & test_names for video in videos):
-            unusable = next(row for row in rejected if row.clip in test_names or paths_of[row.clip].stem in test_names)
+        if test_names is not None and cuts:  # a part of this number may not exist
+            faulty = {row.clip for row in rejected}
+            named = sorted({*known, *(name for video in videos for name in video.names)})
+            check_names(
+                {n for n in test_names if _PART.sub("", n) not in faulty}, named, corpus.folder.test_list, str(root)
+            )
+        if test_names is not None and not any(video.names & test_names for video in videos):
+            wanted = {_PART.sub("", name) for name in test_names} | test_names
+            unusable = next(row for row in rejected if row.clip in wanted or paths_of[row.clip].stem in wanted)
             raise InputError(
                 f"{corpus.folder.test_list}: none of its videos can be used, such as {unusable.clip}: {unusable.reason}"
             )
         held_out = hold_out({video.identity for video in videos}, corpus.folder.test_fraction, corpus.seed)
         clips = []
         for video in videos:
-            listed = video.identity in held_out if test_names is None else {video.name, video.path.stem} & test_names
-            source = video.path.relative_to(root).as_posix()
-            split, seconds = "test" if listed else "train", video.frames / corpus.fps
+            tests = video.identity in held_out if test_names is None else video.names & test_names
+            source = video.path.relative_to(sources).as_posix()
+            split, seconds = "test" if tests else "train", video.frames / corpus.fps
             clips.append(Clip(video.name, video.identity, split, video.frames, seconds, source, video.sha256))
         return ClipList(clips, rejected)
 
     def source_root(self, corpus: Corpus, folder: Path) -> Path:
         """See :class:`CorpusKind`."""
-        return Path(corpus.folder.root)
+        return Path(corpus.folder.root) if corpus.folder.cut_seconds is None else folder / "cuts"
 
     def write_clip(self, corpus: Corpus, clip: Clip, source: Path, out: Path, find_box: FindBox) -> None:
         """See :class:`CorpusKind`."""
-        from dawn.corpora.video_clips import write_face_clip
+        from dawn.corpora.video_clips import write_face_clip, write_face_cut
 
-        write_face_clip(corpus, clip, source, out, find_box, _separate_sound(source, clip.source))
+        if corpus.folder.cut_seconds is None:
+            write_face_clip(corpus, clip, source, out, find_box, _separate_sound(source, clip.source))
+        else:
+            write_face_cut(corpus, clip, source, out, find_box)
 
     def source_hash(self, source: Path) -> str:
         """Return the SHA-256 of a video; of one with a separate sound, that of the hashes of both."""
@@ -113,11 +141,11 @@ CORPUS = Folder()
 
 
 def _usable_videos(
-    corpus: Corpus, root: Path, paths: dict[str, Path], expression: re.Pattern[str]
+    corpus: Corpus, root: Path, paths: dict[str, Path], expression: re.Pattern[str], sources: Path
 ) -> tuple[list[_Video], list[Rejected]]:
-    """Probe and hash videos, given by clip name; returns usable and rejected ones.
+    """Probe, cut where the configuration does, and hash videos, given by clip name; returns usable and rejected ones.
 
-    Identities that come from faces are left empty.
+    `sources` is the folder of the parts. Identities that come from faces are left empty.
     """
     from dawn.corpora.video_clips import count_frames
 
@@ -132,8 +160,14 @@ def _usable_videos(
             frames = count_frames(path, below, corpus.fps, corpus.folder.min_seconds, sound, remedy)
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
+            continue
+        video = _Video(name, frozenset((name, path.stem)), path, identity, frames, "")
+        try:
+            parts = [video] if corpus.folder.cut_seconds is None else list(_parts(corpus, video, sound, sources))
+        except InputError as error:
+            rejected.append(Rejected(name, "cut", f"{below}: {error}"))
         else:
-            videos.append(_Video(name, path, identity, frames, _hash(path, sound)))
+            videos += [replace(part, sha256=_hash(part.path, sound if part is video else None)) for part in parts]
     return videos, rejected
 
 
@@ -160,6 +194,21 @@ def _hash(video: Path, sound: Path | None) -> str:
     if sound is None:
         return sha256_file(video)
     return fingerprint([sha256_file(video), sha256_file(sound)])
+
+
+def _parts(corpus: Corpus, video: _Video, sound: Path | None, folder: Path) -> Iterator[_Video]:
+    """Cut a video, or one with a separate `sound`, into equal parts of at most ``cut_seconds``, losslessly."""
+    from dawn.corpora.cut import cut_span, read_cut
+
+    assert corpus.folder.cut_seconds is not None
+    count = math.ceil(video.frames / (corpus.folder.cut_seconds * corpus.fps))
+    bounds = [video.frames * part // count / corpus.fps for part in range(count + 1)]
+    for part, (start, end) in enumerate(itertools.pairwise(bounds)):
+        name = f"{video.name}-{part:04d}"
+        out = folder / f"{name}.mkv"
+        cut_span([video.path, *([] if sound is None else [sound])], start, end, corpus.fps, out)
+        named = video.names | {name, f"{video.path.stem}-{part:04d}"}
+        yield replace(video, name=name, names=named, path=out, frames=read_cut(out).frames)
 
 
 def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> tuple[list[_Video], list[Rejected]]:

@@ -16,7 +16,7 @@ from dawn.corpora.prepare import prepare, write_clip
 from dawn.errors import InputError
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.framing import FACE_CENTRE, Box
-from dawn.media.video import load_frames, probe
+from dawn.media.video import iter_frames, load_frames, probe
 from dawn.media.video_writer import write_video
 from tests.support.edit_lists import trim
 from tests.support.signals import chirp
@@ -255,3 +255,55 @@ def test_a_missing_or_empty_folder_is_named(tmp_path: Path) -> None:
         prepare(_corpus(tmp_path / "gone"), tmp_path)
     with pytest.raises(InputError, match="holds no videos"):
         prepare(_corpus(tmp_path), tmp_path)
+
+
+def _write_counting_video(path: Path, frames: int, rotation: int = 0) -> None:
+    """Write a video whose brightness is the number of the frame, shown turned by `rotation` degrees."""
+    upright = path.with_name(f".{path.stem}{path.suffix}")
+    pictures = [np.full((96, 128, 3), 40 + k, np.uint8) for k in range(frames)]
+    for picture in pictures:
+        picture[:20, :20] = 255
+    write_video(upright, pictures, audio=0.3 * np.sin(np.arange(frames * 640) / 20).astype(np.float32))
+    with av.open(str(upright)) as source, av.open(str(path), "w") as sink:
+        targets = {stream.index: sink.add_stream_from_template(stream) for stream in source.streams}
+        if rotation:
+            targets[0].set_display_rotation(rotation)
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = targets[packet.stream.index]
+                sink.mux(packet)
+    upright.unlink()
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_long_videos_are_cut_into_equal_clips(rotation: int, tmp_path: Path) -> None:
+    (tmp_path / "raw/me").mkdir(parents=True)
+    _write_counting_video(tmp_path / "raw/me/talk.mp4", 110, rotation)
+    _write_test_video(tmp_path / "raw/me/short.mp4")
+    _write_test_video(tmp_path / "raw/me/mute.mp4", sound=False)
+    (tmp_path / "test.txt").write_text("talk-0001\nshort\n")
+    corpus = _corpus(tmp_path / "raw", cut_seconds=1.6, test_list=str(tmp_path / "test.txt"))
+    for _ in range(2):  # what is there already is replaced
+        prepare(corpus, tmp_path / "out")
+    clips = {clip.clip: clip for clip in read_manifest(tmp_path / "out/clips.csv")}
+    assert {name: clip.frames for name, clip in clips.items()} == {
+        "me_short-0000": 30,
+        "me_talk-0000": 36,
+        "me_talk-0001": 37,
+        "me_talk-0002": 37,
+    }
+    assert [name for name, clip in clips.items() if clip.split == "test"] == ["me_short-0000", "me_talk-0001"]
+    assert {clip.identity for clip in clips.values()} == {"me"}
+    assert [row.clip for row in read_rejected(tmp_path / "out/rejected.corpus.csv")] == ["me_mute"]
+    clip = clips["me_talk-0001"]
+    source = tmp_path / "out/cuts" / clip.source
+    write_clip(corpus, clip, tmp_path / "out", tmp_path / "clip.mp4", lambda frame: (30, 30, 70, 70))
+    frames = load_frames(tmp_path / "clip.mp4")
+    brightness = np.median(frames.reshape(len(frames), -1), axis=1)
+    np.testing.assert_allclose(brightness, 40 + 36 + np.arange(37), atol=2)
+    assert probe(tmp_path / "clip.mp4").has_audio
+    corner = next(iter_frames(source))[:15, :15].mean()
+    assert (corner > 200) == (rotation == 0)
+    (tmp_path / "test.txt").write_text("talk\n")
+    prepare(corpus, tmp_path / "out")
+    assert [clip.split for clip in read_manifest(tmp_path / "out/clips.csv")] == ["train", "test", "test", "test"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -71,6 +72,16 @@ def test_the_adversarial_loss_of_the_prior_changes_no_other_loss() -> None:
     without, with_prior = losses_of(task_of(0), shard()), losses_of(task_of(0.7), shard())
     assert set(with_prior) - set(without) == {"motion/gan_prior"}
     assert {name: with_prior[name].item() for name in without} == {name: loss.item() for name, loss in without.items()}
+
+
+def test_lambda_kl_rises_after_its_start_or_holds_throughout() -> None:
+    task = task_of(0)
+    weights = task.schedule.loss.model_copy(update={"kl": 0.1, "kl_start": 0.5})
+    task.schedule = task.schedule.model_copy(update={"loss": weights})
+    assert [task.kl_weight(step) for step in range(5)] == pytest.approx([0, 0, 0, 0.05, 0.1])
+    held = weights.model_copy(update={"kl_start": None})
+    task.schedule = task.schedule.model_copy(update={"loss": held})
+    assert {task.kl_weight(step) for step in range(5)} == {0.1}
 
 
 def test_separate_networks_have_a_discriminator_each() -> None:

@@ -10,14 +10,15 @@ import torch
 
 from dawn import precision
 from dawn.choices import Precision
-from dawn.config import Config, load
+from dawn.config import Config, ValidationSchedule, load
 from dawn.models.build import build_flow_generator
 from dawn.stages import clips_of, schedule_of
 from dawn.training.a2v import A2vTask
 from dawn.training.distributed import Distributed
 from dawn.training.lfg import LfgTask
-from dawn.training.loop import Task, train
+from dawn.training.loop import train
 from dawn.training.pbnet import PbnetTask
+from dawn.training.task import Task
 from dawn.training.ttr import DenseTask
 from tests.support.clips import InMemoryClips
 from tests.support.repository import REPOSITORY
@@ -36,11 +37,15 @@ def _task(config: Config, stage: str, steps: int) -> Task:
     return task(config, clips_of(config, stage), clips, build_flow_generator(config))
 
 
-def _train(stage: str, products: Precision, steps: int, out: Path, compiled: bool = False) -> list[dict[str, float]]:
+def _train(
+    stage: str, products: Precision, steps: int, out: Path, compiled: bool = False, validated: bool = False
+) -> list[dict[str, float]]:
     config = load(REPOSITORY / "config/smoke.yaml")
     stage1 = config.a2v.stage1.model_copy(update={"compile": compiled})
     config = config.model_copy(update={"a2v": config.a2v.model_copy(update={"stage1": stage1})})
-    schedule = schedule_of(config, stage).model_copy(update={"precision": products, "log_every": 1, "batch": 2})
+    validation = ValidationSchedule(every=1, batches=2) if validated else None
+    changes = {"precision": products, "log_every": 1, "batch": 2, "validation": validation}
+    schedule = schedule_of(config, stage).model_copy(update=changes)
     train(
         _task(config, stage, steps),
         Distributed(),
@@ -51,6 +56,7 @@ def _train(stage: str, products: Precision, steps: int, out: Path, compiled: boo
         seed=1,
         fingerprint="x",
         config="{}",
+        validation_task=_task(config, stage, steps) if validated else None,
     )
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
@@ -65,6 +71,21 @@ def test_a_stage_trains_in_bfloat16_near_float32(stage: str, tmp_path: Path, mon
         totals = [sum(record[name] for name in losses) for record in (one, two)]
         assert totals[1] == pytest.approx(totals[0], rel=0.02)
     assert exact != lower
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_validates_without_changing_its_steps(stage: str, tmp_path: Path) -> None:
+    plain = _train(stage, "exact", 2, tmp_path / "plain")
+    first, *validated = _train(stage, "exact", 2, tmp_path / "validated", validated=True)
+    for record, expected in zip(validated, plain, strict=True):
+        steps = {name: record[name] for name in expected if name not in ("seconds", "waiting")}
+        assert steps.items() <= expected.items()
+    for record in (first, *validated):
+        losses = {name: value for name, value in record.items() if name.startswith("validation/")}
+        compared = [value for name, value in losses.items() if "/gan" not in name]
+        assert record["validation"] == pytest.approx(sum(compared), rel=1e-6)
+        assert (len(compared) < len(losses)) == (stage == "pbnet")  # its discriminator trains with it
+    assert len({record["validation"] for record in (first, *validated)}) == 3
 
 
 @pytest.mark.gpu

@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-from dawn.config import Config, load, parse
+from dawn.config import Config, load, loads, parse
 from dawn.errors import InputError
 from dawn.features.versions import VERSIONS
+from dawn.fingerprint import fingerprint
 from dawn.media.json_files import write_json
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
-from dawn.stages import settings_of, starts_of
+from dawn.stages import settings_of, starts_of, syncnet_settings_of
 from dawn.training import train
-from dawn.training.loop import Weights
+from dawn.training.batch_shard import BatchShard
+from tests.support import packed
 from tests.support.clips import InMemoryClips
 from tests.support.repository import REPOSITORY
 
@@ -38,11 +40,11 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
     trainings: list[Any] = []
     monkeypatch.setattr(train, "training_clips", lambda *_: InMemoryClips(plain))
 
-    def note(task: Any, *_: object, **options: Any) -> Weights:
+    def capture(task: Any, *_: Any, **options: Any) -> dict[str, Any]:
         trainings.append(SimpleNamespace(task=task, **options))
         return {}
 
-    monkeypatch.setattr(train, "train", note)
+    monkeypatch.setattr(train, "train", capture)
     paths = Paths.of(plain, tmp_path / "data", tmp_path / "results")
     paths.dataset.parent.mkdir(parents=True)
     write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})
@@ -79,3 +81,72 @@ def test_start_weights_belong_to_the_settings_of_their_stage_alone(curriculum: s
         assert settings_of(started, stage) == settings_of(plain, stage) | {"starts": ["weights"]}
         for other in {"lfg", "pbnet", "a2v_stage1", "a2v_stage2", "ttr_sparse"} - {stage}:
             assert settings_of(started, other) == settings_of(plain, other) and starts_of(started, other) == ()
+
+
+def test_validation_belongs_to_the_settings_only_where_it_is_on() -> None:
+    plain = _config()
+    keys = {"every": 5, "batches": 2, "patience": 3}
+    tree = plain.model_dump()
+    tree["data"]["validation_fraction"] = 0.5
+    held_out = parse(tree)
+    tree["lfg"]["train"]["validation"] = tree["evaluate"]["syncnet"]["train"]["validation"] = keys
+    validated = parse(tree)
+    assert loads(validated.dump()) == validated
+    assert "validation:" not in plain.dump() and "start" not in plain.model_dump()["evaluate"]["syncnet"]
+    for stage in ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", "ttr_sparse"):
+        # Training draws fewer clips, whether or not the stage itself validates.
+        expected = settings_of(plain, stage) | {"held_out": [0.5, plain.corpus.seed]}
+        assert settings_of(held_out, stage) == expected != settings_of(plain, stage)
+        assert (settings_of(validated, stage) == expected) == (stage != "lfg")
+    assert settings_of(validated, "lfg")["lfg"]["train"]["validation"] == keys
+    settings = [fingerprint(syncnet_settings_of(config)) for config in (plain, held_out, validated)]
+    assert len(set(settings)) == 3
+
+
+@pytest.mark.parametrize("stage", ["lfg", "a2v_stage1"])
+def test_a_stage_draws_no_validation_clip(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = packed.configuration("none").model_dump()
+    tree["data"]["validation_fraction"] = 0.5
+    smoke = _config().model_dump()
+    schedule = {"validation": {"every": 5}, "batch": 64}
+    tree |= {"lfg": smoke["lfg"], "a2v": smoke["a2v"]}
+    tree["lfg"]["train"] |= schedule
+    tree["a2v"]["stage1"] |= schedule | {"frames_min": 4, "frames_max": 4}
+    config, paths = parse(tree), packed.prepare(tmp_path)
+    write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})
+    lfg = {"lfg": LatentFlowGenerator(config.lfg.model).state_dict()}
+    save_weights(paths.weights("lfg"), lfg, {})
+    trainings: list[Any] = []
+
+    def capture(task: Any, *_: Any, **options: Any) -> dict[str, Any]:
+        trainings.append([task.sampler, options["validation_task"].sampler])
+        return lfg
+
+    monkeypatch.setattr(train, "train", capture)
+    train.train_stage(config, paths, stage)
+    drawn: list[set[int]] = []
+    for sampler in trainings[0]:
+        clips = sampler.clips
+        lengths = [clips.length(index) for index in range(len(clips))]
+        sampler.clips = Recording(clips)
+        sampler(BatchShard(0, stage, 0, 64, range(64)))
+        drawn.append({lengths[index] for index in sampler.clips.drawn})
+    assert drawn[0] | drawn[1] == set(packed.LENGTHS.values()) and not drawn[0] & drawn[1]
+
+
+class Recording:
+    """Clips that keep the indices whose frames are read."""
+
+    def __init__(self, clips: Any) -> None:
+        self.clips = clips
+        self.drawn: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.clips, name)
+
+    def frames(self, index: int, which: Any = slice(None)) -> Any:
+        self.drawn.add(index)
+        return self.clips.frames(index, which)

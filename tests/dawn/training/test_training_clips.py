@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from dawn.config import parse
+from dawn.corpora.manifest import read_manifest, write_manifest
 from dawn.errors import InputError
 from dawn.features.clips import ClipStore
 from dawn.features.frame_store import FrameStore
@@ -14,8 +16,8 @@ from dawn.features.pack import pack
 from dawn.media import tensor_files
 from dawn.media.json_files import read_json, write_json
 from dawn.training import training_clips as module
-from dawn.training.training_clips import training_clips
-from tests.support.packed import configuration, prepare
+from dawn.training.training_clips import training_clips, validation_clips
+from tests.support.packed import LENGTHS, configuration, prepare
 
 
 def test_training_reads_what_was_packed_from_the_present_files(tmp_path: Path) -> None:
@@ -91,3 +93,39 @@ def test_a_copy_of_what_was_packed_anew_is_replaced(tmp_path: Path, capsys: pyte
     assert deleted.startswith("0-") and said in capsys.readouterr().err
     assert "mine.safetensors" in after and len(after) == 3
     assert torch.equal(clips.frames(1), training_clips(configuration("raw"), paths).frames(1))
+
+
+@pytest.mark.parametrize("store", ["raw", "none"])
+def test_training_and_validation_divide_the_training_split(store: str, tmp_path: Path) -> None:
+    paths = prepare(tmp_path)
+    for index in range(2):
+        pack(configuration("raw"), paths, index)
+
+    def lengths(fraction: float) -> tuple[list[int], list[int]]:
+        """Of the clips for training and for validation; each clip of the corpus has another."""
+        tree = configuration(store).model_dump()
+        tree["data"]["validation_fraction"] = fraction
+        opened = [choose(parse(tree), paths) for choose in (training_clips, validation_clips)]
+        trained, held_out = ([clips.length(index) for index in range(len(clips))] for clips in opened)
+        return trained, held_out
+
+    for fraction, count in ((0.01, 1), (0.5, 2), (0.99, 3)):
+        trained, held_out = lengths(fraction)
+        assert len(held_out) == count and sorted(trained + held_out) == sorted(LENGTHS.values())
+    assert set(lengths(0.5)[1]) > set(lengths(0.25)[1])
+
+
+def test_without_the_key_training_has_every_clip(tmp_path: Path) -> None:
+    config, paths = configuration("none"), prepare(tmp_path)
+    clips = training_clips(config, paths)
+    assert [clips.length(index) for index in range(len(clips))] == list(LENGTHS.values())
+
+
+def test_one_clip_cannot_be_divided(tmp_path: Path) -> None:
+    paths = prepare(tmp_path)
+    clips = [clip for clip in read_manifest(paths.dataset) if clip.clip in ("a", "test")]
+    write_manifest(paths.dataset, clips)
+    tree = configuration("none").model_dump()
+    tree["data"]["validation_fraction"] = 0.1
+    with pytest.raises(InputError, match=r"one clip in the train split.*needs two or more"):
+        training_clips(parse(tree), paths)

@@ -21,6 +21,7 @@ from dawn.features.store import Features
 from dawn.media.json_files import write_json
 from dawn.media.video_writer import write_video
 from dawn.paths import Paths
+from dawn.stages import starts_of, syncnet_settings_of
 from dawn.training.batch_shard import BatchShard
 from dawn.training.distributed import Distributed
 from dawn.training.loop import initialise, train
@@ -193,13 +194,43 @@ def test_fit_reads_the_clips_of_the_training_split(store: str, tmp_path: Path) -
         fit(config, short, out)
 
 
-def _corpus(config: Config, folder: Path, frames: int) -> Paths:
-    """Write a prepared corpus of one training clip and one test clip, packed where the configuration does."""
+def test_fit_starts_from_another_syncnet_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    plain = _config(2)
+    paths = _corpus(plain, tmp_path, frames=24, names="abc")
+    torch.manual_seed(5)
+    start, out = tmp_path / "start.safetensors", tmp_path / "syncnet.safetensors"
+    started = _held_out(plain, start, lr=1e30)  # no step improves on the start
+    with pytest.raises(InputError, match=r"start\.safetensors: no such weights"):
+        fit(started, paths, out)
+    other = syncnet.SyncNet(SIDE, 0.1)
+    other.save(start)
+    fit(started, paths, out)
+    weights = syncnet.load(out).state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in other.state_dict().items())
+    assert starts_of(started, "syncnet") == (start,) and starts_of(plain, "syncnet") == ()
+    assert syncnet_settings_of(started)["starts"] == [str(start)]
+    syncnet.SyncNet(SIDE, 0.2).save(start)
+    with pytest.raises(InputError, match=r"side 19 and width 0\.2, but evaluate\.syncnet has 19 and 0\.1"):
+        fit(started, paths, out)
+
+
+def _held_out(config: Config, start: Path, lr: float) -> Config:
+    """The configuration with validation on a third of the clips and the start weights `start`."""
+    tree = config.model_dump()
+    tree["data"]["validation_fraction"] = 0.3
+    tree["evaluate"]["syncnet"]["start"] = str(start)
+    tree["evaluate"]["syncnet"]["train"] |= {"lr": lr, "validation": {"every": 1, "batches": 2}}
+    return parse(tree)
+
+
+def _corpus(config: Config, folder: Path, frames: int, names: str = "a") -> Paths:
+    """Write a prepared corpus of the training clips `names` and a test clip, packed where the configuration does."""
     paths = Paths.of(config, folder / "data", folder / "results")
     paths.clips.mkdir(parents=True)
     rng = np.random.default_rng(0)
     clips = []
-    for name, split in (("a", "train"), ("b", "test")):
+    splits = {name: "train" for name in names} | {"test": "test"}
+    for name, split in splits.items():
         write_video(paths.clip(name), rng.integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8))
         points = rng.uniform(20, 44, (68, 2)).astype(np.float32)[None].repeat(frames, 0)
         features = features_of(frames, landmarks=points, speech=np.zeros((frames, 8), np.float32))
@@ -209,7 +240,7 @@ def _corpus(config: Config, folder: Path, frames: int) -> Paths:
         write_manifest(manifest, clips)
     write_json(paths.dataset.with_suffix(".json"), {"digest": "0"})
     for stage in ("clips", "features"):
-        report = {"files": {"a": "0", "b": "0"}, "rejected": [], "frames": {"a": frames, "b": frames}}
+        report = {"files": dict.fromkeys(splits, "0"), "rejected": [], "frames": dict.fromkeys(splits, frames)}
         write_json(paths.shard(stage, 0), report)
     if config.data.store != "none":
         pack(config, paths, 0)
