@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".mts", ".ogv"))
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".aiff", ".aif", ".wma")
-_PART = re.compile(r"-\d{4}$")  # of the name of a part of a video
 _LONGEST_NAME = 120  # characters of a clip's name: file systems allow 255 with suffixes
 
 
@@ -74,19 +73,21 @@ class Folder(CorpusKind):
             _check_identity(expression, root, paths)
         names = clip_names([path.relative_to(root) for path in paths])
         test_names = read_test_list(corpus.folder.test_list)
+        known = [*names, *(path.stem for path in paths)]
         cuts = corpus.folder.cut_seconds is not None
-        known = sorted({*names, *(path.stem for path in paths)})
-        if test_names is not None:
-            listed = {_PART.sub("", name) if cuts and name not in known else name for name in test_names}
-            check_names(listed, known, corpus.folder.test_list, str(root))
-        paths_of = dict(zip(names, paths, strict=True))
+        if test_names is not None and not cuts:
+            check_names(test_names, known, corpus.folder.test_list, str(root))
         sources = self.source_root(corpus, folder)
         if cuts:
             shutil.rmtree(sources, ignore_errors=True)  # of other videos or another length
             size = sum(path.stat().st_size for path in paths)
             require_space(folder, size, f"cutting {len(paths)} videos")
             sources.mkdir(parents=True)
+        paths_of = dict(zip(names, paths, strict=True))
         videos, rejected = _usable_videos(corpus, root, paths_of, expression, sources)
+        if test_names is not None and cuts:
+            known += [name for video in videos for name in video.names]
+            check_names(test_names, known, corpus.folder.test_list, str(root))
         if self.clusters_faces(corpus):
             videos, without_face = _identify_by_face(videos, cluster_faces)
             rejected += without_face
@@ -94,24 +95,17 @@ class Folder(CorpusKind):
             raise InputError(
                 f"{root}: no usable video; reasons: {frequent_reasons(rejected)}; the first: {rejected[0].reason}"
             )
-        if test_names is not None and cuts:  # a part of this number may not exist
-            faulty = {row.clip for row in rejected}
-            named = sorted({*known, *(name for video in videos for name in video.names)})
-            check_names(
-                {n for n in test_names if _PART.sub("", n) not in faulty}, named, corpus.folder.test_list, str(root)
-            )
         if test_names is not None and not any(video.names & test_names for video in videos):
-            wanted = {_PART.sub("", name) for name in test_names} | test_names
-            unusable = next(row for row in rejected if row.clip in wanted or paths_of[row.clip].stem in wanted)
+            unusable = next(row for row in rejected if row.clip in test_names or paths_of[row.clip].stem in test_names)
             raise InputError(
                 f"{corpus.folder.test_list}: none of its videos can be used, such as {unusable.clip}: {unusable.reason}"
             )
         held_out = hold_out({video.identity for video in videos}, corpus.folder.test_fraction, corpus.seed)
         clips = []
         for video in videos:
-            tests = video.identity in held_out if test_names is None else video.names & test_names
+            listed = video.identity in held_out if test_names is None else video.names & test_names
             source = video.path.relative_to(sources).as_posix()
-            split, seconds = "test" if tests else "train", video.frames / corpus.fps
+            split, seconds = "test" if listed else "train", video.frames / corpus.fps
             clips.append(Clip(video.name, video.identity, split, video.frames, seconds, source, video.sha256))
         return ClipList(clips, rejected)
 
@@ -123,10 +117,10 @@ class Folder(CorpusKind):
         """See :class:`CorpusKind`."""
         from dawn.corpora.video_clips import write_face_clip, write_face_cut
 
-        if corpus.folder.cut_seconds is None:
-            write_face_clip(corpus, clip, source, out, find_box, _separate_sound(source, clip.source))
-        else:
+        if corpus.folder.cut_seconds is not None:
             write_face_cut(corpus, clip, source, out, find_box)
+            return
+        write_face_clip(corpus, clip, source, out, find_box, _separate_sound(source, clip.source))
 
     def source_hash(self, source: Path) -> str:
         """Return the SHA-256 of a video; of one with a separate sound, that of the hashes of both."""
@@ -161,14 +155,34 @@ def _usable_videos(
         except InputError as error:
             rejected.append(Rejected(name, "corpus", str(error)))
             continue
-        video = _Video(name, frozenset((name, path.stem)), path, identity, frames, "")
+        names = frozenset((name, path.stem))
         try:
-            parts = [video] if corpus.folder.cut_seconds is None else list(_parts(corpus, video, sound, sources))
+            if corpus.folder.cut_seconds is None:
+                parts = [_Video(name, names, path, identity, frames, _hash(path, sound))]
+            else:
+                video = _Video(name, names, path, identity, frames, "")
+                parts = list(_parts(corpus, video, sound, sources))
         except InputError as error:
             rejected.append(Rejected(name, "cut", f"{below}: {error}"))
         else:
-            videos += [replace(part, sha256=_hash(part.path, sound if part is video else None)) for part in parts]
+            videos += parts
     return videos, rejected
+
+
+def _parts(corpus: Corpus, video: _Video, sound: Path | None, folder: Path) -> Iterator[_Video]:
+    """Cut a video and its separate `sound` into equal parts of at most ``cut_seconds``, losslessly, and yield them."""
+    from dawn.corpora.cut import cut_span, read_cut
+
+    assert corpus.folder.cut_seconds is not None
+    count = math.ceil(video.frames / (corpus.folder.cut_seconds * corpus.fps))
+    bounds = [video.frames * part // count / corpus.fps for part in range(count + 1)]
+    for part, (start, end) in enumerate(itertools.pairwise(bounds)):
+        name = f"{video.name}-{part:04d}"
+        out = folder / f"{name}.mkv"
+        cut_span([video.path, sound] if sound else [video.path], start, end, corpus.fps, out)
+        part_names = video.names | {f"{whole}-{part:04d}" for whole in video.names}
+        frames, sha256 = read_cut(out).frames, sha256_file(out)
+        yield replace(video, name=name, names=part_names, path=out, frames=frames, sha256=sha256)
 
 
 def _separate_sound(video: Path, name: str) -> Path | None:
@@ -194,21 +208,6 @@ def _hash(video: Path, sound: Path | None) -> str:
     if sound is None:
         return sha256_file(video)
     return fingerprint([sha256_file(video), sha256_file(sound)])
-
-
-def _parts(corpus: Corpus, video: _Video, sound: Path | None, folder: Path) -> Iterator[_Video]:
-    """Cut a video, or one with a separate `sound`, into equal parts of at most ``cut_seconds``, losslessly."""
-    from dawn.corpora.cut import cut_span, read_cut
-
-    assert corpus.folder.cut_seconds is not None
-    count = math.ceil(video.frames / (corpus.folder.cut_seconds * corpus.fps))
-    bounds = [video.frames * part // count / corpus.fps for part in range(count + 1)]
-    for part, (start, end) in enumerate(itertools.pairwise(bounds)):
-        name = f"{video.name}-{part:04d}"
-        out = folder / f"{name}.mkv"
-        cut_span([video.path, *([] if sound is None else [sound])], start, end, corpus.fps, out)
-        named = video.names | {name, f"{video.path.stem}-{part:04d}"}
-        yield replace(video, name=name, names=named, path=out, frames=read_cut(out).frames)
 
 
 def _identify_by_face(videos: Sequence[_Video], cluster_faces: ClusterFaces) -> tuple[list[_Video], list[Rejected]]:
