@@ -218,7 +218,7 @@ def _built(config: Config, place: Path, count: int) -> Paths:
 
 def _features(config: Config) -> Features:
     widths = {"landmarks": (68, 2), "pose": (6,), "blink": (2,), "blendshapes": (52,), "face_box": (4,)}
-    shapes = {**widths, "mouth_box": (4,), "speech": (config.features.speech.dim,)}
+    shapes = {**widths, "mouth_box": (4,), "mfcc": (4, 13), "speech": (config.features.speech.dim,)}
     values: dict[str, Any] = {name: np.zeros((FRAMES, *shape), np.float32) for name, shape in shapes.items()}
     values |= {"found": np.ones(FRAMES, np.bool_), "encoder": config.features.speech.encoder, "fps": 25.0}
     return Features(**values, extractor=extractor_version(config.features))

@@ -168,7 +168,7 @@ def _of_passes(nets: Networks, frames: int) -> Estimate:
     side, motion_side = config.corpus.resolution, latent_side(config)
     image = torch.full((1, 3, side, side), 0.5, device=device)
     features = nets.lfg.encode(image)
-    box = torch.tensor([0.2, 0.2, 0.8, 0.8], device=device) * side
+    box = torch.tensor([[0.2, 0.2, 0.8, 0.8]], device=device) * side
     static = torch.cat([features[-1], nets.face_mask(box)], dim=1)
     widths = (config.features.speech.dim, 6, 2)
 

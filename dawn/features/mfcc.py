@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import python_speech_features
 from numpy.typing import NDArray
 
 COEFFICIENTS = 13
@@ -14,6 +13,8 @@ _FRAME = 640  # samples per video frame at 25 fps
 
 def mfcc(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute MFCC (hops, 13) of audio (T,) in [-1, 1] at 16 kHz: 100 hops per second, on the 16-bit scale."""
+    import python_speech_features  # which generation does without
+
     samples = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
     coefficients: NDArray[np.float32] = python_speech_features.mfcc(samples, _RATE).astype(np.float32)
     return coefficients

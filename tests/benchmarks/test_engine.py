@@ -62,5 +62,5 @@ def test_operations_of_a_training_are_those_of_its_samples() -> None:
     assert short == pytest.approx(long, rel=0.15)  # taken as proportional to frames beyond what is counted
     assert 1000 < few < 10000 and 1000 < many < 10000
     table = operations.by_stage(config, 4).set_index("stage")
-    assert list(table.index) == list(stages_of(config))
+    assert list(table.index) == [*stages_of(config), "syncnet"]
     assert table.loc["a2v_stage2"].gflop_a_sample * 1e9 == pytest.approx(short)

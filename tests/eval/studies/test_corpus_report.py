@@ -87,7 +87,7 @@ def test_weights_of_something_else_are_named_before_the_corpus_is_read(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("other.safetensors").write_bytes(b"no weights")
-    paths.features.joinpath("ann0.safetensors").unlink()
+    paths.clip_features("ann0").unlink()
     assert main(["corpus", "--config", "config.yaml", "--syncnet", "other.safetensors", "--out", "corpus.md"]) == 2
     assert "other.safetensors: no SyncNet weights" in capsys.readouterr().err
     assert not Path("corpus.md").exists()
