@@ -179,6 +179,12 @@ def syncnet(wildcards):
     return PATHS[SYNCNET_RUNS[wildcards.run]].run / "syncnet.safetensors"
 
 
+def trained_syncnet(wildcards):
+    """Return the option that names a SyncNet which is trained already, or nothing: the report must not wait for one."""
+    own = PATHS[wildcards.run].run / "syncnet.safetensors"
+    return next((f"--syncnet {weights}" for weights in (syncnet(wildcards), own) if weights.is_file()), "")
+
+
 def real_scores(wildcards):
     """Return the scores of the real videos of a run; nothing for these scores themselves."""
     return [] if wildcards.method == "gt" else PATHS[REAL_RUNS[wildcards.run]].scores("gt") / "scores.json"

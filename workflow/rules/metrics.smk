@@ -35,12 +35,6 @@ rule syncnet:
         "dawn-eval fit-syncnet --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml --out {output} 2> >(tee {log} >&2)"
 
 
-def trained_syncnet(wildcards):
-    """Return the option that names a SyncNet which is trained already, or nothing: the report must not wait for one."""
-    own = PATHS[wildcards.run].run / "syncnet.safetensors"
-    return next((f"--syncnet {weights}" for weights in (syncnet(wildcards), own) if weights.is_file()), "")
-
-
 # Not part of `all`.
 rule corpus_report:
     input:
