@@ -283,8 +283,12 @@ def test_long_videos_are_cut_into_equal_clips(rotation: int, tmp_path: Path) -> 
     _write_test_video(tmp_path / "raw/me/mute.mp4", sound=False)
     (tmp_path / "test.txt").write_text("talk-0001\nshort\n")
     corpus = _corpus(tmp_path / "raw", cut_seconds=1.6, test_list=str(tmp_path / "test.txt"))
-    for _ in range(2):  # what is there already is replaced
-        prepare(corpus, tmp_path / "out")
+    prepare(corpus, tmp_path / "out")
+    before = (tmp_path / "out/clips.csv").read_bytes()
+    (tmp_path / "out/cuts/of-a-deleted-video.mkv").touch()
+    prepare(corpus, tmp_path / "out")  # cut anew, to the same files
+    assert (tmp_path / "out/clips.csv").read_bytes() == before
+    assert len(list((tmp_path / "out/cuts").iterdir())) == 4
     clips = {clip.clip: clip for clip in read_manifest(tmp_path / "out/clips.csv")}
     assert {name: clip.frames for name, clip in clips.items()} == {
         "me_short-0000": 30,
