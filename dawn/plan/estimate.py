@@ -243,5 +243,5 @@ def _disk(config: Config, corpus: CorpusSize) -> tuple[DiskSpace, ...]:
     ]
     if config.data.store != "none":
         packed = bytes_needed(config, frames, corpus.train, "store") / 1e9
-        rows.append(DiskSpace("store", packed, f"training clips as {config.data.store}, with features"))
+        rows.append(DiskSpace("store", packed, f"at most, training clips as {config.data.store}, with features"))
     return tuple(rows)

@@ -49,8 +49,9 @@ def fit_syncnet(
     "score",
     rich_help_panel=_PANEL,
     cls=ListOptionsCommand,
-    epilog="Example: dawn-eval score --clips results/demo/test.csv --real data/demo/64 --fake results/demo/videos "
-    "--syncnet results/demo/syncnet.safetensors --method dawn --out results/demo/scores/dawn",
+    epilog="Example: dawn-eval score --clips results/demo/test.csv --real data/demo/64/clips "
+    "--fake results/demo/videos --syncnet results/demo/syncnet.safetensors --method dawn "
+    "--out results/demo/scores/dawn",
 )
 def score(
     *,
@@ -242,7 +243,7 @@ def perturb(
 @app.command(
     "sensitivity",
     rich_help_panel=_PANEL,
-    epilog="Example: dawn-eval sensitivity --clips results/demo/test.csv --real data/demo/64 "
+    epilog="Example: dawn-eval sensitivity --clips results/demo/test.csv --real data/demo/64/clips "
     "--syncnet results/demo/syncnet.safetensors --out sensitivity.csv --picture sensitivity.png",
 )
 def sensitivity(
