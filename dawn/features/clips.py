@@ -39,7 +39,12 @@ class ClipStore:
         """Read rows `which` of the feature `name` of clip `index`, one for each frame."""
         chosen = selected(which, self.length(index))
         with self._features(index) as file:
-            rows = file.rows(name, min(chosen), max(chosen) + 1)
+            try:
+                rows = file.rows(name, min(chosen), max(chosen) + 1)
+            except KeyError:
+                raise InputError(
+                    f"{self._names[index].decode()}: its features have no {name!r}; extract them again (dawn features)"
+                ) from None
         return torch.from_numpy(rows[np.asarray(chosen) - min(chosen)])
 
     def frames(self, index: int, which: slice | Sequence[int] = slice(None)) -> Tensor:

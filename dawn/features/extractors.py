@@ -58,10 +58,10 @@ class Extractor:
     def detect(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation | None]:
         """Detect the largest face of each RGB frame uint8 (H, W, 3); yields None for one without a face.
 
-        Networks that take batches have :data:`BATCH` frames at once.
+        3DDFA takes :data:`BATCH` frames at once.
         """
         remaining = iter(frames)
-        while batch := list(itertools.islice(remaining, BATCH)):
+        while batch := list(itertools.islice(remaining, 1 if self._tddfa is None else BATCH)):
             faces = [self._landmarked(frame) for frame in batch]
             found = [(frame, face) for frame, face in zip(batch, faces, strict=True) if face is not None]
             measured = iter(self._measured(*zip(*found, strict=True)) if found else ())

@@ -87,7 +87,8 @@ def generate_videos(config: Config, paths: Paths, name: str, shard: int | None =
 def gather_videos(config: Config, paths: Paths, name: str) -> None:
     """Write the report of all test videos of a method, which were generated in shards.
 
-    Raises InputError when a shard's report is missing or does not list the present test clips.
+    Raises InputError when a shard's report is missing or does not list the present test clips, and when a video is not
+    the one that a report lists.
     """
     files: dict[str, str] = {}
     for shard in range(config.evaluate.shards):
@@ -95,6 +96,13 @@ def gather_videos(config: Config, paths: Paths, name: str) -> None:
         if not report.is_file():
             raise InputError(f"{report}: missing; generate the shard (dawn videos {name} --shard {shard})")
         files |= read_json(report)["files"]
+        for clip, sha256 in read_json(report)["files"].items():
+            video = paths.videos(name) / f"{clip}.mp4"
+            if not video.is_file() or sha256_file(video) != sha256:
+                raise InputError(
+                    f"{video}: missing, or another than shard {shard} wrote; generate it again "
+                    f"(dawn videos {name} --shard {shard})"
+                )
     clips = [clip.clip for clip in read_manifest(paths.test)]
     if set(clips) != set(files):
         raise InputError(

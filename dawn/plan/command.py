@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from dawn.errors import InputError
 
 app = typer.Typer()
 
@@ -45,6 +48,9 @@ def plan(
     from dawn.plan.measurements import measurements, read_steps
     from dawn.plan.report import report
 
+    for name, value in {"--frames": frames, "--hours": hours, "--dollars": dollars}.items():
+        if value is not None and not math.isfinite(value):
+            raise InputError(f"{name} {value}: give a finite number")
     settings = load(config)
     own = () if measured is None else read_steps(measured)
     chosen = [card_named(name) for name in card or ()] or [card_of((own or measurements().steps)[0].device)]

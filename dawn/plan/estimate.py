@@ -93,7 +93,7 @@ def make_plan(
     for stage in stages_of(config):
         training = Training(config, stage, card, gpus, corpus.frames, known, own)
         schedule = training.schedule
-        steps = total_steps(schedule, corpus.train)
+        steps, _ = total_steps(schedule, corpus.train), training.share  # an error where a GPU would have no sample
         memory = training.memory()
         if memory.passes is None:
             step = Step(None, 0.0, "unknown", "a pass of one sample does not fit the card's memory")
@@ -175,8 +175,9 @@ def _preparation(config: Config, corpus: CorpusSize, known: Measurements) -> lis
 def _judge(config: Config, corpus: CorpusSize, card: Card, dollars: float | None, known: Measurements) -> StagePlan:
     """Plan the training of the lip-sync judge, on one GPU."""
     syncnet = config.evaluate.syncnet
-    steps = total_steps(syncnet.train, corpus.train)
-    batch = max(1, syncnet.train.batch // JUDGE_CLIPS) * JUDGE_CLIPS
+    clips = max(1, syncnet.train.batch // JUDGE_CLIPS)
+    steps = total_steps(syncnet.train.model_copy(update={"batch": clips}), corpus.train)
+    batch = clips * JUDGE_CLIPS
     gflop = known.counts.gflop_a_sample["syncnet"] * _syncnet_size(config, known) * batch
     step = estimated_step(gflop, known.counts.kernels["syncnet"], card, known)
     return _on_gpus("judge", steps, batch, step, 1, dollars)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 from dawn.errors import InputError
@@ -31,7 +32,7 @@ def read_names(path: Path) -> list[str]:
         names = [line.strip() for line in lines]
     if not names:
         raise InputError(f"{path}: contains no clip names")
-    duplicate = next((name for name in names if names.count(name) > 1), None)
+    duplicate = next((name for name, count in Counter(names).items() if count > 1), None)
     if duplicate is not None:
         raise InputError(f"{path}: clip {duplicate!r} is listed twice")
     return names

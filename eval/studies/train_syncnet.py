@@ -49,6 +49,8 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
     InputError when no clip has enough frames, when the weights of ``start`` are absent or of other sizes, and as
     :func:`~dawn.training.training_clips.training_clips`.
     """
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: the weights are a safetensors file; give a name that ends in .safetensors")
     model = config.evaluate.syncnet
     sampler = _sampler(config, paths, "training", training_clips(config, paths))
     starts = starts_of(config, STAGE)
@@ -56,7 +58,7 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
         if not path.is_file():
             raise InputError(f"{path}: no such weights; train that SyncNet first")
     schedule = schedule_of_clips(model.train)
-    total = total_steps(model.train, len(sampler.usable))
+    total = total_steps(schedule, len(sampler.usable))
     state = fingerprint(
         {
             "settings": syncnet_settings_of(config),

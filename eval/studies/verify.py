@@ -98,7 +98,7 @@ def verify_table(table: Path, run: Path, cache: Path, only: Sequence[str] = ()) 
                 changed = True
                 lines.append(f"{method}: {metric} {_shown(row[metric])} in the table, {_shown(new)} now")
         if changed:  # another device alone is no difference
-            lines += _differs(f"{method}: devices", before["devices"], after["devices"])
+            lines += _differs(f"{method}: devices", before.get("devices"), after["devices"])
     return lines
 
 

@@ -253,7 +253,9 @@ if workflow.is_main_process:
     for paths in PATHS.values():
         for method in (*generated_methods(), *declared()):
             folder = videos_folder(paths, method)
-            outdated += incomplete([paths.videos_report(method)], folder, lambda name: folder / f"{name}.mp4")
+            reports = [paths.videos_report(method)]
+            reports += [paths.videos_shard(method, k) for k in range(RUNS.configs[paths.run.name].evaluate.shards)]
+            outdated += incomplete(reports, folder, lambda name: folder / f"{name}.mp4")
     executing = bool(outdated) and executes_jobs()
     for listing in outdated:
         if executing:

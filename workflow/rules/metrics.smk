@@ -75,7 +75,7 @@ rule extract:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     resources:
-        gpu=1,
+        gpu=lambda wildcards: int(RUNS.configs[wildcards.run].evaluate.device != "cpu"),
     params:
         settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),
         shards=settings("evaluate.shards"),
@@ -118,7 +118,9 @@ rule score:
         "../../environment.yml"
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     resources:
-        gpu=lambda wildcards: int(not evaluation_shards(wildcards)),  # else `extract` runs the networks
+        gpu=lambda wildcards: int(
+            RUNS.configs[wildcards.run].evaluate.device != "cpu" and not evaluation_shards(wildcards)
+        ),
     params:
         settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),
         code=lambda wildcards: code_fingerprint(

@@ -96,7 +96,8 @@ class Folder(CorpusKind):
                 f"{root}: no usable video; reasons: {frequent_reasons(rejected)}; the first: {rejected[0].reason}"
             )
         if test_names is not None and not any(video.names & test_names for video in videos):
-            unusable = next(row for row in rejected if row.clip in test_names or paths_of[row.clip].stem in test_names)
+            listed_names = {name for name in names if {name, paths_of[name].stem} & test_names}
+            unusable = next((row for row in rejected if _video_of(row.clip) in listed_names), rejected[0])
             raise InputError(
                 f"{corpus.folder.test_list}: none of its videos can be used, such as {unusable.clip}: {unusable.reason}"
             )
@@ -202,6 +203,11 @@ def _separate_sound(video: Path, name: str) -> Path | None:
         beside = ", ".join(sorted(place.name for place in files.values()))
         raise InputError(f"{name}: has no sound, and several sound files of its name; keep one of {beside}")
     return next(iter(files.values()), None)
+
+
+def _video_of(clip: str) -> str:
+    """Return the name of the video that a clip is, or is a part of."""
+    return re.sub(r"-\d{4}$", "", clip)
 
 
 def _hash(video: Path, sound: Path | None) -> str:

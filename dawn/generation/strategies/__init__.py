@@ -49,12 +49,13 @@ def load_strategy(name: str) -> Generate:
 def videos_at_once(name: str, config: Config, frames: int, device: torch.device) -> int:
     """Return how many videos of `frames` frames the strategy `name` generates together on `device`.
 
-    On a GPU they fill a pass that a CUDA graph holds; a CPU gains nothing.
+    On a GPU they fill a pass that a CUDA graph holds; a CPU gains nothing. Compiled code is that of one number of
+    videos, and a limit of memory that of one video: with either, each is generated alone.
     """
     from dawn.generation.captured import CAPTURED
     from dawn.models.build import latent_side
 
-    if device.type != "cuda":
+    if device.type != "cuda" or config.generate.compile or config.generate.max_memory:
         return 1
     of_pass = cast(FramesAtOnce, load_plugin(__name__, name, "frames_at_once"))(config, frames)
     return max(1, min(MOST, CAPTURED // (of_pass * latent_side(config) ** 2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -21,6 +22,7 @@ from dawn.features import frame_store, pack
 from dawn.features.clips import ClipStore, clips_of_split
 from dawn.features.frame_store import FIELDS, FrameStore
 from dawn.media.json_files import read_json, write_json
+from dawn.media.tensor_files import load_arrays, save_arrays
 from dawn.paths import Paths
 from tests.support.packed import LENGTHS, configuration, prepare
 
@@ -122,6 +124,16 @@ def test_what_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
     truncated = FrameStore(clips, [paths.store(0), paths.store(1)])
     with pytest.raises(InputError, match=r"0\.safetensors: truncated"):
         truncated.frames(2)
+
+
+def test_features_of_an_earlier_version_are_one_clear_error(tmp_path: Path) -> None:
+    paths = prepare(tmp_path)
+    clips = clips_of_split(paths.dataset, "train")
+    path = paths.clip_features(clips[0].clip)
+    arrays, description = load_arrays(path, "features")
+    save_arrays(path, {k: v for k, v in arrays.items() if k != "mfcc"}, "features", json.dumps(description))
+    with pytest.raises(InputError, match=r"have no 'mfcc'; extract them again \(dawn features\)"):
+        ClipStore(clips, paths).rows(0, "mfcc", slice(0, 2))
 
 
 def test_only_what_changed_is_packed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

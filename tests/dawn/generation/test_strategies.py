@@ -62,6 +62,8 @@ def test_a_gpu_fills_a_pass_with_videos() -> None:
     assert videos_at_once("nar", config, 63, gpu) == 2**19 // (63 * 16**2)
     assert videos_at_once("nar", config, 10_000, gpu) == 1
     assert videos_at_once("ar", config, 10_000, gpu) == 64  # passes of four frames each
+    limited = networks(**SETTINGS, max_memory="1GiB").config
+    assert videos_at_once("nar", limited, 63, gpu) == 1
     assert videos_at_once("ttr", config, 1000, gpu) == 2**19 // (250 * 16**2)
 
 

@@ -57,11 +57,11 @@ def test_shards_give_the_videos_of_one_job(paths: Paths, method: str) -> None:
     generate_videos(_settings(1), paths, method)
     whole = read_json(paths.videos_report(method))
     paths.videos_report(method).unlink()
-    for shard in (0, 1):
-        for video in paths.videos(method).glob("*.mp4"):
-            video.unlink()
+    for video in paths.videos(method).glob("*.mp4"):
+        video.unlink()
+    for shard, written in enumerate((list(LENGTHS)[::2], list(LENGTHS))):
         generate_videos(_settings(2), paths, method, shard)
-        assert sorted(path.stem for path in paths.videos(method).glob("*.mp4")) == list(LENGTHS)[shard::2]
+        assert sorted(path.stem for path in paths.videos(method).glob("*.mp4")) == sorted(written)
         assert not paths.videos_report(method).is_file()
     gather_videos(_settings(2), paths, method)
     assert read_json(paths.videos_report(method)) == whole
@@ -72,6 +72,13 @@ def test_a_report_is_gathered_from_the_shards_of_the_present_clips(paths: Paths)
     with pytest.raises(InputError, match=r"generated/still/1\.json: missing; generate the shard \(dawn videos still"):
         gather_videos(_settings(2), paths, "still")
     generate_videos(_settings(2), paths, "still", 1)
+    video = paths.videos("still") / "anna_1.mp4"
+    content = video.read_bytes()
+    video.unlink()
+    with pytest.raises(InputError, match=r"anna_1\.mp4: missing, .*\(dawn videos still --shard 1\)"):
+        gather_videos(_settings(2), paths, "still")
+    video.write_bytes(content)
+    gather_videos(_settings(2), paths, "still")
     write_manifest(paths.test, [Clip("new", "new", "test", 5, 0.2, "new", "0" * 64)])
     with pytest.raises(InputError, match="other clips than those of the shards"):
         gather_videos(_settings(2), paths, "still")

@@ -391,3 +391,12 @@ def test_recompute_and_kernels_are_those_that_the_benchmark_counts() -> None:
     assert math.isclose(
         kept_recomputing(20, 20, torch.bfloat16) / 2**30 / 400, known.recomputing_gib_a_frame, rel_tol=0.02
     )
+
+
+def test_numbers_that_are_not_finite_and_more_gpus_than_samples_are_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(REPOSITORY / "config/hdtf128.yaml")
+    for option in ("--hours", "--frames", "--dollars"):
+        assert main(["plan", config, option, "inf"]) == 2
+        assert f"{option} inf: give a finite number" in capsys.readouterr().err
+    assert main(["plan", str(REPOSITORY / "config/smoke.yaml"), "--gpus", "8"]) == 2
+    assert "has no sample for each of 8 GPUs" in capsys.readouterr().err

@@ -189,6 +189,8 @@ def test_fit_reads_the_clips_of_the_training_split(store: str, tmp_path: Path) -
     fit(config, paths, out)
     assert out.read_bytes() == first
     assert (out.with_suffix("") / "log.jsonl").is_file()
+    with pytest.raises(InputError, match=r"weights/sync: .*ends in \.safetensors"):
+        fit(config, paths, out.with_name("sync"))
     short = _corpus(config, tmp_path / "short", frames=20)
     with pytest.raises(InputError, match="none of 1 training clips has the 21 frames"):
         fit(config, short, out)
