@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.clock import timed
 from benchmarks.training import stage_step, step
 from dawn.config import Diffusion, LfgModel, UnetModel, load, parse
-from dawn.devices import peak_memory, pick
+from dawn.devices import device_name, peak_memory, pick
 from dawn.generation import motion as sampling
 from dawn.generation.captured import Captures
 from dawn.generation.driving import Source, start_video
@@ -200,7 +200,7 @@ def stage(
     """Measure a training step of a stage; see :func:`benchmarks.training.stage_step`."""
     with torch.inference_mode(False):
         seconds, frames = stage_step(name, config, dtype_of(precision), steps, device, compiled)
-        model = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        model = device_name(device)
         return {"seconds": seconds, "frames": frames, "peak_mib": _peak(device), "device": model}
 
 

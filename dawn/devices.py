@@ -30,7 +30,9 @@ def pick_measuring(name: MeasuringDevice) -> torch.device:
 
     Raises InputError when this machine lacks it.
     """
-    return pick("cpu" if name == "auto" and not torch.cuda.is_available() else "cuda" if name == "auto" else name)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return pick(name)
 
 
 def device_name(device: torch.device) -> str:

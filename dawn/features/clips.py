@@ -43,7 +43,7 @@ class ClipStore:
                 rows = file.rows(name, min(chosen), max(chosen) + 1)
             except KeyError:
                 raise InputError(
-                    f"{self._names[index].decode()}: its features have no {name!r}; extract them again (dawn features)"
+                    f"{self._name(index)}: its features have no {name!r}; extract them again (dawn features)"
                 ) from None
         return torch.from_numpy(rows[np.asarray(chosen) - min(chosen)])
 

@@ -95,8 +95,9 @@ def gather_videos(config: Config, paths: Paths, name: str) -> None:
         report = paths.videos_shard(name, shard)
         if not report.is_file():
             raise InputError(f"{report}: missing; generate the shard (dawn videos {name} --shard {shard})")
-        files |= read_json(report)["files"]
-        for clip, sha256 in read_json(report)["files"].items():
+        listed = read_json(report)["files"]
+        files |= listed
+        for clip, sha256 in listed.items():
             video = paths.videos(name) / f"{clip}.mp4"
             if not video.is_file() or sha256_file(video) != sha256:
                 raise InputError(

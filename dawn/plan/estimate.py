@@ -93,7 +93,7 @@ def make_plan(
     for stage in stages_of(config):
         training = Training(config, stage, card, gpus, corpus.frames, known, own)
         schedule = training.schedule
-        steps, _ = total_steps(schedule, corpus.train), training.share  # an error where a GPU would have no sample
+        steps = total_steps(schedule, corpus.train)
         memory = training.memory()
         if memory.passes is None:
             step = Step(None, 0.0, "unknown", "a pass of one sample does not fit the card's memory")

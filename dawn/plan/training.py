@@ -61,7 +61,8 @@ class Data:
 class Training:
     """Training of a stage of a configuration on `gpus` cards, on clips of `clip_frames` frames on average.
 
-    `own` are a user's measured steps, which precede those of `known`.
+    `own` are a user's measured steps, which precede those of `known`. Raises InputError when there are more GPUs than
+    samples in a batch.
     """
 
     config: Config
@@ -71,6 +72,12 @@ class Training:
     clip_frames: float
     known: Measurements
     own: Sequence[StepMeasurement] = ()
+
+    def __post_init__(self) -> None:
+        if self.gpus > self.schedule.batch:
+            raise InputError(
+                f"{self.stage}: a batch of {self.schedule.batch} has no sample for each of {self.gpus} GPUs"
+            )
 
     @property
     def schedule(self) -> Schedule:
@@ -84,11 +91,7 @@ class Training:
 
     @property
     def share(self) -> int:
-        """Largest number of samples of one GPU. Raises InputError when there are more GPUs than samples."""
-        if self.gpus > self.schedule.batch:
-            raise InputError(
-                f"{self.stage}: a batch of {self.schedule.batch} has no sample for each of {self.gpus} GPUs"
-            )
+        """Largest number of samples of one GPU."""
         return math.ceil(self.schedule.batch / self.gpus)
 
     @property

@@ -24,6 +24,7 @@ ClipList = Annotated[
 RealFolder = Annotated[
     Path, typer.Option("--real", metavar="DIR", help="folder of the true videos, <clip>.mp4, or of a corpus's clips")
 ]
+VideoFolder = Annotated[Path, typer.Option("--videos", metavar="DIR", help="folder of the videos, <clip>.mp4")]
 VideoFolders = Annotated[
     list[str], typer.Option("--videos", metavar="NAME=DIR...", help="folders of generated videos, by method")
 ]

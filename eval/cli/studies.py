@@ -16,6 +16,7 @@ from eval.cli.options import (
     ConfigFile,
     RealFolder,
     SyncnetFile,
+    VideoFolder,
     cache_at,
     named_folders,
 )
@@ -103,7 +104,7 @@ def extract(
     *,
     config: ConfigFile = DEFAULT_CONFIG,
     clips: ClipList,
-    videos: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos, <clip>.mp4")],
+    videos: VideoFolder,
     syncnet: SyncnetFile,
     metrics: Annotated[
         list[str] | None, typer.Option(metavar="METRIC...", show_default="all", help="features of these metrics only")
@@ -230,7 +231,7 @@ def perturb(
     *,
     strength: Annotated[float, typer.Option(help="0 changes nothing; units: docs/explanation/evaluation.md")],
     clips: ClipList,
-    videos: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos, <clip>.mp4")],
+    videos: VideoFolder,
     out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")],
 ) -> None:
     """Write copies of videos with a perturbation of known strength."""

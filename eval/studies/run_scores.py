@@ -67,7 +67,6 @@ def measure(
         "weights": extractors.weights,
         "versions": versions(),
         "parameters": {key: value for metric in measured for key, value in metric.parameters().items()},
-        "devices": [],
         "seed": config.evaluate.seed,
         "resamples": config.evaluate.bootstrap,
         "coverage": config.evaluate.interval,

@@ -190,9 +190,9 @@ def real_scores(wildcards):
     return [] if wildcards.method == "gt" else PATHS[REAL_RUNS[wildcards.run]].scores("gt") / "scores.json"
 
 
-def evaluation_shards(wildcards):
-    """Return the shards of a job that generates or measures test videos; none where it does all itself."""
-    count = RUNS.configs[wildcards.run].evaluate.shards
+def evaluation_shards(run):
+    """Return the shards in which the test videos of a run are generated and measured; none where one job does all."""
+    count = RUNS.configs[run].evaluate.shards
     return range(count) if count > 1 else ()
 
 
@@ -254,7 +254,7 @@ if workflow.is_main_process:
         for method in (*generated_methods(), *declared()):
             folder = videos_folder(paths, method)
             reports = [paths.videos_report(method)]
-            reports += [paths.videos_shard(method, k) for k in range(RUNS.configs[paths.run.name].evaluate.shards)]
+            reports += [paths.videos_shard(method, shard) for shard in evaluation_shards(paths.run.name)]
             outdated += incomplete(reports, folder, lambda name: folder / f"{name}.mp4")
     executing = bool(outdated) and executes_jobs()
     for listing in outdated:

@@ -56,7 +56,7 @@ rule videos:
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         weights=weights_of_method,
         shards=lambda wildcards: [
-            PATHS[wildcards.run].videos_shard(wildcards.method, shard) for shard in evaluation_shards(wildcards)
+            PATHS[wildcards.run].videos_shard(wildcards.method, shard) for shard in evaluation_shards(wildcards.run)
         ],
     output:
         "results/{run}/generated/{method}.json",
@@ -71,12 +71,12 @@ rule videos:
     threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
     resources:
         gpu=lambda wildcards: int(
-            get_method(wildcards.method).strategy is not None and not evaluation_shards(wildcards)
+            get_method(wildcards.method).strategy is not None and not evaluation_shards(wildcards.run)
         ),
     params:
         settings=settings("generate", "seed", "evaluate.inference_frames"),
         code=videos_code,
-        gather=lambda wildcards: "--gather" if evaluation_shards(wildcards) else "",
+        gather=lambda wildcards: "--gather" if evaluation_shards(wildcards.run) else "",
     message:
         "test videos of run {wildcards.run}: {wildcards.method}"
     shell:

@@ -102,7 +102,7 @@ rule score:
         videos=measured_videos,
         features=lambda wildcards: [
             PATHS[wildcards.run].scores(wildcards.method) / f"features/{shard}.json"
-            for shard in evaluation_shards(wildcards)
+            for shard in evaluation_shards(wildcards.run)
         ],
         real=real_scores,  # first, so that the features of real videos are computed once and then read from the cache
     output:
@@ -119,7 +119,7 @@ rule score:
     threads: lambda wildcards: RUNS.configs[wildcards.run].evaluate.threads
     resources:
         gpu=lambda wildcards: int(
-            RUNS.configs[wildcards.run].evaluate.device != "cpu" and not evaluation_shards(wildcards)
+            RUNS.configs[wildcards.run].evaluate.device != "cpu" and not evaluation_shards(wildcards.run)
         ),
     params:
         settings=lambda wildcards: settings_fingerprint(RUNS.configs[run_of(wildcards)]),

@@ -97,7 +97,7 @@ class Folder(CorpusKind):
             )
         if test_names is not None and not any(video.names & test_names for video in videos):
             listed_names = {name for name in names if {name, paths_of[name].stem} & test_names}
-            unusable = next((row for row in rejected if _video_of(row.clip) in listed_names), rejected[0])
+            unusable = next((row for row in rejected if {row.clip, _video_of(row.clip)} & listed_names), rejected[0])
             raise InputError(
                 f"{corpus.folder.test_list}: none of its videos can be used, such as {unusable.clip}: {unusable.reason}"
             )
