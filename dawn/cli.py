@@ -33,7 +33,12 @@ _WEIGHTS, _STEPS = "Weights and baselines", "Steps of the workflow"
 _SPEED = "Speed and memory (default: the run's settings)"
 
 DEMO = Path("config/demo.yaml")
-RunFolder = Annotated[Path, typer.Option("--run", metavar="DIR", help="folder of a trained run")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run", metavar="DIR", show_default="the pre-trained run of this package", help="folder of a trained run"
+    ),
+]
 ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="configuration of the run")]
 Shard = Annotated[int, typer.Option("--shard", min=0, help="which of corpus.shards, from 0")]
 Published = Annotated[Path | None, typer.Option(metavar="FILE", help="use this file instead of searching DIR for it")]
@@ -100,7 +105,7 @@ def generate(
     speech: Annotated[Path, typer.Argument(metavar="SPEECH", help="sound in any format, or a video with sound")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.mp4", help="video to write")],
-    run: RunFolder = Path("results/demo"),
+    run: RunFolder = None,
     pose_from: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="use the head pose and blinks of this video")
     ] = None,
@@ -143,6 +148,7 @@ def generate(
         precision=precision,
         compile=compile,
     )
+    print(f"Networks: {talker.description}", file=sys.stderr)
     video = talker.generate(portrait, speech, pose_from=pose_from, seed=seed, progress=True)
     clock = time.perf_counter()
     video.save(output)
@@ -155,7 +161,7 @@ def generate(
 @app.command(epilog="Example: dawn doctor --run results/released128 --seconds 30")
 def doctor(
     *,
-    run: RunFolder = Path("results/demo"),
+    run: RunFolder = None,
     seconds: Annotated[float, typer.Option(help="length of the video to estimate for")] = 10.0,
     json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
 ) -> None:
@@ -199,6 +205,26 @@ def import_released(
     named = {role: path for role, path in files.items() if path is not None}
     report = import_released(folder, settings, results, named=named, mask_seed=mask_seed)
     print(summary(report, Paths.of(settings, results=results).run))
+
+
+@app.command(rich_help_panel=_WEIGHTS, epilog="Example: dawn ship results/pretrain --lfg-start results/pretrain64")
+def ship(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="folder of the trained run, below results")],
+    *,
+    lfg_start: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="run whose latent flow generator pretrained:lfg<resolution> will name"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", show_default="the folder in this package", help="folder to write")
+    ] = None,
+) -> None:
+    """Write the pre-trained networks of this package from trained runs on the embedded corpus."""
+    from dawn import pretrained
+    from dawn.shipping import ship, summary
+
+    out = out or pretrained.folder()
+    print(summary(ship(run, out, lfg_start), out))
 
 
 @app.command(
