@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.errors import InputError
-from dawn.generation.networks import Networks, run_config, trained_config
+from dawn.generation.networks import Networks, run_config, trained_config, weights_digest
 from dawn.media.files import replaced_folder, sha256_file, size_text
 from dawn.media.json_files import read_json
 from dawn.models.build import build_flow_generator
@@ -28,8 +28,8 @@ from dawn.stages import networks_of, stages_of, start_of, starts_of
 
 TERMS = "Apache-2.0, as this project; trained on drawn people and synthesised speech, on nothing from a real person"
 ABOUT = (
-    "pre-trained networks: weights in half precision, without constants that the code computes; what is stated of unseen "
-    "people was measured before that conversion"
+    "pre-trained networks: weights in half precision, without constants that the code computes; what is stated of "
+    "unseen people was measured before that conversion"
 )
 
 
@@ -60,14 +60,14 @@ def ship(run: Path, out: Path, lfg_start: Path | None = None) -> dict[str, Any]:
     """
     if out.is_dir() and any(out.iterdir()) and not (out / CARD).is_file():
         raise InputError(f"{out}: holds other files than pre-trained networks; give another folder with --out")
-    parts = _parts(run, lfg_start)
+    config = run_config(run)
+    parts = _parts(run, config, lfg_start)
     card: dict[str, Any] = {"about": ABOUT, "terms": TERMS, "commit": commit(), "runs": {}, "files": {}}
     for part in parts:
         _check_origin(part.trained, part.config, part.stage)
-    for folder, config in {part.run: part.config for part in parts}.items():
-        stages = stages_of(config) if folder == run else ("lfg",)
-        place = "config.yaml" if folder == run else f"{parts[-1].name}/config.yaml"
-        card["runs"][config.name] = _describe(folder, config, stages, place)
+    card["runs"][config.name] = _describe(run, config, stages_of(config), "config.yaml")
+    for part in (part for part in parts if part.run != run):
+        card["runs"][part.config.name] = _describe(part.run, part.config, (part.stage,), f"{part.name}/config.yaml")
     with replaced_folder(out) as aside:
         for part in parts:
             path = aside / part.name / "weights.safetensors"
@@ -79,8 +79,10 @@ def ship(run: Path, out: Path, lfg_start: Path | None = None) -> dict[str, Any]:
                 "bytes": path.stat().st_size,
                 "sha256": sha256_file(path),
             }
-            place = aside if part.run == run else path.parent
-            (place / "config.yaml").write_text(part.config.dump(), encoding="utf-8")
+            beside = aside if part.run == run else path.parent
+            (beside / "config.yaml").write_text(part.config.dump(), encoding="utf-8")
+        generating = {file["stage"]: file["sha256"] for file in card["files"].values() if file["run"] == config.name}
+        card["weights"] = weights_digest(generating)  # as the metadata of generated videos state it
         (aside / CARD).write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
         size = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
         if size > LIMIT:
@@ -98,9 +100,8 @@ def summary(card: Mapping[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _parts(run: Path, lfg_start: Path | None) -> list[_Part]:
+def _parts(run: Path, config: Config, lfg_start: Path | None) -> list[_Part]:
     """List the weights to write. Raises InputError for a run that is not complete."""
-    config = run_config(run)
     nets = Networks.load(run, config, device="cpu", precision="exact", compile=False)
     *_, last = networks_of(config)
     networks: dict[str, Mapping[str, nn.Module]] = {"lfg": {"lfg": nets.lfg}, "pbnet": nets.pbnet}

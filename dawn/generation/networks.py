@@ -48,8 +48,8 @@ class Networks:
 
     @property
     def digest(self) -> str:
-        """Fingerprint of the weights of all stages, 16 hexadecimal digits."""
-        return fingerprint(self.hashes)[:16]
+        """Digest of the weights of all stages, 16 hexadecimal digits."""
+        return weights_digest(self.hashes)
 
     @classmethod
     def load(
@@ -120,6 +120,11 @@ class Networks:
         """Embed the face masks of boxes (b, 4) in pixels of their sources: (b, c, h, w) (paper 3.3)."""
         side = self.config.corpus.resolution
         return self.mask(box_mask(boxes, side, side)[:, None])
+
+
+def weights_digest(hashes: Mapping[str, str]) -> str:
+    """Compute 16 hexadecimal digits that stand for the weights with these SHA-256, by stage."""
+    return fingerprint(dict(hashes))[:16]
 
 
 def _weights(run: Path, stage: str) -> Path:
