@@ -16,6 +16,7 @@ from dawn.choices import Device, Precision, Solver
 from dawn.commands import ListOptionsCommand, run_app, version_option
 from dawn.errors import InputError
 from dawn.plan.command import app as planning
+from dawn.shipping.command import app as shipping
 
 if TYPE_CHECKING:
     from dawn.config import Config
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 baseline = typer.Typer(help="The systems that DAWN is compared with.")
 app.add_typer(planning)
+app.add_typer(shipping)
 app.add_typer(baseline, name="baseline", rich_help_panel="Weights and baselines")
 
 _WEIGHTS, _STEPS = "Weights and baselines", "Steps of the workflow"
@@ -205,26 +207,6 @@ def import_released(
     named = {role: path for role, path in files.items() if path is not None}
     report = import_released(folder, settings, results, named=named, mask_seed=mask_seed)
     print(summary(report, Paths.of(settings, results=results).run))
-
-
-@app.command(rich_help_panel=_WEIGHTS, epilog="Example: dawn ship results/pretrain --lfg-start results/pretrain64")
-def ship(
-    run: Annotated[Path, typer.Argument(metavar="DIR", help="folder of the trained run, below results")],
-    *,
-    lfg_start: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="run whose latent flow generator pretrained:lfg<resolution> will name"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", show_default="the folder in this package", help="folder to write")
-    ] = None,
-) -> None:
-    """Write the pre-trained networks of this package from trained runs on the embedded corpus."""
-    from dawn import pretrained
-    from dawn.shipping import ship, summary
-
-    out = out or pretrained.folder()
-    print(summary(ship(run, out, lfg_start), out))
 
 
 @app.command(

@@ -18,7 +18,7 @@ from dawn.generation.motion import decode, sample_motion
 from dawn.generation.networks import Networks
 from dawn.media.json_files import write_json
 from dawn.models.weights_io import read_weights, save_weights, weights_metadata
-from dawn.shipping import ship
+from dawn.shipping.ship import ship
 from tests.support.networks import driving, source
 from tests.support.shipped import DIGEST, assert_shipped, small, write_finished_run, write_shipped
 
@@ -123,7 +123,7 @@ def test_an_earlier_folder_is_replaced_whole_and_others_are_kept(run: Path, tmp_
 
 
 def test_files_above_the_limit_are_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dawn.shipping.LIMIT", 100_000)
+    monkeypatch.setattr("dawn.shipping.ship.LIMIT", 100_000)
     with pytest.raises(InputError, match="train smaller networks"):
         ship(run, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ from dawn.media.files import sha256_file
 from dawn.media.json_files import write_json
 from dawn.paths import Paths
 from dawn.pretrained import CARD, LIMIT
-from dawn.shipping import TERMS, ship
+from dawn.shipping.ship import TERMS, ship
 from tests.support.networks import write_run
 from tests.support.repository import REPOSITORY
 

@@ -1,14 +1,12 @@
-"""Command ``dawn ship``: writing of the pre-trained networks of this package from trained runs."""
+"""Conversion of trained runs to a folder of pre-trained networks."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
@@ -17,14 +15,13 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.generation.networks import Networks, run_config, trained_config, weights_digest
 from dawn.media.files import replaced_folder, sha256_file, size_text
-from dawn.media.json_files import read_json
 from dawn.models.build import build_flow_generator
 from dawn.models.constants import constant_keys
 from dawn.models.weights_io import load_weights, read_weights, save_weights, weights_metadata
-from dawn.paths import Paths
 from dawn.pretrained import CARD, LIMIT
 from dawn.provenance import commit
-from dawn.stages import networks_of, stages_of, start_of, starts_of
+from dawn.shipping.card import describe, root_of
+from dawn.stages import networks_of, stages_of, starts_of
 
 TERMS = "Apache-2.0, as this project; trained on drawn people and synthesised speech, on nothing from a real person"
 ABOUT = (
@@ -64,10 +61,10 @@ def ship(run: Path, out: Path, lfg_start: Path | None = None) -> dict[str, Any]:
     parts = _parts(run, config, lfg_start)
     card: dict[str, Any] = {"about": ABOUT, "terms": TERMS, "commit": commit(), "runs": {}, "files": {}}
     for part in parts:
-        _check_origin(part.trained, part.config, part.stage)
-    card["runs"][config.name] = _describe(run, config, stages_of(config), "config.yaml")
+        _check_origin(part.trained, part.stage)
+    card["runs"][config.name] = describe(run, config, stages_of(config), "config.yaml")
     for part in (part for part in parts if part.run != run):
-        card["runs"][part.config.name] = _describe(part.run, part.config, (part.stage,), f"{part.name}/config.yaml")
+        card["runs"][part.config.name] = describe(part.run, part.config, (part.stage,), f"{part.name}/config.yaml")
     with replaced_folder(out) as aside:
         for part in parts:
             path = aside / part.name / "weights.safetensors"
@@ -118,9 +115,9 @@ def _parts(run: Path, config: Config, lfg_start: Path | None) -> list[_Part]:
     return parts
 
 
-def _check_origin(weights: Path, config: Config, stage: str) -> None:
+def _check_origin(weights: Path, stage: str) -> None:
     """Raise InputError unless the weights, and those that their training started from, are of the embedded corpus."""
-    metadata = weights_metadata(weights)
+    metadata, config = weights_metadata(weights), trained_config(weights)
     if metadata.get("terms") == TERMS:
         return
     if config.corpus.kind != "demo" or "released" in metadata:
@@ -130,60 +127,7 @@ def _check_origin(weights: Path, config: Config, stage: str) -> None:
         )
     for earlier in (one for one in stages_of(config) if one[:3] == stage[:3]):  # a2v_stage2 continues a2v_stage1
         for start in starts_of(config, earlier):
-            path = _root(weights.parent.parent) / start
-            _check_origin(path, trained_config(path), stage)
-
-
-def _root(run: Path) -> Path:
-    """Return the folder of ``results`` and ``data``, in which the workflow trained the run."""
-    return run.absolute().parent.parent
-
-
-def _describe(run: Path, config: Config, stages: tuple[str, ...], place: str) -> dict[str, Any]:
-    """Describe a run: how to train it again, from which data, hours of training, measured quality."""
-    root = _root(run)
-    dataset = Paths.of(config, root / "data").dataset.with_suffix(".json")
-    goals = " ".join(f"results/{config.name}/{stage}/weights.safetensors" for stage in stages)
-    hours = {stage: _hours(run / stage / "log.jsonl") for stage in stages}
-    return {
-        "resolution": config.corpus.resolution,
-        "command": f"snakemake --cores all --configfile {place} -- {goals}",
-        "seed": config.seed,
-        "corpus": {"name": config.corpus.name, "seed": config.corpus.seed, **read_json(dataset)},
-        "starts": {stage: start for stage in stages if (start := start_of(config, stage))},
-        "hours": {stage: value for stage, value in hours.items() if value is not None},
-        "unseen_people": _quality(run),
-    }
-
-
-def _hours(log: Path) -> float | None:
-    """Return the hours of a training by its log; None where its weights are a copy from another run."""
-    if not log.is_file():
-        return None
-    total = before = 0.0
-    for line in log.read_text(encoding="utf-8").splitlines():
-        seconds = json.loads(line)["seconds"]
-        total += before if seconds < before else 0.0  # a resumed training counts from 0 again
-        before = seconds
-    return round((total + before) / 3600, 2)
-
-
-def _quality(run: Path) -> dict[str, Any]:
-    """Read what was measured on people of the test split: quality.json, else the reconstruction, else nothing."""
-    if (run / "quality.json").is_file():
-        quality = read_json(run / "quality.json")
-        kept = ("value", "interval", "baseline", "baseline_interval", "baseline_is", "required", "passed")
-        measured = {
-            name: {key: entry[key] for key in kept if key in entry}
-            for name, entry in quality.items()
-            if isinstance(entry, dict)
-        }
-        return {"clips": quality["clips"], **measured}
-    if (run / "reconstruction.json").is_file():
-        clips = read_json(run / "reconstruction.json")["clips"]
-        value, baseline = (float(np.mean([clip[key] for clip in clips])) for key in ("lfg", "copy"))
-        return {"clips": len(clips), "lfg_psnr_db": {"value": value, "baseline": baseline}}
-    return {}
+            _check_origin(root_of(weights.parent.parent) / start, stage)
 
 
 def _write(part: _Part, path: Path) -> None:
