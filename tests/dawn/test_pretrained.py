@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from dawn.generation.networks import Networks
 from dawn.models.weights_io import weights_metadata
 from dawn.stages import settings_of, starts_of
 from tests.support.person import write_person
+from tests.support.repository import REPOSITORY
 from tests.support.shipped import assert_shipped, write_shipped
 
 SHIPPED = pretrained.folder()
@@ -54,6 +56,12 @@ def test_the_files_in_the_package_are_those_of_the_card() -> None:
     assert_shipped(SHIPPED)
     assert Networks.load(SHIPPED, device="cpu").config.corpus.kind == "demo"
     assert starts_of(parse({"lfg": {"start": "pretrained:lfg64"}}), "lfg")[0].is_file()
+
+
+def test_git_does_not_ignore_the_files() -> None:
+    places = [str(SHIPPED / name) for name in ("card.yaml", "config.yaml", "lfg/weights.safetensors")]
+    done = subprocess.run(["git", "check-ignore", *places], cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 @pytest.mark.usefixtures("package")
