@@ -22,6 +22,12 @@ class DemoCorpus(Section):
     train_utterances: Positive = Field(4, description="utterances per training identity")
     test_utterances: Positive = Field(2, description="utterances per test identity")
     seconds: float = Field(3.0, gt=0.9, le=60, description="length of each clip, seconds")
+    variety: Literal["plain", "wide"] = Field(
+        "plain",
+        exclude_if=lambda value: value == "plain",
+        description="plain: people in soft light before plain backgrounds; wide: people, light, cameras, voices and "
+        "rooms far more varied, from which networks learn what holds for photographs, paintings and recorded speech",
+    )
 
 
 class FolderCorpus(Section):

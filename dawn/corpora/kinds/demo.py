@@ -40,7 +40,7 @@ class Demo(CorpusKind):
         for name, _, person, utterance in tqdm(
             utterances, desc="speech", unit="clip", mininterval=2, dynamic_ncols=True
         ):
-            truth = generate_truth(corpus.seed, person, utterance, corpus.demo.seconds)
+            truth = generate_truth(corpus.seed, person, utterance, corpus.demo.seconds, corpus.demo.variety)
             truth.save(folder / _source(name))
 
     def clips(self, corpus: Corpus, folder: Path, cluster_faces: ClusterFaces) -> ClipList:
