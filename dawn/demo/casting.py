@@ -37,6 +37,7 @@ def generate_varied_person(seed: int, index: int) -> Person:
         style = "short"
     depth = float(rng.random() ** 1.15)
     skin = _tinted(rng, skin_colour(depth), 0.05)
+    skin = blend(skin, (round(0.94 * skin[0]), round(0.76 * skin[1]), round(0.74 * skin[2])), 0.5 * rng.random())
     hair = _hair(rng, depth, age)
     makeup = rng.uniform(0.2, 1) if feminine and not child and rng.random() < 0.4 else 0.0
     lips = _lips(rng, skin, depth, makeup)
@@ -85,11 +86,13 @@ def generate_varied_person(seed: int, index: int) -> Person:
         light=rng.choice((-1.0, 1.0)),
         eye_open=rng.uniform(0.6, 1.0) - 0.08 * age,
         lash=rng.uniform(0.5, 1.1) if makeup else rng.uniform(0.2, 0.7),
-        teeth=rng.uniform(0.0, 1.8),
+        teeth=rng.uniform(0.0, 3.2),
         volume=rng.uniform(0.6, 1.9),
         hairline=rng.uniform(-0.04, 0.09),
         lens=(rng.uniform(0.145, 0.19), rng.uniform(0.1, 0.155), rng.uniform(0.45, 1.0)),
-        frame=rng.choice((0.5, 0.8, 1.2, 1.6)),
+        neck=rng.uniform(0.85, 1.25),
+        shoulders=rng.uniform(-0.02, 0.06),
+        frame=float(rng.choice((0.5, 0.8, 1.2, 1.6))),
         finish=finish,
     )
     return Person(look, _voice(feminine, child, age, rng), _manner(rng))
@@ -125,7 +128,7 @@ def _beard(rng: np.random.Generator, none: bool) -> tuple[str, bool, float]:
     if none:
         return "none", False, 0.0
     kind = rng.choice(("none", "stubble", "full", "moustache", "both"), p=(0.45, 0.27, 0.08, 0.06, 0.14))
-    stubble = rng.uniform(0.15, 0.8) if kind in ("stubble", "full", "both") else rng.uniform(0, 0.15)
+    stubble = rng.uniform(0.15, 0.7) if kind == "stubble" else rng.uniform(0, 0.3)
     beard = "full" if kind in ("full", "both") else "none"
     return beard, kind in ("moustache", "both"), float(stubble)
 
@@ -137,6 +140,7 @@ def _colours(
     dark = (44, 22, 18)
     white = rng.uniform(196, 242)
     teeth = rng.uniform(150, 236)
+    teeth_colour = round(teeth), round(teeth * rng.uniform(0.93, 0.99)), round(teeth * rng.uniform(0.82, 0.96))
     shadow = _random(rng, 50, 160, 0.7) if makeup and rng.random() < 0.5 else dark
     lash = blend((22, 16, 16), skin, 0.0 if makeup else rng.uniform(0.05, 0.35))
     brow = blend(blend(hair, (40, 28, 24), rng.uniform(0, 0.8)), skin, rng.uniform(0.05, 0.55))
@@ -159,8 +163,8 @@ def _colours(
         ("lower lip", blend(lips, _WHITE, rng.uniform(0.0, 0.1))),
         ("lip edge", blend(lips, dark, rng.uniform(0.4, 0.9))),
         ("shine", blend(lips, (255, 226, 218), rng.uniform(0.0, 0.12 + 0.3 * makeup))),
-        ("teeth", (round(teeth), round(teeth * rng.uniform(0.93, 0.99)), round(teeth * rng.uniform(0.82, 0.96)))),
-        ("tongue", tongue),
+        ("teeth", teeth_colour),
+        ("tongue", blend(teeth_colour, tongue, 0.2) if rng.random() < 0.25 else tongue),  # or lower teeth
         ("mouth", (depth, round(depth * rng.uniform(0.3, 0.8)), round(depth * rng.uniform(0.3, 0.8)))),
         ("frame", frame),
         ("spot", blend(_random(rng, 90, 160, 0.2), _WHITE, float(rng.random()))),

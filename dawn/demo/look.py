@@ -88,6 +88,8 @@ class Look:
     volume: float = 1.0  # of the hair
     hairline: float = 0.0  # raised by, head units
     lens: tuple[float, float, float] = (0.178, 0.145, 0.75)  # of glasses: half width, half height, exponent of its edge
+    neck: float = 1.0  # width
+    shoulders: float = 0.0  # raised by, frame sides
     frame: float = 1.0  # thickness of the frame of glasses
     finish: Finish | None = None
 

@@ -192,8 +192,8 @@ class Painter:
         look, paint, part, sway = self.look, self._paint, placed.part, SWAY * placed.shift
         if "back" in part:
             self._fill(canvas, part["back"], paint["hair behind"])
-        broad = 0.165 if look.feminine else 0.2
-        base = np.array([0.5, 1.0]) + sway
+        broad = (0.165 if look.feminine else 0.2) * look.neck
+        base = np.array([0.5, 1.0 - look.shoulders]) + sway
         left, right, chin = placed.neck
         sides = np.stack(
             [np.add(base, offset) for offset in ((broad, -0.03), (broad, 0.2), (-broad, 0.2), (-broad, -0.03))]

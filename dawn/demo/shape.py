@@ -71,23 +71,23 @@ class Deformation:
 
 def draw_shape(rng: np.random.Generator, child: bool, feminine: bool) -> Shape:
     """Draw the proportions of a face; a child has a high forehead, low large eyes and a short, flat nose."""
-    nose = rng.normal(-0.015 if child else 0.0, 0.024)
-    jaw = rng.normal(-0.02 if feminine else 0.02, 0.05)
-    cheeks = rng.normal(0.03 if child else 0.0, 0.035)
+    nose = rng.normal(-0.015 if child else 0.0, 0.03)
+    jaw = rng.normal(-0.02 if feminine else 0.02, 0.065)
+    cheeks = rng.normal(0.03 if child else 0.0, 0.05)
     return Shape(
-        crown=rng.normal(0.03 if child else 0.0, 0.04),
-        eyes=rng.normal(0.025 if child else 0.0, 0.016),
+        crown=rng.normal(0.03 if child else 0.0, 0.055),
+        eyes=rng.normal(0.025 if child else 0.0, 0.022),
         nose=float(np.clip(nose, -0.06, 0.05)),
-        mouth=float(np.clip(0.6 * nose + rng.normal(0.01 if child else 0.0, 0.018), -0.05, 0.045)),
+        mouth=float(np.clip(0.6 * nose + rng.normal(0.01 if child else 0.0, 0.022), -0.05, 0.045)),
         widths=(
-            rng.normal(0.02 if child else 0.0, 0.04),
-            cheeks + rng.normal(0, 0.02),
+            rng.normal(0.02 if child else 0.0, 0.055),
+            cheeks + rng.normal(0, 0.03),
             cheeks,
-            float(np.clip(jaw + 0.5 * cheeks, -0.1, 0.12)),
-            float(np.clip(1.3 * jaw + rng.normal(0, 0.06), -0.14, 0.2)),
+            float(np.clip(jaw + 0.5 * cheeks, -0.13, 0.16)),
+            float(np.clip(1.3 * jaw + rng.normal(0, 0.06), -0.2, 0.25)),
         ),
-        eye_gap=float(np.clip(rng.normal(0, 0.014), -0.03, 0.03)),
-        nose_width=rng.uniform(-0.2, 0.3),
+        eye_gap=float(np.clip(rng.normal(0, 0.018), -0.03, 0.03)),
+        nose_width=rng.uniform(-0.25, 0.35),
         mouth_width=rng.uniform(-0.14, 0.14),
         nose_depth=rng.uniform(-0.09, -0.03) if child else rng.uniform(-0.07, 0.06),
         brow_depth=rng.uniform(-0.03, 0.0) if feminine or child else rng.uniform(-0.01, 0.04),

@@ -116,11 +116,15 @@ class StudioPainter(Painter):
         return np.asarray(cv2.multiply(light, texture, scale=1 / UNIT), np.uint8)
 
     def _skull(self, canvas: Canvas, placed: Placed) -> None:
-        """Paint as :class:`Painter`, then a moustache and a hat."""
+        """Paint as :class:`Painter`, then a moustache."""
         super()._skull(canvas, placed)
-        part, paint = placed.part, self._paint
-        if "moustache" in part:
-            self._fill(canvas, part["moustache"], paint["moustache"])
+        if "moustache" in placed.part:
+            self._fill(canvas, placed.part["moustache"], self._paint["moustache"])
+
+    def _front(self, canvas: Canvas, part: dict[str, Corners]) -> None:
+        """Paint as :class:`Painter`, then a hat."""
+        super()._front(canvas, part)
+        paint = self._paint
         if "hat" in part:
             self._fill(canvas, hull(part["hat"]), paint["hat"])
             self._fill(canvas, part["band"], paint["band"])
