@@ -28,6 +28,19 @@ class DemoCorpus(Section):
         description="plain: people in soft light before plain backgrounds; wide: people, light, cameras, voices and "
         "rooms far more varied, from which networks learn what holds for photographs, paintings and recorded speech",
     )
+    voices: tuple[Literal["espeak", "flite"], ...] = Field(
+        ("espeak",),
+        min_length=1,
+        exclude_if=lambda value: value == ("espeak",),
+        description="for variety: wide, the synthesisers; each person has a voice of one of them. flite is a command "
+        "that the system's package of this name installs",
+    )
+
+    @model_validator(mode="after")
+    def _plain_voices(self) -> DemoCorpus:
+        if self.variety == "plain" and self.voices != ("espeak",):
+            raise ValueError("voices: only people of variety 'wide' have other voices than espeak; set variety: wide")
+        return self
 
 
 class FolderCorpus(Section):

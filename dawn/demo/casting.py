@@ -7,15 +7,17 @@ photographs of people, paintings and renderings of heads lie within the range.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dawn.demo.look import HAIR_OF_MEN, HAIR_OF_WOMEN, Colour, Finish, Look, Person, blend, skin_colour
+from dawn.demo.look import HAIR_OF_MEN, HAIR_OF_WOMEN, Appearance, Colour, Finish, Look, blend, skin_colour
 from dawn.demo.motion import Manner
 from dawn.demo.scenery import random_colour
 from dawn.demo.shape import draw_shape
-from dawn.demo.speech import Voice
+from dawn.demo.voices import VariedVoice, draw_voice
 from dawn.seeds import numpy_generator
 
 _HAIR = ((22, 18, 18), (44, 32, 27), (70, 48, 36), (108, 76, 50), (156, 118, 74), (206, 172, 118))  # dark to blond
@@ -23,8 +25,18 @@ _IRISES = ((46, 28, 20), (86, 56, 34), (116, 90, 52), (98, 110, 72), (84, 116, 1
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
-def generate_varied_person(seed: int, index: int) -> Person:
-    """Generate identity number `index` of the varied corpus of `seed`. Depends on the arguments only."""
+@dataclass(frozen=True)
+class VariedPerson(Appearance):
+    """One identity: appearance and manner, and a voice of any synthesiser."""
+
+    voice: VariedVoice
+
+
+def generate_varied_person(seed: int, index: int, voices: Sequence[str] = ("espeak",)) -> VariedPerson:
+    """Generate identity number `index` of the varied corpus of `seed`. Depends on the arguments only.
+
+    `voices` are the synthesisers of ``corpus.demo.voices``; appearance and manner do not depend on them.
+    """
     rng = numpy_generator(seed, 4, index)
     feminine = bool(rng.random() < 0.5)
     child = bool(rng.random() < 0.12)
@@ -95,7 +107,8 @@ def generate_varied_person(seed: int, index: int) -> Person:
         frame=float(rng.choice((0.5, 0.8, 1.2, 1.6))),
         finish=finish,
     )
-    return Person(look, _voice(feminine, child, age, rng), _manner(rng))
+    voice = draw_voice(numpy_generator(seed, 7, index), feminine, child, age, voices)
+    return VariedPerson(look, _manner(rng), voice)
 
 
 def _hair(rng: np.random.Generator, depth: float, age: float) -> Colour:
@@ -187,17 +200,6 @@ def _tinted(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
 def _bytes(values: NDArray[np.float64]) -> Colour:
     red, green, blue = np.clip(np.rint(values), 0, 255).astype(int).tolist()
     return red, green, blue
-
-
-def _voice(feminine: bool, child: bool, age: float, rng: np.random.Generator) -> Voice:
-    accents = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029")
-    variants = ("f1", "f2", "f3", "f4", "f5", "linda") if feminine else ("m1", "m2", "m3", "m4", "m7", "paul")
-    return Voice(
-        name=f"{accents[rng.integers(len(accents))]}+{variants[rng.integers(len(variants))]}",
-        pitch=int(rng.integers(40, 62) - 10 * age),
-        range=int(rng.integers(40, 75)),
-        rate=int(rng.integers(114, 142) - 12 * age),
-    )
 
 
 def _manner(rng: np.random.Generator) -> Manner:

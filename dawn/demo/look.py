@@ -95,12 +95,18 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Person:
-    """One identity: appearance, voice and manner."""
+class Appearance:
+    """What pictures show of a person: look and manner."""
 
     look: Look
-    voice: Voice
     manner: Manner
+
+
+@dataclass(frozen=True)
+class Person(Appearance):
+    """One identity: appearance, manner and voice."""
+
+    voice: Voice
 
 
 def generate_person(seed: int, index: int) -> Person:
@@ -155,7 +161,7 @@ def generate_person(seed: int, index: int) -> Person:
         mouth=rng.uniform(0.94, 1.08),
         light=rng.uniform(0.3, 0.9) * rng.choice((-1, 1)),
     )
-    return Person(look, _voice(feminine, age, rng), _manner(rng))
+    return Person(look=look, voice=_voice(feminine, age, rng), manner=_manner(rng))
 
 
 def _voice(feminine: bool, age: float, rng: np.random.Generator) -> Voice:

@@ -13,7 +13,7 @@ from dawn.config import FACE_HEIGHT
 from dawn.demo.dress import CLOSE_CROPPED, CURLY, backdrop, rigid_outlines
 from dawn.demo.head import BROW, CHIN, EYE, MOUTH, PIVOT, Head, Points, jaw_weights, open_jaw, rotation
 from dawn.demo.light import UNIT, Light
-from dawn.demo.look import Colour, Person, blend
+from dawn.demo.look import Appearance, Colour, blend
 from dawn.demo.motion import Motion
 from dawn.media.framing import FACE_CENTRE
 
@@ -32,7 +32,7 @@ ON: Ink = (255, 255, 255)
 _SPAN = np.linspace(-1, 1, 15)
 
 
-def render_frames(person: Person, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
+def render_frames(person: Appearance, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
     """Render the frames of a clip, RGB uint8 (side, side, 3), one for each row of `motion`."""
     yield from paint_frames(Painter(person, side), motion)
 
@@ -65,7 +65,7 @@ class Placed:
 class Painter:
     """Renderer of one person at one size; static parts are prepared once."""
 
-    def __init__(self, person: Person, side: int, distance: float = CAMERA) -> None:
+    def __init__(self, person: Appearance, side: int, distance: float = CAMERA) -> None:
         """`distance` of the camera from the axis of the head is in head units."""
         look = self.look = person.look
         self.smile = person.manner.smile
@@ -341,7 +341,7 @@ def _project(
     return np.asarray(turned[:, :2] * near[:, None] + (shift + FACE_CENTRE))
 
 
-def palette(person: Person) -> dict[str, Colour]:
+def palette(person: Appearance) -> dict[str, Colour]:
     """Choose the colour of each painted part."""
     look = person.look
     skin, hair = look.skin, look.hair

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dawn.demo.camera import Camera, Development, draw_camera
 from dawn.demo.lamps import Lamps, draw_lamps
 from dawn.demo.light import UNIT, StudioLight
-from dawn.demo.look import Finish, Person, blend
+from dawn.demo.look import Appearance, Finish, blend
 from dawn.demo.motion import Motion
 from dawn.demo.render import SWAY, Canvas, Corners, Ink, Painter, Placed, hull, paint_frames, palette
 from dawn.demo.scenery import draw_scenery
@@ -45,7 +45,7 @@ def draw_scene(seed: int, index: int, utterance: int) -> Scene:
     return Scene(draw_lamps(rng), draw_camera(rng), int(rng.integers(2**31)))
 
 
-def render_scene(person: Person, motion: Motion, side: int, scene: Scene) -> Iterator[NDArray[np.uint8]]:
+def render_scene(person: Appearance, motion: Motion, side: int, scene: Scene) -> Iterator[NDArray[np.uint8]]:
     """Render the frames of a varied person's clip, RGB uint8 (side, side, 3), one for each row of `motion`."""
     development = Development(scene.camera, side)
     for number, image in enumerate(paint_frames(StudioPainter(person, side, scene), motion)):
@@ -55,7 +55,7 @@ def render_scene(person: Person, motion: Motion, side: int, scene: Scene) -> Ite
 class StudioPainter(Painter):
     """Renderer of one varied person in one scene at one size."""
 
-    def __init__(self, person: Person, side: int, scene: Scene) -> None:
+    def __init__(self, person: Appearance, side: int, scene: Scene) -> None:
         """`person` has a finish."""
         super().__init__(person, side, scene.camera.distance)
         assert self.look.finish is not None
@@ -137,7 +137,7 @@ class StudioPainter(Painter):
         self._line(canvas, [part["outer upper"], part["outer lower"]], self._paint["lip rim"], 0.006)
 
 
-def _inks(person: Person, finish: Finish) -> dict[str, Ink]:
+def _inks(person: Appearance, finish: Finish) -> dict[str, Ink]:
     """Choose colour and material of each painted part."""
     colours = palette(person)
     hair, skin = person.look.hair, person.look.skin
