@@ -13,6 +13,7 @@ from dawn.demo.speech import SAMPLE_RATE
 Audio = NDArray[np.float32]  # (T,) at SAMPLE_RATE, in [-1, 1]
 NOISES = ("white", "pink", "hum", "babble")
 _FRAME = SAMPLE_RATE // 100
+_AUDIBLE = 20.0  # Hz
 _QUIET = 0.03  # frames of 10 ms below this share of the loudest are pauses
 
 
@@ -35,7 +36,7 @@ def draw_acoustics(rng: np.random.Generator) -> Acoustics:
     room = rng.random() < 0.5
     noisy = rng.random() < 0.5
     band = rng.choice(("full", "telephone", "narrow"), p=(0.65, 0.1, 0.25))
-    low = {"full": 20.0, "telephone": 300.0, "narrow": rng.uniform(40, 200)}[str(band)]
+    low = {"full": _AUDIBLE, "telephone": 300.0, "narrow": rng.uniform(40, 200)}[str(band)]
     high = {"full": 8000.0, "telephone": 3400.0, "narrow": rng.uniform(3000, 7500)}[str(band)]
     return Acoustics(
         loudness=rng.uniform(-30, -12),
@@ -98,6 +99,6 @@ def _noise(kind: str, length: int, rng: np.random.Generator) -> NDArray[np.float
     white = rng.standard_normal(length)
     if kind == "white":
         return white
-    spectrum = np.fft.rfft(white)
-    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
-    return np.fft.irfft(spectrum, length)
+    frequencies = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
+    share = np.where(frequencies > _AUDIBLE, 1 / np.sqrt(np.maximum(frequencies, _AUDIBLE)), 0)
+    return np.fft.irfft(share * np.fft.rfft(white), length)

@@ -90,7 +90,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         grain=rng.choice((0.0, 0.5, 0.8)),
         vignette=rng.uniform(0, 0.5) if rng.random() < 0.4 else 0.0,
         colours=tuple((float(a), float(b), float(c)) for a, b, c in matrix),
-        curve=(rng.uniform(0.85, 1.3), rng.uniform(0.75, 1.25), rng.uniform(0.8, 1.2), rng.choice((0, 0, 0, 12, 25))),
+        curve=(rng.uniform(0.85, 1.2), rng.uniform(0.75, 1.25), rng.uniform(0.8, 1.2), rng.choice((0, 0, 0, 12, 25))),
         quality=int(rng.integers(60, 95)) if rng.random() < 0.25 else 0,
         seed=int(rng.integers(2**31)),
     )

@@ -142,7 +142,7 @@ def _inks(person: Appearance, finish: Finish) -> dict[str, Ink]:
     colours = palette(person)
     hair, skin = person.look.hair, person.look.skin
     colours |= {
-        "moustache": blend(hair, skin, 0.3),
+        "moustache": blend(hair, skin, 0.4),
         "hat": finish.hat_colour,
         "band": blend(finish.hat_colour, (0, 0, 0), 0.15),
         "brim": blend(finish.hat_colour, (0, 0, 0), 0.3),
