@@ -17,7 +17,9 @@ CORPUS_KINDS = "dawn.corpora.kinds"  # package of the kinds of corpus, one modul
 class DemoCorpus(Section):
     """The embedded corpus of rendered talking heads (``dawn/demo``)."""
 
-    train_identities: Positive = Field(24, description="identities in the training split")
+    train_identities: Positive = Field(
+        24, le=1000, description="identities in the training split; number 1000 is the first of the test split"
+    )
     test_identities: Positive = Field(8, description="identities in the test split, disjoint from training")
     train_utterances: Positive = Field(4, description="utterances per training identity")
     test_utterances: Positive = Field(2, description="utterances per test identity")

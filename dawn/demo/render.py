@@ -73,7 +73,7 @@ class Painter:
         self.size = side * self._magnification(side)
         self._distance = distance
         self.head = Head(look)
-        self._backdrop = backdrop(look, self.size)
+        self._backdrop = self._background()
         self._mask = np.zeros((self.size, self.size), np.uint8)
         self._paint: Mapping[str, Ink] = palette(person)
 
@@ -121,6 +121,9 @@ class Painter:
     def _magnification(side: int) -> int:
         """Frames are painted larger by this factor, then averaged."""
         return 4 if side <= 96 else 3 if side <= 256 else 2
+
+    def _background(self) -> Canvas:
+        return backdrop(self.look, self.size)
 
     def _deformed(self, points: Points) -> Points:
         return self.head.deformation(points) if self.head.deformation else points

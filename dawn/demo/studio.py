@@ -57,12 +57,11 @@ class StudioPainter(Painter):
 
     def __init__(self, person: Appearance, side: int, scene: Scene) -> None:
         """`person` has a finish."""
+        self._scene = scene
         super().__init__(person, side, scene.camera.distance)
         assert self.look.finish is not None
         finish = self._finish = self.look.finish
         self._paint = _inks(person, finish)
-        scenery = draw_scenery(np.random.default_rng(scene.background), self.size)
-        self._backdrop = np.dstack([scenery, np.zeros_like(scenery[..., :1])])
         rng = np.random.default_rng(finish.seed)
         self._skin_texture = skin_texture(
             rng, finish.blotches, finish.pores, finish.relief, finish.stubble, finish.wrinkles, finish.freckles
@@ -97,6 +96,10 @@ class StudioPainter(Painter):
     @staticmethod
     def _magnification(side: int) -> int:
         return 3 if side <= 96 else 2
+
+    def _background(self) -> Canvas:
+        scenery = draw_scenery(np.random.default_rng(self._scene.background), self.size)
+        return np.dstack([scenery, np.zeros_like(scenery[..., :1])])
 
     def _textured(
         self, light: Factors, places: NDArray[np.float32], material: NDArray[np.uint8], placed: Placed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -49,37 +51,44 @@ def skin_texture(
     `wrinkles` 0..1 lines the forehead, the corners of the eyes and the cheeks. A tenth of the freckles are moles.
     """
     size = (SIDE, SIDE)
-    redness = fractal_noise(rng, size, 4, 3, 0.6)[..., None] * np.array([0.25, 1.0, 0.9], np.float32)
+    redness = fractal_noise(rng, size, 4, 3, 0.6)[..., None] * _shade(0.25, 1.0, 0.9)
     shade = fractal_noise(rng, size, 5, 3, 0.5)[..., None]
-    grain = np.asarray(cv2.GaussianBlur(rng.standard_normal(size), (0, 0), rng.uniform(0.7, 1.5)))
+    grain = np.asarray(cv2.GaussianBlur(rng.standard_normal(size, np.float32), (0, 0), rng.uniform(0.7, 1.5)))
     grain = grain / grain.std()
     texture = 1 + blotches * (redness + 0.5 * shade) + pores * grain[..., None]
-    texture *= 1 - relief * _creases()[..., None] * np.array([0.75, 0.95, 1.0])
+    texture *= 1 - relief * _creases()[..., None] * _shade(0.75, 0.95, 1.0)
     if stubble:
         y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
         jaw = np.clip((y - 0.74 - 0.9 * np.clip(np.abs(x - 0.5) - 0.2, -0.1, 0) * (y < 0.8)) / 0.07, 0, 1)
         jaw = np.maximum(jaw, np.clip((y - 0.52) / 0.1, 0, 1) * np.clip((np.abs(x - 0.5) - 0.24) / 0.06, 0, 1))
-        hairs = np.clip(0.6 + 0.5 * rng.standard_normal(size), 0, 1.5)
-        dark = stubble * jaw * cv2.GaussianBlur(hairs, (0, 0), 0.7)
-        texture = texture * (1 - dark[..., None] * np.array([0.42, 0.4, 0.36]))
+        hairs = np.clip(0.6 + 0.5 * rng.standard_normal(size, np.float32), 0, 1.5)
+        dark = stubble * jaw.astype(np.float32) * cv2.GaussianBlur(hairs, (0, 0), 0.7)
+        texture = texture * (1 - dark[..., None] * _shade(0.42, 0.4, 0.36))
     if wrinkles:
         y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
         lines = smooth_noise(rng, size, (60, 5)) + 0.7 * smooth_noise(rng, size, (100, 8))
         place = np.exp(-(((y - 0.27) / 0.06) ** 2) - ((x - 0.5) / 0.14) ** 2)
         place += np.exp(-(((y - 0.56) / 0.05) ** 2) - ((np.abs(x - 0.5) - 0.11) / 0.05) ** 2)
         place += 0.6 * np.exp(-(((y - 0.54) / 0.06) ** 2) - ((np.abs(x - 0.5) - 0.23) / 0.04) ** 2)
-        texture -= (0.11 * wrinkles * np.clip(lines, -0.5, 2) * place)[..., None] * np.array([0.85, 1.0, 1.0])
+        texture -= (0.11 * wrinkles * np.clip(lines, -0.5, 2) * place.astype(np.float32))[..., None] * _shade(
+            0.85, 1.0, 1.0
+        )
     spots = np.zeros(size, np.float32)
     for number in range(freckles):
         centre = (int(256 * rng.normal(0.5 * SIDE, 0.11 * SIDE)), int(256 * rng.normal(0.62 * SIDE, 0.08 * SIDE)))
         radius = rng.uniform(1.6, 3.2) if number % 10 == 9 else rng.uniform(0.5, 1.2)
         cv2.circle(spots, centre, int(256 * radius), rng.uniform(0.15, 0.55), -1, cv2.LINE_8, 8)
     spots = np.asarray(cv2.GaussianBlur(spots, (0, 0), 0.7))
-    texture = texture * (1 - spots[..., None] * np.array([0.6, 0.9, 1.0]))
+    texture = texture * (1 - spots[..., None] * _shade(0.6, 0.9, 1.0))
     return to_factors(texture)
 
 
-def _creases() -> NDArray[np.float64]:
+def _shade(red: float, green: float, blue: float) -> NDArray[np.float32]:
+    return np.array((red, green, blue), np.float32)
+
+
+@cache
+def _creases() -> Field:
     """Compute the darkness (SIDE, SIDE), 0..1, of the shadows that a face has in any light."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
     side = np.abs(x - 0.5)
@@ -97,7 +106,7 @@ def _creases() -> NDArray[np.float64]:
     dark += 0.3 * spot(0.0, 0.905, 0.05, 0.016)  # below the lower lip
     dark += 0.2 * spot(0.0, 0.752, 0.02, 0.03)  # groove of the upper lip
     dark += 0.25 * spot(0.115, 0.835, 0.014, 0.016)  # corners of the mouth
-    return dark
+    return dark.astype(np.float32)
 
 
 def strand_texture(rng: np.random.Generator, contrast: float, curl: float) -> Factors:
