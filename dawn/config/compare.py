@@ -34,7 +34,9 @@ class Compare(Section):
         description="further changes of a run whose resolution differs from corpus.resolution: dotted keys and values",
     )
     processes: Positive | None = Field(
-        None, description="processes of trainings that only comparisons and sweeps need; none: the stage's own number"
+        None,
+        description="processes of trainings that only comparisons, sweeps and repetitions need; none: the stage's own "
+        "number",
     )
     repeat_seeds: tuple[Seed, ...] = Field(
         (1, 2), description="seeds of the repetitions of the run (results/seeds.md), besides its own"

@@ -1,8 +1,9 @@
 """Definitions shared by all rules: the validated configuration, the paths of all runs, and fingerprints of settings.
 
 Input: a configuration (config/*.yaml). Defines the run of this configuration (CONFIG, and P, its dawn.paths.Paths), the runs
-that sweeps and the paper's comparisons add (RUNS.configs and PATHS, by name), and the functions below. Snakemake does not
-detect changes of imported modules: each rule has the fingerprint of its code, and of the settings that it uses, as params.
+that sweeps, the paper's comparisons and repetitions add (RUNS.configs and PATHS, by name), and the functions below. Snakemake
+does not detect changes of imported modules: each rule has the fingerprint of its code, and of the settings that it uses, as
+params.
 """
 
 import sys
