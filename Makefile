@@ -18,7 +18,7 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help table1 tables smoke pretrain bench test pythons lint docs format schema lock clean
+.PHONY: help table1 seeds tables smoke pretrain bench test pythons lint docs format schema lock clean
 
 # Rules of the workflow call `dawn` and `dawn-eval` by name; a Python outside the environment creates the environment.
 OUTSIDE := $(PATH)
@@ -30,6 +30,9 @@ help: ## list the targets
 
 table1: $(READY) ## Table 1 on the embedded corpus: train, generate, evaluate; writes results/table1.csv, samples.png, index.html
 	$(BIN)/snakemake --cores $(CORES) all
+
+seeds: $(READY) ## Table 1 repeated with other seeds and threads, with mean and range in results/seeds.md: three more trainings
+	$(BIN)/snakemake --cores $(CORES) -- results/seeds.md
 
 tables: $(READY) ## Tables 1 to 8, figures, sweeps and the paper's claims on the embedded corpus: over an hour, since they train further networks
 	$(BIN)/snakemake --cores $(CORES) -- all $(patsubst %,results/table%.csv,2 3 4 5 6 7 8) results/claims.md \

@@ -1,24 +1,29 @@
-"""Rows of the paper's Tables 2 to 8, each with its run, its method and the metrics that the table shows."""
+"""Rows of the paper's Tables 2 to 8, each with its run, its method and the metrics that the table shows.
+
+Also the repetitions of a run, with other seeds and another number of threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dawn.config import DEFAULT_METRICS, Config, ConfigError
-from dawn.variants import Row, RunSet, sweep_rows
+from dawn.stages import syncnet_seed_of
+from dawn.variants import Row, RunSet, schedules_of, sweep_rows
 
 
 @dataclass(frozen=True)
 class Experiments:
-    """Main run of a configuration, with the runs of its comparison tables and of all sweeps of a folder."""
+    """Main run of a configuration, with its repetitions, the runs of its comparison tables and of a folder's sweeps."""
 
     runs: RunSet
     comparisons: Mapping[str, list[Row]]  # rows by table ("table8") or sweep (the stem of its file)
     errors: Mapping[str, str]  # reason, by table or sweep that this configuration does not allow
+    repetitions: Sequence[Row] = ()  # the main run, then its repetitions
 
     def rows(self, name: str) -> list[Row]:
         """Return the rows of a table or sweep. Raises ConfigError for an unknown one and for one with an error."""
@@ -35,6 +40,7 @@ def experiments_of(base: Config, sweeps: Path) -> Experiments:
     `base` is the configuration of the main run, `sweeps` the folder of sweep files (CSV).
     """
     runs, comparisons, errors = RunSet(base), {}, {}
+    repetitions = _repetitions(runs)
     readers: dict[str, Callable[[], list[Row]]] = {name: partial(rows, runs) for name, rows in TABLES.items()}
     for path in sorted(sweeps.glob("*.csv")):
         readers.setdefault(path.stem, partial(sweep_rows, runs, path))
@@ -43,7 +49,33 @@ def experiments_of(base: Config, sweeps: Path) -> Experiments:
             comparisons[name] = read()
         except ConfigError as error:
             errors[name] = str(error)
-    return Experiments(runs, comparisons, errors)
+    return Experiments(runs, comparisons, errors, repetitions)
+
+
+def _repetitions(runs: RunSet) -> list[Row]:
+    """Return the main run and its repetitions: with other initial weights, batches and noise, or with other rounding.
+
+    All have the SyncNet of the main run, so that their LSE is comparable.
+    """
+    base = runs.base
+    seeds = [seed for seed in base.compare.repeat_seeds if seed != base.seed]
+    repeats: list[tuple[str, str, dict[str, Any]]] = [
+        (f"Seed {seed}", f"seed-{seed}", {"seed": seed, "evaluate.syncnet.seed": syncnet_seed_of(base)})
+        for seed in seeds
+    ]
+    repeats += [
+        (
+            f"Seed {base.seed}, threads {threads}",
+            f"threads-{threads}",
+            {f"{key}.threads": threads for key in schedules_of(base)},
+        )
+        for threads in base.compare.repeat_threads
+    ]
+    rows = {base.name: Row(f"Seed {base.seed}", base.name, "dawn", {})}
+    for name, folder, changes in repeats:
+        run = runs.add(f"{base.name}-{folder}", changes, f"configuration {base.name}, compare, {name}")
+        rows.setdefault(run, Row(name, run, "dawn", changes))  # equal settings are one run
+    return list(rows.values())
 
 
 # The metrics that the tables of long videos show; computing the others on long videos takes long.

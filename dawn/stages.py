@@ -130,13 +130,19 @@ def gpus_of(schedule: Schedule) -> int:
     return 1 if schedule.processes == "auto" else schedule.processes
 
 
+def syncnet_seed_of(config: Config) -> int:
+    """Return the seed of the training of the SyncNet for evaluation."""
+    seed = config.evaluate.syncnet.seed
+    return config.seed if seed is None else seed
+
+
 def syncnet_settings_of(config: Config) -> dict[str, Any]:
     """Select the configuration values that the weights of the SyncNet that is trained for evaluation depend on."""
     settings = {
-        "seed": config.seed,
+        "seed": syncnet_seed_of(config),
         "resolution": config.corpus.resolution,
         "pixels": _pixels(config),
-        "syncnet": config.evaluate.syncnet.model_dump(mode="json", exclude=_DIVISION | {"start": True}),
+        "syncnet": config.evaluate.syncnet.model_dump(mode="json", exclude=_DIVISION | {"start": True, "seed": True}),
     }
     return settings | _starts(config, "syncnet") | _held_out(config)
 

@@ -21,7 +21,7 @@ from dawn.config import DEFAULT_METRICS, Config, ConfigError, parse
 from dawn.methods import generated_methods
 
 _NOT_KEYS = ("name", "method")  # columns that are not configuration keys
-_SCHEDULES = ("lfg.train", "pbnet.train", "a2v.stage1", "a2v.stage2", "a2v.ttr.train")
+_SCHEDULES = ("lfg.train", "pbnet.train", "a2v.stage1", "a2v.stage2", "a2v.ttr.train")  # the last is optional
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,19 @@ def sweep_rows(runs: RunSet, path: Path) -> list[Row]:
     return rows
 
 
+def schedules_of(config: Config) -> list[str]:
+    """Return the dotted keys of the training schedules of DAWN's networks, in training order."""
+    tree = config.model_dump(mode="json")
+    return [key for key in _SCHEDULES if _get(tree, key) is not None]
+
+
 def _concurrent(base: Config) -> Config:
     """Derive the configuration of the other runs: `base` with compare.processes for concurrent trainings."""
-    tree = base.model_dump(mode="json")
+    tree, origin = base.model_dump(mode="json"), f"configuration {base.name}, compare.processes"
     if base.compare.processes is not None:
-        for key in _SCHEDULES:
-            if _get(tree, key) is not None:  # a2v.ttr.train is optional
-                _set(tree, f"{key}.processes", base.compare.processes, f"configuration {base.name}, compare.processes")
-    return parse(tree, f"configuration {base.name}, compare.processes")
+        for key in schedules_of(base):
+            _set(tree, f"{key}.processes", base.compare.processes, origin)
+    return parse(tree, origin)
 
 
 def _get(tree: dict[str, Any], key: str) -> Any:

@@ -1,14 +1,17 @@
-"""The rows of Tables 2 to 8, in place of the paper's."""
+"""The rows of Tables 2 to 8, in place of the paper's, and the repetitions of a run."""
 
 from __future__ import annotations
 
 from pydantic import Field, JsonValue
 
-from dawn.config.base import Positive, Section
+from dawn.config.base import Positive, Section, Seed
 
 
 class Compare(Section):
-    """Rows of Tables 2 to 8. Each value replaces the paper's at the same position; defaults are the paper's."""
+    """Rows of Tables 2 to 8, and repetitions of the run.
+
+    Each value of a row replaces the paper's at the same position; defaults are the paper's. The paper repeats no run.
+    """
 
     windows: tuple[Positive | None, Positive | None, Positive | None, Positive | None, Positive | None] = Field(
         (20, 40, 80, 200, None), description="A2V local attention, frames (paper Table 8)"
@@ -31,7 +34,15 @@ class Compare(Section):
         description="further changes of a run whose resolution differs from corpus.resolution: dotted keys and values",
     )
     processes: Positive | None = Field(
-        None, description="processes of trainings that only comparisons and sweeps need; none: the stage's own number"
+        None,
+        description="processes of trainings that only comparisons, sweeps and repetitions need; none: the stage's own "
+        "number",
+    )
+    repeat_seeds: tuple[Seed, ...] = Field(
+        (1, 2), description="seeds of the repetitions of the run (results/seeds.md), besides its own"
+    )
+    repeat_threads: tuple[Positive, ...] = Field(
+        (2,), description="threads of the trainings of repetitions with the run's own seed"
     )
     ratings: str | None = Field(
         None, description="CSV file of user study ratings (Table 6); none: only the paper's rows"

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from dawn.choices import MeasuringDevice
-from dawn.config.base import Positive, Section
+from dawn.config.base import Positive, Section, Seed
 from dawn.config.schedule import Schedule
 
 
@@ -20,6 +20,11 @@ class SyncnetModel(Section):
         None,
         exclude_if=lambda value: value is None,
         description="initial weights, from another run's SyncNet of the same sizes",
+    )
+    seed: Seed | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="random seed of its training; none: that of the networks",
     )
     train: Schedule = Schedule(steps=1)
 

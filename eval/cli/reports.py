@@ -98,6 +98,23 @@ def sweep(
     draw_sweep(out.with_suffix(".csv"), out.with_suffix(".png"))
 
 
+@app.command("seeds", rich_help_panel=_PANEL, epilog="Example: dawn-eval seeds --out results/seeds")
+def seeds(
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    sweeps: SweepFolder = DEFAULT_SWEEPS,
+    out: Annotated[Path, typer.Option(metavar="PATH", help="path without suffix; .csv and .md are written")],
+) -> None:
+    """Levels and scores of a run and its repetitions: each run, mean and range."""
+    from dawn.comparisons import experiments_of
+    from dawn.config import load
+
+    experiments = experiments_of(load(config), sweeps)
+    from eval.report.seeds import write_seeds
+
+    write_seeds(experiments, out)
+
+
 @app.command(
     "claims",
     rich_help_panel=_PANEL,

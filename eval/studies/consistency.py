@@ -14,6 +14,7 @@ from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
 from dawn.methods import videos_folder
 from dawn.paths import Paths
+from dawn.stages import syncnet_settings_of
 from dawn.variants import RunSet
 from eval.studies.run_settings import TRUE, settings_fingerprint
 
@@ -93,7 +94,7 @@ def _shared_keys(first: Config, second: Config) -> tuple[str, ...]:
 
 
 def _syncnet_fingerprint(config: Config) -> str:
-    return fingerprint([config.corpus.name, config.evaluate.syncnet.model_dump(mode="json"), config.seed])
+    return fingerprint([config.corpus.name, syncnet_settings_of(config)])
 
 
 def _check_videos(file: ScoreFile, scores: dict[str, Any]) -> None:

@@ -11,9 +11,13 @@ NOT_MEASURING = ("threads", "device", "shards", "metrics", "paper_dataset")
 
 
 def settings_fingerprint(config: Config) -> str:
-    """Compute the fingerprint of every setting that changes a score; speed, and the choice of columns, do not."""
+    """Compute the fingerprint of every setting that changes a score; speed, and the choice of columns, do not.
+
+    Scores state the hash of the SyncNet's weights, so that the seed of its training does not count here.
+    """
     tree = config.model_dump(mode="json")
     for key in NOT_MEASURING:
         tree["evaluate"].pop(key)
+    tree["evaluate"]["syncnet"].pop("seed", None)
     tree["corpus"].pop("shards")
     return fingerprint({key: tree[key] for key in ("corpus", "features", "evaluate")})

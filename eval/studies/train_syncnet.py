@@ -27,7 +27,7 @@ from dawn.media.json_files import read_json
 from dawn.paths import Paths
 from dawn.precision import lowered
 from dawn.schedules import total_steps
-from dawn.stages import starts_of, syncnet_settings_of
+from dawn.stages import starts_of, syncnet_seed_of, syncnet_settings_of
 from dawn.training.batch_shard import BatchShard, collate
 from dawn.training.clip_views import Clips
 from dawn.training.distributed import launch
@@ -58,6 +58,7 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
         if not path.is_file():
             raise InputError(f"{path}: no such weights; train that SyncNet first")
     schedule = schedule_of_clips(model.train)
+    seed = syncnet_seed_of(config)
     total = total_steps(schedule, len(sampler.usable))
     state = fingerprint(
         {
@@ -67,7 +68,7 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
             **({"starts": [sha256_file(path) for path in starts]} if starts else {}),
         }
     )
-    task = initialise(lambda: SyncnetTask(model, sampler), stage=STAGE, schedule=schedule, seed=config.seed)
+    task = initialise(lambda: SyncnetTask(model, sampler), stage=STAGE, schedule=schedule, seed=seed)
     for path in starts:
         start_from(task.net, path)
     validation_task = None
@@ -82,7 +83,7 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
             schedule=schedule,
             total=total,
             out=out.with_suffix(""),
-            seed=config.seed,
+            seed=seed,
             fingerprint=state,
             config=config.dump(),
             workers=config.data.workers,
@@ -91,7 +92,7 @@ def fit(config: Config, paths: Paths, out: Path) -> None:
         if distributed.is_main_process:
             about = {"fingerprint": state, "clips": str(len(sampler.usable)), "steps": str(total)}
             task.net.load_state_dict(weights["syncnet"])
-            task.net.save(out, about | {"seed": str(config.seed)})
+            task.net.save(out, about | {"seed": str(seed)})
 
 
 def _sampler(config: Config, paths: Paths, purpose: str, clips: Clips) -> LipSampler:

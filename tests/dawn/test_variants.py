@@ -8,8 +8,21 @@ import pytest
 
 from dawn.comparisons import TABLES, experiments_of
 from dawn.config import Config, ConfigError, load
+from dawn.fingerprint import fingerprint
 from dawn.schedules import total_steps
-from dawn.stages import cores_of, gpus_of, needs_of, networks_of, owners_of, schedule_of, settings_of, stages_of
+from dawn.stages import (
+    STAGES,
+    cores_of,
+    gpus_of,
+    needs_of,
+    networks_of,
+    owners_of,
+    schedule_of,
+    settings_of,
+    stages_of,
+    syncnet_seed_of,
+    syncnet_settings_of,
+)
 from dawn.variants import RunSet, sweep_rows
 from tests.support.repository import REPOSITORY
 
@@ -128,6 +141,39 @@ def test_an_invalid_sweep_is_one_line_with_file_and_row(base: Config, tmp_path: 
     assert experiments.rows("table8")
     with pytest.raises(ConfigError, match=r"mine\.csv, row|holds no rows"):
         experiments.rows("mine")
+
+
+def test_repetitions_train_every_network_anew_and_share_corpus_and_syncnet(base: Config, tmp_path: Path) -> None:
+    experiments = experiments_of(base, tmp_path)
+    rows, configs = experiments.repetitions, experiments.runs.configs
+    assert [(row.name, row.run) for row in rows] == [
+        ("Seed 1234", "demo"), ("Seed 1", "demo-seed-1"), ("Seed 2", "demo-seed-2"),
+        ("Seed 1234, threads 2", "demo-threads-2"),
+    ]  # fmt: skip
+    repeated = {row.run: configs[row.run] for row in rows}
+    owners = owners_of(repeated)
+    assert all(owners[run, stage] == run for run, config in repeated.items() for stage in stages_of(config))
+    assert {config.corpus.model_dump_json() for config in repeated.values()} == {base.corpus.model_dump_json()}
+    assert [config.seed for config in repeated.values()] == [1234, 1, 2, 1234]
+    assert {fingerprint(syncnet_settings_of(config)) for config in repeated.values()} == {
+        fingerprint(syncnet_settings_of(base))
+    }
+    threads = [[schedule_of(config, stage).threads for stage in STAGES] for config in repeated.values()]
+    assert threads == [[1] * len(STAGES)] * 3 + [[2] * len(STAGES)]
+    assert configs["demo-threads-2"].evaluate.syncnet.train.threads == base.evaluate.syncnet.train.threads
+
+
+def test_repetitions_with_the_settings_of_the_run_are_the_run(base: Config, tmp_path: Path) -> None:
+    compare = base.compare.model_copy(update={"repeat_seeds": (1234, 7, 7), "repeat_threads": (1, 1)})
+    rows = experiments_of(base.model_copy(update={"compare": compare}), tmp_path).repetitions
+    assert [row.run for row in rows] == ["demo", "demo-seed-7"]
+
+
+def test_the_syncnet_of_repetitions_keeps_a_seed_of_its_own(base: Config, tmp_path: Path) -> None:
+    syncnet = base.evaluate.syncnet.model_copy(update={"seed": 5})
+    own = base.model_copy(update={"evaluate": base.evaluate.model_copy(update={"syncnet": syncnet})})
+    experiments = experiments_of(own, tmp_path)
+    assert {syncnet_seed_of(experiments.runs.configs[row.run]) for row in experiments.repetitions} == {5}
 
 
 @pytest.mark.parametrize("name", ["demo", "smoke", "crema128", "hdtf128", "hdtf256"])

@@ -19,7 +19,7 @@ from tests.support.fake_features import CONFIG, NAMES, FakeExtractors, write_vid
 COMMANDS = {
     *("measure", "verify", "compare", "follow", "opinion", "list"),
     *("fit-syncnet", "extract", "score", "quality", "corpus", "reenactment", "perturb", "sensitivity"),
-    *("tables", "table", "sweep", "claims", "page"),
+    *("tables", "table", "sweep", "seeds", "claims", "page"),
     *("samples", "reenacted", "styles", "time-cost", "traces"),
 }
 PROGRAM = str(Path(sys.executable).with_name("dawn-eval"))

@@ -1,8 +1,9 @@
 """Definitions shared by all rules: the validated configuration, the paths of all runs, and fingerprints of settings.
 
 Input: a configuration (config/*.yaml). Defines the run of this configuration (CONFIG, and P, its dawn.paths.Paths), the runs
-that sweeps and the paper's comparisons add (RUNS.configs and PATHS, by name), and the functions below. Snakemake does not
-detect changes of imported modules: each rule has the fingerprint of its code, and of the settings that it uses, as params.
+that sweeps, the paper's comparisons and repetitions add (RUNS.configs and PATHS, by name), and the functions below. Snakemake
+does not detect changes of imported modules: each rule has the fingerprint of its code, and of the settings that it uses, as
+params.
 """
 
 import sys
@@ -26,7 +27,7 @@ from dawn.stages import STAGES, cores_of, gpus_of, needs_of, owners_of, schedule
 from dawn.stages import syncnet_settings_of
 from dawn.training.plan import code_of
 from eval.metrics.registry import computed, modules_of
-from eval.studies.run_settings import NOT_MEASURING, settings_fingerprint
+from eval.studies.run_settings import settings_fingerprint
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -151,25 +152,12 @@ def executes_jobs():
 def first_with(key):
     """Map each run to the first run whose configuration has an equal `key`, which owns results that depend on it alone."""
     first = {}
-    return {run: first.setdefault(fingerprint(key(tree)), run) for run, tree in TREES.items()}
+    return {run: first.setdefault(fingerprint(key(run)), run) for run in TREES}
 
 
 # SyncNet, and the scores of the real videos, are shared by the runs for which they are equal.
-SYNCNET_RUNS = first_with(
-    lambda tree: [
-        tree["evaluate"]["syncnet"],
-        tree["seed"],
-        tree["corpus"]["name"],
-        tree["data"]["validation_fraction"],
-    ]
-)
-REAL_RUNS = first_with(
-    lambda tree: [
-        SYNCNET_RUNS[tree["name"]],
-        tree["corpus"]["name"],
-        {key: value for key, value in tree["evaluate"].items() if key not in NOT_MEASURING},
-    ]
-)
+SYNCNET_RUNS = first_with(lambda run: [TREES[run]["corpus"]["name"], syncnet_settings_of(RUNS.configs[run])])
+REAL_RUNS = first_with(lambda run: [SYNCNET_RUNS[run], settings_fingerprint(RUNS.configs[run])])
 
 
 def kind(wildcards):

@@ -56,5 +56,6 @@ def test_runs_with_equal_settings_share_a_syncnet(experiments: Experiments) -> N
     base, runs = experiments.runs.base, experiments.runs
     window = runs.configs["smoke-window-12"]
     assert syncnet_of(runs, window) == syncnet_of(runs, base) == Paths.of(base).run / "syncnet.safetensors"
+    assert all(syncnet_of(runs, runs.configs[row.run]) == syncnet_of(runs, base) for row in experiments.repetitions)
     larger = next(config for config in runs.configs.values() if config.corpus.resolution != base.corpus.resolution)
     assert syncnet_of(runs, larger) != syncnet_of(runs, base)

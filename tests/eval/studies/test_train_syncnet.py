@@ -196,6 +196,23 @@ def test_fit_reads_the_clips_of_the_training_split(store: str, tmp_path: Path) -
         fit(config, short, out)
 
 
+def test_fit_draws_from_its_own_seed_where_it_has_one(tmp_path: Path) -> None:
+    config = _config(1)
+    paths = _corpus(config, tmp_path, frames=24)
+    model = config.evaluate.syncnet.model_copy(update={"seed": config.seed})
+    own = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"syncnet": model})})
+    weights = {}
+    for name, trained in [
+        ("base", config),
+        ("other", config.model_copy(update={"seed": 1})),
+        ("other networks", own.model_copy(update={"seed": 1})),
+    ]:
+        out = tmp_path / name / "syncnet.safetensors"
+        fit(trained, paths, out)
+        weights[name] = out.read_bytes()
+    assert weights["other networks"] == weights["base"] != weights["other"]
+
+
 def test_fit_starts_from_another_syncnet_and_keeps_the_best_weights(tmp_path: Path) -> None:
     plain = _config(2)
     paths = _corpus(plain, tmp_path, frames=24, names="abc")
