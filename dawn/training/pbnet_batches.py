@@ -21,7 +21,12 @@ class PbnetBatch(NamedTuple):
     motion: Tensor  # (b, n, 8) pose and blink, normalised
     speech: Tensor  # (b, n, c)
     mask: Tensor  # (b, n) bool, whether the frame is part of the sequence
-    noise: Tensor  # (b, k, n, audio_latent): for each PBNet that of the posterior and, where weighted, the prior
+    noise: Tensor  # (b, k, n, audio_latent): for each PBNet that of the posterior and of motions decoded from noise
+
+
+def prior_samples(loss: PbnetLoss) -> int:
+    """Return how many motions a step decodes from noise for each sequence: the energy score compares two."""
+    return 2 if loss.energy else 1 if loss.gan_prior else 0
 
 
 class PbnetSampler:
@@ -30,8 +35,7 @@ class PbnetSampler:
     def __init__(self, config: Config, clips: Clips) -> None:
         self.config = config
         self.clips = clips
-        distributions = 2 if config.pbnet.train.loss.gan_prior else 1
-        self.noises = distributions * len(part_names(config.pbnet.joint))
+        self.noises = (1 + prior_samples(config.pbnet.train.loss)) * len(part_names(config.pbnet.joint))
 
     def __call__(self, shard: BatchShard) -> PbnetBatch:
         """Draw the sequences of a shard, padded to the longest of the whole batch, whichever process has it."""
