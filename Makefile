@@ -18,7 +18,7 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help table1 tables smoke bench test pythons lint docs format schema lock clean
+.PHONY: help table1 tables smoke pretrain bench test pythons lint docs format schema lock clean
 
 # Rules of the workflow call `dawn` and `dawn-eval` by name; a Python outside the environment creates the environment.
 OUTSIDE := $(PATH)
@@ -40,6 +40,13 @@ tables: $(READY) ## Tables 1 to 8, figures, sweeps and the paper's claims on the
 smoke: $(READY) ## Table 1 at the smallest size, to check that every step runs
 	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv \
 		results/smoke/quality.json results/smoke/config.yaml
+
+pretrain: $(READY) ## train the networks of dawn/pretrained and write them into the package: hours
+	$(BIN)/snakemake --cores $(CORES) --configfile config/pretrain.yaml -- results/pretrain/quality.json \
+		results/pretrain/config.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml config/pretrain64.yaml -- \
+		results/pretrain64/reconstruction.json
+	$(BIN)/dawn ship results/pretrain --lfg-start results/pretrain64
 
 bench: $(READY) ## time and memory of generation and training against the reference implementation; results/bench, 30 minutes or more
 	$(BIN)/python -m benchmarks engine

@@ -1,7 +1,7 @@
 """DAWN: talking heads by non-autoregressive diffusion.
 
 >>> import dawn
->>> talker = dawn.load("results/demo")                                    # doctest: +SKIP
+>>> talker = dawn.load()                                                  # doctest: +SKIP
 >>> video = talker.generate("portrait.png", "speech.wav")                 # doctest: +SKIP
 >>> video.save("out.mp4")                                                 # doctest: +SKIP
 PosixPath('out.mp4')

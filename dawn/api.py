@@ -1,7 +1,7 @@
 """The Python interface: talking videos from portraits and speech.
 
 >>> import dawn
->>> talker = dawn.load("results/demo")
+>>> talker = dawn.load()                         # the networks of this package, or dawn.load("results/demo")
 >>> video = talker.generate("portrait.png", "speech.wav", seed=1)
 >>> frames = video.frames()                      # (n, H, W, 3) uint8, or: for frame in video
 >>> video.save("out.mp4")                        # the file that `dawn generate` writes, with sound
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dawn import pretrained
 from dawn.choices import Device, Precision, Solver
 from dawn.config import Config
 from dawn.errors import InputError
@@ -30,13 +31,13 @@ from dawn.generation.driving import Driving, Source, start_video
 from dawn.generation.inputs import PathLike, Portrait, Speech, read_pose_blink, read_source, read_speech
 from dawn.generation.motion import Motion, decode, sample_motion
 from dawn.generation.networks import Networks
-from dawn.generation.outputs import SYNTHETIC, write_synthetic
+from dawn.generation.outputs import metadata_of, write_synthetic
 from dawn.media.files import check_writable
 from dawn.seeds import checked_seed
 
 
 def load(
-    run: PathLike,
+    run: PathLike | None = None,
     device: Device | None = None,
     *,
     max_memory: str | None = None,
@@ -46,7 +47,7 @@ def load(
     precision: Precision | None = None,
     compile: bool | None = None,
 ) -> Talker:
-    """Load the networks of a trained run, a folder such as ``results/demo``.
+    """Load the networks of a trained run, a folder such as ``results/demo``; None: of the run in this package.
 
     Arguments that are None keep the run's settings (section ``generate`` of its configuration):
 
@@ -63,8 +64,8 @@ def load(
     compile
         Compile the denoiser first, which takes minutes.
 
-    Raises :class:`dawn.errors.InputError` when the folder holds no trained run, or this machine lacks what the settings
-    need.
+    Raises :class:`dawn.errors.InputError` when the folder holds no trained run, or none is given and this package holds
+    none, or this machine lacks what the settings need.
     """
     settings: dict[str, Any] = {
         "device": device,
@@ -76,7 +77,7 @@ def load(
         "compile": compile,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    return Talker(Networks.load(Path(run), **given))
+    return Talker(Networks.load(pretrained.run() if run is None else Path(run), **given))
 
 
 class Talker:
@@ -84,6 +85,15 @@ class Talker:
 
     def __init__(self, networks: Networks) -> None:
         self.networks = networks
+
+    def __repr__(self) -> str:
+        return f"<Talker: {self.description}, weights {self.networks.digest}>"
+
+    @property
+    def description(self) -> str:
+        """The run that the networks are of, in half a line."""
+        run, config = self.networks.run, self.config
+        return config.name if run is None else pretrained.description(run, config)
 
     @property
     def config(self) -> Config:
@@ -193,13 +203,13 @@ class Video:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The metadata that :meth:`save` writes; it states that the video is synthetic."""
-        return dict(SYNTHETIC)
+        """The metadata that :meth:`save` writes; it states that the video is synthetic, the run and its weights."""
+        return metadata_of(self._networks)
 
     def save(self, path: PathLike) -> Path:
         """Write an MP4 file with sound and :attr:`metadata`, and return its path. Nothing is written on failure."""
         path = check_output(path)
-        write_synthetic(path, self, self.audio, self._networks.config)
+        write_synthetic(path, self, self.audio, self._networks.config, self._networks)
         return path
 
 

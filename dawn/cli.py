@@ -16,6 +16,7 @@ from dawn.choices import Device, Precision, Solver
 from dawn.commands import ListOptionsCommand, run_app, version_option
 from dawn.errors import InputError
 from dawn.plan.command import app as planning
+from dawn.shipping.command import app as shipping
 
 if TYPE_CHECKING:
     from dawn.config import Config
@@ -27,13 +28,19 @@ app = typer.Typer(
 )
 baseline = typer.Typer(help="The systems that DAWN is compared with.")
 app.add_typer(planning)
+app.add_typer(shipping)
 app.add_typer(baseline, name="baseline", rich_help_panel="Weights and baselines")
 
 _WEIGHTS, _STEPS = "Weights and baselines", "Steps of the workflow"
 _SPEED = "Speed and memory (default: the run's settings)"
 
 DEMO = Path("config/demo.yaml")
-RunFolder = Annotated[Path, typer.Option("--run", metavar="DIR", help="folder of a trained run")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run", metavar="DIR", show_default="the pre-trained run of this package", help="folder of a trained run"
+    ),
+]
 ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="configuration of the run")]
 Shard = Annotated[int, typer.Option("--shard", min=0, help="which of corpus.shards, from 0")]
 Published = Annotated[Path | None, typer.Option(metavar="FILE", help="use this file instead of searching DIR for it")]
@@ -100,7 +107,7 @@ def generate(
     speech: Annotated[Path, typer.Argument(metavar="SPEECH", help="sound in any format, or a video with sound")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.mp4", help="video to write")],
-    run: RunFolder = Path("results/demo"),
+    run: RunFolder = None,
     pose_from: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="use the head pose and blinks of this video")
     ] = None,
@@ -143,6 +150,7 @@ def generate(
         precision=precision,
         compile=compile,
     )
+    print(f"Networks: {talker.description}", file=sys.stderr)
     video = talker.generate(portrait, speech, pose_from=pose_from, seed=seed, progress=True)
     clock = time.perf_counter()
     video.save(output)
@@ -155,7 +163,7 @@ def generate(
 @app.command(epilog="Example: dawn doctor --run results/released128 --seconds 30")
 def doctor(
     *,
-    run: RunFolder = Path("results/demo"),
+    run: RunFolder = None,
     seconds: Annotated[float, typer.Option(help="length of the video to estimate for")] = 10.0,
     json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
 ) -> None:

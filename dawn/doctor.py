@@ -17,7 +17,7 @@ import av
 import numpy as np
 import torch
 
-from dawn import weights
+from dawn import pretrained, weights
 from dawn.config import Config
 from dawn.devices import peak_memory
 from dawn.errors import InputError
@@ -26,12 +26,11 @@ from dawn.generation.driving import Driving, Source, VideoStart
 from dawn.generation.motion import decode, sample_motion
 from dawn.generation.networks import Networks
 from dawn.media.files import sha256_file
-from dawn.media.json_files import read_json
 from dawn.models.build import latent_side
 from dawn.models.unet3d import ConditionCache
+from dawn.models.weights_io import weights_metadata
 from dawn.precision import dtype_of, lowered
 from dawn.provenance import versions
-from dawn.released.run import REPORT
 
 PACKAGES = ("torch", "av", "mediapipe", "transformers")
 FACES = "face-landmarker"  # name of the face detector's weights
@@ -68,7 +67,7 @@ class Findings:
     weights: dict[str, str]  # of other networks: state, and the remedy where they are absent
     run: str
     hashes: dict[str, str]  # SHA-256 of the run's weights, by stage
-    terms: str | None  # of imported weights
+    terms: str | None  # of imported and pre-trained weights
     speech: str | None  # encoder of the run
     estimate: Estimate | None
     problems: list[str]
@@ -79,8 +78,8 @@ class Findings:
         return "; ".join(self.problems) or None
 
 
-def examine(run: Path, seconds: float) -> Findings:
-    """Check machine and run, and estimate a video of `seconds`. Nothing is written."""
+def examine(run: Path | None, seconds: float) -> Findings:
+    """Check machine and run (None: that of this package), and estimate a video of `seconds`. Nothing is written."""
     problems: list[str] = []
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     codecs = {f"{name} ({'encode' if mode == 'w' else 'decode'})": _codec(name, mode) for name, mode in CODECS}
@@ -90,13 +89,13 @@ def examine(run: Path, seconds: float) -> Findings:
     packaged = {name: _state(name) for name, entry in weights.registry().items() if entry.package is not None}
     if packaged[FACES] != "present":
         problems.append(f"{FACES}: {packaged[FACES]}")
-    nets, hashes, estimate = None, {}, None
+    nets, hashes, estimate, folder = None, {}, None, run or pretrained.folder()
     try:
-        nets = Networks.load(run)
+        nets = Networks.load(pretrained.run() if run is None else run)
         hashes = nets.hashes
     except InputError as error:
         problems.append(str(error))
-        files = sorted(run.glob("*/weights.safetensors"))
+        files = sorted(folder.glob("*/weights.safetensors"))
         hashes = {path.parent.name: sha256_file(path) for path in files}
     if nets is not None:
         try:
@@ -105,7 +104,6 @@ def examine(run: Path, seconds: float) -> Findings:
             problems.append(str(error))
         torch.set_num_threads(nets.config.generate.threads)
         estimate = measure(nets, max(1, round(seconds * nets.config.corpus.fps)))
-    imported = run / REPORT
     return Findings(
         versions=versions(PACKAGES),
         devices=_devices(nets.config if nets else None),
@@ -114,9 +112,9 @@ def examine(run: Path, seconds: float) -> Findings:
         load=load,
         codecs=codecs,
         weights=packaged,
-        run=str(run),
+        run=str(folder),
         hashes=hashes,
-        terms=read_json(imported)["terms"] if imported.is_file() else None,
+        terms=None if nets is None else weights_metadata(folder / "lfg/weights.safetensors").get("terms"),
         speech=None if nets is None else nets.config.features.speech.encoder,
         estimate=estimate,
         problems=problems,

@@ -18,6 +18,7 @@ from typing import Any
 
 from dawn.config import A2vStage, Config, Schedule
 from dawn.fingerprint import fingerprint
+from dawn.pretrained import start_file
 
 TTR_STAGES = ("ttr_sparse", "ttr_dense")
 STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR_STAGES)
@@ -51,15 +52,23 @@ def needs_of(config: Config, stage: str) -> tuple[str, ...]:
     return ("lfg", "a2v_stage1") if (stage, config.a2v.curriculum) == ("a2v_stage2", "both") else ("lfg",)
 
 
-def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
-    """Return the weights files of other configurations' runs that `stage` starts from (keys ``lfg.start`` etc.).
+def start_of(config: Config, stage: str) -> str | None:
+    """Return the key ``lfg.start`` etc. of `stage`, which names weights of another configuration's run, or None.
 
     The SyncNet of ``evaluate.syncnet`` has the name "syncnet".
     """
     first = _A2V[config.a2v.curriculum][0]
     own = {"lfg": config.lfg.start, "pbnet": config.pbnet.start, "syncnet": config.evaluate.syncnet.start}
-    start = (own | {first: config.a2v.start}).get(stage)
-    return () if start is None else (Path(start),)
+    return (own | {first: config.a2v.start}).get(stage)
+
+
+def starts_of(config: Config, stage: str) -> tuple[Path, ...]:
+    """Return the weights files that :func:`start_of` names.
+
+    Raises InputError for ``pretrained:NAME`` where this package holds no such weights.
+    """
+    start = start_of(config, stage)
+    return () if start is None else (start_file(start),)
 
 
 def clips_of(config: Config, stage: str) -> A2vStage:
@@ -149,8 +158,8 @@ def settings_of(config: Config, stage: str) -> dict[str, Any]:
 
 
 def _starts(config: Config, stage: str) -> dict[str, Any]:
-    starts = starts_of(config, stage)
-    return {"starts": [str(path) for path in starts]} if starts else {}
+    start = start_of(config, stage)
+    return {"starts": [str(Path(start))]} if start is not None else {}  # as written: a package lies anywhere
 
 
 def _held_out(config: Config) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dawn.cli import main
 from tests.support import core_environment
 from tests.support.person import write_person
 from tests.support.repository import REPOSITORY
+from tests.support.shipped import write_shipped
 
 # What Windows lacks of the standard library, and the packages that import it where it exists.
 POSIX_MODULES = ("fcntl", "grp", "posix", "pwd", "resource", "termios")
@@ -22,15 +23,16 @@ LIBRARIES = (
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return core_environment.create(tmp_path_factory.mktemp("core"))
+def programs(tmp_path_factory: pytest.TempPathFactory, person: Path) -> Path:
+    return core_environment.create(tmp_path_factory.mktemp("core"), person / "package")
 
 
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a drawn portrait, speech of 1 s, and a run of untrained networks."""
+    """Folder with a drawn portrait, speech of 1 s, a run of untrained networks, and others in the package."""
     folder = tmp_path_factory.mktemp("person")
     write_person(folder, folder / "run")
+    write_shipped(folder, folder / "package")
     return folder
 
 
@@ -46,6 +48,22 @@ def test_the_core_generates_the_same_video(programs: Path, person: Path, monkeyp
     monkeypatch.chdir(person)
     assert main([*words, "-o", "all.mp4"]) == 0
     assert (person / "core.mp4").read_bytes() == (person / "all.mp4").read_bytes()
+
+
+def test_the_wheel_contains_the_pretrained_networks(
+    programs: Path, person: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run(programs / "dawn", "generate", "portrait.png", "speech.wav", "-o", "default.mp4", cwd=person)
+    assert done.returncode == 0 and "Networks: pre-trained run of this package" in done.stderr, done.stderr
+    monkeypatch.chdir(person)
+    assert main(["generate", "portrait.png", "speech.wav", "-o", "same.mp4", "--run", "package"]) == 0
+    assert (person / "default.mp4").read_bytes() == (person / "same.mp4").read_bytes()
+    code = "from dawn.pretrained import folder, start_file; print(start_file('pretrained:lfg64')); print(folder())"
+    done = run(programs / "python", "-c", code, cwd=person)
+    start, folder = map(Path, done.stdout.splitlines())
+    assert "site-packages" in str(folder) and start == folder / "lfg64/weights.safetensors"
+    for path in (path for path in (person / "package").rglob("*") if path.is_file()):
+        assert (folder / path.relative_to(person / "package")).read_bytes() == path.read_bytes()
 
 
 def test_the_core_holds_nothing_of_the_extras(programs: Path, person: Path) -> None:

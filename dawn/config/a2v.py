@@ -136,7 +136,9 @@ class A2v(Section):
         True, description="condition on pose and blink; false: no PBNet, speech alone (paper 4.5, 'w/o PBNet')"
     )
     start: str | None = Field(
-        None, description="initial weights of the first stage, from another run's A2V (paper: none)"
+        None,
+        description="initial weights of the first stage: a file of another run's A2V, or pretrained:a2v_stage2 (paper: "
+        "none)",
     )
     stage1: A2vStage = A2vStage(steps=1)
     stage2: A2vStage = A2vStage(steps=1, source="random", frames_min=30, frames_max=40)

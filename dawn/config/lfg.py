@@ -83,5 +83,7 @@ class Lfg(Section):
     model: LfgModel = LfgModel()
     train: LfgTrain = LfgTrain(steps=1)
     start: str | None = Field(
-        None, description="initial weights, from another run's stage lfg (paper A.2: trained on VoxCeleb)"
+        None,
+        description="initial weights: a file of another run's stage lfg, or pretrained:lfg64 or pretrained:lfg, of "
+        "this package (paper A.2: trained on VoxCeleb)",
     )

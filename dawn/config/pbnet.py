@@ -65,7 +65,9 @@ class Pbnet(Section):
     )
     blink_max: float = Field(1.0, gt=0, description="eye aspect ratio normalised to 1 (published: 1, not normalised)")
     model: PbnetModel = PbnetModel()
-    start: str | None = Field(None, description="initial weights, from another run's PBNet (paper: none)")
+    start: str | None = Field(
+        None, description="initial weights: a file of another run's PBNet, or pretrained:pbnet (paper: none)"
+    )
     train: PbnetTrain = PbnetTrain(steps=1)
 
     @model_validator(mode="after")

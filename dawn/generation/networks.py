@@ -14,6 +14,7 @@ from dawn.config import Config, load, loads, parse
 from dawn.devices import pick
 from dawn.errors import InputError
 from dawn.features.versions import check_extractor, extractor_version
+from dawn.fingerprint import fingerprint
 from dawn.generation.captured import Captures
 from dawn.media.files import sha256_file
 from dawn.models.build import build_denoiser, build_flow_generator
@@ -43,6 +44,12 @@ class Networks:
     products: Products = "exact"  # precision of products, to which :meth:`lower` converts
     ttr: Mapping[str, tuple[UNet3D, FaceMaskEmbedder]] = field(default_factory=dict)  # by stage, where loaded
     captures: Captures = field(default_factory=Captures)
+    run: Path | None = None  # folder that they were loaded from
+
+    @property
+    def digest(self) -> str:
+        """Digest of the weights of all stages, 16 hexadecimal digits."""
+        return weights_digest(self.hashes)
 
     @classmethod
     def load(
@@ -56,7 +63,7 @@ class Networks:
         run, the weights do not fit the configuration, or this machine lacks what the settings need.
         """
         if config is None:
-            config = _settings(run)
+            config = run_config(run)
         files = {stage: _weights(run, stage) for stage in stages or networks_of(config)}
         if generate:
             tree = config.model_dump()
@@ -90,6 +97,7 @@ class Networks:
             hashes={stage: sha256_file(path) for stage, path in files.items()},
             device=device,
             ttr=ttr,
+            run=run,
         )
         return networks.lower(resolve(config.generate.precision, device, auto="bfloat16"))
 
@@ -114,6 +122,11 @@ class Networks:
         return self.mask(box_mask(boxes, side, side)[:, None])
 
 
+def weights_digest(hashes: Mapping[str, str]) -> str:
+    """Compute 16 hexadecimal digits that stand for the weights with these SHA-256, by stage."""
+    return fingerprint(dict(hashes))[:16]
+
+
 def _weights(run: Path, stage: str) -> Path:
     path = run / stage / "weights.safetensors"
     if not path.is_file():
@@ -123,26 +136,30 @@ def _weights(run: Path, stage: str) -> Path:
     return path
 
 
-def _config_of(weights: Path) -> Config:
+def trained_config(weights: Path) -> Config:
+    """Read the configuration that a stage was trained with from its weights file.
+
+    Raises InputError when the file is missing, damaged or does not state it.
+    """
     metadata = weights_metadata(weights)
     if "config" not in metadata:
         raise InputError(f"{weights}: does not state the configuration of its training; train the stage again")
     return loads(metadata["config"], str(weights))
 
 
-def _settings(run: Path) -> Config:
+def run_config(run: Path) -> Config:
     """Read the configuration that the networks were trained with, or the run's ``config.yaml``.
 
     The latter is used when it differs in no setting of the networks: a run with copied weights has different sampling
-    settings.
+    settings. Raises InputError when the folder holds no finished run.
     """
     first = run / "a2v_stage1" / "weights.safetensors"
     trained = None
     if first.is_file():
-        trained = _config_of(first)
+        trained = trained_config(first)
     if trained is None or networks_of(trained)[-1] != "a2v_stage1":  # not the last stage of its curriculum
         last = _weights(run, "a2v_stage2")
-        trained = _config_of(last)
+        trained = trained_config(last)
     resolved = run / "config.yaml"
     if resolved.is_file():
         config = load(resolved)

@@ -172,7 +172,9 @@ def _generate(nets: Networks, method: Method, videos: Sequence[_TestVideo], path
     with contextlib.ExitStack() as stack:
         writers = [
             stack.enter_context(
-                open_synthetic(video.out, joined_sound(video.speakers, video.frames, nets.config, paths), nets.config)
+                open_synthetic(
+                    video.out, joined_sound(video.speakers, video.frames, nets.config, paths), nets.config, nets
+                )
             )
             for video in videos
         ]

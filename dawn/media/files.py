@@ -36,6 +36,28 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder`, which takes its place on success and is deleted on failure.
+
+    After a kill, `folder` is the earlier one, the new one or, if that happens between two renames, absent. Raises
+    InputError as :func:`check_writable` does.
+    """
+    check_writable(folder / "file")
+    aside, earlier = (folder.with_name(f".{folder.name}.{state}") for state in ("part", "earlier"))
+    for path in (aside, earlier):
+        shutil.rmtree(path, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        if folder.exists():
+            os.replace(folder, earlier)
+        os.replace(aside, folder)
+    finally:
+        for path in (aside, earlier):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def check_writable(path: str | os.PathLike[str]) -> Path:
     """Return `path` as a Path. Missing folders above it are allowed.
 

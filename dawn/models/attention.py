@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from dawn.errors import InputError
+from dawn.models.constants import ConstantBuffers
 from dawn.precision import widened
 
 CPU_BLOCK, GPU_BLOCK = 32, 256  # queries that share one slice of keys under a window; changes speed only
@@ -59,7 +60,7 @@ def rotate(x: Tensor, freqs: Tensor, positions: Tensor | None = None) -> Tensor:
     return out if rotated == x.shape[-1] else torch.cat((out, x[..., rotated:]), dim=-1)
 
 
-class Rotary(nn.Module):
+class Rotary(ConstantBuffers):
     """Rotary position embedding with fixed frequencies (``freqs``, (dim / 2,)): saved with the weights, never trained.
 
     Raises InputError for an odd `dim`.

@@ -25,6 +25,7 @@ from dawn.models.attention import (
     attend,
     relative_bucket,
 )
+from dawn.models.constants import ConstantBuffers
 
 POSITIONS = 20000  # rows of the published position tables
 SHARPNESS = (2.0, 0.7, 0.2, 0.05)  # initial decrease of the logit per frame of distance, by head, cyclically
@@ -57,7 +58,7 @@ class PBNet(nn.Module):
         return self.decoder(z, audio, reference, mask, window)
 
 
-class SinePositions(nn.Module):
+class SinePositions(ConstantBuffers):
     """Sinusoidal position encoding (Vaswani et al.) added to sequences (n, b, dim), then dropout."""
 
     pe: Tensor

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.errors import InputError
+from dawn.models.constants import ConstantBuffers
 
 
 def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ def resize(x: Tensor, side: int, aligned: bool = False) -> Tensor:
     return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=aligned)
 
 
-class AntiAlias(nn.Module):
+class AntiAlias(ConstantBuffers):
     """Gaussian blur and subsampling to `scale` = 1 / n of the size; the kernel is fixed (``weight``).
 
     The standard deviation is (1 / scale - 1) / 2 pixels, the border is padded with zeros, sampling starts at pixel 0.

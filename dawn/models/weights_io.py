@@ -24,19 +24,31 @@ def save_weights(path: Path, modules: Mapping[str, Mapping[str, Tensor]], metada
 
 
 def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
-    """Load a file of :func:`save_weights` into `modules`.
+    """Load a file of :func:`save_weights` into `modules`; weights in half precision are widened to theirs.
 
     Raises InputError when the file is missing or damaged, or a key is missing, unexpected or of another shape.
     """
-    with _readable(path):
-        flat = load_file(path)
+    states = read_weights(path)
     for name, module in modules.items():
-        state = {key.removeprefix(f"{name}/"): value for key, value in flat.items() if key.startswith(f"{name}/")}
         try:
-            module.load_state_dict(state)
+            module.load_state_dict(states.get(name, {}))
         except RuntimeError as error:
             first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
             raise InputError(f"{path}: does not fit network {name} as configured: {first}") from None
+
+
+def read_weights(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Read the state dictionaries of a weights file, by network name, in the precision of the file.
+
+    Raises InputError when the file is missing or damaged.
+    """
+    with _readable(path):
+        flat = load_file(path)
+    states: dict[str, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        name, _, inner = key.partition("/")
+        states.setdefault(name, {})[inner] = value
+    return states
 
 
 def weights_metadata(path: Path) -> dict[str, str]:

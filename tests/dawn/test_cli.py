@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": {"--run", "--seconds", "--json"},
     "plan": {"--card", "--gpus", "--measured", "--clips", "--frames", "--hours", "--dollars", "--json"},
     "import-released": {"--config", "--results", "--lfg", "--dawn", "--pbnet-pose", "--pbnet-eye", "--mask-seed"},
+    "ship": {"--lfg-start", "--out"},
     "weights": {"--for", "--mirror", "--fetch"},
     "baseline list": set(),
     "baseline check": set(),

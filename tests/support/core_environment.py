@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -15,13 +16,15 @@ from packaging.requirements import Requirement
 from tests.support.repository import REPOSITORY, copy_repository
 
 
-def create(place: Path) -> Path:
+def create(place: Path, pretrained: Path) -> Path:
     """Create the environment in folder `place` without a network and return its folder of programs.
 
-    The project is built and installed from a copy of the sources. Packages are links to those of the running
-    environment: what the core's dependencies declare, and what these declare.
+    The project is built and installed from a copy of the sources with the pre-trained networks `pretrained`. Packages
+    are links to those of the running environment: what the core's dependencies declare, and what these declare.
     """
-    copy_repository(place / "sources", without=("docs/", "tests/", "results/", "data/"))
+    weights = "dawn/pretrained/weights/"
+    copy_repository(place / "sources", without=("docs/", "tests/", "results/", "data/", weights))
+    shutil.copytree(pretrained, place / "sources" / weights)
     wheels = place / "wheels"
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(place / "sources"))
     environment = place / "environment"

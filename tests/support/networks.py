@@ -95,7 +95,12 @@ def write_run(folder: Path, config: Config) -> Path:
     stages = {"lfg": {"lfg": build_flow_generator(config)}, "a2v_stage2": {"unet": unet, "mask": mask}}
     for stage, nets in {**stages, "pbnet": build_pbnet(config)}.items():
         state = {name: net.state_dict() for name, net in nets.items()}
-        metadata = {"stage": stage, "config": config.dump(), "extractor": extractor_version(config.features)}
+        metadata = {
+            "stage": stage,
+            "steps": "0",
+            "config": config.dump(),
+            "extractor": extractor_version(config.features),
+        }
         save_weights(folder / stage / "weights.safetensors", state, metadata)
     return folder
 

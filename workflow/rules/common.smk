@@ -130,6 +130,16 @@ def training_schedule(wildcards):
     return run_config.evaluate.syncnet.train
 
 
+def starts(wildcards):
+    """Return the weights of other runs or of this package that a training starts from.
+
+    Those of a package in the working folder by their relative path: a moved folder trains nothing again.
+    """
+    stage = getattr(wildcards, "stage", "syncnet")
+    files = starts_of(RUNS.configs[wildcards.run], stage)
+    return [file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file for file in files]
+
+
 def executes_jobs():
     """Return whether Snakemake was started to execute jobs, not for a dry run, a graph, a list or housekeeping."""
     _, options = snakemake.cli.parse_args(sys.argv[1:])

@@ -13,7 +13,7 @@ rule syncnet:
         dataset=path_of(lambda paths: paths.dataset),
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         store=path_of(packed),
-        starts=lambda wildcards: starts_of(RUNS.configs[wildcards.run], "syncnet"),
+        starts=starts,
     output:
         "results/{run}/syncnet.safetensors",
     log:

@@ -14,7 +14,7 @@ rule train:
         needs=lambda wildcards: [
             PATHS[wildcards.run].weights(need) for need in needs_of(RUNS.configs[wildcards.run], wildcards.stage)
         ],
-        starts=lambda wildcards: starts_of(RUNS.configs[wildcards.run], wildcards.stage),
+        starts=starts,
     output:
         "results/{run}/{stage}/weights.safetensors",
     log:

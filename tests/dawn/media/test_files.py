@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from dawn.errors import InputError
-from dawn.media.files import atomic_path, check_writable, disk_full_as_input_error, require_space, user_cache
+from dawn.media.files import (
+    atomic_path,
+    check_writable,
+    disk_full_as_input_error,
+    replaced_folder,
+    require_space,
+    user_cache,
+)
 
 
 @pytest.fixture(params=[0o022, 0o027])
@@ -28,6 +35,26 @@ def test_atomic_path_gives_the_mode_of_the_umask(tmp_path: Path, umask: int) -> 
     path = tmp_path / "folder" / "a.txt"
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     assert path.read_text(encoding="utf-8") == "whole" and os.listdir(path.parent) == ["a.txt"]
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "below" / "folder"
+    for name in ("old", "new"):
+        with replaced_folder(folder) as aside:
+            (aside / name).touch()
+    assert os.listdir(folder) == ["new"] and os.listdir(folder.parent) == ["folder"]
+    with pytest.raises(RuntimeError), replaced_folder(folder) as aside:
+        (aside / "half").touch()
+        raise RuntimeError
+    assert os.listdir(folder) == ["new"] and os.listdir(folder.parent) == ["folder"]
+    # What a killed process left is not part of the next one's folder.
+    (folder.parent / ".folder.part").mkdir()
+    (folder.parent / ".folder.part" / "half").touch()
+    with replaced_folder(folder) as aside:
+        assert os.listdir(aside) == []
+    (folder / "file").touch()
+    with pytest.raises(InputError, match="is a file, not a folder"), replaced_folder(folder / "file"):
+        raise AssertionError
 
 
 def test_failed_atomic_write_keeps_the_old_file(tmp_path: Path) -> None:

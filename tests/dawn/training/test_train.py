@@ -34,20 +34,31 @@ def _config(curriculum: str = "both", **starts: str) -> Config:
     return parse(tree)
 
 
-def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paper A.2: from a checkpoint that was trained on VoxCeleb."""
-    plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
-    trainings: list[Any] = []
-    monkeypatch.setattr(train, "training_clips", lambda *_: InMemoryClips(plain))
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Captures what would be trained, in place of training it on clips in memory."""
+    captured: list[Any] = []
 
     def capture(task: Any, *_: Any, **options: Any) -> dict[str, Any]:
-        trainings.append(SimpleNamespace(task=task, **options))
+        captured.append(SimpleNamespace(task=task, **options))
         return {}
 
+    monkeypatch.setattr(train, "training_clips", lambda *_: InMemoryClips(_config()))
     monkeypatch.setattr(train, "train", capture)
-    paths = Paths.of(plain, tmp_path / "data", tmp_path / "results")
+    return captured
+
+
+def _paths(config: Config, place: Path) -> Paths:
+    paths = Paths.of(config, place / "data", place / "results")
     paths.dataset.parent.mkdir(parents=True)
     write_json(paths.dataset.with_suffix(".json"), {"digest": "of the data"})
+    return paths
+
+
+def test_the_lfg_can_start_from_another_run(tmp_path: Path, trainings: list[Any]) -> None:
+    """Paper A.2: from a checkpoint that was trained on VoxCeleb."""
+    plain, started = _config(), _config(lfg=str(tmp_path / "vox.safetensors"))
+    paths = _paths(plain, tmp_path)
     with pytest.raises(InputError, match=r"vox\.safetensors: no such weights"):
         train.train_stage(started, paths, "lfg")
     torch.manual_seed(7)
@@ -59,6 +70,25 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, monkeypatch: pytest.
     assert all(torch.equal(value, loaded[name]) for name, value in other.state_dict().items())
     assert not all(torch.equal(value, random[name]) for name, value in other.state_dict().items())
     assert trainings[0].fingerprint != trainings[1].fingerprint
+
+
+def test_the_lfg_can_start_from_weights_of_the_package(
+    tmp_path: Path, trainings: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in half precision, training is not; other content is another training, another place is not."""
+    config = _config(lfg="pretrained:lfg64")
+    paths = _paths(config, tmp_path)
+    for seed, place in ((7, "package"), (7, "moved"), (8, "package")):
+        monkeypatch.setattr("dawn.pretrained.folder", lambda place=place: tmp_path / place)
+        torch.manual_seed(seed)
+        shipped = {key: value.half() for key, value in LatentFlowGenerator(config.lfg.model).state_dict().items()}
+        save_weights(tmp_path / place / "lfg64/weights.safetensors", {"lfg": shipped}, {})
+        train.train_stage(config, paths, "lfg")
+        started = trainings[-1].task.networks["lfg"].state_dict()
+        assert all(torch.equal(started[key].half(), value) for key, value in shipped.items())
+        assert {value.dtype for value in started.values()} == {torch.float32, torch.int64}
+    fingerprints = [training.fingerprint for training in trainings]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_start_weights_of_other_pose_units_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""``dawn ship``: writing of the pre-trained networks of this package (:mod:`dawn.pretrained`) from trained runs."""
