@@ -17,11 +17,32 @@ CORPUS_KINDS = "dawn.corpora.kinds"  # package of the kinds of corpus, one modul
 class DemoCorpus(Section):
     """The embedded corpus of rendered talking heads (``dawn/demo``)."""
 
-    train_identities: Positive = Field(24, description="identities in the training split")
+    train_identities: Positive = Field(
+        24, le=1000, description="identities in the training split; number 1000 is the first of the test split"
+    )
     test_identities: Positive = Field(8, description="identities in the test split, disjoint from training")
     train_utterances: Positive = Field(4, description="utterances per training identity")
     test_utterances: Positive = Field(2, description="utterances per test identity")
     seconds: float = Field(3.0, gt=0.9, le=60, description="length of each clip, seconds")
+    variety: Literal["plain", "wide"] = Field(
+        "plain",
+        exclude_if=lambda value: value == "plain",
+        description="plain: people in soft light before plain backgrounds; wide: people, light, cameras, voices and "
+        "rooms far more varied, from which networks learn what holds for photographs, paintings and recorded speech",
+    )
+    voices: tuple[Literal["espeak", "flite"], ...] = Field(
+        ("espeak",),
+        min_length=1,
+        exclude_if=lambda value: value == ("espeak",),
+        description="for variety: wide, the synthesisers; each person has a voice of one of them. flite is a command "
+        "that the system's package of this name installs",
+    )
+
+    @model_validator(mode="after")
+    def _plain_voices(self) -> DemoCorpus:
+        if self.variety == "plain" and self.voices != ("espeak",):
+            raise ValueError("voices: only people of variety 'wide' have other voices than espeak; set variety: wide")
+        return self
 
 
 class FolderCorpus(Section):

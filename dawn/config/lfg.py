@@ -54,8 +54,8 @@ class LfgLoss(Section):
     )
     occlusion_guidance: Weight = Field(
         0.0,
-        description="ours: occludes the inside of an open mouth, which the source does not show; without it the flow "
-        "stretches the lips over the gap for many thousand steps (paper: 0)",
+        description="ours: occludes what the source does not show, the inside of a mouth that opens and eyes that "
+        "close or open; without it the flow stretches lips and irises there for many thousand steps (paper: 0)",
     )
     guidance_until: Fraction = Field(
         1.0,

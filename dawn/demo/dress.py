@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dawn.demo.head import BROW, EYE_X, Head, Points
-from dawn.demo.look import Look
+from dawn.demo.look import Finish, Look
 
 CLOSE_CROPPED = ("crop", "receding", "bald")
 CURLY = ("curly",)
@@ -54,6 +54,8 @@ def rigid_outlines(head: Head) -> dict[str, Points]:
     if look.style != "bald":
         outlines |= _hair(head)
     outlines |= _beard(head)
+    if look.finish:
+        outlines |= _extras(head, look.finish)
     return outlines
 
 
@@ -77,7 +79,7 @@ def _patch(head: Head) -> Points:
     style = head.look.style
     if style == "bald":
         return head.around(np.linspace(-75, 75, 21), -0.5)
-    line = np.asarray(_HAIRLINE.get(style, _HAIRLINE["default"]))
+    line = np.asarray(_HAIRLINE.get(style, _HAIRLINE["default"])) - head.look.hairline
     angles = np.array([0, 20, 40, 55, 66, 76])
     fine = np.linspace(0, 76, 20)
     heights = np.interp(fine, angles, line)
@@ -126,16 +128,17 @@ def _wing(head: Head, side: int) -> Points:
 
 def _ring(head: Head, side: int) -> Points:
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    wide, tall, square = head.look.lens
     bulge = (
-        np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.75,
-        np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.75,
+        np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** square,
+        np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** square,
     )
     centre = head.on_surface(side * EYE_X, 0.0, 0.1)
     return np.stack(
         [
-            centre[0] + side * 0.01 + 0.178 * bulge[0],
-            0.01 + 0.145 * bulge[1],
-            centre[2] - 0.35 * np.abs(0.178 * bulge[0] * (side * bulge[0] > 0)),
+            centre[0] + side * 0.01 + wide * bulge[0],
+            0.01 + tall * bulge[1],
+            centre[2] - 0.35 * np.abs(wide * bulge[0] * (side * bulge[0] > 0)),
         ],
         axis=1,
     )
@@ -143,7 +146,7 @@ def _ring(head: Head, side: int) -> Points:
 
 def _hair(head: Head) -> dict[str, Points]:
     style = head.look.style
-    grow = VOLUME[style]
+    grow = 1 + (VOLUME[style] - 1) * head.look.volume if head.look.finish else VOLUME[style]
     bottom = 0.75 if style == "scarf" else 0.12 if style in CLOSE_CROPPED else 0.2
     levels = np.linspace(-0.84, bottom, 14)
     reach = 180 if style == "scarf" else 105
@@ -239,3 +242,28 @@ def _beard(head: Head) -> dict[str, Points]:
     below = np.array([[0.0, 0.83, 0.45]])
     left, mirror = inner[:-1][::-1], np.array([-1, 1, 1])
     return {"beard": np.concatenate([inner, left * mirror, outer * mirror, below, outer[::-1]])}
+
+
+def _extras(head: Head, finish: Finish) -> dict[str, Points]:
+    """Compute the outlines of a moustache and of a hat."""
+    outlines: dict[str, Points] = {}
+    if finish.moustache:
+        x = np.linspace(-1, 1, 13)
+        upper = head.on_surface(0.19 * x, 0.4 + 0.055 * np.abs(x) ** 1.5, 0.016)
+        lower = head.on_surface(0.2 * x, 0.452 + 0.05 * np.abs(x) ** 1.5, 0.018)
+        outlines["moustache"] = np.concatenate([upper, lower[::-1]])
+    if finish.hat:
+        edge = -0.43 if finish.hat == "cap" else -0.38
+        outlines["hat"] = np.concatenate(
+            [head.around(np.arange(-180, 180, 15), y, 1.15) for y in (*np.linspace(-0.84, edge - 0.1, 5), edge)]
+        )
+        angles = np.linspace(-85, 85, 15)
+        outlines["band"] = np.concatenate(
+            [head.around(angles, edge - 0.13, 1.155), head.around(angles[::-1], edge, 1.155)]
+        )
+    if finish.hat == "cap":
+        angles = np.radians(np.linspace(-62, 62, 15))
+        brim = head.around(np.degrees(angles), -0.43, 1.15)
+        front = np.stack([0.6 * np.sin(angles), np.full(15, -0.4), 0.75 + 0.42 * np.cos(1.35 * angles)], axis=1)
+        outlines["brim"] = np.concatenate([brim, front[::-1]])
+    return outlines

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
 from dawn.demo.look import Look
+from dawn.demo.shape import Deformation
 
 Points = NDArray[np.float64]  # (n, 3) head units
 
@@ -61,11 +62,16 @@ MOUTH = _layout(
 
 @dataclass(frozen=True)
 class Mesh:
-    """Surface points for shading: positions, unit normals and tint (RGB factors), each (n, 3)."""
+    """Surface points for shading: positions, unit normals and tint (RGB factors), each (n, 3).
+
+    Positions and tint are those of the average head, normals those of the deformed one. `texture` (n, 2) are the
+    coordinates of the points in an image of the head's surface, 0..1, from ear to ear and crown to chin.
+    """
 
     points: Points
     normals: Points
     tint: Points
+    texture: NDArray[np.float64]
 
 
 class Head:
@@ -79,6 +85,7 @@ class Head:
         self._widths = PchipInterpolator(_PROFILE_Y, width)(self._levels)
         self._depths = PchipInterpolator(_PROFILE_Y, _FORWARD)(self._levels)
         self._bumps = _bumps(look)
+        self.deformation = Deformation(look.finish.shape) if look.finish else None
         side = np.array([[-1.0], [1.0]])
         centre = side * EYE_X * (0.5 + 0.5 * look.width)
         depth = self.on_surface(centre, 0.0)[..., 2]
@@ -122,11 +129,15 @@ class Head:
         points = self.around(np.degrees(grid_angle), grid_y)
         front = np.cos(grid_angle) > 0
         points[..., 2] += self._relief(points[..., 0], grid_y) * front
+        flat = points.reshape(-1, 3)
+        if self.deformation:
+            points = self.deformation(flat).reshape(points.shape)
         along, down = np.gradient(points, axis=1), np.gradient(points, axis=0)
         normals = np.cross(along, down)
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-9
-        flat = points.reshape(-1, 3)
-        return Mesh(flat, normals.reshape(-1, 3), self._tint(flat))
+        across = grid_angle / (2 * _SIDE) + 0.5
+        texture = np.stack([across, (grid_y - _TOP) / (_PROFILE_Y[-1] - _TOP)], axis=-1)
+        return Mesh(flat, normals.reshape(-1, 3), self._tint(flat), texture.reshape(-1, 2))
 
     def eyes(self, closure: ArrayLike, gaze: ArrayLike) -> Points:
         """Compute the outlines of both eyes, that at image left first: (2, k, 3), concatenated as in `EYE`.
@@ -136,14 +147,14 @@ class Head:
         size = self.look.eye
         shut = np.asarray(closure, float)[:, None]
         right, down = np.asarray(gaze, float)
-        high, low = 0.078 * size, 0.054 * size
+        high, low = 0.078 * size * self.look.eye_open, 0.054 * size * self.look.eye_open
         middle, closed = self._eye_middle, self._eye_middle + 0.7 * low * _BODY
         upper = (middle - high * self._eye_arch) * (1 - shut) + closed * shut
         lower = (middle + low * _BODY**0.9) * (1 - shut) + closed * shut
         crease = middle - (high + 0.035 - 0.012 * shut) * self._eye_arch
         x, z = self._eye_x, self._eye_z
         points = np.empty((2, EYE["length"].stop, 3))
-        thick = (0.024 if self.look.feminine else 0.017) * (1 - 0.5 * _SPAN**2)
+        thick = (0.024 if self.look.feminine else 0.017) * self.look.lash * (1 - 0.5 * _SPAN**2)
         for name, y, lift in (
             ("upper", upper, 0.012),
             ("lower", lower, 0.006),
@@ -188,7 +199,8 @@ class Head:
                 inner_upper,
                 inner_lower,
                 outer_lower,
-                inner_upper + np.minimum(0.2 * np.maximum(space - 0.03, 0), 0.022 * body**0.5),  # edge of the teeth
+                inner_upper
+                + self.look.teeth * np.minimum(0.2 * np.maximum(space - 0.03, 0), 0.022 * body**0.5),  # their edge
                 inner_lower - np.clip(0.5 * (space - 0.05), 0, 0.05) * body**0.5,  # of the tongue
                 0.4 * inner_lower + 0.6 * outer_lower,  # shine on the lower lip
             ]

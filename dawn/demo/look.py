@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dawn.demo.motion import Manner
+from dawn.demo.shape import Shape
 from dawn.demo.speech import Voice
 from dawn.seeds import numpy_generator
 
@@ -31,6 +32,27 @@ _SCARF = ((70, 96, 128), (148, 84, 96), (92, 116, 96), (196, 178, 150), (84, 72,
 
 HAIR_OF_WOMEN = ("long", "bob", "tied", "wavy", "curly", "short", "scarf", "fringe")
 HAIR_OF_MEN = ("short", "side", "crop", "bald", "curly", "side", "short", "receding")
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What the look of a varied person has beyond that of a plain one."""
+
+    shape: Shape
+    seed: int  # of the textures
+    blotches: float  # standard deviations of the skin's factors, as are pores
+    pores: float
+    relief: float  # of shadows along nose, mouth and eyes, 0 to 1
+    stubble: float  # 0 to 1, as is the depth of wrinkles
+    wrinkles: float
+    freckles: int
+    gloss: float  # brightness of highlights
+    strands: float  # contrast of the hair's strands
+    curl: float  # of the strands, 0 to 1
+    moustache: bool
+    hat: str  # none is empty; beanie or cap
+    hat_colour: Colour
+    colours: tuple[tuple[str, Colour], ...]  # of painted parts, in place of those that skin, hair and lips give
 
 
 @dataclass(frozen=True)
@@ -60,15 +82,31 @@ class Look:
     lip: float
     mouth: float
     light: float  # position of the light: -1 left to 1 right
+    eye_open: float = 1.0
+    lash: float = 1.0  # thickness
+    teeth: float = 1.0  # how far the upper teeth show
+    volume: float = 1.0  # of the hair
+    hairline: float = 0.0  # raised by, head units
+    lens: tuple[float, float, float] = (0.178, 0.145, 0.75)  # of glasses: half width, half height, exponent of its edge
+    neck: float = 1.0  # width
+    shoulders: float = 0.0  # raised by, frame sides
+    frame: float = 1.0  # thickness of the frame of glasses
+    finish: Finish | None = None
 
 
 @dataclass(frozen=True)
-class Person:
-    """One identity: appearance, voice and manner."""
+class Appearance:
+    """What pictures show of a person: look and manner."""
 
     look: Look
-    voice: Voice
     manner: Manner
+
+
+@dataclass(frozen=True)
+class Person(Appearance):
+    """One identity: appearance, manner and voice."""
+
+    voice: Voice
 
 
 def generate_person(seed: int, index: int) -> Person:
@@ -85,9 +123,7 @@ def generate_person(seed: int, index: int) -> Person:
     age = even(1, 0.7548776662466927) ** 1.4
     styles = HAIR_OF_WOMEN if feminine else HAIR_OF_MEN
     style = styles[int(even(2, 0.5698402909980532) * len(styles))]
-    position = depth * (len(_SKIN) - 1)
-    low = min(int(position), len(_SKIN) - 2)
-    skin = blend(_SKIN[low], _SKIN[low + 1], position - low)
+    skin = skin_colour(depth)
     dark = depth > 0.45
     if age > 0.72 and style != "scarf":
         hair = _GREY_HAIR[rng.integers(len(_GREY_HAIR))]
@@ -125,7 +161,7 @@ def generate_person(seed: int, index: int) -> Person:
         mouth=rng.uniform(0.94, 1.08),
         light=rng.uniform(0.3, 0.9) * rng.choice((-1, 1)),
     )
-    return Person(look, _voice(feminine, age, rng), _manner(rng))
+    return Person(look=look, voice=_voice(feminine, age, rng), manner=_manner(rng))
 
 
 def _voice(feminine: bool, age: float, rng: np.random.Generator) -> Voice:
@@ -149,6 +185,13 @@ def _manner(rng: np.random.Generator) -> Manner:
         blinks=rng.uniform(0.34, 0.52),
         smile=rng.uniform(0.1, 0.8),
     )
+
+
+def skin_colour(depth: float) -> Colour:
+    """Interpolate the colour of skin, from light (0) to dark (1)."""
+    position = depth * (len(_SKIN) - 1)
+    low = min(int(position), len(_SKIN) - 2)
+    return blend(_SKIN[low], _SKIN[low + 1], position - low)
 
 
 def blend(a: Colour, b: Colour, share: float) -> Colour:

@@ -34,7 +34,8 @@ class Manner:
     mouth: float  # how widely the mouth opens
     brows: float
     blinks: float  # per second
-    smile: float  # -0.2 to 1, corners of the mouth at rest
+    smile: float  # -0.3 to 1, corners of the mouth at rest
+    yaw_spread: float | None = None  # standard deviation of yaw within a clip, degrees; none: that of lively people
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,13 @@ def generate_motion(speech: Speech, manner: Manner, rng: np.random.Generator) ->
     energy = _energy(speech.audio, frames)
     accents = speech.starts[stressed(speech.phonemes)]
     pauses = speech.starts[np.array([symbol == "" for symbol in speech.phonemes], bool)]
-    settle = 0.3 + 0.7 * np.clip(times / 0.5, 0, 1) ** 2  # the clip begins near the neutral pose
+    if manner.yaw_spread is None:
+        settle = 0.3 + 0.7 * np.clip(times / 0.5, 0, 1) ** 2  # the clip begins near the neutral pose
+        spreads = np.array([[8.5, 13.5], [5.2, 8.0], [2.4, 4.5]])
+    else:
+        settle = np.ones(frames)
+        shares = np.array([1.0, rng.uniform(0.4, 0.7), rng.uniform(0.25, 0.45)])
+        spreads = manner.yaw_spread * np.repeat(shares[:, None], 2, axis=1)
     lively = 0.6 + 0.8 * energy
 
     turns = _postures(times, np.concatenate([accents, pauses]), rng)
@@ -75,15 +82,17 @@ def generate_motion(speech: Speech, manner: Manner, rng: np.random.Generator) ->
     roll = 4.6 * manner.tilt * turns[2] - 0.08 * yaw + 1.7 * _sway(frames, 7, rng)
     pose = np.stack(
         [
-            _bounded(_ample(yaw * settle, 8.5, 13.5), 26),
-            _bounded(_ample((pitch - 0.6 * pitch.mean()) * settle, 5.2, 8.0), 16),
-            _bounded(_ample(roll * settle, 2.4, 4.5), 9),
+            _bounded(_ample(yaw * settle, *spreads[0]), 26),
+            _bounded(_ample((pitch - 0.6 * pitch.mean()) * settle, *spreads[1]), 16),
+            _bounded(_ample(roll * settle, *spreads[2]), 9),
             1 + settle * (0.018 * _sway(frames, 12, rng) + 0.02 * (gaussian_filter1d(energy, 8) - energy.mean())),
             settle * (0.024 * turns[3] + 0.009 * _sway(frames, 8, rng)),
             settle * (0.015 * _sway(frames, 9, rng) - 0.0008 * pitch),
         ],
         axis=1,
     )
+    if manner.yaw_spread is not None:
+        pose = _placed(pose, manner.yaw_spread, rng)
 
     mouth = mouth_shapes(speech.starts, speech.phonemes, seconds, frames)
     mouth[:, 0] = np.clip(mouth[:, 0] * manner.mouth * (0.95 + 0.4 * gaussian_filter1d(energy, 2)), 0, 1)
@@ -151,6 +160,16 @@ def _ample(values: NDArray[np.float64], least: float, most: float) -> NDArray[np
     """Scale the track to a standard deviation between `least` and `most` degrees within the clip."""
     spread = max(float(values.std()), 1e-6)
     return values * (min(max(spread, least), most) / spread)
+
+
+def _placed(pose: NDArray[np.float64], yaw_spread: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Move the track to a posture and a framing that are constant in the clip; calm people also move less."""
+    posture = rng.uniform((-12, -6, -5), (12, 6, 5))
+    pose[:, :3] += posture - pose[:, :3].mean(axis=0)
+    pose[:, 3] = (1 + 0.1 * yaw_spread * (pose[:, 3] - 1)) * rng.uniform(0.9, 1.1)
+    pose[:, 4:] = 0.1 * yaw_spread * pose[:, 4:] + rng.uniform((-0.05, -0.04), (0.05, 0.03))
+    pose[:, :3] = np.stack([_bounded(pose[:, 0], 30), _bounded(pose[:, 1], 18), _bounded(pose[:, 2], 13)], axis=1)
+    return pose
 
 
 def _bounded(values: NDArray[np.float64], limit: float) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,44 +13,71 @@ from dawn.config import FACE_HEIGHT
 from dawn.demo.dress import CLOSE_CROPPED, CURLY, backdrop, rigid_outlines
 from dawn.demo.head import BROW, CHIN, EYE, MOUTH, PIVOT, Head, Points, jaw_weights, open_jaw, rotation
 from dawn.demo.light import UNIT, Light
-from dawn.demo.look import Colour, Person, blend
+from dawn.demo.look import Appearance, Colour, blend
 from dawn.demo.motion import Motion
 from dawn.media.framing import FACE_CENTRE
 
-_CAMERA = 5.6  # distance of the camera from the head's axis, head units
+CAMERA = 5.6  # distance of the camera from the head's axis, head units
 _FACE_DEPTH = 0.57  # depth z at which the projection has scale 1
-_BITS = 4  # sub-pixel bits of polygon corners
+BITS = 4  # sub-pixel bits of polygon corners
 
-Corners = NDArray[np.int32]  # (n, 2), in 1 / 2**_BITS pixels of the canvas
+SWAY = 0.35  # share of the head's shift that the shoulders follow
+
+Corners = NDArray[np.int32]  # (n, 2), in 1 / 2**BITS pixels of the canvas
+Ink = tuple[int, ...]  # one value for each channel of the canvas
 Canvas = NDArray[np.uint8]
-_WRAPPED = ("patch", "beard", "fringe")  # outlines around the head, which must not fold at its silhouette
+_WRAPPED = ("patch", "beard", "fringe", "band")  # outlines around the head, which must not fold at its silhouette
 _SIDEWAYS = np.radians(45)
-_ON: Colour = (255, 255, 255)
+ON: Ink = (255, 255, 255)
 _SPAN = np.linspace(-1, 1, 15)
 
 
-def render_frames(person: Person, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
+def render_frames(person: Appearance, motion: Motion, side: int) -> Iterator[NDArray[np.uint8]]:
     """Render the frames of a clip, RGB uint8 (side, side, 3), one for each row of `motion`."""
-    painter = Painter(person, side)
+    yield from paint_frames(Painter(person, side), motion)
+
+
+def paint_frames(painter: Painter, motion: Motion) -> Iterator[NDArray[np.uint8]]:
+    """Paint a frame for each row of `motion`, RGB uint8 (side, side, 3)."""
     rows = zip(motion.pose, motion.closure, motion.mouth, motion.gaze, motion.brows, strict=True)
     for pose, closure, mouth, gaze, brows in rows:
         yield painter.frame(pose, closure, mouth, gaze, float(brows))
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A frame's outlines before they are painted."""
+
+    turn: NDArray[np.float64]  # (3, 3), rotation of the head
+    yaw: float  # degrees
+    shift: NDArray[np.float64]  # (2,), frame sides
+    part: dict[str, Corners]
+    lips: dict[str, Corners]
+    eyes: list[dict[str, Corners]]
+    closure: list[float]
+    gap: float  # opening of the mouth, head units
+    neck: NDArray[np.float64]  # (3, 2), ends of the jaw and chin, 0..1
+    mesh: NDArray[np.float64]  # (n, 2), points of the shaded surface, 0..1
+    outline: Corners  # of the skull
+    shell: Corners  # of the skull with its hair
+
+
 class Painter:
     """Renderer of one person at one size; static parts are prepared once."""
 
-    def __init__(self, person: Person, side: int) -> None:
+    def __init__(self, person: Appearance, side: int, distance: float = CAMERA) -> None:
+        """`distance` of the camera from the axis of the head is in head units."""
         look = self.look = person.look
         self.smile = person.manner.smile
         self.side = side
-        self.size = side * (4 if side <= 96 else 3 if side <= 256 else 2)  # painted larger, then averaged
+        self.size = side * self._magnification(side)
+        self._distance = distance
         self.head = Head(look)
-        self._backdrop = backdrop(look, self.size)
+        self._backdrop = self._background()
         self._mask = np.zeros((self.size, self.size), np.uint8)
-        self._paint = _palette(person)
+        self._paint: Mapping[str, Ink] = palette(person)
 
-        mesh = self.head.mesh()
+        self._mesh = self.head.mesh()
         rigid = rigid_outlines(self.head)
         rigid["neck"] = np.array([[-0.34, 0.5, 0.05], [0.34, 0.5, 0.05], [0.0, 0.79, 0.4]])
         self._names: dict[str, slice] = {}
@@ -57,7 +85,7 @@ class Painter:
         for name, points in rigid.items():
             self._names[name] = slice(start, start + len(points))
             start += len(points)
-        self._points = np.concatenate([*rigid.values(), mesh.points])
+        self._points = np.concatenate([*rigid.values(), self._mesh.points])
         self._jaw = jaw_weights(self._points)
         for name in ("back", "lock left", "lock right", "neck"):
             self._jaw[self._names.get(name, slice(0))] = 0.0
@@ -66,7 +94,8 @@ class Painter:
         self._side = np.concatenate(wrapped)
         self._side = self._side[np.abs(self.head.rim(self._points[self._side])[:, 2]) > _SIDEWAYS]
         self._rim = self.head.rim(self._points[self._side]).T
-        self._light = Light(mesh, look.light)
+        self._offset = self._deformed(self._points) - self._points
+        self._light = Light(self._mesh, look.light)
         self._strands = [name for name in rigid if name.startswith("strand")]
         self._lines = [name for name in rigid if name.startswith(("fold", "brow line"))]
 
@@ -74,6 +103,33 @@ class Painter:
         self, pose: ArrayLike, closure: ArrayLike, mouth: ArrayLike, gaze: ArrayLike, brows: float
     ) -> NDArray[np.uint8]:
         """Render one frame, RGB uint8 (side, side, 3); the arguments are rows of :class:`dawn.demo.motion.Motion`."""
+        placed = self._place(pose, closure, mouth, gaze, brows)
+        canvas = self._backdrop.copy()
+        self._body(canvas, placed)
+        self._skull(canvas, placed)
+        self._face(canvas, placed)
+        self._mask[:] = 0
+        for corners in (placed.outline, placed.shell, hull(placed.part["lower"])):
+            self._fill(self._mask, corners, ON)
+        lit = cv2.multiply(canvas, self._light.factors(placed.turn, placed.mesh, self.size), scale=1 / UNIT)
+        cv2.copyTo(lit, self._mask, canvas)
+        self._spots(canvas, placed)
+        self._front(canvas, placed.part)
+        return np.asarray(cv2.resize(canvas, (self.side, self.side), interpolation=cv2.INTER_AREA), np.uint8)
+
+    @staticmethod
+    def _magnification(side: int) -> int:
+        """Frames are painted larger by this factor, then averaged."""
+        return 4 if side <= 96 else 3 if side <= 256 else 2
+
+    def _background(self) -> Canvas:
+        return backdrop(self.look, self.size)
+
+    def _deformed(self, points: Points) -> Points:
+        return self.head.deformation(points) if self.head.deformation else points
+
+    def _place(self, pose: ArrayLike, closure: ArrayLike, mouth: ArrayLike, gaze: ArrayLike, brows: float) -> Placed:
+        """Compute the outlines of a frame."""
         yaw, pitch, roll, scale, *shift = np.asarray(pose, float).tolist()
         shut = np.asarray(closure, float).tolist()
         turn = rotation(yaw, pitch, roll)
@@ -81,36 +137,33 @@ class Painter:
         points[self._side, 0], points[self._side, 2] = self._to_edge(yaw)
         for name in ("brow left", "brow right"):
             points[self._names[name], 1] -= 0.055 * brows
+        if self.head.deformation:
+            points += self._offset
         lips = self.head.mouth(mouth, self.smile)
-        eyes = self.head.eyes(closure, gaze)
+        eyes = self.head.eyes(closure, gaze).reshape(-1, 3)
+        inside = lips[MOUTH["inner lower"], 1] - lips[MOUTH["inner upper"], 1]
         start, count = self._mesh_start, len(self._points)
-        placed = _project(np.concatenate([points, lips, eyes.reshape(-1, 3)]), turn, scale, np.array(shift))
+        features = self._deformed(np.concatenate([lips, eyes]))
+        placed = _project(np.concatenate([points, features]), turn, scale, np.array(shift), self._distance)
         corners = self._fixed(placed)
         part = {name: corners[where] for name, where in self._names.items()}
         lip_part = corners[count : count + len(lips)]
         eye_part = corners[count + len(lips) :].reshape(2, -1, 2)
-
-        canvas = self._backdrop.copy()
-        self._body(canvas, part, placed[self._names["neck"]], 0.35 * np.array(shift))
-        outline = _hull(part["skull"])
-        shell = _hull(part["shell"]) if "shell" in part else outline
-        self._skull(canvas, part, outline, shell, yaw)
-        for corners_of_eye, closed in zip(eye_part, shut, strict=True):
-            self._eye(canvas, {name: corners_of_eye[where] for name, where in EYE.items()}, closed)
-        self._features(canvas, part)
-        inside = lips[MOUTH["inner lower"], 1] - lips[MOUTH["inner upper"], 1]
-        self._mouth(canvas, {name: lip_part[where] for name, where in MOUTH.items()}, float(inside.max()))
-        self._mask[:] = 0
-        self._fill(self._mask, outline, _ON)
-        self._fill(self._mask, shell, _ON)
-        self._fill(self._mask, _hull(part["lower"]), _ON)
-        lit = cv2.multiply(canvas, self._light.factors(turn, placed[start:count], self.size), scale=1 / UNIT)
-        cv2.copyTo(lit, self._mask, canvas)
-        for corners_of_eye, closed in zip(eye_part, shut, strict=True):
-            if closed < 0.5:
-                self._fill(canvas, corners_of_eye[EYE["spot"]], (255, 255, 255))
-        self._front(canvas, part)
-        return np.asarray(cv2.resize(canvas, (self.side, self.side), interpolation=cv2.INTER_AREA), np.uint8)
+        outline = hull(part["skull"])
+        return Placed(
+            turn=turn,
+            yaw=yaw,
+            shift=np.array(shift),
+            part=part,
+            lips={name: lip_part[where] for name, where in MOUTH.items()},
+            eyes=[{name: corners_of_eye[where] for name, where in EYE.items()} for corners_of_eye in eye_part],
+            closure=shut,
+            gap=float(inside.max()),
+            neck=placed[self._names["neck"]],
+            mesh=placed[start:count],
+            outline=outline,
+            shell=hull(part["shell"]) if "shell" in part else outline,
+        )
 
     def _to_edge(self, yaw: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Compute x and z of the side points; points that a rotation hides stop at the silhouette of the head.
@@ -124,29 +177,27 @@ class Painter:
         return half * np.sin(angle), depth * np.cos(angle)
 
     def _fixed(self, placed: NDArray[np.float64]) -> Corners:
-        return np.asarray(np.rint((placed * self.size - 0.5) * (1 << _BITS)), np.int32)
+        return np.asarray(np.rint((placed * self.size - 0.5) * (1 << BITS)), np.int32)
 
-    def _fill(self, canvas: Canvas, corners: Corners, colour: Colour) -> None:
-        cv2.fillPoly(canvas, [corners], colour, lineType=cv2.LINE_8, shift=_BITS)
+    def _fill(self, canvas: Canvas, corners: Corners, colour: Ink) -> None:
+        cv2.fillPoly(canvas, [corners], colour, lineType=cv2.LINE_8, shift=BITS)
 
-    def _between(self, canvas: Canvas, first: Corners, second: Corners, colour: Colour) -> None:
+    def _between(self, canvas: Canvas, first: Corners, second: Corners, colour: Ink) -> None:
         """Fill the area between two curves of the same direction."""
         self._fill(canvas, np.concatenate([first, second[::-1]]), colour)
 
-    def _line(self, canvas: Canvas, lines: list[Corners], colour: Colour, width: float, closed: bool = False) -> None:
+    def _line(self, canvas: Canvas, lines: list[Corners], colour: Ink, width: float, closed: bool = False) -> None:
         """Draw lines `width` frame sides wide."""
-        cv2.polylines(canvas, lines, closed, colour, max(1, round(width * self.size)), cv2.LINE_AA, _BITS)
+        cv2.polylines(canvas, lines, closed, colour, max(1, round(width * self.size)), cv2.LINE_AA, BITS)
 
-    def _body(
-        self, canvas: Canvas, part: dict[str, Corners], neck: NDArray[np.float64], sway: NDArray[np.float64]
-    ) -> None:
-        """Paint hair behind the neck, neck and clothes; `neck` (3, 2) are both ends of the jaw and the chin, 0..1."""
-        look, paint = self.look, self._paint
+    def _body(self, canvas: Canvas, placed: Placed) -> None:
+        """Paint hair behind the neck, neck and clothes."""
+        look, paint, part, sway = self.look, self._paint, placed.part, SWAY * placed.shift
         if "back" in part:
             self._fill(canvas, part["back"], paint["hair behind"])
-        broad = 0.165 if look.feminine else 0.2
-        base = np.array([0.5, 1.0]) + sway
-        left, right, chin = neck
+        broad = (0.165 if look.feminine else 0.2) * look.neck
+        base = np.array([0.5, 1.0 - look.shoulders]) + sway
+        left, right, chin = placed.neck
         sides = np.stack(
             [np.add(base, offset) for offset in ((broad, -0.03), (broad, 0.2), (-broad, 0.2), (-broad, -0.03))]
         )
@@ -175,24 +226,24 @@ class Painter:
             self._fill(canvas, self._fixed(base + flap), paint["flap"])
             self._line(canvas, [self._fixed(base + flap)], paint["seam"], 0.004, closed=True)
 
-    def _skull(self, canvas: Canvas, part: dict[str, Corners], outline: Corners, shell: Corners, yaw: float) -> None:
+    def _skull(self, canvas: Canvas, placed: Placed) -> None:
         """Paint ears, hair on the skull and the bare face."""
-        style, paint = self.look.style, self._paint
+        style, paint, part, yaw = self.look.style, self._paint, placed.part, placed.yaw
         covered = "lock left" in part or style == "scarf"
         near = [] if covered else [name for name, away in (("left", yaw), ("right", -yaw)) if away <= 4]
         if not covered:
             for name in {"left", "right"} - set(near):
                 self._fill(canvas, part[f"ear {name}"], paint["ear"])
         if style == "bald":
-            self._fill(canvas, outline, paint["skin"])
+            self._fill(canvas, placed.outline, paint["skin"])
         else:
-            self._fill(canvas, shell, paint["cover"])
+            self._fill(canvas, placed.shell, paint["cover"])
             if style in CURLY:
                 for number, (x, y) in enumerate(part["curls"].tolist()):
-                    radius = (0.055, 0.068, 0.06)[number % 3] * self.size * (1 << _BITS)
-                    cv2.circle(canvas, (x, y), int(radius), paint["cover"], -1, cv2.LINE_8, _BITS)
+                    radius = (0.055, 0.068, 0.06)[number % 3] * self.size * (1 << BITS)
+                    cv2.circle(canvas, (x, y), int(radius), paint["cover"], -1, cv2.LINE_8, BITS)
             if style != "scarf":
-                self._fill(canvas, _hull(part["lower"]), paint["skin"])
+                self._fill(canvas, hull(part["lower"]), paint["skin"])
             strands = [part[name] for name in self._strands]
             if strands:
                 self._line(canvas, strands[::2], paint["strand light"], 0.007)
@@ -203,6 +254,19 @@ class Painter:
             self._fill(canvas, part[f"concha {name}"], paint["concha"])
         if "beard" in part:
             self._fill(canvas, part["beard"], paint["beard"])
+
+    def _face(self, canvas: Canvas, placed: Placed) -> None:
+        """Paint eyes, brows, nose and mouth."""
+        for part, closed in zip(placed.eyes, placed.closure, strict=True):
+            self._eye(canvas, part, closed)
+        self._features(canvas, placed.part)
+        self._mouth(canvas, placed.lips, placed.gap)
+
+    def _spots(self, canvas: Canvas, placed: Placed) -> None:
+        """Paint the reflection of a lamp in the open eyes."""
+        for part, closed in zip(placed.eyes, placed.closure, strict=True):
+            if closed < 0.5:
+                self._fill(canvas, part["spot"], self._paint["spot"])
 
     def _eye(self, canvas: Canvas, part: dict[str, Corners], closed: float) -> None:
         """Paint white, iris and pupil, then the lids, then the lashes."""
@@ -222,13 +286,13 @@ class Painter:
 
     def _dim(self, canvas: Canvas, corners: Corners) -> None:
         """Darken the inside of an outline."""
-        left, top = np.maximum(corners.min(axis=0) >> _BITS, 0).tolist()
-        right, bottom = np.minimum((corners.max(axis=0) >> _BITS) + 2, self.size).tolist()
+        left, top = np.maximum(corners.min(axis=0) >> BITS, 0).tolist()
+        right, bottom = np.minimum((corners.max(axis=0) >> BITS) + 2, self.size).tolist()
         if left >= right or top >= bottom:
             return
         view, mask = canvas[top:bottom, left:right], self._mask[top:bottom, left:right]
         mask[:] = 0
-        self._fill(mask, corners - (left << _BITS, top << _BITS), _ON)
+        self._fill(mask, corners - (left << BITS, top << BITS), ON)
         cv2.copyTo(cv2.convertScaleAbs(view, alpha=0.78), mask, view)
 
     def _features(self, canvas: Canvas, part: dict[str, Corners]) -> None:
@@ -259,27 +323,28 @@ class Painter:
             if name in part:
                 self._fill(canvas, part[name], self._paint["lock"])
         if self.look.glasses:
-            self._line(canvas, [part["ring left"], part["ring right"]], self._paint["frame"], 0.010, closed=True)
-            self._line(canvas, [part["bridge"], part["temple left"], part["temple right"]], self._paint["frame"], 0.010)
+            width, paint = 0.010 * self.look.frame, self._paint["frame"]
+            self._line(canvas, [part["ring left"], part["ring right"]], paint, width, closed=True)
+            self._line(canvas, [part["bridge"], part["temple left"], part["temple right"]], paint, width)
 
 
-def _hull(corners: Corners) -> Corners:
+def hull(corners: Corners) -> Corners:
     """Compute the convex hull of the points."""
     return np.asarray(cv2.convexHull(corners), np.int32)
 
 
 def _project(
-    points: Points, turn: NDArray[np.float64], scale: float, shift: NDArray[np.float64]
+    points: Points, turn: NDArray[np.float64], scale: float, shift: NDArray[np.float64], distance: float
 ) -> NDArray[np.float64]:
     """Project points (n, 3) in head units to frame coordinates (n, 2), 0..1, by a perspective camera."""
     turned = points @ turn.T
     turned += PIVOT - turn @ PIVOT
-    near = (FACE_HEIGHT * scale * (_CAMERA - _FACE_DEPTH)) / (_CAMERA - turned[:, 2])
+    near = (FACE_HEIGHT * scale * (distance - _FACE_DEPTH)) / (distance - turned[:, 2])
     turned[:, 1] -= (BROW + CHIN) / 2
     return np.asarray(turned[:, :2] * near[:, None] + (shift + FACE_CENTRE))
 
 
-def _palette(person: Person) -> dict[str, Colour]:
+def palette(person: Appearance) -> dict[str, Colour]:
     """Choose the colour of each painted part."""
     look = person.look
     skin, hair = look.skin, look.hair
@@ -324,4 +389,5 @@ def _palette(person: Person) -> dict[str, Colour]:
         "shine": blend(look.lips, (255, 225, 215), 0.25),
         "lip edge": blend(look.lips, (40, 4, 8), 0.6),
         "frame": (48, 40, 44),
+        "spot": (255, 255, 255),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _ctypes
 import ctypes
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,11 @@ _RETRIEVAL, _PHONEME_EVENTS, _PHONEME_IPA = 1, 1, 2
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _EVENT_END, _EVENT_PHONEME = 0, 7
 _UTF8 = 1
+
+
+# Audio (T,) at 16 kHz, and start in seconds and IPA symbol of each phoneme.
+Sentence = tuple[NDArray[np.float32], list[tuple[float, str]]]
+Speak = Callable[[str], Sentence]
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,22 @@ def synthesise(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech
     The same voice, length and generator state give the same samples in any process, independent of earlier calls.
     Raises InputError when the library cannot start or has no such voice.
     """
+    first = rng.uniform(0.14, 0.24)  # so that the first frame shows a mouth at rest
+    order = rng.permutation(len(SENTENCES))
+    with speaking(voice, int(rng.integers(1, 2**31))) as speak:
+        return joined(speak, [SENTENCES[number] for number in order], seconds, first, lambda: rng.uniform(0.12, 0.3))
+
+
+def joined(speak: Speak, sentences: Sequence[str], seconds: float, first: float, pause: Callable[[], float]) -> Speech:
+    """Speak `sentences`, again and again, with a pause after each, and cut to exactly `seconds`.
+
+    `first` and the values of `pause` are lengths of silence in seconds.
+    """
     length = round(seconds * SAMPLE_RATE)
     parts: list[NDArray[np.float32]] = []
     starts: list[float] = []
     phonemes: list[str] = []
-    sentences: list[str] = []
+    spoken: list[str] = []
     now = 0
 
     def silence(samples: int) -> None:
@@ -73,25 +89,29 @@ def synthesise(voice: Voice, seconds: float, rng: np.random.Generator) -> Speech
         parts.append(np.zeros(samples, np.float32))
         now += samples
 
-    silence(int(rng.uniform(0.14, 0.24) * SAMPLE_RATE))  # so that the first frame shows a mouth at rest
-    order = rng.permutation(len(SENTENCES))
-    seed = int(rng.integers(1, 2**31))
-    with _library(seed) as library:
-        _set_voice(library, voice)
-        while now < length:
-            sentence = SENTENCES[order[len(sentences) % len(order)]]
-            audio, events = _synthesise_sentence(library, sentence)
-            starts += [now / SAMPLE_RATE + ms / 1000 for ms, _ in events]
-            phonemes += [symbol for _, symbol in events]
-            parts.append(audio)
-            sentences.append(sentence)
-            now += len(audio)
-            silence(int(rng.uniform(0.12, 0.3) * SAMPLE_RATE))
+    silence(int(first * SAMPLE_RATE))
+    while now < length:
+        sentence = sentences[len(spoken) % len(sentences)]
+        audio, events = speak(sentence)
+        starts += [now / SAMPLE_RATE + start for start, _ in events]
+        phonemes += [symbol for _, symbol in events]
+        parts.append(audio)
+        spoken.append(sentence)
+        now += len(audio)
+        silence(int(pause() * SAMPLE_RATE))
     audio = np.concatenate(parts)[:length]
     fade = np.linspace(1, 0, 160, dtype=np.float32)  # 10 ms, so that the cut is without click
     audio[-len(fade) :] *= fade
     kept = int(np.searchsorted(starts, seconds))
-    return Speech(" ".join(sentences), audio, np.asarray(starts[:kept], np.float32), tuple(phonemes[:kept]))
+    return Speech(" ".join(spoken), audio, np.asarray(starts[:kept], np.float32), tuple(phonemes[:kept]))
+
+
+@contextmanager
+def speaking(voice: Voice, seed: int) -> Iterator[Speak]:
+    """Yield a function that speaks a sentence; speech depends on voice, seed and earlier sentences only."""
+    with _library(seed) as library:
+        _set_voice(library, voice)
+        yield partial(_synthesise_sentence, library)
 
 
 class _Id(ctypes.Union):
@@ -140,8 +160,8 @@ def _set_voice(library: Any, voice: Voice) -> None:
         library.espeak_SetParameter(parameter, value, 0)
 
 
-def _synthesise_sentence(library: Any, text: str) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
-    """Synthesise one sentence; returns audio (T,) at 16 kHz and its (milliseconds, IPA) events."""
+def _synthesise_sentence(library: Any, text: str) -> Sentence:
+    """Synthesise one sentence."""
     chunks: list[NDArray[np.int16]] = []
     events: list[tuple[int, str]] = []
     callback = _Callback(partial(_receive, chunks, events))
@@ -152,7 +172,8 @@ def _synthesise_sentence(library: Any, text: str) -> tuple[NDArray[np.float32], 
     divisor = math.gcd(SAMPLE_RATE, NATIVE_RATE)
     native = np.concatenate(chunks).astype(np.float64) / 32768
     audio = resample_poly(native, SAMPLE_RATE // divisor, NATIVE_RATE // divisor)
-    return np.clip(audio, -1, 1).astype(np.float32), _without_glides(audio, events)
+    timed = [(ms / 1000, symbol) for ms, symbol in _without_glides(audio, events)]
+    return np.clip(audio, -1, 1).astype(np.float32), timed
 
 
 def _without_glides(audio: NDArray[np.float64], events: list[tuple[int, str]]) -> list[tuple[int, str]]:

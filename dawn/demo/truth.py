@@ -16,18 +16,23 @@ _MOTION = tuple(field.name for field in fields(Motion))
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Speech and motion of one clip, and its person, given by the corpus' seed and the person's number."""
+    """Speech and motion of one clip, and its person, given by the corpus' seed and the person's number.
+
+    `variety` is that of the corpus (``corpus.demo.variety``); of a wide one, the utterance's number gives the scene.
+    """
 
     seed: int
     index: int
     speech: Speech
     motion: Motion
+    variety: str = "plain"
+    utterance: int = 0
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a ``.safetensors`` file: audio (T,), phoneme_starts (P,) in seconds, and a tensor per motion track."""
         arrays = {name: getattr(self.motion, name) for name in _MOTION}
         arrays |= {"audio": self.speech.audio, "phoneme_starts": self.speech.starts}
-        description = {
+        description: dict[str, object] = {
             "seed": self.seed,
             "person": self.index,
             "text": self.speech.text,
@@ -35,6 +40,8 @@ class GroundTruth:
             "fps": FPS,
             "sample_rate": SAMPLE_RATE,
         }
+        if self.variety != "plain":
+            description |= {"variety": self.variety, "utterance": self.utterance}
         save_arrays(path, arrays, "truth", json.dumps(description, ensure_ascii=False))
 
     @classmethod
@@ -45,7 +52,8 @@ class GroundTruth:
             motion = Motion(**{name: arrays[name] for name in _MOTION})
             phonemes = tuple(description["phonemes"])
             speech = Speech(description["text"], arrays["audio"], arrays["phoneme_starts"], phonemes)
-            return cls(description["seed"], description["person"], speech, motion)
+            scene = description.get("variety", "plain"), description.get("utterance", 0)
+            return cls(description["seed"], description["person"], speech, motion, *scene)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path}: not the ground truth of a demo clip ({error.__class__.__name__}); prepare the corpus again"

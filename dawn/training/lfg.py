@@ -70,8 +70,8 @@ class LfgTask:
             divergence = landmark_guidance(out.source, source_points) + landmark_guidance(out.driving, driving_points)
             losses["landmark_guidance"] = weights.landmark_guidance * self.guidance_scale(shard.step) * divergence
         if weights.occlusion_guidance:
-            open_mouth = occlusion_guidance(out.occlusion, batch.landmarks[:, 1])
-            losses["occlusion_guidance"] = weights.occlusion_guidance * self.guidance_scale(shard.step) * open_mouth
+            unseen = occlusion_guidance(out.occlusion, *batch.landmarks.unbind(1))
+            losses["occlusion_guidance"] = weights.occlusion_guidance * self.guidance_scale(shard.step) * unseen
         return losses
 
     def images(self, batch: LfgBatch) -> Tensor:

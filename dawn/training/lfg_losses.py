@@ -34,6 +34,7 @@ LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
 )
 SPLINE_POINTS = 5  # of Equivariance, along each axis
 INNER_LIPS = slice(60, 68)  # outline of the mouth's opening
+EYES = (tuple(range(36, 42)), tuple(range(42, 48)))  # of each eye: corner, upper lid, corner, lower lid
 SUPERSAMPLING = 4  # test points along each side of a cell of the occlusion map
 # Standard deviation whose square is added to a landmark group's covariance, in units of the sampling grid: the group
 # of a closed eye is otherwise degenerate.
@@ -181,17 +182,46 @@ def _group_weights(device: torch.device, dtype: torch.dtype) -> Tensor:
     return weights.to(device)
 
 
-def occlusion_guidance(occlusion: Tensor, landmarks: Tensor) -> Tensor:
-    """Compute an auxiliary loss, not in the paper, that assigns the interior of an open mouth to the decoder.
+def occlusion_guidance(occlusion: Tensor, source: Tensor, driving: Tensor) -> Tensor:
+    """Compute an auxiliary loss, not in the paper, that assigns to the decoder what the source does not show.
 
-    A source with closed mouth does not show it. Mean over cells of -a log(1 - m), where a is the fraction of a cell
-    that lies within the inner lips of the driving frame and m its occlusion (1 keeps the warped source, 0 takes the
-    decoder's output). A closed mouth has no loss. Occlusion (b, 1, q, q) in (0, 1); landmarks (b, 68, 2) are (x, y) in
-    [-1, 1].
+    A source with closed mouth does not show its interior, one with open eyes no closed lids, and one with closed eyes
+    no iris. Mean over cells of -a log(1 - m), where m is the cell's occlusion (1 keeps the warped source, 0 takes the
+    decoder's output) and a the sum of two fractions of its area: that within the inner lips of the driving frame, and
+    that within its eyes (:func:`eye_outlines`) times how much they differ from the source's. Occlusion (b, 1, q, q) in
+    (0, 1); landmarks of source and driving frame, each (b, 68, 2), are (x, y) in [-1, 1].
     """
     side = occlusion.shape[-1] * SUPERSAMPLING
-    inside = within(landmarks[:, INNER_LIPS], side)[:, None].to(occlusion)
-    return -(F.avg_pool2d(inside, SUPERSAMPLING) * (1 - occlusion).clamp(min=1e-6).log()).mean()
+    area = within(driving[:, INNER_LIPS], side).to(occlusion)
+    for outline, change in eye_outlines(source, driving):
+        area = area + within(outline, side) * change[:, None, None].to(occlusion)
+    return -(F.avg_pool2d(area[:, None], SUPERSAMPLING) * (1 - occlusion).clamp(min=1e-6).log()).mean()
+
+
+def eye_outlines(source: Tensor, driving: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Compute for each eye its outline in the driving frame, (b, 12, 2), and the change of its opening, (b,) in [0, 1].
+
+    The outline is an ellipse through the corners of the eye, as high as the eye of the frame in which it is more open.
+    The change is the difference of both openings (height over width) relative to the larger one. Landmarks (b, 68, 2).
+    """
+    angle = torch.arange(12, device=driving.device) * (2 * torch.pi / 12)
+    cos, sin = angle.cos()[None, :, None], angle.sin()[None, :, None]
+    outlines = []
+    for eye in EYES:
+        openings = [_opening(landmarks[:, eye]) for landmarks in (source, driving)]
+        largest = torch.maximum(*openings).clamp(min=1e-6)
+        change = (openings[0] - openings[1]).abs() / largest
+        first, last = driving[:, eye[0]], driving[:, eye[3]]
+        along = ((last - first) / 2)[:, None]
+        across = torch.stack([-along[..., 1], along[..., 0]], dim=-1) * largest[:, None, None]
+        outlines.append((((first + last) / 2)[:, None] + cos * along + sin * across, change))
+    return outlines
+
+
+def _opening(eye: Tensor) -> Tensor:
+    """Compute height over width (b,) of eyes (b, 6, 2): corners 0 and 3, upper lid 1 and 2, lower lid 5 and 4."""
+    height = (eye[:, 1:3] - eye[:, [5, 4]]).norm(dim=-1).mean(1)
+    return height / (eye[:, 0] - eye[:, 3]).norm(dim=-1).clamp(min=1e-6)
 
 
 def within(outline: Tensor, side: int) -> Tensor:

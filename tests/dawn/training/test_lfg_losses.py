@@ -21,6 +21,7 @@ from dawn.training.lfg_losses import (
     LANDMARK_GROUPS,
     Equivariance,
     Perceptual,
+    eye_outlines,
     landmark_guidance,
     occlusion_guidance,
     pyramid,
@@ -162,13 +163,38 @@ def test_occlusion_guidance_applies_inside_an_open_mouth_only() -> None:
     angle = torch.arange(8) * torch.pi / 4
     landmarks[0, 60:68] = torch.stack([angle.cos() * 0.3, angle.sin() * 0.3], dim=-1)  # open; the other is closed
     occlusion = torch.full((2, 1, 16, 16), 0.9, requires_grad=True)
-    loss = occlusion_guidance(occlusion, landmarks)
+    loss = occlusion_guidance(occlusion, landmarks, landmarks)
     loss.backward()
     assert occlusion.grad is not None
     area = 2 * 2**0.5 * 0.3**2 / 4  # of the regular octagon, as a fraction of the image
     assert loss.item() == pytest.approx(-np.log(0.1) * area / 2, rel=0.05)
     assert (occlusion.grad[0, 0, 7:9, 7:9] > 0).all()
     assert not occlusion.grad[0, 0, :4].any() and not occlusion.grad[1].any()
+
+
+def eyes(opening: float, turn: float = 0.0) -> Tensor:
+    """Landmarks of a face whose left eye is at (-0.4, 0), 0.4 wide; the other points lie on one another."""
+    landmarks = torch.zeros(1, 68, 2)
+    x = torch.tensor([-0.2, -0.1, 0.1, 0.2, 0.1, -0.1])
+    y = torch.tensor([0.0, -0.2, -0.2, 0.0, 0.2, 0.2]) * opening
+    cos, sin = np.cos(turn), np.sin(turn)
+    landmarks[0, 36:42] = torch.stack([x * cos - y * sin - 0.4, x * sin + y * cos], dim=-1)
+    return landmarks
+
+
+def test_occlusion_guidance_applies_to_eyes_that_close_or_open() -> None:
+    (outline, change), (_, other) = eye_outlines(eyes(0.5), eyes(0.1))
+    assert change.item() == pytest.approx(0.8) and other.item() == 0
+    assert outline[0].amin(0).tolist() == pytest.approx([-0.6, -0.1], abs=1e-6)  # as high as the source's: 0.2 * 0.5
+    assert outline[0].amax(0).tolist() == pytest.approx([-0.2, 0.1], abs=1e-6)
+    ((turned, _), _) = eye_outlines(eyes(0.5), eyes(0.1, turn=np.pi / 2))
+    assert turned[0].amax(0).tolist() == pytest.approx([-0.3, 0.2], abs=1e-6)
+    occlusion = torch.full((1, 1, 32, 32), 0.9)
+    area = 12 / 2 * np.sin(2 * np.pi / 12) * 0.2 * 0.1 / 4  # of the twelve-sided ellipse, as a fraction of the image
+    for first, second in ((0.5, 0.1), (0.1, 0.5)):
+        loss = occlusion_guidance(occlusion, eyes(first), eyes(second))
+        assert loss.item() == pytest.approx(-np.log(0.1) * area * 0.8, rel=0.1)
+    assert occlusion_guidance(occlusion, eyes(0.3), eyes(0.3)) == 0
 
 
 def test_perceptual_loss(tmp_path: Path) -> None:
