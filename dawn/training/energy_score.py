@@ -13,6 +13,8 @@ satisfies both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,15 +24,15 @@ SPEED_WEIGHT = 4.0  # of those differences, which are smaller than positions
 _TINY = 1e-6  # keeps the root differentiable where a distance is zero
 
 
-def energy_score(first: Tensor, second: Tensor, truth: Tensor, mask: Tensor, unit: Tensor) -> Tensor:
-    """Compute the energy score, a scalar, of two sampled motions (b, n, c) for each true one.
+def energy_score(samples: Sequence[Tensor], truth: Tensor, mask: Tensor, unit: Tensor) -> Tensor:
+    """Compute the energy score, a scalar, of two `samples` for each true motion, all (b, n, c).
 
     `mask` (b, n) is false for padding; `unit` (c,) is the scale of each channel. Distances are root mean squares over
     frames, so that the score of each part is of order 1. It is the sum over parts of a motion: the whole, each channel,
     windows of each channel, and windows of its differences in time. Each part's score is proper; the whole's makes the
     sum strictly proper, the others make it learnable within hundreds of steps.
     """
-    motions = torch.stack([first, second, truth]) / unit
+    motions = torch.stack([*samples, truth]) / unit
     frames = mask.to(motions.dtype)[:, :, None].expand(-1, -1, motions.shape[-1])
     total = _score(motions.flatten(2), frames.flatten(1)) + _score(motions.mT, frames.mT)
     speed = SPEED_WEIGHT * motions.diff(dim=2)

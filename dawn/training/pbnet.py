@@ -66,7 +66,7 @@ class PbnetTask:
             ]
             if weights.energy:
                 unit = self.units[MOTION_PARTS[part]].to(x.device)
-                losses[f"{part}/energy"] = weights.energy * energy_score(*samples, true_offsets, mask, unit)
+                losses[f"{part}/energy"] = weights.energy * energy_score(samples, true_offsets, mask, unit)
             # Adversarial losses of offsets decoded from the posterior and, where weighted, from the prior.
             generated = [("gan", weights.gan, offsets)]
             if weights.gan_prior:

@@ -21,7 +21,9 @@ def motions(count: int, generator: torch.Generator, spread: float = 1.0, shift: 
 
 
 def score(first: Tensor, second: Tensor, truth: Tensor) -> float:
-    return float(energy_score(first, second, truth, torch.ones(truth.shape[:2], dtype=torch.bool), torch.ones(CHANNELS)))
+    return float(
+        energy_score((first, second), truth, torch.ones(truth.shape[:2], dtype=torch.bool), torch.ones(CHANNELS))
+    )
 
 
 def test_samples_of_the_true_distribution_have_the_lowest_score() -> None:
@@ -61,9 +63,9 @@ def test_padding_has_no_part() -> None:
     first, second, truth = (motions(5, generator) for _ in range(3))
     mask = torch.arange(FRAMES) < torch.tensor([24, 20, 16, 9, 24])[:, None]
     unit = torch.tensor([1.0, 0.3])
-    value = energy_score(first, second, truth, mask, unit)
+    value = energy_score((first, second), truth, mask, unit)
     noisy = [torch.where(mask[..., None], v, torch.randn(v.shape, generator=generator)) for v in (first, second, truth)]
-    torch.testing.assert_close(energy_score(*noisy, mask, unit), value)
+    torch.testing.assert_close(energy_score(noisy[:2], noisy[2], mask, unit), value)
 
 
 def test_units_scale_channels() -> None:
@@ -72,7 +74,8 @@ def test_units_scale_channels() -> None:
     mask = torch.ones(5, FRAMES, dtype=torch.bool)
     unit = torch.tensor([2.0, 0.1])
     torch.testing.assert_close(
-        energy_score(*(value * unit for value in values), mask, unit), energy_score(*values, mask, torch.ones(2))
+        energy_score([value * unit for value in values[:2]], values[2] * unit, mask, unit),
+        energy_score(values[:2], values[2], mask, torch.ones(2)),
     )
 
 
@@ -86,7 +89,7 @@ def test_a_network_learns_to_use_its_noise(weight: float, spread: tuple[float, f
     for _ in range(150):
         truth = torch.randint(2, (64, 1, 1)).float().mul(2).sub(1).expand(-1, FRAMES, -1)
         samples = [net(torch.randn(64, 4))[:, None].expand(-1, FRAMES, -1) for _ in range(2)]
-        loss = energy_score(*samples, truth, ones, unit) if weight else ((samples[0] - truth) ** 2).mean()
+        loss = energy_score(samples, truth, ones, unit) if weight else ((samples[0] - truth) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

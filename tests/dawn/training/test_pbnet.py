@@ -127,4 +127,6 @@ def test_units_are_the_size_of_motion_relative_to_the_first_frame() -> None:
     config = task_of().config
     offsets = torch.cat([rows - rows[:1] for rows in (clips.rows(clip, "pose") for clip in range(3))])
     span = torch.tensor(config.pbnet.pose_max) - torch.tensor(config.pbnet.pose_min)
-    torch.testing.assert_close(motion_units(config, clips)[:6], offsets.square().mean(0).sqrt() / span, rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        motion_units(config, clips)[:6], offsets.square().mean(0).sqrt() / span, rtol=1e-4, atol=0
+    )
