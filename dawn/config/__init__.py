@@ -24,7 +24,7 @@ from dawn.config.data import (
 from dawn.config.evaluate import DEFAULT_METRICS, SyncnetModel
 from dawn.config.generate import Generate
 from dawn.config.lfg import Hourglass, LfgModel
-from dawn.config.pbnet import PbnetModel
+from dawn.config.pbnet import PbnetLoss, PbnetModel
 from dawn.config.schedule import Schedule, ValidationSchedule
 from dawn.config.tree import Config, load, loads, parse, schema
 
@@ -46,6 +46,7 @@ __all__ = [
     "HdtfCorpus",
     "Hourglass",
     "LfgModel",
+    "PbnetLoss",
     "PbnetModel",
     "Schedule",
     "Section",

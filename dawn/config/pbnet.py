@@ -37,6 +37,11 @@ class PbnetLoss(Section):
     reconstruction: Weight = Field(1.0, description="lambda_rec (paper A.2)")
     gan: Weight = Field(0.6, description="lambda_GAN (paper A.2; published 1)")
     gan_prior: Weight = Field(0, description="ours: the same on motion decoded from noise, as in generation (paper: 0)")
+    energy: Weight = Field(
+        0,
+        description="ours: energy score of two motions decoded from noise; without it the decoder ignores the noise, "
+        "so all seeds give one motion (paper: 0)",
+    )
     kl: Weight = Field(0.01, description="lambda_KL at the end (paper A.2; published 0.004)")
     kl_start: Fraction | None = Field(
         0.25,

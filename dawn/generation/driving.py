@@ -73,6 +73,7 @@ def sample_pose_blink(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sample pose (n, 6) and blink (n, 2) for speech features (n, c), as offsets from the source's (paper eq. 9).
 
+    Frame 0 has the source's own state, so that the video starts at the portrait.
     Without PBNet both are constant at the source's values: A2V is then trained without pose and blink and generates
     head and eye motion itself (paper 4.5).
     """
@@ -86,7 +87,7 @@ def sample_pose_blink(
         for name, net in nets.pbnet.items():
             z = latent_noise(len(speech), config.pbnet.model, generator)[:, None].to(nets.device)  # z ~ N(0, I)
             part = MOTION_PARTS[name]
-            motion[:, part] += net.decode(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
+            motion[:, part] += net.offsets(z, audio, start[None, part], window=config.generate.pbnet_window)[0]
     pose, blink = denormalise(motion.cpu(), config)
     return pose.numpy(), blink.clamp(min=0).numpy()
 

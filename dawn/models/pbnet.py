@@ -57,6 +57,18 @@ class PBNet(nn.Module):
         """
         return self.decoder(z, audio, reference, mask, window)
 
+    def offsets(
+        self, z: Tensor, audio: Tensor, reference: Tensor, mask: Tensor | None = None, window: int | None = None
+    ) -> Tensor:
+        """Decode motion (b, n, dim) relative to its first frame, whose state is `reference` (b, dim).
+
+        It is that of :meth:`decode` minus its first frame: frame 0 has the state of the source whatever the weights.
+        Arguments as there.
+        """
+        decoded = self.decode(z, audio, reference, mask, window)
+        offsets = decoded - decoded[:, :1]
+        return offsets if mask is None else offsets.masked_fill(~mask[..., None], 0)
+
 
 class SinePositions(ConstantBuffers):
     """Sinusoidal position encoding (Vaswani et al.) added to sequences (n, b, dim), then dropout."""

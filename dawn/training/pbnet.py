@@ -13,7 +13,8 @@ from dawn.models.pose_blink import MOTION_PARTS, build_pbnet, part_width
 from dawn.precision import lowered, widened
 from dawn.training.batch_shard import BatchShard
 from dawn.training.clip_views import Clips
-from dawn.training.pbnet_batches import PbnetBatch, PbnetSampler
+from dawn.training.energy_score import energy_score
+from dawn.training.pbnet_batches import PbnetBatch, PbnetSampler, motion_units, prior_samples
 
 
 class PbnetTask:
@@ -26,6 +27,7 @@ class PbnetTask:
         self.config = config
         self.schedule = config.pbnet.train
         self.sampler = PbnetSampler(config, clips)
+        self.units = motion_units(config, clips) if self.schedule.loss.energy else torch.ones(8)
         self.total = total
         self.pbnets = build_pbnet(config)
         self.discriminators = {_weights_name(part): PatchDiscriminator(part_width(part)) for part in self.pbnets}
@@ -53,15 +55,22 @@ class PbnetTask:
                 mu, logvar = (widened(value) for value in net.encode(x, speech, mask))
             z = mu + (0.5 * logvar).exp() * next(noises)
             offsets = decode(net, z, speech, reference, mask, shard.dtype)
-            squared_error = (offsets - (x - reference[:, None])) ** 2
+            true_offsets = x - reference[:, None]
+            squared_error = (offsets - true_offsets) ** 2
             kl = -0.5 * (1 + logvar - mu**2 - logvar.exp())
             losses[f"{part}/reconstruction"] = weights.reconstruction * _mean(squared_error, mask[..., None])
             losses[f"{part}/kl"] = self.kl_weight(shard.step) * _mean(kl.transpose(0, 1), mask[..., None])
-            # Adversarial losses of offsets decoded from the posterior and, where weighted, from the prior N(0, 1).
+            # Offsets decoded from the prior N(0, 1), as in generation.
+            samples = [
+                decode(net, next(noises), speech, reference, mask, shard.dtype) for _ in range(prior_samples(weights))
+            ]
+            if weights.energy:
+                unit = self.units[MOTION_PARTS[part]].to(x.device)
+                losses[f"{part}/energy"] = weights.energy * energy_score(samples, true_offsets, mask, unit)
+            # Adversarial losses of offsets decoded from the posterior and, where weighted, from the prior.
             generated = [("gan", weights.gan, offsets)]
             if weights.gan_prior:
-                decoded = decode(net, next(noises), speech, reference, mask, shard.dtype)
-                generated.append(("gan_prior", weights.gan_prior, decoded))
+                generated.append(("gan_prior", weights.gan_prior, samples[0]))
             fakes = [(decoded + reference[:, None]) * mask[..., None] for _, _, decoded in generated]
             for (loss, weight, _), fake in zip(generated, fakes, strict=True):
                 logits = self.discriminators[_weights_name(part)](fake)
@@ -92,9 +101,9 @@ class PbnetTask:
 
 
 def decode(net: PBNet, z: Tensor, speech: Tensor, reference: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Decode offsets (b, n, dim) in float32, with products of operands of `dtype`; see :meth:`PBNet.decode`."""
+    """Decode offsets (b, n, dim) in float32, with products of operands of `dtype`; see :meth:`PBNet.offsets`."""
     with lowered(z.device, dtype):
-        return widened(net.decode(z, speech, reference, mask))
+        return widened(net.offsets(z, speech, reference, mask))
 
 
 def _weights_name(part: str) -> str:

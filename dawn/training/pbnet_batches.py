@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dawn.config import Config
+from dawn.config import Config, PbnetLoss
 from dawn.models.pbnet import latent_noise
 from dawn.models.pose_blink import normalise, part_names
 from dawn.training.batch_shard import BatchShard, collate
@@ -21,7 +21,26 @@ class PbnetBatch(NamedTuple):
     motion: Tensor  # (b, n, 8) pose and blink, normalised
     speech: Tensor  # (b, n, c)
     mask: Tensor  # (b, n) bool, whether the frame is part of the sequence
-    noise: Tensor  # (b, k, n, audio_latent): for each PBNet that of the posterior and, where weighted, the prior
+    noise: Tensor  # (b, k, n, audio_latent): for each PBNet that of the posterior and of motions decoded from noise
+
+
+UNIT_CLIPS = 256  # from which the units of motion are estimated, whatever the size of the corpus
+
+
+def motion_units(config: Config, clips: Clips) -> Tensor:
+    """Estimate the scale (8,) of normalised motion relative to a clip's first frame: its root mean square.
+
+    It is that of at most :data:`UNIT_CLIPS` clips, spread evenly over the corpus.
+    """
+    chosen = torch.linspace(0, len(clips) - 1, min(len(clips), UNIT_CLIPS)).round().int().tolist()
+    motions = [normalise(clips.rows(clip, "pose"), clips.rows(clip, "blink"), config) for clip in chosen]
+    offsets = torch.cat([motion - motion[:1] for motion in motions])
+    return offsets.square().mean(0).sqrt().clamp(min=1e-8)
+
+
+def prior_samples(loss: PbnetLoss) -> int:
+    """Return how many motions a step decodes from noise for each sequence: the energy score compares two."""
+    return 2 if loss.energy else 1 if loss.gan_prior else 0
 
 
 class PbnetSampler:
@@ -30,8 +49,7 @@ class PbnetSampler:
     def __init__(self, config: Config, clips: Clips) -> None:
         self.config = config
         self.clips = clips
-        distributions = 2 if config.pbnet.train.loss.gan_prior else 1
-        self.noises = distributions * len(part_names(config.pbnet.joint))
+        self.noises = (1 + prior_samples(config.pbnet.train.loss)) * len(part_names(config.pbnet.joint))
 
     def __call__(self, shard: BatchShard) -> PbnetBatch:
         """Draw the sequences of a shard, padded to the longest of the whole batch, whichever process has it."""

@@ -52,6 +52,14 @@ def test_known_frames_condition_the_others_and_keep_their_motion(noisy: bool, so
         assert float((visible - signal * data).std()) == pytest.approx(spread, rel=0.1, abs=1e-6)
 
 
+def test_sampled_motion_starts_at_the_state_of_the_source_and_depends_on_the_seed() -> None:
+    nets = networks()
+    first, other = (start_video(nets, source(), driving(20).speech, seed=seed).driving for seed in (0, 1))
+    np.testing.assert_allclose(first.pose[0], source().pose, atol=1e-4)
+    np.testing.assert_allclose(first.blink[0], source().blink, atol=1e-6)
+    assert not np.array_equal(first.pose[1:], other.pose[1:])
+
+
 @cache
 def unsplit_video() -> tuple[Tensor, NDArray[np.uint8]]:
     return generate(networks())

@@ -186,3 +186,15 @@ def test_initial_attention_is_local() -> None:
     assert (bias[:, 2] == 0).all() and (bias[:, [0, 1, 3, 4]] < 0).all()
     assert (bias[:, 0] < bias[:, 1]).all() and torch.equal(bias[:, 1], bias[:, 3])
     assert (bias[:-1, 0] < bias[1:, 0]).all()  # each head attends farther than the previous one
+
+
+@torch.no_grad()
+def test_offsets_start_at_the_source_and_keep_the_decoded_differences() -> None:
+    net = tiny()
+    x, audio, z = sequences(20)
+    decoded, offsets = net.decode(z, audio, x[:, 0], window=8), net.offsets(z, audio, x[:, 0], window=8)
+    assert decoded[:, 0].abs().max() > 0 and offsets[:, 0].abs().max() == 0
+    torch.testing.assert_close(offsets.diff(dim=1), decoded.diff(dim=1))
+    mask = torch.arange(20) < torch.tensor([[20], [13]])
+    masked = net.offsets(z, audio, x[:, 0], mask)
+    assert (masked[1, 13:] == 0).all() and (masked[1, 1:13] != 0).all()

@@ -12,6 +12,7 @@ from torch import Tensor
 from dawn.config import Config, parse
 from dawn.training.batch_shard import BatchShard
 from dawn.training.pbnet import PbnetTask
+from dawn.training.pbnet_batches import motion_units
 from tests.support.tasks import losses_of
 
 FRAMES = 32
@@ -40,7 +41,7 @@ class WaveClips:
         raise AssertionError("PBNet is trained without frames")
 
 
-def task_of(gan_prior: float, joint: bool = True) -> PbnetTask:
+def task_of(gan_prior: float = 0, joint: bool = True, energy: float = 0) -> PbnetTask:
     config: Config = parse(
         {
             "name": "test",
@@ -56,7 +57,7 @@ def task_of(gan_prior: float, joint: bool = True) -> PbnetTask:
                     "head_dim": 4,
                     "rope_dim": 4,
                 },
-                "train": {"steps": 4, "frames": FRAMES, "loss": {"gan_prior": gan_prior}},
+                "train": {"steps": 4, "frames": FRAMES, "loss": {"gan_prior": gan_prior, "energy": energy}},
             },
         }
     )
@@ -108,3 +109,24 @@ def test_the_discriminator_trains_on_posterior_and_prior_samples() -> None:
         gradients.append([value.grad.clone() for value in task.discriminators["judge_motion"].parameters()])
         assert not task.pending  # no sample is kept for the next step
     assert any(not torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_the_energy_score_trains_the_decoder_alone_and_shares_a_sample_with_the_adversary() -> None:
+    task = task_of(energy=1.0, gan_prior=0.7)
+    losses = losses_of(task, shard())
+    assert set(losses) - set(losses_of(task_of(), shard())) == {"motion/energy", "motion/gan_prior"}
+    assert losses["motion/gan_prior"].item() == losses_of(task_of(gan_prior=0.7), shard())["motion/gan_prior"].item()
+    losses["motion/energy"].backward()
+    net = task.pbnets["motion"]
+    assert any(value.grad is not None and value.grad.any() for value in net.decoder.parameters())
+    assert all(value.grad is None for value in net.encoder.parameters())
+
+
+def test_units_are_the_size_of_motion_relative_to_the_first_frame() -> None:
+    clips = WaveClips()
+    config = task_of().config
+    offsets = torch.cat([rows - rows[:1] for rows in (clips.rows(clip, "pose") for clip in range(3))])
+    span = torch.tensor(config.pbnet.pose_max) - torch.tensor(config.pbnet.pose_min)
+    torch.testing.assert_close(
+        motion_units(config, clips)[:6], offsets.square().mean(0).sqrt() / span, rtol=1e-4, atol=0
+    )
