@@ -2,8 +2,8 @@
 
 A frame is quiet when the RMS of the sound during it (40 ms at 25 frames per second) lies more than 40 dB below that of
 the video's loudest frame. It is silent when the :data:`MARGIN` frames on either side are quiet too, because
-articulation precedes and follows sound; nothing is heard before the video and after it. Frames that are not quiet are
-speech; quiet frames next to speech are neither.
+articulation precedes and follows sound; before and after the video it is quiet. Frames that are not quiet are speech;
+quiet frames next to speech are neither.
 """
 
 from __future__ import annotations
