@@ -30,6 +30,7 @@ rule all:
         "results/figures/samples.png",
         "results/index.html",
         P.run / "config.yaml",
+        P.run / "head_motion.safetensors",
         P.run / "quality.json",
         P.run / "reconstruction.json",
         P.run / "syncnet.safetensors",

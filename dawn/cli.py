@@ -433,5 +433,13 @@ def reconstruct(*, config: ConfigFile = DEMO) -> None:
     reconstruct(*_setup(config))
 
 
+@app.command("head-motion", rich_help_panel=_STEPS, epilog="Example: dawn head-motion")
+def head_motion(*, config: ConfigFile = DEMO) -> None:
+    """Sample the head motion of test clips with several seeds."""
+    from dawn.generation.head_motion import sample_head_motion
+
+    sample_head_motion(*_setup(config))
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,6 +10,7 @@ validation, a sample           ``torch_generator(step_seed(seed, f"{stage}/valid
 training, dropout of a group   ``set_global_seed(step_seed(seed, f"{stage}/{group}", step, first_sample))``
 a generated video              ``torch_generator(seed)``, for ``dawn generate --seed``; the test video of a clip has the
                                seed ``video_seed(config.seed, clip)``, which its JSON file states
+head motion of a test clip     ``torch_generator(head_motion_seed(config.seed, clip, index))``
 people of the demo corpus      ``numpy_generator(corpus.seed, ...)``
 test identities of a corpus    ``ranking_key(corpus.seed, name)``
 validation clips of a corpus   the same
@@ -62,6 +63,11 @@ def checked_seed(seed: int) -> int:
 def video_seed(seed: int, clip: str) -> int:
     """Derive the seed of the test video of `clip`; ``dawn generate --seed`` with it draws the same noise."""
     return step_seed(seed, f"generate/{clip}", 0)
+
+
+def head_motion_seed(seed: int, clip: str, index: int) -> int:
+    """Derive the seed of the sample `index`, from 0, of head motion for the test clip `clip`."""
+    return step_seed(seed, f"head_motion/{clip}", 0, index)
 
 
 def torch_generator(seed: int) -> torch.Generator:

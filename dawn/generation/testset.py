@@ -40,6 +40,7 @@ from dawn.generation.driving import Source, VideoStart, start_video, transfer_po
 from dawn.generation.networks import Networks
 from dawn.generation.outputs import open_synthetic, write_synthetic
 from dawn.generation.sequences import clips_filling, joined_sound, joined_speech, ping_pong
+from dawn.generation.sources import first_frame, source_of
 from dawn.generation.strategies import load_strategy, videos_at_once
 from dawn.generation.styles import STYLES, style_of
 from dawn.generation.timed import Timed
@@ -72,7 +73,7 @@ def generate_videos(config: Config, paths: Paths, name: str, shard: int | None =
                 for video in group:
                     sound = joined_sound(video.speakers, video.frames, config, paths)
                     write_synthetic(
-                        video.out, itertools.repeat(_first_frame(video.clip, paths), video.frames), sound, config
+                        video.out, itertools.repeat(first_frame(video.clip, paths), video.frames), sound, config
                     )
             else:
                 _generate(nets, method, group, paths)
@@ -114,11 +115,6 @@ def gather_videos(config: Config, paths: Paths, name: str) -> None:
 
 def _write_report(path: Path, files: dict[str, str]) -> None:
     write_json(path, {"files": files, "digest": fingerprint(files)})
-
-
-def source_of(clip: Clip, features: Features, paths: Paths) -> Source:
-    """Build the source from the first frame of a clip and its measured features."""
-    return Source(_first_frame(clip, paths), features.pose[0], features.blink[0], features.face_box[0])
 
 
 @dataclass(frozen=True)
@@ -255,12 +251,6 @@ def _repeated_speech(clip: Clip, frames: int, paths: Paths) -> NDArray[np.float3
     """Load the speech features of a clip, repeated or cut to (frames, c)."""
     speech = Features.load(paths.clip_features(clip.clip)).speech
     return speech[np.arange(frames) % len(speech)]
-
-
-def _first_frame(clip: Clip, paths: Paths) -> NDArray[np.uint8]:
-    from dawn.media.video import iter_frames
-
-    return next(iter_frames(paths.clip(clip.clip)))
 
 
 def _write_image(image: NDArray[np.uint8], path: Path) -> None:

@@ -22,8 +22,8 @@ from dawn.features.store import Features
 from dawn.generation.driving import Source, start_video
 from dawn.generation.networks import Networks
 from dawn.generation.sequences import clips_filling, joined_speech
+from dawn.generation.sources import source_of
 from dawn.generation.strategies import load_strategy
-from dawn.generation.testset import source_of
 from dawn.generation.timed import Timed
 from dawn.media.json_files import write_json
 from dawn.methods import networks_of_method, strategies

@@ -157,12 +157,15 @@ def page(
     videos: VideoFolders,
     table: Annotated[Path, typer.Option(metavar="TABLE.csv", help="table written by 'tables'")],
     picture: Annotated[Path | None, typer.Option(metavar="FILE", help="picture written by 'samples'")] = None,
+    quality: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE...", help="quality.json of this run and of others")
+    ] = None,
     more: Annotated[
         list[Path] | None, typer.Option(metavar="FILE...", help="further tables, pictures and claims.json to show")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="PAGE.html", help="page to write")],
 ) -> None:
-    """One HTML page of a run: table, pictures, claims and videos."""
+    """One HTML page of a run: table, training checks, pictures, claims and videos."""
     from dawn.config import load
 
     settings = load(config)
@@ -171,4 +174,14 @@ def page(
     from eval.studies.clip_list import read_names
 
     cells = read_table(table)
-    write_page(settings, cells, read_names(clips), real, named_folders(videos), out, picture, more or [])
+    write_page(
+        settings,
+        cells,
+        read_names(clips),
+        real,
+        named_folders(videos),
+        out,
+        picture,
+        more=more or [],
+        quality=quality or [],
+    )

@@ -139,7 +139,8 @@ def extract(
     rich_help_panel=_PANEL,
     cls=ListOptionsCommand,
     epilog="Example: dawn-eval quality --clips results/demo/test.csv --truth data/demo/64/features "
-    "--commanded results/demo/controls/commanded --reconstruction results/demo/reconstruction.json "
+    "--videos results/demo/videos --commanded results/demo/controls/commanded "
+    "--head-motion results/demo/head_motion.safetensors --reconstruction results/demo/reconstruction.json "
     "--scores dawn=results/demo/scores/dawn other_speech=... still=... --out results/demo/quality.json",
 )
 def quality(
@@ -147,7 +148,9 @@ def quality(
     config: ConfigFile = DEFAULT_CONFIG,
     clips: ClipList,
     truth: Annotated[Path, typer.Option(metavar="DIR", help="folder of the true clips' features")],
+    videos: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos of 'dawn'")],
     commanded: Annotated[Path, typer.Option(metavar="DIR", help="folder of the videos of 'commanded'")],
+    head_motion: Annotated[Path, typer.Option(metavar="FILE", help="output of 'dawn head-motion'")],
     reconstruction: Annotated[Path, typer.Option(metavar="FILE", help="reconstruction.json of 'dawn reconstruct'")],
     scores: Annotated[
         list[str],
@@ -155,7 +158,7 @@ def quality(
     ],
     out: Annotated[Path, typer.Option(metavar="QUALITY.json", help="report to write")],
 ) -> None:
-    """Report whether each network learned: its measure next to that of a trivial baseline."""
+    """Report the training checks of a run: each measure next to its baseline and the required level."""
     from dawn.config import load
 
     settings = load(config)
@@ -167,7 +170,9 @@ def quality(
         settings,
         read_names(clips),
         truth=truth,
+        videos=videos,
         commanded=commanded,
+        head_motion=head_motion,
         reconstruction=reconstruction,
         scores={name: folder / "scores.json" for name, folder in named_folders(scores).items()},
     )

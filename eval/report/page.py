@@ -1,4 +1,4 @@
-"""HTML page of a run: scores, sample picture, further results, and the videos of each clip next to each other.
+"""HTML page of a run: scores, training checks, samples, further results, and the videos of each clip side by side.
 
 The page is one file, with pictures embedded; only the videos are linked, relative to it. Its layout is
 ``page.html.j2``.
@@ -20,7 +20,18 @@ from dawn.errors import InputError
 from dawn.media.files import atomic_path
 from dawn.media.json_files import read_json
 from eval.report.claims import claim_verdicts
-from eval.report.tables import ARROWS, TableCell, cell_text, columns_of, data_label, grouped, notes, ranking, read_table
+from eval.report.tables import (
+    ARROWS,
+    TableCell,
+    cell_text,
+    columns_of,
+    data_label,
+    grouped,
+    notes,
+    ranks_of,
+    read_table,
+)
+from eval.report.training_checks import training_checks
 from eval.studies.clip_list import video_path
 
 READS = ("page.html.j2",)
@@ -36,12 +47,14 @@ def write_page(
     out: Path,
     picture: Path | None = None,
     more: Sequence[Path] = (),
+    quality: Sequence[Path] = (),
 ) -> None:
     """Write the HTML page `out`.
 
     cells: those of Table 1. names: test clips. real: folder of the real videos. videos: folder of generated videos by
     method. picture: sample frames. more: further results in the order of their sections: tables (.csv), pictures (.png)
-    and ``claims.json``. Raises InputError when a video, picture or table is missing.
+    and ``claims.json``. quality: ``quality.json`` of runs, this one's first. Raises InputError when a video, picture,
+    table or ``quality.json`` is missing or damaged.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=False
@@ -52,6 +65,7 @@ def write_page(
         corpus=config.corpus,
         table=_table(cells),
         notes=notes(config, cells),
+        runs=[training_checks(path) for path in quality],
         picture=None if picture is None else _data_url(picture),
         sections=[_section(path) for path in more],
         clips=[
@@ -89,7 +103,7 @@ def _table(cells: Sequence[TableCell]) -> dict[str, Any]:
     metrics = columns_of(cells)
     rows = []
     for (source, dataset), methods in grouped(cells).items():
-        ranks = {} if source == "difference" else ranking(methods, metrics)
+        ranks = ranks_of(source, methods, metrics)
         for index, (method, row) in enumerate(methods.items()):
             texts = []
             for metric in metrics:

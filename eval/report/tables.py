@@ -182,6 +182,11 @@ def ranking(rows: Mapping[str, Row], columns: Sequence[Metric]) -> dict[tuple[st
     return ranks
 
 
+def ranks_of(source: str, rows: Mapping[str, Row], columns: Sequence[Metric]) -> dict[tuple[str, str], int]:
+    """Return the :func:`ranking` of rows of one source; differences have none."""
+    return {} if source == "difference" else ranking(rows, columns)
+
+
 def _is_ranked(method: str) -> bool:
     known = all_methods().get(method)
     return (known is None or known.ranked) and not method.startswith(label_of("gt"))
@@ -215,8 +220,7 @@ def notes(config: Config, cells: Sequence[TableCell], table: str = "Table 1") ->
             )
             counts = " or ".join(map(str, sorted({cell.samples for cell in biased if cell.samples})))
             lines.append(f"{metric.title}: bias expected from {counts} samples: {parts}.")
-    if any(ranking(rows, columns_of(cells)) for rows in grouped(cells).values()):
-        lines.append("Bold: the best of the rows of a data set; underlined: the second best.")
+    lines += _ranks_note(cells)
     names = {cell.method for cell in cells}
     lines += [
         f"{method.label}: {method.remark}."
@@ -228,6 +232,16 @@ def notes(config: Config, cells: Sequence[TableCell], table: str = "Table 1") ->
         values = ", ".join(f"{label_of(method)} {value:.3f}" for method, value in chance.items())
         lines.append(f"BAS of the same motion with the sound of other clips, which is chance: {values}.")
     return lines
+
+
+def _ranks_note(cells: Sequence[TableCell]) -> list[str]:
+    """Return the note on bold and underlined values of a table; none for a table without them."""
+    columns = columns_of(cells)
+    if not any(ranks_of(source, rows, columns) for (source, _), rows in grouped(cells).items()):
+        return []
+    references = [label_of(name) for name in dict.fromkeys(cell.method for cell in cells) if not _is_ranked(name)]
+    text = "Bold: the best of the ranked rows of a data set; underlined: the second best. A single one is not marked."
+    return [f"{text} Not ranked: {'; '.join(references)}." if references else text]
 
 
 def _corpus_coverage(config: Config) -> list[str]:
@@ -269,7 +283,7 @@ def _markdown(cells: Sequence[TableCell], remarks: Sequence[str]) -> str:
         "| --- | --- |" + " ---: |" * len(columns),
     ]
     for (source, dataset), methods in grouped(cells).items():
-        ranks = {} if source == "difference" else ranking(methods, columns)
+        ranks = ranks_of(source, methods, columns)
         for method, row in methods.items():
             texts = [
                 _marked(cell_text(row.get(key), metric), ranks.get((method, key)), ("**", "**"), ("<u>", "</u>"))
@@ -289,13 +303,14 @@ def _latex(cells: Sequence[TableCell]) -> str:
     ]
     for (source, dataset), methods in grouped(cells).items():
         lines.append(r"\midrule")
-        ranks = {} if source == "difference" else ranking(methods, columns)
+        ranks = ranks_of(source, methods, columns)
         for method, row in methods.items():
             texts = [
                 _tex_cell(row.get(metric.column), metric, ranks.get((method, metric.column))) for metric in columns
             ]
             lines.append(" & ".join([_escape(data_label(source, dataset)), _escape(label_of(method)), *texts]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    legend = [f"% {note}" for note in _ranks_note(cells)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *legend]) + "\n"
 
 
 def _marked(text: str, rank: int | None, best: tuple[str, str], second: tuple[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 Correlations are Pearson's, within each clip, between the conditions of a generated video (or the real clip's motion)
 and the motion detected in it; the median over clips is compared with the required level. The baseline is the same
-median with the videos permuted among the clips: what a model that ignores its conditions would reach.
+median with the videos permuted among the clips: what a model that ignores its conditions would reach. Further checks
+are those of :mod:`eval.studies.silence`, :mod:`eval.studies.video_starts` and :mod:`eval.studies.head_motion`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,23 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.features.extract import FaceTrack, NoFaceError, track_face
 from dawn.features.store import Features
+from dawn.media.audio import read_audio
 from dawn.media.json_files import read_json
 from dawn.paths import clip_file
+from eval.studies.clip_list import video_path
+from eval.studies.head_motion import head_motion_checks, sampled_angles
+from eval.studies.silence import quiet_frames, silence_check
+from eval.studies.video_starts import detected_start, start_checks, start_of
 
 Signal = NDArray[Any]
 
 PSNR_MARGIN = 6.0  # dB above copying the source frame
 LEVELS = {"yaw": 0.8, "pitch": 0.8, "blink": 0.6, "mouth": 0.6}
+SEPARATIONS = (
+    ("lip_sync", "lse_d_own", "other_speech"),
+    ("motion", "fvd16", "still"),
+    ("frames", "fd_efficientnet", "still"),
+)
 INNER_LIPS = ((61, 67), (62, 66), (63, 65))  # upper and lower points, 68-landmark numbering
 OUTER_EYE_CORNERS = (36, 45)
 
@@ -51,17 +62,27 @@ def correlation(a: Signal, b: Signal) -> float:
 
 
 def quality(
-    config: Config, clips: Sequence[str], *, truth: Path, commanded: Path, reconstruction: Path, scores: dict[str, Path]
+    config: Config,
+    clips: Sequence[str],
+    *,
+    truth: Path,
+    videos: Path,
+    commanded: Path,
+    head_motion: Path,
+    reconstruction: Path,
+    scores: dict[str, Path],
 ) -> dict[str, Any]:
     """Compute the training checks of one run, the content of ``quality.json``.
 
-    truth: folder of the real clips' features. commanded: folder of the videos generated with the real clips' speech,
-    pose and blink, with their sidecars. reconstruction: JSON file with the flow generator's PSNR. scores:
-    ``scores.json`` of the methods dawn, other_speech and still. A video without a face has correlation 0. Raises
-    InputError for a missing or unreadable video or file, and for absent weights.
+    truth: folder of the real clips' features. videos: folder of DAWN's videos. commanded: folder of the videos
+    generated with the real clips' speech, pose and blink, with their sidecars. head_motion: file of ``dawn
+    head-motion``. reconstruction: JSON file with the flow generator's PSNR. scores: ``scores.json`` of the methods
+    dawn, other_speech and still. A video without a face has correlation 0. Raises InputError for a missing or
+    unreadable video or file, and for absent weights.
     """
     conditions = [load_file(commanded / f"{clip}.safetensors") for clip in clips]
     real = [Features.load(clip_file(truth, clip, ".safetensors")) for clip in clips]
+    sampled = sampled_angles(head_motion, dict(zip(clips, real, strict=True)))
     tracks = [
         detected_motion(commanded / f"{clip}.mp4", config)
         for clip in tqdm(clips, desc="quality", unit="clip", mininterval=2)
@@ -78,8 +99,22 @@ def quality(
     report: dict[str, Any] = {"clips": len(clips), "lfg_psnr_db": psnr_check(reconstruction)}
     for name, (expected, detected) in signals.items():
         report[f"{name}_correlation"] = correlation_check(expected, detected, LEVELS[name])
-    for name, metric, control in (("lip_sync", "lse_d_own", "other_speech"), ("motion", "fvd16", "still")):
+    for name, metric, control in SEPARATIONS:
         report[name] = separation_check(metric, read_json(scores["dawn"]), control, read_json(scores[control]))
+    # Of the commanded videos: their heads move as in the real clips, with which the openings are compared.
+    sounds = [read_audio(commanded / f"{clip}.mp4", config.corpus.sample_rate) for clip in clips]
+    samples = config.corpus.sample_rate / config.corpus.fps
+    report["silence"] = silence_check(
+        [None if track is None else mouth_opening(track.landmarks) for track in tracks],
+        [quiet_frames(sound, len(c["pose"]), samples) for sound, c in zip(sounds, conditions, strict=True)],
+        [mouth_opening(features.landmarks) for features in real],
+    )
+    report |= start_checks(
+        [start_of(features.pose[0], features.blink[0]) for features in real],
+        [detected_start(video_path(videos, clip), config) for clip in clips],
+    )
+    angles = [features.pose[:, :3].astype(np.float64) for features in real]
+    report |= head_motion_checks(sampled, [clip - clip[0] for clip in angles], config.corpus.fps)
     report["passed"] = all(check["passed"] for check in report.values() if isinstance(check, dict))
     return report
 

@@ -23,7 +23,8 @@ from dawn.corpora.manifest import Clip, write_manifest
 from dawn.errors import InputError
 from dawn.features.store import Features
 from dawn.generation.driving import Source
-from dawn.generation.testset import generate_videos, source_of
+from dawn.generation.sources import source_of
+from dawn.generation.testset import generate_videos
 from dawn.media.audio import as_audio, read_audio
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json

@@ -37,6 +37,7 @@ COMMANDS = {
     "videos": CONFIG | {"--shard", "--gather"},
     "time-strategies": CONFIG,
     "reconstruct": CONFIG,
+    "head-motion": CONFIG,
 }
 
 

@@ -120,6 +120,8 @@ def test_what_hand_written_lists_had_left_out_counts(place: str, rule: str) -> N
         ("table1", r"dawn/(models|training)/|eval/(backbones|figures)/"),
         ("comparison", r"dawn/(models|training)/|eval/(backbones|figures)/"),
         ("samples", r"dawn/(models|training)/|eval/(backbones|extract|report)/"),
+        ("quality", r"dawn/(models|training|generation)/|eval/(report|figures|metrics)/"),
+        ("head_motion", r"eval/|dawn/(training|corpora/kinds|baselines)/|dawn/generation/(strategies|testset|outputs)"),
         ("testset", r"eval/|dawn/(models|training|features)/[a-z]"),
         ("clips", r"eval/|dawn/(models|training|generation)/|dawn/corpora/kinds/(hdtf|crema)"),
     ],

@@ -119,8 +119,11 @@ def test_the_target_all_writes_every_output(copy: Copy) -> None:
         assert (copy.root / f"{RUN}/table1.{suffix}").stat().st_size > 100
     quality = read_json(copy.root / f"{RUN}/quality.json")
     assert {"lfg_psnr_db", "yaw_correlation", "blink_correlation", "mouth_correlation"} <= quality.keys()
+    assert {"frames", "silence", "start_pose", "start_eyes", "seeds_correlation", "seeds_spread"} <= quality.keys()
+    assert quality["passed"] is False  # untrained networks
     assert (copy.root / "results/figures/samples.png").read_bytes().startswith(b"\x89PNG")
     page = (copy.root / "results/index.html").read_text()
+    assert "<caption>Run smoke: " in page
     shown = [part.split('"')[0] for part in page.split('src="')[1:] if not part.startswith("data:")]
     assert shown
     assert all((copy.root / "results" / name).is_file() for name in shown)

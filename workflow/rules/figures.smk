@@ -13,6 +13,8 @@ OPTIONAL = [
     for pattern in ("claims.json", "table[2-8].csv", "figures/figure*.png", "sweeps/*.png")
     for path in sorted(Path("results").glob(pattern))
 ]
+# Training checks of other runs, likewise.
+OTHER_QUALITY = [path for path in sorted(Path("results").glob("*/quality.json")) if path.parent != P.run]
 
 
 rule samples:
@@ -67,6 +69,7 @@ rule page:
         videos=[P.videos_report(method) for method in SHOWN],
         table="results/table1.csv",
         picture="results/figures/samples.png",
+        quality=P.run / "quality.json",
     output:
         "results/index.html",
     log:
@@ -77,14 +80,16 @@ rule page:
         run=CONFIG.name,
         code=code_fingerprint("eval.report.page"),
         more=OPTIONAL,
-        content=[sha256_file(path) for path in OPTIONAL],
+        others=OTHER_QUALITY,
+        content=[sha256_file(path) for path in (*OPTIONAL, *OTHER_QUALITY)],
         real=P.clips,
         videos=[f"{method}={videos_folder(P, method)}" for method in SHOWN],
     message:
         "page of run {params.run}"
     shell:
         "dawn-eval page --config $DAWN_CONFIG --clips {input.test} --real {params.real} --videos {params.videos}"
-        " --table {input.table} --picture {input.picture} --more {params.more} --out {output} 2> >(tee {log} >&2)"
+        " --table {input.table} --picture {input.picture} --quality {input.quality} {params.others}"
+        " --more {params.more} --out {output} 2> >(tee {log} >&2)"
 
 
 rule figure2:

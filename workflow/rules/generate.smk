@@ -1,8 +1,9 @@
-"""Test videos and the reconstruction ceiling.
+"""Test videos, the reconstruction ceiling, and head motion of several seeds.
 
 Input: the networks of train.smk and the dataset. Output: results/<run>/test.csv (the test clips),
 results/<run>/videos/<clip>.mp4 and results/<run>/controls/<method>/<clip>.mp4 with one report per method,
-results/<run>/reconstruction.json and, on request, results/<run>/timing.json (seconds per strategy).
+results/<run>/reconstruction.json, results/<run>/head_motion.safetensors and, on request, results/<run>/timing.json (seconds
+per strategy).
 """
 
 
@@ -131,3 +132,28 @@ rule reconstruct:
         "reconstruction by the latent flow generator of run {wildcards.run}"
     shell:
         "dawn reconstruct --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
+
+
+rule head_motion:
+    input:
+        test="results/{run}/test.csv",
+        fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
+        weights=lambda wildcards: [
+            PATHS[wildcards.run].weights(stage) for stage in networks_of_method(RUNS.configs[wildcards.run], "dawn")
+        ],
+    output:
+        "results/{run}/head_motion.safetensors",
+    log:
+        "results/{run}/logs/head_motion.log",
+    conda:
+        "../../environment.yml"
+    threads: lambda wildcards: RUNS.configs[wildcards.run].generate.threads
+    resources:
+        gpu=1,
+    params:
+        settings=settings("generate", "seed"),
+        code=code_fingerprint("dawn.generation.head_motion"),
+    message:
+        "head motion of several seeds of run {wildcards.run}"
+    shell:
+        "dawn head-motion --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"

@@ -2,7 +2,7 @@
 
 Input: the real clips of features.smk and the videos of generate.smk and baselines.smk. Output:
 results/<run>/syncnet.safetensors, results/<run>/scores/<method>/ (values per clip, scores with intervals, provenance),
-results/<run>/quality.json (measures of training success) and, on request, results/<run>/corpus.md (corpus statistics).
+results/<run>/quality.json (training checks) and, on request, results/<run>/corpus.md (corpus statistics).
 """
 
 QUALITY_METHODS = ("dawn", "other_speech", "still")
@@ -147,7 +147,9 @@ rule quality:
         test="results/{run}/test.csv",
         fingerprint=path_of(lambda paths: paths.dataset.with_suffix(".json")),
         reconstruction="results/{run}/reconstruction.json",
+        videos="results/{run}/generated/dawn.json",
         commanded="results/{run}/generated/commanded.json",
+        head_motion="results/{run}/head_motion.safetensors",
         scores=path_of(lambda paths: [paths.scores(method) / "scores.json" for method in QUALITY_METHODS]),
     output:
         "results/{run}/quality.json",
@@ -156,15 +158,17 @@ rule quality:
     conda:
         "../../environment.yml"
     params:
-        settings=settings("features"),
+        settings=settings("features", "corpus.fps", "corpus.sample_rate"),
         code=code_fingerprint("eval.studies.learned"),
         truth=path_of(lambda paths: paths.features),
-        videos=path_of(lambda paths: paths.videos("commanded")),
+        videos=path_of(lambda paths: paths.videos("dawn")),
+        commanded=path_of(lambda paths: paths.videos("commanded")),
         scores=path_of(lambda paths: [f"{method}={paths.scores(method)}" for method in QUALITY_METHODS]),
     message:
-        "training success of run {wildcards.run}"
+        "training checks of run {wildcards.run}"
     shell:
         "dawn-eval quality --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml"
         " --clips {input.test} --truth {params.truth}"
-        " --commanded {params.videos} --reconstruction {input.reconstruction} --scores {params.scores}"
+        " --videos {params.videos} --commanded {params.commanded} --head-motion {input.head_motion}"
+        " --reconstruction {input.reconstruction} --scores {params.scores}"
         " --out {output} 2> >(tee {log} >&2)"

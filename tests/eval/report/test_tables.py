@@ -13,7 +13,7 @@ from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.json_files import write_json
 from eval.metrics.registry import METRICS
-from eval.report.tables import TableCell, grouped, notes, ranking, read_table, write_table1
+from eval.report.tables import TableCell, grouped, notes, ranking, read_table, write_table, write_table1
 from tests.support import baselines
 from tests.support.scores import write_scores
 from tests.support.stand_ins import STAND_INS
@@ -163,6 +163,20 @@ def test_a_baseline_adds_its_measured_row_and_no_other(tmp_path: Path) -> None:
     latex = (tmp_path / "with.tex").read_text()
     assert r"\textbf{6.0} {\scriptsize [5.0, 7.0]}" in latex and r"\underline{7.0}" in latex
     assert json.loads((tmp_path / "with.json").read_text()).keys() == scores.keys()
+    legend = next(line for line in text.splitlines() if line.startswith("- Bold:"))
+    assert legend.endswith("Not ranked: True videos; Still image; Wav2Lip.")
+    assert latex.splitlines()[-1] == f"% {legend.removeprefix('- ')}"
+
+
+def test_only_tables_with_marks_explain_them(tmp_path: Path) -> None:
+    """Differences are not ranked, nor is a single row."""
+    differences = [TableCell("", name, "difference", "fvd16", value) for name, value in (("a", 1.0), ("b", 2.0))]
+    cells = [TableCell("demo", "dawn", "ours", "fvd16", 20.0), *differences]
+    remarks = notes(baselines.CONFIG, cells)
+    write_table(cells, remarks, tmp_path / "t")
+    for suffix in ("md", "tex"):
+        text = (tmp_path / f"t.{suffix}").read_text()
+        assert not any(word in text for word in ("Bold", "**", "<u>", "textbf", "underline"))
 
 
 def test_the_papers_rows_are_ranked_as_in_the_paper(tmp_path: Path) -> None:

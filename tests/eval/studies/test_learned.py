@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from dawn.config import Config
 from dawn.errors import InputError
 from dawn.media.json_files import write_json
+from dawn.media.tensor_files import save_arrays
 from dawn.media.video import load_frames
 from dawn.media.video_writer import write_video
+from dawn.paths import clip_file
 from dawn.weights import MissingWeights
 from eval.studies.learned import (
     correlation,
@@ -19,8 +23,10 @@ from eval.studies.learned import (
     detected_motion,
     mouth_opening,
     psnr_check,
+    quality,
     separation_check,
 )
+from tests.support.clips import features_of
 
 
 def test_correlation_of_known_signals() -> None:
@@ -91,3 +97,41 @@ def test_motion_is_detected_without_the_speech_encoder(
     write_video(tmp_path / "a.mp4", frames)
     track = detected_motion(tmp_path / "a.mp4", Config())
     assert track is not None and track.found.all() and track.pose.shape == (5, 6)
+
+
+def test_a_run_whose_videos_show_no_face_fails_without_an_error(tmp_path: Path) -> None:
+    clips, frames, rng = ["a", "b"], 10, np.random.default_rng(0)
+    poses = {clip: rng.normal(size=(2, frames, 6)).astype(np.float32) for clip in clips}
+    save_arrays(tmp_path / "motion.safetensors", poses, "head_motion", "{}")
+    for clip in clips:
+        landmarks = rng.uniform(5, 60, (frames, 68, 2)).astype(np.float32)
+        features_of(frames, landmarks=landmarks, pose=poses[clip][0]).save(
+            clip_file(tmp_path / "truth", clip, ".safetensors")
+        )
+        for method in ("dawn", "commanded"):
+            noise = rng.uniform(-0.5, 0.5, frames * 640).astype(np.float32)
+            write_video(tmp_path / method / f"{clip}.mp4", [np.full((64, 64, 3), 90, np.uint8)] * frames, audio=noise)
+        save_file({"pose": poses[clip][0], "blink": np.ones((frames, 2))}, tmp_path / f"commanded/{clip}.safetensors")
+    score = {"value": 2.0, "low": 1.0, "high": 3.0}
+    write_json(tmp_path / "scores.json", {"metrics": dict.fromkeys(("lse_d_own", "fvd16", "fd_efficientnet"), score)})
+    write_json(tmp_path / "reconstruction.json", {"lfg": 30.0, "copy": 20.0})
+    report = quality(
+        Config(),
+        clips,
+        truth=tmp_path / "truth",
+        videos=tmp_path / "dawn",
+        commanded=tmp_path / "commanded",
+        head_motion=tmp_path / "motion.safetensors",
+        reconstruction=tmp_path / "reconstruction.json",
+        scores=dict.fromkeys(("dawn", "other_speech", "still"), tmp_path / "scores.json"),
+    )
+    checks = {name: check["passed"] for name, check in report.items() if isinstance(check, dict)}
+    assert set(checks) == {
+        *("lfg_psnr_db", "yaw_correlation", "pitch_correlation", "blink_correlation", "mouth_correlation"),
+        *("lip_sync", "motion", "frames", "silence", "start_pose", "start_eyes"),
+        *("seeds_correlation", "seeds_spread", "seeds_movement", "seeds_distance"),
+    }
+    assert report["passed"] is False and report["clips"] == 2
+    assert not any(checks[name] for name in ("yaw_correlation", "silence", "start_pose", "start_eyes", "seeds_spread"))
+    assert report["silence"]["left_out"] == 2 and report["start_pose"]["clips"] == [None, None]
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
