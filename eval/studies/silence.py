@@ -18,7 +18,7 @@ from scipy.ndimage import binary_erosion
 QUIET_DB = -40.0  # relative to the loudest frame
 MARGIN = 2  # frames
 FEWEST = 3  # silent frames, and frames of speech, of a clip that is measured
-REQUIRED = 0.2  # standard deviation of the mouth opening in silence, relative to that in speech
+REQUIRED = 0.2  # mouth opening in silence, relative to its deviation in speech
 
 Signal = NDArray[Any]
 Frames = NDArray[np.bool_]
@@ -38,7 +38,10 @@ def quiet_frames(sound: NDArray[np.float32], frames: int, samples: float) -> Fra
 def silence_check(
     openings: Sequence[Signal | None], quiet: Sequence[Frames], true: Sequence[Signal], level: float = REQUIRED
 ) -> dict[str, Any]:
-    """Check that the median over clips of the ratio of standard deviations, silence to speech, is at most `level`.
+    """Check that mouths are shut and still in silence.
+
+    The median over clips of the root mean square of the mouth opening in silence, relative to the standard deviation of
+    the opening in speech, is at most `level`.
 
     openings: mouth opening of the generated videos (n,), None for one without a face. quiet: their quiet frames. true:
     mouth opening of the real clips. The ratio is 1 without a face and for a mouth that does not move. Clips with fewer
@@ -84,7 +87,7 @@ def _ratio(opening: Signal | None, quiet: Frames) -> float:
     values = _values(opening, quiet)
     if values is None or values[1].std() < 1e-9:
         return 1.0
-    return round(float(values[0].std(ddof=1) / values[1].std(ddof=1)), 4)
+    return round(float(np.sqrt(np.mean(values[0] ** 2)) / values[1].std(ddof=1)), 4)
 
 
 def _mean_openings(clips: Sequence[tuple[Signal | None, Frames]]) -> dict[str, float | None]:

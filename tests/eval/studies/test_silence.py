@@ -49,9 +49,14 @@ def test_a_mouth_that_moves_in_silence_does_not_pass() -> None:
     assert still["passed"] and not moving["passed"]
     assert still["value"] == pytest.approx(0.1 * moving["value"], rel=1e-3) and still["true_clips"] == 0
     silence, speech = MOVING[:6], MOVING[8:]
-    assert moving["value"] == pytest.approx(silence.std(ddof=1) / speech.std(ddof=1), abs=1e-4)
+    assert moving["value"] == pytest.approx(np.sqrt(np.mean(silence**2)) / speech.std(ddof=1), abs=1e-4)
     assert moving["opening"] == pytest.approx({"silence": silence.mean(), "speech": speech.mean()})
     assert moving["required"] == "at most 0.2"
+
+
+def test_a_mouth_that_stays_open_in_silence_does_not_pass() -> None:
+    report = silence_check([mouth(0.0) + 0.4], [CLIP], [mouth(0.0)])
+    assert report["value"] == pytest.approx(0.4 / MOVING[8:].std(ddof=1), abs=1e-4) and not report["passed"]
 
 
 def test_frames_next_to_speech_are_neither_silence_nor_speech() -> None:
