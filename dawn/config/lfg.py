@@ -25,7 +25,8 @@ class LfgModel(Section):
     temperature: float = Field(0.1, gt=0, description="softmax temperature of the region heat maps")
     aligned_sampling: bool = Field(
         False,
-        description="sample so that the identity grid is the identity (published: no, which magnifies by 4/S)",
+        description="sample so that the identity grid is the identity, and the border's values outside the picture "
+        "(published: no, which magnifies by 4/S, and zeros)",
     )
     region_predictor: Hourglass = Hourglass(expansion=32)
     background_predictor: Hourglass = Hourglass(expansion=32, scale=1.0)

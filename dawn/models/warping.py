@@ -2,8 +2,9 @@
 
 Grids are (x, y) in [-1, 1] with the corner pixels at -1 and 1. The published networks nevertheless sample as if -1 and
 1 were the outer edges of the image: the identity grid enlarges the image, by 1 / 32 at 128 pixels, and darkens its
-border. Their weights depend on it. With `aligned`, sampling and resizing agree with the grids, and the identity grid
-leaves an image unchanged.
+border. Their weights depend on it. With `aligned`, sampling and resizing agree with the grids, the identity grid leaves
+an image unchanged, and positions outside it have the values of its border: a head that turns would otherwise draw
+darkness into the picture.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
-def warp(x: Tensor, grid: Tensor, padding: Literal["zeros", "reflection"] = "zeros", aligned: bool = False) -> Tensor:
-    """Sample x (b or 1, c, H, W) bilinearly at the positions `grid` (b, h, w, 2): (b, c, h, w)."""
-    return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=padding, align_corners=aligned)
+def warp(x: Tensor, grid: Tensor, padding: Literal["reflection"] | None = None, aligned: bool = False) -> Tensor:
+    """Sample x (b or 1, c, H, W) bilinearly at the positions `grid` (b, h, w, 2): (b, c, h, w).
+
+    Positions outside x have the values that `padding` gives, by default zero, or with `aligned` those of the border.
+    """
+    mode = padding or ("border" if aligned else "zeros")
+    return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=mode, align_corners=aligned)
 
 
 def resize(x: Tensor, side: int, aligned: bool = False) -> Tensor:

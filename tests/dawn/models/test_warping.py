@@ -26,3 +26,11 @@ def test_aligned_sampling_of_the_identity_grid_is_no_motion() -> None:
     torch.testing.assert_close(warp(picture, grid, aligned=True), picture, rtol=0, atol=1e-5)
     published = warp(picture, resize(small, side).permute(0, 2, 3, 1))
     assert (published - picture).abs().mean() > 0.05
+
+
+def test_aligned_sampling_continues_the_border_of_the_picture() -> None:
+    picture = torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.5
+    aside = coordinate_grid(8, 8, picture)[None] + torch.tensor([0.75, 0.0])
+    moved = warp(picture, aside, aligned=True)
+    torch.testing.assert_close(moved[..., -2:], picture[..., -1:].expand(-1, -1, -1, 2))
+    assert not warp(picture, aside)[..., -1:].any()  # as published
