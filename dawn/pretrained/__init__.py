@@ -56,3 +56,18 @@ def start_file(start: str) -> Path:
         known = f"it holds {', '.join(sorted(files))}" if files else f"{_ABSENT}; train them (make pretrain)"
         raise InputError(f"start: {start}: no such weights in this package: {known}, or give the path of a file")
     return files[name]
+
+
+def encoder_folder(name: str) -> Path | None:
+    """Return the folder of the speech encoder that ``pretrained:NAME`` names, None for a name of another form.
+
+    Raises InputError when this package holds no such encoder.
+    """
+    if not name.startswith(_PREFIX):
+        return None
+    path = folder() / name.removeprefix(_PREFIX)
+    if not (path / "model.safetensors").is_file():
+        present = sorted(file.parent.name for file in folder().glob("*/model.safetensors"))
+        known = f"it holds {', '.join(present)}" if present else "it holds none; train one (make pretrain)"
+        raise InputError(f"features.speech.encoder: {name}: no such encoder in this package: {known}")
+    return path

@@ -44,7 +44,7 @@ def write_shipped(root: Path, out: Path) -> Path:
 def assert_shipped(folder: Path) -> None:
     """Whether the pre-trained networks in `folder` are complete, unchanged and small."""
     card = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
-    found = {str(path.relative_to(folder)): path for path in folder.glob("*/weights.safetensors")}
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*.safetensors")}
     assert set(found) == set(card["files"]) and len(found) >= 4
     for name, entry in card["files"].items():
         assert (entry["sha256"], entry["bytes"]) == (sha256_file(found[name]), found[name].stat().st_size), name
