@@ -1,7 +1,7 @@
 """Training of the speech encoder: HuBERT's architecture, small, on the phonemes of the embedded corpus.
 
-HuBERT (Hsu et al., 2021) predicts clusters of sound from its surroundings; phonemes of synthesised speech are known, so
-that a network of a hundredth of its size learns features from which the shape of a mouth is nearly linear to read.
+HuBERT (Hsu et al., 2021) predicts clusters of sound from what surrounds them; the phonemes of synthesised speech are
+known, so that a network of a thousandth of the size of HuBERT large learns to tell them apart in minutes.
 The result is a folder that transformers loads, in half precision, so that the copy in the package is the same file.
 """
 
