@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from dawn import pretrained
 from dawn.config import Config, Speech
 from dawn.errors import InputError
 from dawn.media.files import sha256_file
-from dawn.pretrained import encoder_folder as folder_in_package
 
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors")  # of an encoder that this project trains
 RECORD = "training.json"  # beside them: how the encoder was trained, and its accuracy
@@ -28,17 +28,22 @@ def encoder_folder(name: str) -> Path | None:
     """
     if name == "logmel":
         return None
-    return folder_in_package(name) or (Path(name) if Path(name).is_dir() else None)
+    return pretrained.encoder_folder(name) or (Path(name) if Path(name).is_dir() else None)
 
 
 def encoder_beside(config: Config, run: Path) -> Config:
     """Return the configuration of the run in folder `run` with the place of its encoder.
 
-    A relative path is one from the folder of ``results``, which is the working folder in training alone.
+    A relative path is one from the folder that holds ``results``, which is the working folder in training alone. In a
+    folder of pre-trained networks outside the package, as ``dawn ship --out`` writes, ``pretrained:NAME`` is its own.
     """
     speech = config.features.speech
     place = run.absolute().parent.parent / speech.encoder
-    if encoder_folder(speech.encoder) is not None or not (place / "config.json").is_file():
+    if (run / pretrained.CARD).is_file() and run.resolve() != pretrained.folder().resolve():
+        place = pretrained.encoder_folder(speech.encoder, run) or place
+    elif encoder_folder(speech.encoder) is not None:
+        return config
+    if not (place / "config.json").is_file():
         return config
     speech = speech.model_copy(update={"encoder": str(place)})
     return config.model_copy(update={"features": config.features.model_copy(update={"speech": speech})})

@@ -58,16 +58,17 @@ def start_file(start: str) -> Path:
     return files[name]
 
 
-def encoder_folder(name: str) -> Path | None:
+def encoder_folder(name: str, networks: Path | None = None) -> Path | None:
     """Return the folder of the speech encoder that ``pretrained:NAME`` names, None for a name of another form.
 
-    Raises InputError when this package holds no such encoder.
+    `networks` is the folder of pre-trained networks, by default that of this package. Raises InputError when it holds
+    no such encoder.
     """
     if not name.startswith(_PREFIX):
         return None
-    path = folder() / name.removeprefix(_PREFIX)
+    path = (networks or folder()) / name.removeprefix(_PREFIX)
     if not (path / "model.safetensors").is_file():
-        present = sorted(file.parent.name for file in folder().glob("*/model.safetensors"))
+        present = sorted(file.parent.name for file in path.parent.glob("*/model.safetensors"))
         known = f"it holds {', '.join(present)}" if present else "it holds none; train one (make pretrain)"
-        raise InputError(f"features.speech.encoder: {name}: no such encoder in this package: {known}")
+        raise InputError(f"features.speech.encoder: {name}: no such encoder in {networks or 'this package'}: {known}")
     return path

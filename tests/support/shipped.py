@@ -12,8 +12,10 @@ from dawn.media.json_files import write_json
 from dawn.paths import Paths
 from dawn.pretrained import CARD, LIMIT
 from dawn.shipping.ship import TERMS, ship
+from dawn.training.speech_encoder import train_speech_encoder
 from tests.support.networks import write_run
 from tests.support.repository import REPOSITORY
+from tests.support.spoken import DIM, configuration, write_corpus
 
 DIGEST = "of the corpus"
 
@@ -35,8 +37,14 @@ def write_finished_run(root: Path, config: Config) -> Path:
 
 
 def write_shipped(root: Path, out: Path) -> Path:
-    """Write pre-trained networks to the folder `out`, from runs below `root`; returns `out`."""
-    run, other = (write_finished_run(root, small(name)) for name in ("smoke", "smaller"))
+    """Write pre-trained networks, a speech encoder among them, to the folder `out`; returns `out`.
+
+    The runs that they are of lie below `root`.
+    """
+    encoder = train_speech_encoder(configuration(), write_corpus(root, configuration()))
+    tree = small().model_dump(mode="json")
+    tree["features"]["speech"] |= {"encoder": str(encoder), "dim": DIM}
+    run, other = write_finished_run(root, parse(tree)), write_finished_run(root, small("smaller"))
     ship(run, out, other)
     return out
 
