@@ -25,6 +25,7 @@ class InMemoryClips:
     """Two clips of random frames and features, with the interface of a clip store."""
 
     extractor = "test"
+    encoder = "logmel"
 
     def __init__(self, config: Config, frames: int = 14) -> None:
         rng = np.random.default_rng(0)
