@@ -60,9 +60,9 @@ def dawn(*, version: Annotated[bool, version_option("dawn")] = False) -> None: .
 
 
 def _stages() -> tuple[str, ...]:
-    from dawn.stages import STAGES
+    from dawn.stages import SPEECH, STAGES
 
-    return STAGES
+    return (*STAGES, SPEECH)
 
 
 def _methods() -> tuple[str, ...]:
@@ -363,7 +363,7 @@ def train(
         typer.Argument(
             callback=_known_stage,
             autocompletion=_stages,
-            help="lfg, pbnet, a2v_stage1, a2v_stage2, ttr_sparse or ttr_dense",
+            help="lfg, pbnet, a2v_stage1, a2v_stage2, ttr_sparse, ttr_dense or speech",
         ),
     ],
     *,

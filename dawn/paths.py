@@ -89,6 +89,11 @@ class Paths:
         """Return the weights file of a training stage, written when it is finished."""
         return self.run / stage / "weights.safetensors"
 
+    @property
+    def speech(self) -> Path:
+        """Folder of the trained speech encoder, which ``features.speech.encoder`` can name."""
+        return self.run / "speech"
+
     def videos(self, method: str) -> Path:
         """Return the folder of test videos of a method that is no baseline (see ``dawn.methods.videos_folder``)."""
         return self.run / "videos" if method == "dawn" else self.run / "controls" / method

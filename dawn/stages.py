@@ -8,6 +8,8 @@ a2v_stage2    the same on long clips; continues from ``a2v_stage1`` with ``a2v.c
 ttr_sparse    denoiser of keyframes for the strategy with two temporal resolutions (paper 4.3)
 ttr_dense     denoiser of the frames between keyframes, for the same strategy
 ============  ======================================================================================================
+
+Stage ``speech`` comes before the features: it trains an encoder that ``features.speech.encoder`` can name.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dawn.config import A2vStage, Config, Schedule
 from dawn.fingerprint import fingerprint
 from dawn.pretrained import start_file
 
+SPEECH = "speech"
 TTR_STAGES = ("ttr_sparse", "ttr_dense")
 STAGES = ("lfg", "pbnet", "a2v_stage1", "a2v_stage2", *TTR_STAGES)
 
@@ -145,6 +148,11 @@ def syncnet_settings_of(config: Config) -> dict[str, Any]:
         "syncnet": config.evaluate.syncnet.model_dump(mode="json", exclude=_DIVISION | {"start": True, "seed": True}),
     }
     return settings | _starts(config, "syncnet") | _held_out(config)
+
+
+def speech_settings_of(config: Config) -> dict[str, Any]:
+    """Select the configuration values that the weights of the speech encoder depend on, beside the corpus."""
+    return {"seed": config.seed, "speech": config.speech.model_dump(mode="json", exclude=_DIVISION)}
 
 
 def settings_of(config: Config, stage: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from dawn.config.generate import Generate
 from dawn.config.lfg import Hourglass, LfgModel
 from dawn.config.pbnet import PbnetLoss, PbnetModel
 from dawn.config.schedule import Schedule, ValidationSchedule
+from dawn.config.speech import SpeechEncoder, SpeechModel
 from dawn.config.tree import Config, load, loads, parse, schema
 
 __all__ = [
@@ -51,6 +52,8 @@ __all__ = [
     "Schedule",
     "Section",
     "Speech",
+    "SpeechEncoder",
+    "SpeechModel",
     "SyncnetModel",
     "UnetModel",
     "ValidationSchedule",

@@ -232,7 +232,8 @@ class Speech(Section):
     encoder: str = Field(
         "logmel",
         min_length=1,
-        description="'logmel', or a transformers speech encoder by hub name or local folder (paper: HuBERT)",
+        description="'logmel', or a transformers speech encoder by hub name or local folder, such as that of 'dawn "
+        "train speech', or pretrained:speech, that of this package (paper: HuBERT)",
     )
     dim: Positive = Field(256, description="channels of the feature; 1024 for HuBERT large")
     mels: Positive = Field(32, description="logmel: mel bands")

@@ -18,6 +18,7 @@ from dawn.config.evaluate import Evaluate
 from dawn.config.generate import Generate
 from dawn.config.lfg import Lfg
 from dawn.config.pbnet import Pbnet
+from dawn.config.speech import SpeechEncoder
 
 
 class Config(Section):
@@ -29,6 +30,7 @@ class Config(Section):
     features: Features = Features()
     prepare: Prepare = Prepare()
     data: Data = Data()
+    speech: SpeechEncoder = SpeechEncoder()
     lfg: Lfg = Lfg()
     pbnet: Pbnet = Pbnet()
     a2v: A2v = A2v()

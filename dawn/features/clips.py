@@ -27,6 +27,7 @@ class ClipStore:
         self._paths = paths
         with self._features(0) as file:
             self.extractor: str = file.description["extractor"]
+            self.encoder: str = file.description["encoder"]
 
     def __len__(self) -> int:
         return len(self._names)

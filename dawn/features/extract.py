@@ -12,6 +12,7 @@ from dawn import config
 from dawn.errors import InputError
 from dawn.features.blink import eye_aspect_ratios
 from dawn.features.boxes import face_box, mouth_box
+from dawn.features.encoders import encoder_version
 from dawn.features.extractors import Extractor
 from dawn.features.interpolation import interpolate_rows
 from dawn.features.mfcc import frame_mfcc
@@ -80,7 +81,7 @@ def extract(video: str | os.PathLike[str], cfg: config.Features, fps: float = 25
         mouth_box=mouth_box(track.landmarks),
         found=track.found,
         extractor=track.extractor,
-        encoder=cfg.speech.encoder,
+        encoder=encoder_version(cfg.speech),
         fps=fps,
     )
 

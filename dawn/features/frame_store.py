@@ -40,6 +40,7 @@ class ShardIndex:
     fingerprint: str  # of the settings, code and files that it was packed from
     extractor: str  # of landmarks and head pose; see dawn.features.versions
     clips: list[tuple[str, int]]  # name and number of frames
+    encoder: str = ""  # of speech; see dawn.features.encoders. Files of earlier versions do not state it
 
     @classmethod
     def read(cls, path: Path) -> ShardIndex:
@@ -84,7 +85,8 @@ class FrameStore:
                     self._shard[index], self._first[index], self._length[index] = number, first, frames
                 first += frames
             if content.clips:
-                self.extractor, self._format = content.extractor, content.format
+                self.extractor, self.encoder = content.extractor, content.encoder
+                self._format = content.format
         self.fingerprints = tuple(fingerprints)
         lengths = np.fromiter((clip.frames for clip in clips), np.int64, len(clips))
         if absent := np.flatnonzero(self._length != lengths).tolist():

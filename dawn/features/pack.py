@@ -18,6 +18,7 @@ from dawn.corpora.manifest import Clip, read_manifest
 from dawn.errors import InputError
 from dawn.features.dataset import feature_lengths
 from dawn.features.disk_space import bytes_needed, check_disk_space
+from dawn.features.encoders import encoder_version
 from dawn.features.frame_store import FIELDS, KEY, ShardIndex, encode
 from dawn.features.sources import pack_code
 from dawn.features.store import SHAPES, Features
@@ -81,7 +82,8 @@ def shard_writer(config: Config, clips: Sequence[Clip], state: str, out: Path) -
     else:
         shapes["offsets"] = np.dtype(np.int64), (frames + 1,)
     lengths = [(clip.clip, clip.frames) for clip in clips]
-    index = ShardIndex(packed, state, extractor_version(config.features), lengths)
+    encoder = encoder_version(config.features.speech)
+    index = ShardIndex(packed, state, extractor_version(config.features), lengths, encoder)
     description = json.dumps(dataclasses.asdict(index))
     return RowWriter(out, shapes, KEY, description, tail=None if packed == "raw" else "frames")
 
@@ -89,11 +91,17 @@ def shard_writer(config: Config, clips: Sequence[Clip], state: str, out: Path) -
 def _write(config: Config, paths: Paths, clips: list[Clip], state: str, out: Path) -> None:
     """Write the file of the packed `clips`."""
     row = end = 0
+    encoder = encoder_version(config.features.speech)
     with shard_writer(config, clips, state, out) as file:
         if config.data.store == "jpeg":
             file.write("offsets", 0, np.zeros(1, np.int64))
         for clip in tqdm(clips, desc="pack", unit="clip", mininterval=2, dynamic_ncols=True):
             features = Features.load(paths.clip_features(clip.clip))
+            if features.encoder != encoder:
+                raise InputError(
+                    f"{clip.clip}: its speech features are of the encoder {features.encoder}, but "
+                    f"features.speech.encoder is {encoder}; extract the features again (dawn features)"
+                )
             frames_read = 0
             for frame in iter_frames(paths.clip(clip.clip), config.corpus.fps):
                 frames_read += 1

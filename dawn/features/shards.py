@@ -23,6 +23,7 @@ from dawn.config import Config
 from dawn.corpora.manifest import Clip, Rejected, read_manifest
 from dawn.errors import InputError
 from dawn.features.disk_space import bytes_needed, check_disk_space
+from dawn.features.encoders import encoder_version
 from dawn.features.journal import Journal
 from dawn.features.sources import clips_code, features_code
 from dawn.features.store import feature_length
@@ -52,7 +53,9 @@ def make_features(config: Config, paths: Paths, index: int) -> None:
     """Write the feature files of the clips that shard `index` of :func:`make_clips` wrote."""
     files = read_json(paths.shard("clips", index))["files"]
     jobs = [(clip, files[clip.clip]) for clip in read_manifest(paths.manifest) if clip.clip in files]
-    key = fingerprint([config.features.model_dump(), config.corpus.fps, features_code()])
+    settings = config.features.model_dump()
+    settings["speech"]["encoder"] = encoder_version(config.features.speech)  # wherever its folder lies
+    key = fingerprint([settings, config.corpus.fps, features_code()])
     open_writer = functools.partial(_feature_writer, config, paths)
     run_stage(config, Stage("features", paths, index, key), jobs, open_writer)
 

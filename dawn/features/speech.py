@@ -1,7 +1,8 @@
 """Speech features, one vector per video frame (paper 3.3).
 
 ``logmel`` needs no weights. Any transformers encoder of waveforms (HuBERT, wav2vec 2.0, WavLM) is loaded by its hub
-name, once downloaded (the paper's also by ``dawn weights``), or from a local folder.
+name, once downloaded (the paper's also by ``dawn weights``), or from a local folder, such as one that ``dawn train
+speech`` writes; ``pretrained:speech`` is the one of this package.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from dawn.choices import Device
 from dawn.config import Speech
 from dawn.errors import InputError
+from dawn.features.encoders import encoder_folder, encoder_version
 from dawn.weights import MissingWeights, folder
 
 if TYPE_CHECKING:
@@ -92,7 +94,8 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech, name: Device)
     from dawn.precision import precise_products
 
     device = pick(name)
-    processor, model = _load(cfg.encoder, device)
+    local = encoder_folder(cfg.encoder)
+    processor, model = _load(cfg.encoder, device, None if local is None else encoder_version(cfg))
     stride = math.prod(model.config.conv_stride)
     reach = 1  # receptive field of one row, samples
     for kernel, step in zip(reversed(model.config.conv_kernel), reversed(model.config.conv_stride), strict=True):
@@ -130,19 +133,23 @@ def _encoder(audio: NDArray[np.float32], frames: int, cfg: Speech, name: Device)
 
 
 @functools.lru_cache(maxsize=1)
-def _load(name: str, device: torch.device) -> tuple[Any, Any]:
-    """Load processor and network from this machine only, so that a run is independent of the state of a server."""
+def _load(name: str, device: torch.device, version: str | None) -> tuple[Any, Any]:
+    """Load processor and network from this machine only, so that a run is independent of the state of a server.
+
+    `version` is that of a local folder, which is loaded again when its content has changed.
+    """
     import torch
     from transformers import AutoFeatureExtractor, AutoModel
 
-    place = name if Path(name).is_dir() else folder(Path(name).name) or name
+    place = encoder_folder(name) or folder(Path(name).name) or name
     try:
         processor = AutoFeatureExtractor.from_pretrained(place, local_files_only=True)
         model = AutoModel.from_pretrained(place, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         raise MissingWeights(
             f"features.speech.encoder: {name!r} is not on this machine ({type(error).__name__}); download it with "
-            f"'hf download {name}', or name a local folder that holds config.json, preprocessor_config.json and weights"
+            f"'hf download {name}', or name a local folder that holds config.json, preprocessor_config.json and "
+            "weights, such as 'dawn train speech' writes"
         ) from None
     if not hasattr(model.config, "conv_stride"):
         raise InputError(

@@ -41,7 +41,7 @@ class Features:
     mouth_box: NDArray[np.float32]  # (N, 4) x0, y0, x1, y1, pixels
     found: NDArray[np.bool_]  # (N,) False where the face was not found and the row is interpolated
     extractor: str  # name and version of the landmark detector
-    encoder: str  # speech encoder
+    encoder: str  # version of the speech encoder; see dawn.features.encoders
     fps: float
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -13,6 +13,7 @@ import torch
 from dawn.config import Config, load, loads, parse
 from dawn.devices import pick
 from dawn.errors import InputError
+from dawn.features.encoders import check_encoder, encoder_beside
 from dawn.features.versions import check_extractor, extractor_version
 from dawn.fingerprint import fingerprint
 from dawn.generation.captured import Captures
@@ -68,8 +69,11 @@ class Networks:
         if generate:
             tree = config.model_dump()
             config = parse(tree | {"generate": tree["generate"] | generate}, "settings")
+        config = encoder_beside(config, run)
         for path in (path for stage, path in files.items() if stage != "lfg"):  # which receives no pose
-            check_extractor(path, weights_metadata(path), extractor_version(config.features))
+            metadata = weights_metadata(path)
+            check_extractor(path, metadata, extractor_version(config.features))
+            check_encoder(path, metadata, config.features.speech)
         device = pick(config.generate.device)
         if config.generate.compile and device.type != "cuda":
             raise InputError(f"compile: for GPUs of CUDA; on {device.type} it gains nothing: leave it off")

@@ -56,3 +56,19 @@ def start_file(start: str) -> Path:
         known = f"it holds {', '.join(sorted(files))}" if files else f"{_ABSENT}; train them (make pretrain)"
         raise InputError(f"start: {start}: no such weights in this package: {known}, or give the path of a file")
     return files[name]
+
+
+def encoder_folder(name: str, networks: Path | None = None) -> Path | None:
+    """Return the folder of the speech encoder that ``pretrained:NAME`` names, None for a name of another form.
+
+    `networks` is the folder of pre-trained networks, by default that of this package. Raises InputError when it holds
+    no such encoder.
+    """
+    if not name.startswith(_PREFIX):
+        return None
+    path = (networks or folder()) / name.removeprefix(_PREFIX)
+    if not (path / "model.safetensors").is_file():
+        present = sorted(file.parent.name for file in path.parent.glob("*/model.safetensors"))
+        known = f"it holds {', '.join(present)}" if present else "it holds none; train one (make pretrain)"
+        raise InputError(f"features.speech.encoder: {name}: no such encoder in {networks or 'this package'}: {known}")
+    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from dawn.config import Config
 from dawn.media.json_files import read_json
 from dawn.paths import Paths
 from dawn.stages import start_of
+from dawn.training.log_hours import log_hours
 
 
 def root_of(run: Path) -> Path:
@@ -24,7 +24,7 @@ def describe(run: Path, config: Config, stages: tuple[str, ...], place: str) -> 
     root = root_of(run)
     dataset = Paths.of(config, root / "data").dataset.with_suffix(".json")
     goals = " ".join(f"results/{config.name}/{stage}/weights.safetensors" for stage in stages)
-    hours = {stage: _hours(run / stage / "log.jsonl") for stage in stages}
+    hours = {stage: log_hours(run / stage / "log.jsonl") for stage in stages}
     return {
         "resolution": config.corpus.resolution,
         "command": f"snakemake --cores all --configfile {place} -- {goals}",
@@ -34,18 +34,6 @@ def describe(run: Path, config: Config, stages: tuple[str, ...], place: str) -> 
         "hours": {stage: value for stage, value in hours.items() if value is not None},
         "unseen_people": _quality(run),
     }
-
-
-def _hours(log: Path) -> float | None:
-    """Return the hours of a training by its log; None where its weights are a copy from another run."""
-    if not log.is_file():
-        return None
-    total = before = 0.0
-    for line in log.read_text(encoding="utf-8").splitlines():
-        seconds = json.loads(line)["seconds"]
-        total += before if seconds < before else 0.0  # a resumed training counts from 0 again
-        before = seconds
-    return round((total + before) / 3600, 2)
 
 
 def _quality(run: Path) -> dict[str, Any]:

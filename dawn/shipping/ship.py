@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,17 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.features.encoders import FILES, RECORD, encoder_beside, encoder_folder, encoder_version
 from dawn.generation.networks import Networks, run_config, trained_config, weights_digest
 from dawn.media.files import replaced_folder, sha256_file, size_text
+from dawn.media.json_files import read_json
 from dawn.models.build import build_flow_generator
 from dawn.models.constants import constant_keys
 from dawn.models.weights_io import load_weights, read_weights, save_weights, weights_metadata
 from dawn.pretrained import CARD, LIMIT
 from dawn.provenance import commit
 from dawn.shipping.card import describe, root_of
-from dawn.stages import networks_of, stages_of, starts_of
+from dawn.stages import SPEECH, networks_of, stages_of, starts_of
 
 TERMS = "Apache-2.0, as this project; trained on drawn people and synthesised speech, on nothing from a real person"
 ABOUT = (
@@ -49,7 +52,9 @@ def ship(run: Path, out: Path, lfg_start: Path | None = None) -> dict[str, Any]:
     """Write the folder `out` from the trained run `run` and return its card, the content of ``card.yaml``.
 
     It gets the run's configuration and the weights of its networks in half precision; with the run `lfg_start`, also
-    that run's latent flow generator, for a training to start from, as ``lfg<resolution>``. An earlier folder of this
+    that run's latent flow generator, for a training to start from, as ``lfg<resolution>``. A speech encoder of ``dawn
+    train speech`` is copied as ``speech``, which the written configurations then name (``pretrained:speech``): the
+    weights state the digest of the encoder of their training, and the copy has the same. An earlier folder of this
     kind is replaced; on failure nothing changes. Runs are folders ``results/<run>`` beside the folder ``data`` of their
     corpora. Raises InputError for a run that is not complete or was trained on other than drawn people, for weights
     that are not finite in half precision, for more than :data:`~dawn.pretrained.LIMIT` bytes, and when `out` holds
@@ -59,6 +64,7 @@ def ship(run: Path, out: Path, lfg_start: Path | None = None) -> dict[str, Any]:
         raise InputError(f"{out}: holds other files than pre-trained networks; give another folder with --out")
     config = run_config(run)
     parts = _parts(run, config, lfg_start)
+    encoder = _trained_encoder(run, config)
     card: dict[str, Any] = {"about": ABOUT, "terms": TERMS, "commit": commit(), "runs": {}, "files": {}}
     for part in parts:
         _check_origin(part.trained, part.stage)
@@ -68,7 +74,8 @@ def ship(run: Path, out: Path, lfg_start: Path | None = None) -> dict[str, Any]:
     with replaced_folder(out) as aside:
         for part in parts:
             path = aside / part.name / "weights.safetensors"
-            _write(part, path)
+            config_of_part = _naming_copy(part.config, part.run, encoder)
+            _write(part, path, encoder)
             card["files"][str(path.relative_to(aside))] = {
                 "run": part.config.name,
                 "stage": part.stage,
@@ -77,9 +84,19 @@ def ship(run: Path, out: Path, lfg_start: Path | None = None) -> dict[str, Any]:
                 "sha256": sha256_file(path),
             }
             beside = aside if part.run == run else path.parent
-            (beside / "config.yaml").write_text(part.config.dump(), encoding="utf-8")
+            (beside / "config.yaml").write_text(config_of_part.dump(), encoding="utf-8")
         generating = {file["stage"]: file["sha256"] for file in card["files"].values() if file["run"] == config.name}
         card["weights"] = weights_digest(generating)  # as the metadata of generated videos state it
+        if encoder is not None:
+            card["speech_encoder"] = _copy_encoder(encoder, aside / "speech")
+            path = aside / "speech/model.safetensors"
+            card["files"][str(path.relative_to(aside))] = {
+                "run": config.name,
+                "stage": SPEECH,
+                "steps": card["speech_encoder"]["steps"],
+                "bytes": path.stat().st_size,
+                "sha256": sha256_file(path),
+            }
         (aside / CARD).write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
         size = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
         if size > LIMIT:
@@ -130,7 +147,43 @@ def _check_origin(weights: Path, stage: str) -> None:
             _check_origin(root_of(weights.parent.parent) / start, stage)
 
 
-def _write(part: _Part, path: Path) -> None:
+def _trained_encoder(run: Path, config: Config) -> Path | None:
+    """Return the folder of the run's speech encoder, None for ``logmel`` and for a network of others by its hub name.
+
+    Raises InputError for a local folder that :func:`~dawn.training.speech_encoder.train_speech_encoder` did not write.
+    """
+    folder = encoder_folder(encoder_beside(config, run).features.speech.encoder)
+    if folder is None:
+        return None
+    record = read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+    if record.get("kind") != "demo" or record.get("sha256") != sha256_file(folder / "model.safetensors"):
+        raise InputError(
+            f"{folder}: not a speech encoder that was trained on the embedded corpus (dawn train speech); only such "
+            "networks become part of the package"
+        )
+    return folder
+
+
+def _copy_encoder(encoder: Path, out: Path) -> dict[str, Any]:
+    """Copy a speech encoder and return what the card states about it."""
+    out.mkdir()
+    for name in (*FILES, RECORD):
+        shutil.copyfile(encoder / name, out / name)
+    record: dict[str, Any] = read_json(encoder / RECORD)
+    return {key: record[key] for key in ("corpus", "seed", "clips", "steps", "hours", "accuracy", "sha256")}
+
+
+def _naming_copy(config: Config, run: Path, encoder: Path | None) -> Config:
+    """Return the configuration of a run, which names the package's speech encoder where it named an equal one."""
+    speech = config.features.speech
+    own = encoder_beside(config, run).features.speech
+    if encoder is None or encoder_version(own) != encoder_version(speech.model_copy(update={"encoder": str(encoder)})):
+        return config
+    speech = speech.model_copy(update={"encoder": "pretrained:speech"})
+    return config.model_copy(update={"features": config.features.model_copy(update={"speech": speech})})
+
+
+def _write(part: _Part, path: Path, encoder: Path | None) -> None:
     """Write the weights of a part in half precision, without constants, and load them."""
     states = {}
     for name, state in read_weights(part.trained).items():
@@ -139,6 +192,7 @@ def _write(part: _Part, path: Path) -> None:
             key: _half(value, f"{part.trained}: {name}/{key}") for key, value in state.items() if key not in constants
         }
     metadata = weights_metadata(part.trained) | {"terms": TERMS, "trained": sha256_file(part.trained)}
+    metadata["config"] = _naming_copy(trained_config(part.trained), part.run, encoder).dump()
     save_weights(path, states, metadata)
     load_weights(path, part.networks)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dawn.config import Config
 from dawn.errors import InputError
+from dawn.features.encoders import check_encoder
 from dawn.features.versions import check_extractor
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
@@ -14,7 +15,7 @@ from dawn.media.json_files import read_json
 from dawn.models.weights_io import load_weights, save_weights, weights_metadata
 from dawn.paths import Paths
 from dawn.schedules import total_steps
-from dawn.stages import TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
+from dawn.stages import SPEECH, TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
 from dawn.training.a2v import A2vTask
 from dawn.training.clip_views import Clips
 from dawn.training.distributed import launch
@@ -22,6 +23,7 @@ from dawn.training.lfg import LfgTask
 from dawn.training.loop import initialise, train
 from dawn.training.pbnet import PbnetTask
 from dawn.training.plan import code_of
+from dawn.training.speech_encoder import train_speech_encoder
 from dawn.training.task import Task
 from dawn.training.training_clips import training_clips, validation_clips
 from dawn.training.ttr import DenseTask, SparseTask
@@ -30,22 +32,26 @@ from dawn.training.ttr import DenseTask, SparseTask
 def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     """Train one stage on the corpus' training split and return its weights file; resumes a killed run.
 
+    Of the stage ``speech``, which needs no features, the result is the encoder's folder.
+
     With the key ``validation``, weights are validated on the clips of ``data.validation_fraction``.
 
     Raises InputError when the run has no such stage, or when weights that it needs are absent.
     """
+    if stage == SPEECH:
+        return train_speech_encoder(config, paths)
     stages = (*stages_of(config), *TTR_STAGES)
     if stage not in stages:
         raise InputError(f"no stage {stage!r} in this run; its stages are {', '.join(stages)}")
     schedule = schedule_of(config, stage)
     clips = training_clips(config, paths)
     total = total_steps(schedule, len(clips))
-    extractor = clips.extractor
     starts = starts_of(config, stage)
     for path in starts:
         metadata = weights_metadata(_existing(path))
         if stage != "lfg":  # which receives no pose
-            check_extractor(path, metadata, extractor)
+            check_extractor(path, metadata, clips.extractor)
+            check_encoder(path, metadata, config.features.speech, clips.encoder)
     stage_fingerprint = fingerprint(
         {
             "settings": settings_of(config, stage),
@@ -78,7 +84,8 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
             validation_task=validation_task,
         )
         if distributed.is_main_process:
-            metadata = {"stage": stage, "steps": str(total), "fingerprint": stage_fingerprint, "extractor": extractor}
+            metadata = {"stage": stage, "steps": str(total), "fingerprint": stage_fingerprint}
+            metadata |= {"extractor": clips.extractor, "encoder": clips.encoder}
             save_weights(paths.weights(stage), weights, metadata | {"config": config.dump()})
     return paths.weights(stage)
 

@@ -12,15 +12,20 @@ from safetensors.torch import load_file
 
 from dawn import pretrained
 from dawn.cli import main
+from dawn.config import Speech, load, parse
 from dawn.errors import InputError
+from dawn.features.encoders import FILES, RECORD, encoder_version
+from dawn.features.speech import encode
 from dawn.generation.driving import Driving, VideoStart
 from dawn.generation.motion import decode, sample_motion
-from dawn.generation.networks import Networks
-from dawn.media.json_files import write_json
+from dawn.generation.networks import Networks, run_config
+from dawn.media.json_files import read_json, write_json
 from dawn.models.weights_io import read_weights, save_weights, weights_metadata
 from dawn.shipping.ship import ship
+from dawn.training.speech_encoder import train_speech_encoder
 from tests.support.networks import driving, source
 from tests.support.shipped import DIGEST, assert_shipped, small, write_finished_run, write_shipped
+from tests.support.spoken import DIM, configuration, write_corpus
 
 
 @pytest.fixture
@@ -146,3 +151,46 @@ def test_networks_of_recorded_people_are_refused(tmp_path: Path) -> None:
         ship(run, tmp_path / "out", people)
     with pytest.raises(InputError, match="--lfg-start is for another run"):
         ship(run, tmp_path / "out", run)
+
+
+def test_the_speech_encoder_is_copied_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the same content is the same encoder: the weights' record of it stays valid."""
+    spoken = write_corpus(tmp_path, configuration())
+    encoder = train_speech_encoder(configuration(), spoken)
+    tree = small("one").model_dump(mode="json")
+    tree["features"]["speech"] |= {"encoder": "results/spoken/speech", "dim": DIM}
+    run = write_finished_run(tmp_path, parse(tree))
+    version = encoder_version(Speech(encoder=str(encoder), dim=DIM))
+    for file in run.glob("*/weights.safetensors"):
+        save_weights(file, read_weights(file), weights_metadata(file) | {"encoder": version})
+    out, other = tmp_path / "out", write_finished_run(tmp_path, small("two"))
+    card = ship(run, out, other)
+    assert_shipped(out)
+    for name in (*FILES, RECORD):
+        assert (out / "speech" / name).read_bytes() == (encoder / name).read_bytes()
+    record = read_json(encoder / RECORD)
+    assert card["speech_encoder"]["accuracy"] == record["accuracy"] and card["speech_encoder"]["hours"] >= 0
+    assert card["files"]["speech/model.safetensors"]["sha256"] == record["sha256"]
+    monkeypatch.setattr(pretrained, "folder", lambda: out)
+    nets = Networks.load(out)
+    assert nets.config.features.speech.encoder == "pretrained:speech" and nets.digest == card["weights"]
+    assert run_config(out) == load(out / "config.yaml") == nets.config
+    assert encoder_version(nets.config.features.speech) == version
+    assert load(out / "lfg64/config.yaml").features.speech.encoder == "logmel"
+    sound = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+    own = encode(sound, 25, Speech(encoder=str(encoder), dim=DIM))
+    assert np.array_equal(encode(sound, 25, nets.config.features.speech), own)
+    moved = write_finished_run(tmp_path, nets.config)  # a run that was trained with the package's encoder
+    ship(moved, out)
+    assert (out / "speech/model.safetensors").read_bytes() == (encoder / "model.safetensors").read_bytes()
+
+
+def test_an_encoder_of_others_is_not_shipped(tmp_path: Path) -> None:
+    encoder = train_speech_encoder(configuration(), write_corpus(tmp_path, configuration()))
+    (encoder / RECORD).unlink()
+    tree = small("one").model_dump(mode="json")
+    tree["features"]["speech"] |= {"encoder": str(encoder), "dim": DIM}
+    run = write_finished_run(tmp_path, parse(tree))
+    with pytest.raises(InputError, match=r"spoken/speech: not a speech encoder that was trained on the embedded"):
+        ship(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -18,13 +18,14 @@ def features_of(frames: int, **given: NDArray[np.float32]) -> Features:
     shapes: dict[str, tuple[int, ...]] = {"landmarks": (68, 2), "pose": (6,), "blink": (2,), "blendshapes": (52,)}
     shapes |= {"speech": (0,), "mfcc": (4, 13), "face_box": (4,), "mouth_box": (4,)}
     arrays = {name: np.zeros((frames, *shape), np.float32) for name, shape in shapes.items()}
-    return Features(**arrays | given, found=np.ones(frames, np.bool_), extractor="test", encoder="none", fps=25.0)
+    return Features(**arrays | given, found=np.ones(frames, np.bool_), extractor="test", encoder="logmel", fps=25.0)
 
 
 class InMemoryClips:
     """Two clips of random frames and features, with the interface of a clip store."""
 
     extractor = "test"
+    encoder = "logmel"
 
     def __init__(self, config: Config, frames: int = 14) -> None:
         rng = np.random.default_rng(0)

@@ -12,8 +12,10 @@ from dawn.media.json_files import write_json
 from dawn.paths import Paths
 from dawn.pretrained import CARD, LIMIT
 from dawn.shipping.ship import TERMS, ship
+from dawn.training.speech_encoder import train_speech_encoder
 from tests.support.networks import write_run
 from tests.support.repository import REPOSITORY
+from tests.support.spoken import DIM, configuration, write_corpus
 
 DIGEST = "of the corpus"
 
@@ -35,8 +37,14 @@ def write_finished_run(root: Path, config: Config) -> Path:
 
 
 def write_shipped(root: Path, out: Path) -> Path:
-    """Write pre-trained networks to the folder `out`, from runs below `root`; returns `out`."""
-    run, other = (write_finished_run(root, small(name)) for name in ("smoke", "smaller"))
+    """Write pre-trained networks, a speech encoder among them, to the folder `out`; returns `out`.
+
+    The runs that they are of lie below `root`.
+    """
+    encoder = train_speech_encoder(configuration(), write_corpus(root, configuration()))
+    tree = small().model_dump(mode="json")
+    tree["features"]["speech"] |= {"encoder": str(encoder), "dim": DIM}
+    run, other = write_finished_run(root, parse(tree)), write_finished_run(root, small("smaller"))
     ship(run, out, other)
     return out
 
@@ -44,7 +52,7 @@ def write_shipped(root: Path, out: Path) -> Path:
 def assert_shipped(folder: Path) -> None:
     """Whether the pre-trained networks in `folder` are complete, unchanged and small."""
     card = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
-    found = {str(path.relative_to(folder)): path for path in folder.glob("*/weights.safetensors")}
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*.safetensors")}
     assert set(found) == set(card["files"]) and len(found) >= 4
     for name, entry in card["files"].items():
         assert (entry["sha256"], entry["bytes"]) == (sha256_file(found[name]), found[name].stat().st_size), name

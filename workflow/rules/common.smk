@@ -17,6 +17,7 @@ from dawn.baselines.setup import Setup, available
 from dawn.comparisons import TABLES, experiments_of
 from dawn.corpora.registry import kind_of
 from dawn.errors import InputError
+from dawn.features.encoders import FILES, RECORD, encoder_files, encoder_folder
 from dawn.features.sources import clips_code, corpus_code, features_code, pack_code
 from dawn.fingerprint import code_fingerprint, fingerprint
 from dawn.media.files import atomic_path, sha256_file
@@ -24,7 +25,7 @@ from dawn.methods import SCORED_METHODS, STRATEGIES, generated_methods, get_meth
 from dawn.paths import Paths
 from dawn.provenance import incomplete
 from dawn.stages import STAGES, cores_of, gpus_of, needs_of, owners_of, schedule_of, settings_of, stages_of, starts_of
-from dawn.stages import syncnet_settings_of
+from dawn.stages import speech_settings_of, syncnet_settings_of
 from dawn.training.plan import code_of
 from eval.metrics.registry import computed, modules_of
 from eval.studies.run_settings import settings_fingerprint
@@ -131,14 +132,25 @@ def training_schedule(wildcards):
     return run_config.evaluate.syncnet.train
 
 
-def starts(wildcards):
-    """Return the weights of other runs or of this package that a training starts from.
+def relative(file):
+    """Return a file in the working folder by its relative path: a moved folder trains nothing again."""
+    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
-    Those of a package in the working folder by their relative path: a moved folder trains nothing again.
-    """
+
+def starts(wildcards):
+    """Return the weights of other runs or of this package that a training starts from."""
     stage = getattr(wildcards, "stage", "syncnet")
-    files = starts_of(RUNS.configs[wildcards.run], stage)
-    return [file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file for file in files]
+    return [relative(file) for file in starts_of(RUNS.configs[wildcards.run], stage)]
+
+
+def encoder(wildcards):
+    """Return the files of the speech encoder: those that a run's training writes, or those of a local folder."""
+    name = RUNS.configs[run_of(wildcards)].features.speech.encoder
+    trained = [paths.speech for paths in PATHS.values() if paths.speech == Path(name)]
+    if trained:
+        return [trained[0] / file for file in FILES]
+    folder = encoder_folder(name)
+    return [] if folder is None else [relative(file) for file in encoder_files(folder)]
 
 
 def executes_jobs():

@@ -1,15 +1,42 @@
 """Features and the dataset.
 
-Input: the clips of data.smk. Output: data/<corpus>/<resolution>/features/<two digits>/<clip>.safetensors (as for the clips),
+Input: the clips of data.smk and, where features.speech.encoder is a local folder, its files. Output: data/<corpus>/<resolution>/features/<two digits>/<clip>.safetensors (as for the clips),
 store/<shard>.safetensors (packed training clips, unless data.store is none), dataset.csv (clips with features) and
-data/<corpus>/rejected.csv (rejected clips, with the reason).
+data/<corpus>/rejected.csv (rejected clips, with the reason). results/<run>/speech/, a speech encoder trained on the ground truth
+of the embedded corpus, is made where features.speech.encoder names it, or on request.
 """
+
+
+rule speech:
+    input:
+        manifest=path_of(lambda paths: paths.manifest),
+    output:
+        [f"results/{{run}}/speech/{file}" for file in (*FILES, RECORD)],
+    log:
+        "results/{run}/logs/train-speech.log",
+    benchmark:
+        "results/{run}/logs/train-speech.tsv"
+    # Features and all training wait for it.
+    priority: 10
+    conda:
+        "../../environment.yml"
+    threads: lambda wildcards: cores_of(RUNS.configs[wildcards.run], RUNS.configs[wildcards.run].speech.train)
+    resources:
+        gpu=lambda wildcards: gpus_of(RUNS.configs[wildcards.run].speech.train),
+    params:
+        settings=lambda wildcards: fingerprint(speech_settings_of(RUNS.configs[wildcards.run])),
+        code=code_fingerprint("dawn.training.speech_encoder"),
+    message:
+        "training the speech encoder of run {wildcards.run}"
+    shell:
+        "dawn train speech --config $DAWN_CONFIGS/runs/{wildcards.run}.yaml 2> >(tee {log} >&2)"
 
 
 rule features:
     input:
         manifest="data/{corpus}/clips.csv",
         clips="data/{corpus}/{resolution}/shards/clips-{shard}.json",
+        encoder=encoder,
     output:
         "data/{corpus}/{resolution}/shards/features-{shard}.json",
     log:

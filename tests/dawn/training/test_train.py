@@ -100,6 +100,15 @@ def test_start_weights_of_other_pose_units_are_an_error(tmp_path: Path, monkeypa
         train.train_stage(config, Paths.of(config, tmp_path / "data", tmp_path / "results"), "pbnet")
 
 
+def test_start_weights_of_another_speech_encoder_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = tmp_path / "pbnet.safetensors"
+    config = _config(pbnet=str(start))
+    monkeypatch.setattr(train, "training_clips", lambda *_: InMemoryClips(config))
+    save_weights(start, {}, {"stage": "pbnet", "extractor": "test", "encoder": "sha256:0123456789abcdef"})
+    with pytest.raises(InputError, match=r"features of the encoder sha256:0123456789abcdef, but .* is logmel"):
+        train.train_stage(config, Paths.of(config, tmp_path / "data", tmp_path / "results"), "pbnet")
+
+
 @pytest.mark.parametrize("curriculum", ["both", "stage2"])
 def test_start_weights_belong_to_the_settings_of_their_stage_alone(curriculum: str) -> None:
     """The second A2V stage starts from the first, whatever that started from."""
