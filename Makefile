@@ -44,11 +44,11 @@ smoke: $(READY) ## Table 1 at the smallest size, to check that every step runs
 	$(BIN)/snakemake --configfile config/smoke.yaml --cores $(CORES) results/smoke/table1.csv \
 		results/smoke/quality.json results/smoke/config.yaml
 
-pretrain: $(READY) ## train the networks of dawn/pretrained, the speech encoder first, and write them into the package: hours
-	$(BIN)/snakemake --cores $(CORES) --configfile config/pretrain.yaml -- results/pretrain/quality.json \
-		results/pretrain/config.yaml
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml config/pretrain64.yaml -- \
+pretrain: $(READY) ## train the networks of dawn/pretrained and write them into the package: hours. PRETRAIN=FILE.yaml changes settings
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml config/pretrain64.yaml $(PRETRAIN) -- \
 		results/pretrain64/reconstruction.json
+	$(BIN)/snakemake --cores $(CORES) --configfile config/pretrain.yaml $(PRETRAIN) -- results/pretrain/quality.json \
+		results/pretrain/config.yaml
 	$(BIN)/dawn ship results/pretrain --lfg-start results/pretrain64
 
 bench: $(READY) ## time and memory of generation and training against the reference implementation; results/bench, 30 minutes or more

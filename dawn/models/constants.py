@@ -10,12 +10,15 @@ from torch import Tensor, nn
 class ConstantBuffers(nn.Module):
     """Module whose own buffers follow from its arguments.
 
-    State dicts hold them, as the published ones do. A state dict without them leaves the computed values.
+    State dicts hold them, as the published ones do. A state dict without them leaves the computed values, and so does
+    one of a module with other arguments, whose buffers have another shape: a training may start from a network that
+    reduces its pictures by another factor.
     """
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         for name, value in self.named_buffers(recurse=False):
-            state_dict.setdefault(prefix + name, value)
+            if (stored := state_dict.get(prefix + name)) is None or stored.shape != value.shape:
+                state_dict[prefix + name] = value
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 

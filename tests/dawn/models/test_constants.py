@@ -39,3 +39,10 @@ def test_another_absent_key_is_an_error(key: str) -> None:
     state = {name: value for name, value in net.state_dict().items() if name != key}
     with pytest.raises(RuntimeError, match=f"Missing key.*{key}"):
         net.load_state_dict(state)
+
+
+def test_constants_of_another_size_are_computed() -> None:
+    quarter = AntiAlias(0.25)
+    expected = quarter.weight.clone()
+    quarter.load_state_dict(AntiAlias(0.5).state_dict())
+    assert torch.equal(quarter.weight, expected)
