@@ -150,10 +150,10 @@ def generate(
         precision=precision,
         compile=compile,
     )
-    print(f"Networks: {talker.description}", file=sys.stderr)
     video = talker.generate(portrait, speech, pose_from=pose_from, seed=seed, progress=True)
     clock = time.perf_counter()
     video.save(output)
+    print(f"Networks: {talker.description}", file=sys.stderr)
     print(
         f"{output}: {len(video)} frames; motion {video.motion_seconds:.1f} s, "
         f"decoding {time.perf_counter() - clock:.1f} s; synthetic, marked so in its metadata"

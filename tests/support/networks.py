@@ -63,7 +63,12 @@ def config(**generate: Any) -> Config:
                 "model": TINY.model_dump(),
                 "diffusion": {"objective": "clean", "flow": "residual", "flow_range": 0.3},
             },
-            "pbnet": {"model": {"latent": 8, "audio_latent": 8, "heads": 2, "head_dim": 8, "rope_dim": 4}},
+            "pbnet": {
+                # Motion of order 1, like the conditions of trained networks: larger ones amplify rounding.
+                "pose_min": [-1] * 6,
+                "pose_max": [1] * 6,
+                "model": {"latent": 8, "audio_latent": 8, "heads": 2, "head_dim": 8, "rope_dim": 4},
+            },
             "generate": {"steps": 6, "window": 20, "device": "cpu", "threads": 1} | generate,
         }
     )

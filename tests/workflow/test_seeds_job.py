@@ -34,10 +34,10 @@ def planned(root: Path, target: str) -> list[str]:
 def test_repetitions_train_every_network_and_share_corpus_syncnet_and_real_scores(root: Path) -> None:
     jobs = planned(root, "results/seeds.md")
     runs = ("demo", *REPETITIONS)
-    assert sorted(job for job in jobs if job.startswith("training ") and "success" not in job) == sorted(
+    assert sorted(job for job in jobs if job.startswith("training ") and "checks" not in job) == sorted(
         ["training SyncNet of run demo", *(f"training {stage} of run {run}" for run in runs for stage in STAGES)]
     )
-    assert {job for job in jobs if job.startswith("training success")} == {f"training success of run {r}" for r in runs}
+    assert {job for job in jobs if job.startswith("training checks")} == {f"training checks of run {r}" for r in runs}
     assert [job for job in jobs if job.startswith("dataset")] == ["dataset of corpus demo"]
     assert {job for job in jobs if " of corpus " in job} == {job for job in jobs if " of corpus demo" in job}
     assert [job for job in jobs if job.startswith("scores of gt")] == ["scores of gt of run demo"]
