@@ -23,7 +23,6 @@ from dawn.training.lfg import LfgTask
 from dawn.training.loop import initialise, train
 from dawn.training.pbnet import PbnetTask
 from dawn.training.plan import code_of
-from dawn.training.speech_encoder import train_speech_encoder
 from dawn.training.task import Task
 from dawn.training.training_clips import training_clips, validation_clips
 from dawn.training.ttr import DenseTask, SparseTask
@@ -39,6 +38,8 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     Raises InputError when the run has no such stage, or when weights that it needs are absent.
     """
     if stage == SPEECH:
+        from dawn.training.speech_encoder import train_speech_encoder  # with transformers, which takes seconds
+
         return train_speech_encoder(config, paths)
     stages = (*stages_of(config), *TTR_STAGES)
     if stage not in stages:
