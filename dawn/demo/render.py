@@ -104,10 +104,7 @@ class Painter:
     ) -> NDArray[np.uint8]:
         """Render one frame, RGB uint8 (side, side, 3); the arguments are rows of :class:`dawn.demo.motion.Motion`."""
         placed = self._place(pose, closure, mouth, gaze, brows)
-        canvas = self._backdrop.copy()
-        self._body(canvas, placed)
-        self._skull(canvas, placed)
-        self._face(canvas, placed)
+        canvas = self._unlit(placed)
         self._mask[:] = 0
         for corners in (placed.outline, placed.shell, hull(placed.part["lower"])):
             self._fill(self._mask, corners, ON)
@@ -116,6 +113,14 @@ class Painter:
         self._spots(canvas, placed)
         self._front(canvas, placed.part)
         return np.asarray(cv2.resize(canvas, (self.side, self.side), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _unlit(self, placed: Placed) -> Canvas:
+        """Paint backdrop, body and head, from back to front."""
+        canvas = self._backdrop.copy()
+        self._body(canvas, placed)
+        self._skull(canvas, placed)
+        self._face(canvas, placed)
+        return canvas
 
     @staticmethod
     def _magnification(side: int) -> int:

@@ -80,10 +80,7 @@ class StudioPainter(Painter):
     ) -> NDArray[np.uint8]:
         """See :meth:`Painter.frame`; the camera has yet to develop the frame."""
         placed = self._place(pose, closure, mouth, gaze, brows)
-        canvas = self._backdrop.copy()
-        self._body(canvas, placed)
-        self._skull(canvas, placed)
-        self._face(canvas, placed)
+        canvas = self._unlit(placed)
         self._front(canvas, placed.part)
         light, places = self._studio.factors(placed.turn, placed.mesh, self.size)
         material = canvas[..., 3].copy()

@@ -34,7 +34,7 @@ LANDMARK_GROUPS: tuple[tuple[int, ...], ...] = (
 )
 SPLINE_POINTS = 5  # of Equivariance, along each axis
 INNER_LIPS = slice(60, 68)  # outline of the mouth's opening
-EYES = (tuple(range(36, 42)), tuple(range(42, 48)))  # of each eye: corner, upper lid, corner, lower lid
+EYES = (slice(36, 42), slice(42, 48))  # of each eye: corner, upper lid, corner, lower lid
 SUPERSAMPLING = 4  # test points along each side of a cell of the occlusion map
 # Standard deviation whose square is added to a landmark group's covariance, in units of the sampling grid: the group
 # of a closed eye is otherwise degenerate.
@@ -208,10 +208,11 @@ def eye_outlines(source: Tensor, driving: Tensor) -> list[tuple[Tensor, Tensor]]
     cos, sin = angle.cos()[None, :, None], angle.sin()[None, :, None]
     outlines = []
     for eye in EYES:
-        openings = [_opening(landmarks[:, eye]) for landmarks in (source, driving)]
+        points = driving[:, eye]
+        openings = [_opening(source[:, eye]), _opening(points)]
         largest = torch.maximum(*openings).clamp(min=1e-6)
         change = (openings[0] - openings[1]).abs() / largest
-        first, last = driving[:, eye[0]], driving[:, eye[3]]
+        first, last = points[:, 0], points[:, 3]
         along = ((last - first) / 2)[:, None]
         across = torch.stack([-along[..., 1], along[..., 0]], dim=-1) * largest[:, None, None]
         outlines.append((((first + last) / 2)[:, None] + cos * along + sin * across, change))
@@ -220,7 +221,7 @@ def eye_outlines(source: Tensor, driving: Tensor) -> list[tuple[Tensor, Tensor]]
 
 def _opening(eye: Tensor) -> Tensor:
     """Compute height over width (b,) of eyes (b, 6, 2): corners 0 and 3, upper lid 1 and 2, lower lid 5 and 4."""
-    height = (eye[:, 1:3] - eye[:, [5, 4]]).norm(dim=-1).mean(1)
+    height = (eye[:, 1:3] - eye[:, 4:6].flip(1)).norm(dim=-1).mean(1)
     return height / (eye[:, 0] - eye[:, 3]).norm(dim=-1).clamp(min=1e-6)
 
 

@@ -46,6 +46,7 @@ class PbnetTask:
         motion, speech, mask, noise = batch
         noises = iter(noise.permute(1, 2, 0, 3).unbind())  # (n, b, latent) for each part and distribution
         weights = self.schedule.loss
+        self.units = self.units.to(motion.device)  # once: a copy to a GPU at every step would wait for it
         losses: dict[str, Tensor] = {}
         for part, net in self.pbnets.items():
             x = motion[..., MOTION_PARTS[part]]
@@ -65,7 +66,7 @@ class PbnetTask:
                 decode(net, next(noises), speech, reference, mask, shard.dtype) for _ in range(prior_samples(weights))
             ]
             if weights.energy:
-                unit = self.units[MOTION_PARTS[part]].to(x.device)
+                unit = self.units[MOTION_PARTS[part]]
                 losses[f"{part}/energy"] = weights.energy * energy_score(samples, true_offsets, mask, unit)
             # Adversarial losses of offsets decoded from the posterior and, where weighted, from the prior.
             generated = [("gan", weights.gan, offsets)]
