@@ -90,6 +90,11 @@ class A2vStage(Schedule):
     jitter: Fraction = Field(
         0.25, description="colour jitter of brightness, contrast and saturation, drawn once per clip (published: 0.25)"
     )
+    step_draws: Positive = Field(
+        1,
+        description="the diffusion step of a clip is the largest of this many uniform draws (paper: 1): with more, "
+        "training spends its steps where motion must come from speech, not from the noisy motion",
+    )
     drop: Fraction = Field(0.1, description="probability of dropping the conditions of a frame (published: 0.1)")
     recompute: bool = Field(
         False,

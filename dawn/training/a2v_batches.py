@@ -79,7 +79,7 @@ class A2vSampler:
             pose=offsets("pose") / pose_unit,
             eye=offsets("blink") / self.config.a2v.blink_unit,
             keep=(torch.rand(n, 1, generator=generator) >= self.stage.drop).float(),
-            t=torch.randint(self.config.a2v.diffusion.timesteps, (), generator=generator),
+            t=torch.randint(self.config.a2v.diffusion.timesteps, (self.stage.step_draws,), generator=generator).max(),
             noise=torch.randn((3, n, self.latent_side, self.latent_side), generator=generator),
             clip=(clip,),
             frame_index=((source, *range(start, start + n)),),
