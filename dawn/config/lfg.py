@@ -58,6 +58,17 @@ class LfgLoss(Section):
         description="ours: occludes what the source does not show, the inside of a mouth that opens and eyes that "
         "close or open; without it the flow stretches lips and irises there for many thousand steps (paper: 0)",
     )
+    adversarial: Weight = Field(
+        0.0,
+        exclude_if=lambda value: value == 0,
+        description="ours: of a discriminator of image patches, without which mouths that open are blurred (paper: 0)",
+    )
+    feature_matching: Weight = Field(
+        10.0,
+        exclude_if=lambda value: value == 10.0,
+        description="ours, with adversarial: weight, relative to it, of the mean absolute error of the discriminator's "
+        "features (Wang et al. 2018: 10)",
+    )
     guidance_until: Fraction = Field(
         1.0,
         description="fraction of training after which both guidances fall to a tenth, so that regions and occlusion do "

@@ -1,7 +1,11 @@
-"""Discriminator of pose and blink sequences (paper A.2: a one-dimensional PatchGAN)."""
+"""Discriminators: of pose and blink sequences (paper A.2: a one-dimensional PatchGAN), and of images."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.errors import InputError
@@ -34,3 +38,32 @@ class PatchDiscriminator(nn.Module):
                 "raise pbnet.train.frames or reject shorter clips"
             )
         return self.layers(x.transpose(1, 2)).squeeze(1)
+
+
+class ImageDiscriminator(nn.Module):
+    """Classifier of the patches of an image, 46 pixels wide, as real or generated (PatchGAN, Isola et al. 2017)."""
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        widths = (3, channels, 2 * channels, 4 * channels)
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(inner, outer, 4, stride=2, padding=1) for inner, outer in pairwise(widths)
+        )
+        self.last = nn.Conv2d(widths[-1], 1, 4, padding=1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Compute logits (b, 1, h, w) of images (b, 3, S, S) in [0, 1], h = w = S / 8 - 1, and each block's features.
+
+        Positive logits mean real.
+        """
+        x = 2 * images - 1
+        features = []
+        for block in self.blocks:
+            x = F.leaky_relu(block(x), 0.2)
+            features.append(x)
+        return self.last(x), features
+
+
+def cross_entropy(logits: Tensor, target: float) -> Tensor:
+    """Compute the mean binary cross-entropy of patch logits to one target: 1 for real, 0 for generated."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))

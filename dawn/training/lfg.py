@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from dawn.config import Config
 from dawn.features.clips import to_float
+from dawn.models.discriminator import ImageDiscriminator, cross_entropy
 from dawn.models.facemask import box_mask
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.regions import Regions
@@ -19,10 +20,12 @@ from dawn.training.lfg_losses import Equivariance, Perceptual, landmark_guidance
 
 
 class LfgTask:
-    """Task of reconstructing a driving frame from a source frame of the same clip."""
+    """Task of reconstructing a driving frame from a source frame of the same clip.
 
-    groups: tuple[tuple[str, ...], ...] = (("lfg",),)
-    adversarial: frozenset[str] = frozenset()
+    With the loss `adversarial`, a second optimiser trains a discriminator of driving frames and reconstructions.
+    """
+
+    adversarial: frozenset[str] = frozenset({"adversarial", "feature_matching"})
 
     def __init__(self, config: Config, clips: Clips, total: int) -> None:
         self.schedule = config.lfg.train
@@ -32,13 +35,24 @@ class LfgTask:
         self.network = LatentFlowGenerator(config.lfg.model)
         self.networks: dict[str, nn.Module] = {"lfg": self.network}
         self.frozen: dict[str, nn.Module] = {}
+        self.groups: tuple[tuple[str, ...], ...] = (("lfg",),)
         weights = self.schedule.loss
+        self.discriminator = ImageDiscriminator() if weights.adversarial else None
+        if self.discriminator is not None:
+            self.networks["discriminator"] = self.discriminator
+            self.groups = (("lfg",), ("discriminator",))
+        # Driving frames and reconstructions of each shard, from a step's generator losses to its discriminator loss.
+        self.pending: dict[range, tuple[Tensor, Tensor]] = {}
         self.perceptual = Perceptual(weights.scales) if weights.perceptual else None
         if self.perceptual is not None:
             self.frozen["perceptual"] = self.perceptual
 
     def loss(self, batch: LfgBatch, shard: BatchShard, group: int) -> dict[str, Tensor]:
-        """Reconstruct the driving frames from the sources and compute the losses; see :meth:`Task.loss`."""
+        """Compute the losses of the generator (group 0) or of the discriminator (group 1); see :meth:`Task.loss`."""
+        return self._discriminator_loss(shard) if group else self._generator_losses(batch, shard)
+
+    def _generator_losses(self, batch: LfgBatch, shard: BatchShard) -> dict[str, Tensor]:
+        """Reconstruct the driving frames from the sources and compute the losses."""
         source, driving = self.images(batch).unbind(1)
         device = driving.device
         with lowered(device, shard.dtype):
@@ -56,6 +70,15 @@ class LfgTask:
             with lowered(device, shard.dtype):
                 distance = self.perceptual(out.prediction, driving)
             losses["perceptual"] = weights.perceptual * distance
+        if self.discriminator is not None:
+            logits, features = self.discriminator(out.prediction)
+            with torch.no_grad():
+                _, true_features = self.discriminator(driving)
+            distances = [(a - b).abs().mean() for a, b in zip(features, true_features, strict=True)]
+            losses["adversarial"] = weights.adversarial * cross_entropy(logits, 1.0)
+            matching = weights.adversarial * weights.feature_matching
+            losses["feature_matching"] = matching * torch.stack(distances).mean()
+            self.pending[shard.samples] = (driving, out.prediction.detach())
         if weights.equivariance_shift or weights.equivariance_affine:
 
             def regions(images: Tensor) -> Regions:
@@ -73,6 +96,12 @@ class LfgTask:
             unseen = occlusion_guidance(out.occlusion, *batch.landmarks.unbind(1))
             losses["occlusion_guidance"] = weights.occlusion_guidance * self.guidance_scale(shard.step) * unseen
         return losses
+
+    def _discriminator_loss(self, shard: BatchShard) -> dict[str, Tensor]:
+        """Compute the cross-entropy of the driving frames and the reconstructions of the step."""
+        assert self.discriminator is not None
+        logits = [self.discriminator(images)[0] for images in self.pending.pop(shard.samples)]
+        return {"discriminator": 0.5 * (cross_entropy(logits[0], 1.0) + cross_entropy(logits[1], 0.0))}
 
     def images(self, batch: LfgBatch) -> Tensor:
         """Return the augmented images (b, 2, 3, S, S) in [0, 1]."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dawn.config import Config
-from dawn.models.discriminator import PatchDiscriminator
+from dawn.models.discriminator import PatchDiscriminator, cross_entropy
 from dawn.models.pbnet import PBNet
 from dawn.models.pose_blink import MOTION_PARTS, build_pbnet, part_width
 from dawn.precision import lowered, widened
@@ -75,7 +74,7 @@ class PbnetTask:
             fakes = [(decoded + reference[:, None]) * mask[..., None] for _, _, decoded in generated]
             for (loss, weight, _), fake in zip(generated, fakes, strict=True):
                 logits = self.discriminators[_weights_name(part)](fake)
-                losses[f"{part}/{loss}"] = weight * _cross_entropy(logits, 1.0)
+                losses[f"{part}/{loss}"] = weight * cross_entropy(logits, 1.0)
             self.pending[part, shard.samples] = (x, [fake.detach() for fake in fakes])
         return losses
 
@@ -84,8 +83,8 @@ class PbnetTask:
         for part in self.pbnets:
             real, fakes = self.pending.pop((part, shard.samples))
             discriminator = self.discriminators[_weights_name(part)]
-            real_loss = _cross_entropy(discriminator(real), 1.0)
-            fake_losses = [_cross_entropy(discriminator(fake), 0.0) for fake in fakes]
+            real_loss = cross_entropy(discriminator(real), 1.0)
+            fake_losses = [cross_entropy(discriminator(fake), 0.0) for fake in fakes]
             losses[f"{part}/discriminator"] = 0.5 * (real_loss + torch.stack(fake_losses).mean())
         return losses
 
@@ -110,11 +109,6 @@ def decode(net: PBNet, z: Tensor, speech: Tensor, reference: Tensor, mask: Tenso
 def _weights_name(part: str) -> str:
     """Return the name of a discriminator in weights files and checkpoints, as in those of earlier versions."""
     return f"judge_{part}"
-
-
-def _cross_entropy(logits: Tensor, target: float) -> Tensor:
-    """Compute the mean binary cross-entropy of patch logits to one target: 1 for real, 0 for generated."""
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The discriminator of pose and blink sequences."""
+"""The discriminators of pose and blink sequences and of images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dawn.errors import InputError
-from dawn.models.discriminator import MIN_FRAMES, PatchDiscriminator
+from dawn.models.discriminator import MIN_FRAMES, ImageDiscriminator, PatchDiscriminator
 
 
 def test_discriminator_is_the_published_patch_gan() -> None:
@@ -40,3 +40,18 @@ def test_discriminator_learns_to_separate_noise_from_waves() -> None:
     net.eval()
     with torch.no_grad():
         assert (net(waves) > 0).float().mean() > 0.9 and (net(torch.randn(16, 48, 2) * 0.7) < 0).float().mean() > 0.9
+
+
+def test_an_image_is_classified_in_patches_of_46_pixels() -> None:
+    torch.manual_seed(0)
+    net = ImageDiscriminator()
+    images = torch.rand(2, 3, 64, 64)
+    logits, features = net(images)
+    assert logits.shape == (2, 1, 7, 7)
+    assert [tuple(feature.shape[1:]) for feature in features] == [(32, 32, 32), (64, 16, 16), (128, 8, 8)]
+    images.requires_grad_()
+    net(images)[0][:, :, 3, 3].sum().backward()
+    assert images.grad is not None
+    for axis in (2, 3):
+        inside = torch.nonzero(images.grad.abs().sum((0, 1, axis))).ravel()
+        assert int(inside[-1] - inside[0]) + 1 == 46

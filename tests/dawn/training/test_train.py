@@ -14,6 +14,7 @@ from dawn.errors import InputError
 from dawn.features.versions import VERSIONS
 from dawn.fingerprint import fingerprint
 from dawn.media.json_files import write_json
+from dawn.models.discriminator import ImageDiscriminator
 from dawn.models.lfg import LatentFlowGenerator
 from dawn.models.weights_io import save_weights
 from dawn.paths import Paths
@@ -70,6 +71,26 @@ def test_the_lfg_can_start_from_another_run(tmp_path: Path, trainings: list[Any]
     assert all(torch.equal(value, loaded[name]) for name, value in other.state_dict().items())
     assert not all(torch.equal(value, random[name]) for name, value in other.state_dict().items())
     assert trainings[0].fingerprint != trainings[1].fingerprint
+
+
+def test_a_discriminator_starts_from_the_weights_where_they_hold_one(tmp_path: Path, trainings: list[Any]) -> None:
+    tree = _config(lfg=str(tmp_path / "start.safetensors")).model_dump()
+    tree["lfg"]["train"]["loss"]["adversarial"] = 1
+    config = parse(tree)
+    paths = _paths(config, tmp_path)
+    torch.manual_seed(7)
+    states = {
+        "lfg": LatentFlowGenerator(config.lfg.model).state_dict(),
+        "discriminator": ImageDiscriminator().state_dict(),
+    }
+    for held in (("lfg",), ("lfg", "discriminator")):
+        save_weights(tmp_path / "start.safetensors", {name: states[name] for name in held}, {})
+        train.train_stage(config, paths, "lfg")
+    equal = [
+        torch.equal(training.task.networks["discriminator"].last.weight, states["discriminator"]["last.weight"])
+        for training in trainings
+    ]
+    assert equal == [False, True]
 
 
 def test_the_lfg_can_start_from_weights_of_the_package(
