@@ -52,6 +52,12 @@ class PbnetLoss(Section):
 
 class PbnetTrain(Schedule):
     frames: Positive = Field(200, description="length of a training sequence, frames (paper 4.1)")
+    mirror: Fraction = Field(
+        0.0,
+        exclude_if=lambda value: value == 0,
+        description="ours: probability of mirrored pose and blinks, which doubles the head motion of a small corpus "
+        "(paper: 0)",
+    )
     loss: PbnetLoss = PbnetLoss()
 
 

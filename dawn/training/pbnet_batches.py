@@ -43,6 +43,12 @@ def prior_samples(loss: PbnetLoss) -> int:
     return 2 if loss.energy else 1 if loss.gan_prior else 0
 
 
+def mirrored(pose: Tensor, blink: Tensor) -> tuple[Tensor, Tensor]:
+    """Return pose (..., 6) and blink (..., 2) of the mirrored frames: yaw, roll and x change sides, and the eyes."""
+    yaw, pitch, roll, scale, x, y = pose.unbind(-1)
+    return torch.stack([-yaw, pitch, -roll, scale, 1 - x, y], dim=-1), blink.flip(-1)
+
+
 class PbnetSampler:
     """Sampler of segments of up to `frames` frames of random clips."""
 
@@ -67,6 +73,9 @@ class PbnetSampler:
         start = int(torch.randint(self.clips.length(clip) - frames + 1, (), generator=generator))
         rows = (self.clips.rows(clip, name, slice(start, start + frames)) for name in ("pose", "blink", "speech"))
         pose, blink, speech = rows
+        probability = self.config.pbnet.train.mirror
+        if probability and float(torch.rand((), generator=generator)) < probability:
+            pose, blink = mirrored(pose, blink)
         noise = [latent_noise(frames, self.config.pbnet.model, generator) for _ in range(self.noises)]
         padding = (0, 0, 0, longest - frames)
         return PbnetBatch(

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from dawn.config import Config, parse
+from dawn.models.pose_blink import denormalise
 from dawn.training.batch_shard import BatchShard
 from dawn.training.pbnet import PbnetTask
-from dawn.training.pbnet_batches import motion_units
+from dawn.training.pbnet_batches import mirrored, motion_units
 from tests.support.tasks import losses_of
 
 FRAMES = 32
@@ -41,7 +42,7 @@ class WaveClips:
         raise AssertionError("PBNet is trained without frames")
 
 
-def task_of(gan_prior: float = 0, joint: bool = True, energy: float = 0) -> PbnetTask:
+def task_of(gan_prior: float = 0, joint: bool = True, energy: float = 0, mirror: float = 0) -> PbnetTask:
     config: Config = parse(
         {
             "name": "test",
@@ -57,7 +58,12 @@ def task_of(gan_prior: float = 0, joint: bool = True, energy: float = 0) -> Pbne
                     "head_dim": 4,
                     "rope_dim": 4,
                 },
-                "train": {"steps": 4, "frames": FRAMES, "loss": {"gan_prior": gan_prior, "energy": energy}},
+                "train": {
+                    "steps": 4,
+                    "frames": FRAMES,
+                    "mirror": mirror,
+                    "loss": {"gan_prior": gan_prior, "energy": energy},
+                },
             },
         }
     )
@@ -120,6 +126,22 @@ def test_the_energy_score_trains_the_decoder_alone_and_shares_a_sample_with_the_
     net = task.pbnets["motion"]
     assert any(value.grad is not None and value.grad.any() for value in net.decoder.parameters())
     assert all(value.grad is None for value in net.encoder.parameters())
+
+
+def test_the_motion_of_a_mirrored_sample_is_that_of_the_mirrored_frames() -> None:
+    plain, mirror, sometimes = (task_of(mirror=probability) for probability in (0, 1, 0.5))
+    first, second = (denormalise(task.sampler(shard()).motion, task.config) for task in (plain, mirror))
+    expected = mirrored(*first)
+    # Sampling draws one number more with the mirror, after the clip and its segment.
+    for value, other in zip(second, expected, strict=True):
+        torch.testing.assert_close(value, other, rtol=0, atol=1e-4)
+    pose, blink = (torch.tensor([[10.0, 4, 3, 0.2, 0.4, 0.5]]), torch.tensor([[0.3, 0.2]]))
+    assert mirrored(pose, blink)[0].tolist() == [pytest.approx([-10, 4, -3, 0.2, 0.6, 0.5])]
+    assert mirrored(pose, blink)[1].tolist() == [pytest.approx([0.2, 0.3])]
+    drawn = BatchShard(seed=1, stage="pbnet", step=3, batch=32, samples=range(32))
+    unmirrored = plain.sampler(drawn).motion
+    kept = (sometimes.sampler(drawn).motion == unmirrored).flatten(1).all(1)
+    assert 8 < int(kept.sum()) < 24
 
 
 def test_units_are_the_size_of_motion_relative_to_the_first_frame() -> None:
