@@ -45,8 +45,10 @@ smoke: $(READY) ## Table 1 at the smallest size, to check that every step runs
 		results/smoke/quality.json results/smoke/config.yaml
 
 pretrain: $(READY) ## train the networks of dawn/pretrained and write them into the package: hours. PRETRAIN=FILE.yaml changes settings
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml config/pretrain_speech.yaml $(PRETRAIN) -- \
+		results/pretrain_speech/speech/config.json
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml config/pretrain64.yaml $(PRETRAIN) -- \
-		results/pretrain64/reconstruction.json
+		results/pretrain64/reconstruction.json results/pretrain64/a2v_stage2/weights.safetensors
 	$(BIN)/snakemake --cores $(CORES) --configfile config/pretrain.yaml $(PRETRAIN) -- results/pretrain/quality.json \
 		results/pretrain/config.yaml
 	$(BIN)/dawn ship results/pretrain --lfg-start results/pretrain64
