@@ -12,7 +12,6 @@ from PIL import Image
 from dawn.demo import generate_truth, render_clip
 from dawn.media.audio import read_audio, write_wav
 from dawn.media.video import iter_frames, probe
-from tests.support.networks import config, write_run
 from tests.support.repository import REPOSITORY
 
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "THIRD_PARTY.md")
@@ -49,14 +48,13 @@ def test_rooms_are_those_of_the_contracts(package: str) -> None:
 
 
 def test_the_lines_of_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both snippets of the Python interface, on tiny networks and a drawn person."""
+    """Both snippets of the Python interface, on a drawn person."""
     monkeypatch.chdir(tmp_path)
     for name, person in (("real", 0), ("generated", 1)):
         (tmp_path / name).mkdir()
         render_clip(generate_truth(1234, person, 0, 1.2), 128, tmp_path / name / "clip.mp4")
     Image.fromarray(next(iter_frames("real/clip.mp4"))).save("portrait.png")
     write_wav("speech.wav", read_audio("real/clip.mp4"))
-    write_run(tmp_path / "results/demo", config(steps=2))
     generation, evaluation = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     exec(generation, {})
     assert probe("out.mp4").has_audio
