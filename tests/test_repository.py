@@ -147,6 +147,8 @@ def test_no_source_or_page_is_longer_than_450_lines() -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
+    written = "dawn/pretrained/weights/"  # by dawn ship
+    listed = [name for name in listed if not name.startswith(written)]
     files = [ROOT / name for name in listed if Path(name).suffix in suffixes and (ROOT / name).is_file()]
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert len(lengths) > 100
