@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -23,13 +23,16 @@ def save_weights(path: Path, modules: Mapping[str, Mapping[str, Tensor]], metada
         save_file(flat, aside, metadata={"dawn": json.dumps(dict(metadata), sort_keys=True)})
 
 
-def load_weights(path: Path, modules: Mapping[str, nn.Module]) -> None:
+def load_weights(path: Path, modules: Mapping[str, nn.Module], optional: Collection[str] = ()) -> None:
     """Load a file of :func:`save_weights` into `modules`; weights in half precision are widened to theirs.
 
-    Raises InputError when the file is missing or damaged, or a key is missing, unexpected or of another shape.
+    Modules whose names are `optional` stay as they are where the file has none of that name. Raises InputError when the
+    file is missing or damaged, or a key is missing, unexpected or of another shape.
     """
     states = read_weights(path)
     for name, module in modules.items():
+        if name in optional and name not in states:
+            continue
         try:
             module.load_state_dict(states.get(name, {}))
         except RuntimeError as error:

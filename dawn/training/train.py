@@ -12,7 +12,7 @@ from dawn.features.versions import check_extractor
 from dawn.fingerprint import fingerprint
 from dawn.media.files import sha256_file
 from dawn.media.json_files import read_json
-from dawn.models.weights_io import load_weights, read_weights, save_weights, weights_metadata
+from dawn.models.weights_io import load_weights, save_weights, weights_metadata
 from dawn.paths import Paths
 from dawn.schedules import total_steps
 from dawn.stages import SPEECH, TTR_STAGES, clips_of, needs_of, schedule_of, settings_of, stages_of, starts_of
@@ -65,9 +65,8 @@ def train_stage(config: Config, paths: Paths, stage: str) -> Path:
     build = functools.partial(_build_task, config, paths, stage, clips, total)
     task = initialise(build, stage=stage, schedule=schedule, seed=config.seed)
     for path in starts:
-        # Discriminators, which the later groups train, begin anew where the file holds none.
-        held = {*task.groups[0], *read_weights(path)}
-        load_weights(path, {name: network for name, network in task.networks.items() if name in held})
+        # Discriminators, which the later groups are of, begin anew where the file holds none.
+        load_weights(path, task.networks, optional=set(task.networks) - set(task.groups[0]))
     validation_task = None
     if schedule.validation is not None:
         validation_task = _build_task(config, paths, stage, validation_clips(config, paths), total)
