@@ -28,6 +28,12 @@ class LfgModel(Section):
         description="sample so that the identity grid is the identity, and the border's values outside the picture "
         "(published: no, which magnifies by 4/S, and zeros)",
     )
+    bicubic_source: bool = Field(
+        False,
+        exclude_if=lambda value: not value,
+        description="ours: sample the source image bicubically; bilinear samples between its pixels are blurred, which "
+        "shows at 64 and 128 pixels (published: no)",
+    )
     region_predictor: Hourglass = Hourglass(expansion=32)
     background_predictor: Hourglass = Hourglass(expansion=32, scale=1.0)
     flow_predictor: Hourglass = Hourglass()

@@ -27,6 +27,7 @@ class Generator(nn.Module):
         super().__init__()
         channels = [min(config.max_features, config.expansion * 2**i) for i in range(HALVINGS + 1)]
         self.aligned = config.aligned_sampling
+        self.bicubic = config.bicubic_source
         self.pixelwise_flow_predictor = FlowPredictor(config)
         self.first = SameBlock(3, channels[0], kernel=7)
         self.down_blocks = nn.ModuleList(DownBlock(channels[i], channels[i + 1]) for i in range(HALVINGS))
@@ -68,4 +69,8 @@ class Generator(nn.Module):
             grid, m = rearrange(resized[:, :2], "b xy h w -> b h w xy"), resized[:, 2:]
             out = mix(block(out), warp(skip, grid, aligned=self.aligned), m)
         # The source image itself.
-        return mix(self.final(out).sigmoid(), warp(source, grid, aligned=self.aligned), m)
+        if self.bicubic:
+            warped = warp(source, grid, aligned=self.aligned, mode="bicubic").clamp(0, 1)
+        else:
+            warped = warp(source, grid, aligned=self.aligned)
+        return mix(self.final(out).sigmoid(), warped, m)

@@ -26,13 +26,20 @@ def coordinate_grid(h: int, w: int, like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
-def warp(x: Tensor, grid: Tensor, padding: Literal["reflection"] | None = None, aligned: bool = False) -> Tensor:
-    """Sample x (b or 1, c, H, W) bilinearly at the positions `grid` (b, h, w, 2): (b, c, h, w).
+def warp(
+    x: Tensor,
+    grid: Tensor,
+    padding: Literal["reflection"] | None = None,
+    aligned: bool = False,
+    mode: Literal["bilinear", "bicubic"] = "bilinear",
+) -> Tensor:
+    """Sample x (b or 1, c, H, W) at the positions `grid` (b, h, w, 2): (b, c, h, w).
 
     Positions outside x have the values that `padding` gives, by default zero, or with `aligned` those of the border.
+    Bicubic samples can lie outside the range of x.
     """
-    mode = padding or ("border" if aligned else "zeros")
-    return F.grid_sample(x.expand(grid.shape[0], -1, -1, -1), grid, padding_mode=mode, align_corners=aligned)
+    x, outside = x.expand(grid.shape[0], -1, -1, -1), padding or ("border" if aligned else "zeros")
+    return F.grid_sample(x, grid, mode=mode, padding_mode=outside, align_corners=aligned)
 
 
 def resize(x: Tensor, side: int, aligned: bool = False) -> Tensor:
