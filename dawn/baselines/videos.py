@@ -35,7 +35,7 @@ from dawn.media.files import atomic_path, sha256_file
 from dawn.media.framing import FACE_CENTRE, crop
 from dawn.media.json_files import read_json, write_json
 from dawn.media.video import iter_frames, probe
-from dawn.media.video_writer import write_video
+from dawn.media.video_writer import GENERATED_CRF, write_video
 from dawn.paths import Paths
 
 _TAIL = 20  # lines of a failed command's output that are reported with the reason
@@ -238,6 +238,7 @@ def _resample(
         audio=speech,
         sample_rate=config.corpus.sample_rate,
         metadata={"title": "Synthetic talking head", "comment": f"AI-generated with {baseline.title}: synthetic"},
+        crf=GENERATED_CRF,
     )
     return [info.width, info.height]
 

@@ -53,7 +53,7 @@ def open_synthetic(
 
     Memory does not grow with length. Nothing is written on failure.
     """
-    from dawn.media.video_writer import open_video
+    from dawn.media.video_writer import GENERATED_CRF, open_video
 
     return open_video(
         path,
@@ -61,4 +61,5 @@ def open_synthetic(
         audio=audio,
         sample_rate=config.corpus.sample_rate,
         metadata=metadata_of(networks),
+        crf=GENERATED_CRF,
     )
