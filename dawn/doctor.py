@@ -152,7 +152,7 @@ def _of_video(nets: Networks, frames: int) -> Estimate:
 
 
 def _passes(config: Config) -> int:
-    return config.generate.steps * (1 if config.generate.guidance == 1 else 2)
+    return config.generate.steps * len(config.generate.guidance_weights)
 
 
 @torch.inference_mode()

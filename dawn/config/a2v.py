@@ -96,6 +96,11 @@ class A2vStage(Schedule):
         "training spends its steps where motion must come from speech, not from the noisy motion",
     )
     drop: Fraction = Field(0.1, description="probability of dropping the conditions of a frame (published: 0.1)")
+    drop_speech: Fraction = Field(
+        0.0,
+        exclude_if=lambda value: value == 0,
+        description="ours: probability of dropping the speech of a clip, for generate.speech_guidance (paper: 0)",
+    )
     recompute: bool = Field(
         False,
         description="recompute the activations of the U-Net's layers in the backward pass: a part of the memory, a "

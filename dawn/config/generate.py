@@ -39,6 +39,13 @@ class Generate(Section):
     steps: Positive = Field(20, description="DDIM steps (published)")
     eta: Fraction = Field(1.0, description="DDIM eta: 1 stochastic (published), 0 deterministic")
     guidance: float = Field(1.0, ge=0, description="classifier-free guidance scale (published: 1, none)")
+    speech_guidance: float | None = Field(
+        None,
+        ge=0,
+        exclude_if=lambda value: value is None,
+        description="ours: guidance scale of speech alone, for networks trained with drop_speech: mouths of unknown "
+        "faces move more, heads do not (published: that of guidance)",
+    )
     window: Positive | None = Field(
         80, description="width of A2V's local attention, frames, half on either side (paper 4.1)"
     )
@@ -69,6 +76,18 @@ class Generate(Section):
     sar: Sar = Sar()
     ttr: Ttr = Ttr()
     ar: Ar = Ar()
+
+    @property
+    def guidance_weights(self) -> tuple[tuple[float, float, float], ...]:
+        """Passes of the denoiser in a step: weight of the output, factor of speech, factor of pose and blink.
+
+        Nested guidance (Brooks et al. 2023, eq. 3) with pose and blink first: e() + w (e(pose) - e()) + s (e(pose,
+        speech) - e(pose)), for the scales w and s. Passes without weight are left out.
+        """
+        w = self.guidance
+        s = w if self.speech_guidance is None else self.speech_guidance
+        passes = ((s, 1.0, 1.0), (w - s, 0.0, 1.0), (1 - w, 0.0, 0.0))
+        return tuple(one for one in passes if one[0])
 
     @model_validator(mode="after")
     def _even(self) -> Generate:

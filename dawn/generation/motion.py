@@ -120,9 +120,11 @@ def denoise(
     padding = padded_frames(frames) - frames if compiles else 0
     run = compiled(nets.unet) if compiles else nets.unet
 
-    def prepare(scale: float) -> ConditionCache:
-        of_frames = (conditions.speech, conditions.pose, conditions.eye)
-        speech, pose, eye = (F.pad(scale * values, (0, 0, 0, padding)) for values in of_frames)
+    passes = settings.guidance_weights
+
+    def prepare(of_speech: float, of_motion: float) -> ConditionCache:
+        scaled = (of_speech * conditions.speech, of_motion * conditions.pose, of_motion * conditions.eye)
+        speech, pose, eye = (F.pad(values, (0, 0, 0, padding)) for values in scaled)
         return nets.unet.prepare(
             conditions.static,
             speech=speech,
@@ -135,15 +137,14 @@ def denoise(
 
     def build(caches: Sequence[ConditionCache]) -> Network:
         def network(x: Tensor, t: Tensor) -> Tensor:
-            """Compute the output with classifier-free guidance w: eps(x_t) + w (eps(x_t, c) - eps(x_t))."""
+            """Compute the output with classifier-free guidance, the weighted sum of the outputs of its passes."""
             if padding:  # without any, F.pad would copy
                 x = F.pad(x, (0, 0, 0, 0, 0, padding))
             x = x.contiguous()  # compiled code is that of one layout; solvers may return another
             outputs = [run(x, t, cache)[:, :, :frames] for cache in caches]
             if len(outputs) == 1:
                 return outputs[0]
-            output, null = outputs
-            return null + settings.guidance * (output - null)
+            return torch.stack([weight * out for (weight, _, _), out in zip(passes, outputs, strict=True)]).sum(0)
 
         return network
 
@@ -153,11 +154,11 @@ def denoise(
     between = (draw(generators, shape) for _ in range(count))
     drawing = drawn_ahead(generators, shape, count) if ahead else contextlib.nullcontext(between)
     with drawing as noises, nets.precise():
-        caches = [prepare(scale) for scale in ((1, 0) if settings.guidance != 1 else (1,))]
+        caches = [prepare(of_speech, of_motion) for _, of_speech, of_motion in passes]
         if settings.max_memory:  # a captured network keeps its memory
             network = build(caches)
         else:
-            network = nets.captures.network((id(nets.unet), settings.window, settings.guidance), shape, build, caches)
+            network = nets.captures.network((id(nets.unet), settings.window, passes), shape, build, caches)
         data = nets.diffusion.sample(
             network if known is None else _with_known_frames(network, nets, known, generators),
             steps=settings.steps,

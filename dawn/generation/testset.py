@@ -229,6 +229,7 @@ def _write_inputs(
             "steps": config.generate.steps,
             "eta": config.generate.eta,
             "guidance": config.generate.guidance,
+            "speech_guidance": config.generate.speech_guidance,
             "window": config.generate.window,
             "pbnet_window": config.generate.pbnet_window,
             "device": device_name(nets.device),

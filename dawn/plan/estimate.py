@@ -210,7 +210,7 @@ def _videos(config: Config, corpus: CorpusSize, card: Card, dollars: float | Non
     passes = next(entry for entry in measured.passes if entry.precision == precision)
     (short, long), (first, second) = passes.frames, passes.seconds
     one_pass = first + (second - first) * (frames - short) / (long - short)
-    number = config.generate.steps * (1 if config.generate.guidance == 1 else 2)
+    number = config.generate.steps * len(config.generate.guidance_weights)
     pixels = (config.corpus.resolution / measured.side) ** 2
     seconds = measured.pose_blink + ratio * pixels * (number * max(one_pass, 0.0) + frames * measured.decoding)
     how = (

@@ -89,8 +89,9 @@ class A2vTask:
         x_t = self.diffusion.q_sample(x0, t, noise)
         face = self.mask(box_mask(batch.face_box, self.side, self.side)[:, None])
         static = torch.cat([source_code, face], dim=1)
-        # All conditions of a frame are dropped with probability `drop`.
-        conditions = Conditions(speech=batch.speech * keep, pose=batch.pose * keep, eye=batch.eye * keep)
+        # All conditions of a frame are dropped with probability `drop`, the speech of a clip with `drop_speech`.
+        speech = batch.speech * keep * batch.keep_speech
+        conditions = Conditions(speech=speech, pose=batch.pose * keep, eye=batch.eye * keep)
         unet = self.unet if shard.dtype == torch.float32 else self.lowered(shard.dtype)
         if self.stage.compile and x_t.is_cuda and torch.is_grad_enabled():  # a validation is no step
             output = self.compiled(unet)(x_t, t, static, **conditions)

@@ -29,6 +29,7 @@ class A2vBatch(NamedTuple):
     pose: Tensor  # (b, n, 6) difference to the source, in units of a2v.pose_unit
     eye: Tensor  # (b, n, 2) difference to the source, in units of a2v.blink_unit
     keep: Tensor  # (b, n, 1) 0 where all conditions of a frame are dropped, else 1
+    keep_speech: Tensor  # (b, 1, 1) 0 where the speech of a clip is dropped, else 1
     t: Tensor  # (b,) diffusion step
     noise: Tensor  # (b, 3, n, h, w) standard normal
     clip: tuple[int, ...]  # index of each clip
@@ -69,6 +70,9 @@ class A2vSampler:
 
         colour = draw_colour(self.stage.jitter, HUE_JITTER, generator)
         pose_unit = torch.tensor(self.config.a2v.pose_unit)
+        keep = (torch.rand(n, 1, generator=generator) >= self.stage.drop).float()
+        t = torch.randint(self.config.a2v.diffusion.timesteps, (self.stage.step_draws,), generator=generator).max()
+        noise = torch.randn((3, n, self.latent_side, self.latent_side), generator=generator)
         return A2vBatch(
             source=self.clips.frames(clip, [source])[0],
             frames=self.clips.frames(clip, segment),
@@ -78,9 +82,10 @@ class A2vSampler:
             speech=self.clips.rows(clip, "speech", segment),
             pose=offsets("pose") / pose_unit,
             eye=offsets("blink") / self.config.a2v.blink_unit,
-            keep=(torch.rand(n, 1, generator=generator) >= self.stage.drop).float(),
-            t=torch.randint(self.config.a2v.diffusion.timesteps, (self.stage.step_draws,), generator=generator).max(),
-            noise=torch.randn((3, n, self.latent_side, self.latent_side), generator=generator),
+            keep=keep,
+            keep_speech=(torch.rand(1, 1, generator=generator) >= self.stage.drop_speech).float(),
+            t=t,
+            noise=noise,
             clip=(clip,),
             frame_index=((source, *range(start, start + n)),),
         )

@@ -22,7 +22,7 @@ from eval.studies.run_settings import TRUE, settings_fingerprint
 _SAME_CODE = ("code", "parameters", "seed")  # always,
 _SAME_SYNCNET = (*_SAME_CODE, "weights")  # with equal SyncNets,
 SAME_SETTINGS = (*_SAME_SYNCNET, "clips", "real")  # with equal settings too
-_SAMPLING_SETTINGS = ("steps", "eta", "guidance", "window", "pbnet_window")
+_SAMPLING_SETTINGS = ("steps", "eta", "guidance", "speech_guidance", "window", "pbnet_window")
 
 
 @dataclass(frozen=True)

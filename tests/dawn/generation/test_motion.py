@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dawn.generation import memory
 from dawn.generation.driving import start_video
-from dawn.generation.motion import KnownFrames, decode, denoise, prepare_conditions, sample_motion
+from dawn.generation.motion import DenoiserConditions, KnownFrames, decode, denoise, prepare_conditions, sample_motion
 from dawn.generation.networks import Networks
 from dawn.precision import Products
 from dawn.seeds import torch_generator
@@ -51,6 +51,29 @@ def test_known_frames_condition_the_others_and_keep_their_motion(noisy: bool, so
         signal = float(nets.diffusion.sqrt_alphas_cumprod[step]) if noisy else 1.0
         spread = float(nets.diffusion.sqrt_one_minus_alphas_cumprod[step]) if noisy else 0.0
         assert float((visible - signal * data).std()) == pytest.approx(spread, rel=0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("guidance", "speech"), [(1.0, 2.0), (2.0, None), (1.5, 3.0), (1.0, 0.0)])
+def test_guidance_scales_the_effect_of_speech_and_of_all_conditions(
+    guidance: float, speech: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """e() + w (e(pose) - e()) + s (e(pose, speech) - e(pose)), with s = w where only w is given."""
+    x, t = torch.randn(1, 3, 8, 16, 16, generator=torch_generator(1)), torch.tensor([500])
+
+    def output(conditions: DenoiserConditions, **settings: Any) -> Tensor:
+        nets = networks(**settings)
+        monkeypatch.setattr(nets.diffusion, "sample", lambda network, **_: network(x, t))
+        return denoise(nets, conditions, [torch_generator(0)])
+
+    full = prepare_conditions(networks(), [source()], [driving(8)], frames_at_once=8)
+    silent = replace(full, speech=torch.zeros_like(full.speech))
+    none = replace(silent, pose=torch.zeros_like(full.pose), eye=torch.zeros_like(full.eye))
+    of_all, of_pose, of_nothing = (output(conditions) for conditions in (full, silent, none))
+    s = guidance if speech is None else speech
+    expected = of_nothing + guidance * (of_pose - of_nothing) + s * (of_all - of_pose)
+    got = output(full, guidance=guidance, speech_guidance=speech)
+    assert difference(got, expected) < 1e-5
+    assert difference(got, of_all) > 1e-3
 
 
 def test_sampled_motion_starts_at_the_state_of_the_source_and_depends_on_the_seed() -> None:

@@ -88,3 +88,24 @@ def test_the_diffusion_step_is_the_largest_of_uniform_draws(draws: int) -> None:
     assert float(share.mean()) == pytest.approx(draws / (draws + 1), abs=0.05)
     assert float(share.min()) >= 0
     assert float(share.max()) < 1
+
+
+def test_dropped_speech_is_that_of_whole_clips() -> None:
+    """Where speech is dropped, another speech gives the same loss; pose, blinks and all other draws stay."""
+    config = load("config/smoke.yaml")
+    torch.manual_seed(0)
+    clips, shard = InMemoryClips(config, 40), BatchShard(3, "a2v_stage2", 0, 64, range(64))
+    stages = [config.a2v.stage2.model_copy(update={"drop_speech": p, "drop": 0.0}) for p in (0.0, 0.25)]
+    kept, dropped = (A2vSampler(config, stage, clips)(shard) for stage in stages)
+    assert kept.keep_speech.min() == 1
+    # Four standard errors of 64 draws are 0.22.
+    assert float(dropped.keep_speech.mean()) == pytest.approx(0.75, abs=0.22)
+    assert torch.equal(kept.noise, dropped.noise)
+    assert torch.equal(kept.t, dropped.t)
+    task = A2vTask(config, stages[1], clips, LatentFlowGenerator(config.lfg.model))
+    for p in task.unet.parameters():
+        torch.nn.init.normal_(p, std=0.1)
+    for value, equal in ((0.0, True), (1.0, False)):
+        batch = dropped._replace(keep_speech=torch.full_like(dropped.keep_speech, value))
+        losses = [task.loss(b, shard, 0)["simple"] for b in (batch, batch._replace(speech=batch.speech.flip(0)))]
+        assert torch.equal(*losses) == equal
