@@ -31,6 +31,7 @@ from dawn.models.unet3d import ConditionCache
 from dawn.models.weights_io import weights_metadata
 from dawn.precision import dtype_of, lowered
 from dawn.provenance import versions
+from dawn.schedules import guidance_passes
 
 PACKAGES = ("torch", "av", "mediapipe", "transformers")
 FACES = "face-landmarker"  # name of the face detector's weights
@@ -152,7 +153,7 @@ def _of_video(nets: Networks, frames: int) -> Estimate:
 
 
 def _passes(config: Config) -> int:
-    return config.generate.steps * len(config.generate.guidance_weights)
+    return config.generate.steps * len(guidance_passes(config.generate))
 
 
 @torch.inference_mode()

@@ -77,18 +77,6 @@ class Generate(Section):
     ttr: Ttr = Ttr()
     ar: Ar = Ar()
 
-    @property
-    def guidance_weights(self) -> tuple[tuple[float, float, float], ...]:
-        """Passes of the denoiser in a step: weight of the output, factor of speech, factor of pose and blink.
-
-        Nested guidance (Brooks et al. 2023, eq. 3) with pose and blink first: e() + w (e(pose) - e()) + s (e(pose,
-        speech) - e(pose)), for the scales w and s. Passes without weight are left out.
-        """
-        w = self.guidance
-        s = w if self.speech_guidance is None else self.speech_guidance
-        passes = ((s, 1.0, 1.0), (w - s, 0.0, 1.0), (1 - w, 0.0, 0.0))
-        return tuple(one for one in passes if one[0])
-
     @model_validator(mode="after")
     def _even(self) -> Generate:
         for name in ("window", "pbnet_window"):

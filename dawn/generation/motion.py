@@ -24,6 +24,7 @@ from dawn.models.compiled import compiled, padded_frames
 from dawn.models.diffusion import Network, data_to_motion, noises_of
 from dawn.models.unet3d import ConditionCache
 from dawn.precision import dtype_of, lowered
+from dawn.schedules import guidance_passes
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def denoise(
     padding = padded_frames(frames) - frames if compiles else 0
     run = compiled(nets.unet) if compiles else nets.unet
 
-    passes = settings.guidance_weights
+    passes = guidance_passes(settings)
 
     def prepare(of_speech: float, of_motion: float) -> ConditionCache:
         scaled = (of_speech * conditions.speech, of_motion * conditions.pose, of_motion * conditions.eye)

@@ -12,7 +12,7 @@ from dawn.plan.cards import Card, card_of, slowdown
 from dawn.plan.corpus import FPS, CorpusSize
 from dawn.plan.measurements import PUBLISHED, Measurements, Products, StepMeasurement, measurements, network_of
 from dawn.plan.training import Basis, Data, Memory, Step, Training, estimated_step, factors
-from dawn.schedules import total_steps
+from dawn.schedules import guidance_passes, total_steps
 from dawn.stages import stages_of
 
 JUDGE_CLIPS = 16  # windows of a clip, which a SyncNet batch has whole numbers of (eval.studies.train_syncnet)
@@ -210,7 +210,7 @@ def _videos(config: Config, corpus: CorpusSize, card: Card, dollars: float | Non
     passes = next(entry for entry in measured.passes if entry.precision == precision)
     (short, long), (first, second) = passes.frames, passes.seconds
     one_pass = first + (second - first) * (frames - short) / (long - short)
-    number = config.generate.steps * len(config.generate.guidance_weights)
+    number = config.generate.steps * len(guidance_passes(config.generate))
     pixels = (config.corpus.resolution / measured.side) ** 2
     seconds = measured.pose_blink + ratio * pixels * (number * max(one_pass, 0.0) + frames * measured.decoding)
     how = (
