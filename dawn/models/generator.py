@@ -69,8 +69,7 @@ class Generator(nn.Module):
             grid, m = rearrange(resized[:, :2], "b xy h w -> b h w xy"), resized[:, 2:]
             out = mix(block(out), warp(skip, grid, aligned=self.aligned), m)
         # The source image itself.
+        warped = warp(source, grid, aligned=self.aligned, mode="bicubic" if self.bicubic else "bilinear")
         if self.bicubic:
-            warped = warp(source, grid, aligned=self.aligned, mode="bicubic").clamp(0, 1)
-        else:
-            warped = warp(source, grid, aligned=self.aligned)
+            warped = warped.clamp(0, 1)
         return mix(self.final(out).sigmoid(), warped, m)

@@ -44,9 +44,8 @@ SMALL = {
 
 def test_make_pretrain_writes_the_networks_that_generate_by_default(tmp_path: Path) -> None:
     root = tmp_path / "repository"
-    copy_repository(
-        root, without=("docs/", "tests/", "dawn/pretrained/weights/")
-    )  # the first networks need no earlier ones
+    # Without the package's networks: those of a first training need no earlier ones.
+    copy_repository(root, without=("docs/", "tests/", "dawn/pretrained/weights/"))
     (root / "small.yaml").write_text(yaml.safe_dump(SMALL))
     environment = programs.environment(root)
     dawn = shutil.which("dawn", path=environment["PATH"])
