@@ -45,6 +45,7 @@ from dawn.generation.strategies import load_strategy, videos_at_once
 from dawn.generation.styles import STYLES, style_of
 from dawn.generation.timed import Timed
 from dawn.media.files import atomic_path, sha256_file
+from dawn.media.image import write_image
 from dawn.media.json_files import read_json, write_json
 from dawn.methods import Method, get_method, networks_of_method
 from dawn.paths import Paths
@@ -194,7 +195,7 @@ def _inputs(
     source = source_of(video.clip, features, paths)
     if method.styled:
         source = replace(source, image=STYLES[style_of(video.index)](source.image))
-        _write_image(source.image, video.out.with_suffix(".png"))
+        write_image(video.out.with_suffix(".png"), source.image)
     pose_blink = None
     if method.pose_blink == "clip":
         order = ping_pong(len(features.pose), len(speech))
@@ -252,10 +253,3 @@ def _repeated_speech(clip: Clip, frames: int, paths: Paths) -> NDArray[np.float3
     """Load the speech features of a clip, repeated or cut to (frames, c)."""
     speech = Features.load(paths.clip_features(clip.clip)).speech
     return speech[np.arange(frames) % len(speech)]
-
-
-def _write_image(image: NDArray[np.uint8], path: Path) -> None:
-    from PIL import Image
-
-    with atomic_path(path) as aside:
-        Image.fromarray(image).save(aside)

@@ -1,4 +1,4 @@
-"""Reading of image files of any kind as RGB pixels."""
+"""Reading of image files of any kind as RGB pixels, and writing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from dawn.errors import InputError
+from dawn.media.files import atomic_path
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -31,6 +32,12 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         raise InputError(f"{path}: too large to open safely; give a smaller image") from None
     except (OSError, SyntaxError, ValueError):
         raise InputError(f"{path}: not an image, or damaged; give a PNG or JPEG file") from None
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write RGB pixels (H, W, 3) atomically, in the format of the suffix of `path`."""
+    with atomic_path(path) as aside:
+        Image.fromarray(image).save(aside)
 
 
 def as_rgb(image: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:

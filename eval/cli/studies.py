@@ -227,6 +227,32 @@ def reenactment(
 
 
 @app.command(
+    "portraits",
+    rich_help_panel=_PANEL,
+    cls=ListOptionsCommand,
+    epilog="Example: dawn-eval portraits videos/ --portraits ana.png ben.jpg --out report/",
+)
+def portraits(
+    videos: Annotated[Path, typer.Argument(metavar="DIR", help="folder of the videos, PORTRAIT-RECORDING.mp4")],
+    *,
+    images: Annotated[list[Path], typer.Option("--portraits", metavar="IMAGE...", help="image files of the portraits")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="folder for the measurements, frames.png and the cropped portraits"),
+    ],
+) -> None:
+    """Check videos of portraits without true clips: identity, mouth against the sound, head motion."""
+    from eval.figures.frames import spoken_portraits
+    from eval.studies.portraits import measure_portraits
+
+    report = measure_portraits(videos, images, out)
+    spoken_portraits(out, videos, out / "frames.png")
+    for name, check in report.items():
+        if isinstance(check, dict):
+            print(f"{name}: {check['value']}, required {check['required']}{'' if check['passed'] else ': not reached'}")
+
+
+@app.command(
     "perturb",
     rich_help_panel=_PANEL,
     epilog="Example: dawn-eval perturb blur --strength 2 --clips list.txt --videos videos/ --out blurred/",

@@ -1,4 +1,5 @@
-"""Figures of video frames over time: samples (Figure 2), styled portraits (Figure 3), reenactment (Figure 4).
+"""Figures of video frames over time: samples (Figure 2), styled portraits (Figure 3), reenactment (Figure 4), given
+portraits.
 
 Every figure is written with a CSV file of the same name, which lists the frames or values that it shows.
 """
@@ -106,6 +107,31 @@ def styles(names: Sequence[str], videos: Path, plain: Path, out: Path, *, moment
     write_rows(out.with_suffix(".csv"), ("clip", "style", "frame", "seconds"), rows)
 
 
+def spoken_portraits(measured: Path, videos: Path, out: Path, *, moments: int = 8) -> None:
+    """Draw each portrait of ``dawn-eval portraits``, and `moments` frames of its video with the first recording.
+
+    measured: folder that the command wrote. videos: folder of the videos that it measured. Raises InputError for a
+    missing file.
+    """
+    first_videos: dict[str, str] = {}
+    for row in read_rows(measured / "portraits.csv"):
+        first_videos.setdefault(row["portrait"], row["recording"])
+    canvas = Canvas(SIDE * (moments + 1) + _GAP + 0.1, _TOP + len(first_videos) * SIDE + 0.1)
+    rows: list[tuple[object, ...]] = []
+    for i, (portrait, recording) in enumerate(first_videos.items()):
+        frames = load_frames(video_path(videos, f"{portrait}-{recording}"))
+        top, indices = _TOP + i * SIDE, _moments(len(frames), moments)
+        canvas.image(0.05, top, read_image(measured / f"{portrait}.png"))
+        for j, t in enumerate(indices):
+            canvas.image(0.05 + _GAP + (j + 1) * SIDE, top, frames[t])
+            rows.append((portrait, recording, t, f"{t / FPS:.2f}"))
+        if i == 0:
+            canvas.text(0.05 + SIDE / 2, top - 0.07, "portrait", size=6)
+            _draw_times(canvas, top, indices, left=0.05)
+    canvas.save(out)
+    write_rows(out.with_suffix(".csv"), ("portrait", "recording", "frame", "seconds"), rows)
+
+
 def reenacted(
     report: Mapping[str, Any], traces: Path, real: Path, videos: Path, out: Path, *, clips: int = 3, moments: int = 8
 ) -> None:
@@ -168,9 +194,9 @@ def _draw_source(canvas: Canvas, top: float, frame: NDArray[np.uint8]) -> None:
     canvas.text(_LEFT + SIDE / 2, top - 0.07, "source", size=6)
 
 
-def _draw_times(canvas: Canvas, top: float, indices: Sequence[int]) -> None:
+def _draw_times(canvas: Canvas, top: float, indices: Sequence[int], left: float = _LEFT) -> None:
     for j, t in enumerate(indices):
-        canvas.text(_LEFT + _GAP + (j + 1.5) * SIDE, top - 0.07, f"{t / FPS:.2f} s", size=6)
+        canvas.text(left + _GAP + (j + 1.5) * SIDE, top - 0.07, f"{t / FPS:.2f} s", size=6)
 
 
 def _read_traces(path: Path) -> dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]:

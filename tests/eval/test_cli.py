@@ -18,7 +18,7 @@ from tests.support.fake_features import CONFIG, NAMES, FakeExtractors, write_vid
 
 COMMANDS = {
     *("measure", "verify", "compare", "follow", "opinion", "list"),
-    *("fit-syncnet", "extract", "score", "quality", "corpus", "reenactment", "perturb", "sensitivity"),
+    *("fit-syncnet", "extract", "score", "quality", "corpus", "reenactment", "portraits", "perturb", "sensitivity"),
     *("tables", "table", "sweep", "seeds", "claims", "page"),
     *("samples", "reenacted", "styles", "time-cost", "traces"),
 }
