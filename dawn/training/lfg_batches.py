@@ -79,12 +79,15 @@ def _closed_eyes(blink: Tensor, generator: torch.Generator) -> int:
 def detail_boxes(landmarks: Tensor) -> Tensor:
     """Compute boxes (..., 3, 4) of the mouth and both eyes from landmarks (..., 68, 2), both in pixels.
 
-    Each side is moved outwards by a fifth of the box's longer side.
+    Boxes of eyes are squares, so that those of closed eyes contain the whole lid; then each side is moved outwards by a
+    fifth of the box's longer side.
     """
     boxes = []
-    for group in (slice(48, 68), slice(36, 42), slice(42, 48)):
+    for group, square in ((slice(48, 68), False), (slice(36, 42), True), (slice(42, 48), True)):
         points = landmarks[..., group, :]
         low, high = points.amin(-2), points.amax(-2)
-        margin = 0.2 * (high - low).amax(-1, keepdim=True)
+        size = high - low
+        longer = size.amax(-1, keepdim=True)
+        margin = 0.2 * longer + ((longer - size) / 2 if square else 0)
         boxes.append(torch.cat([low - margin, high + margin], dim=-1))
     return torch.stack(boxes, dim=-2)

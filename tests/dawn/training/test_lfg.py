@@ -1,4 +1,4 @@
-"""Losses of the stage of the latent flow generator, and its discriminator."""
+"""Losses of the stage of the latent flow generator, its discriminator, and the boxes of eyes and mouth."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from dawn.config import load, parse
 from dawn.training.batch_shard import BatchShard
 from dawn.training.lfg import LfgTask
+from dawn.training.lfg_batches import detail_boxes
 from tests.support.clips import InMemoryClips
 from tests.support.repository import REPOSITORY
 
@@ -59,3 +60,16 @@ def test_the_discriminator_learns_from_the_images_of_the_step_and_the_generator_
     assert all(value.grad is None for value in task.network.parameters())
     assert values[0] == pytest.approx(torch.tensor(2.0).log().item(), abs=0.05)
     assert values[-1] < 0.8 * values[0]
+
+
+def test_the_box_of_a_closed_eye_contains_the_eye_that_opens() -> None:
+    landmarks = torch.zeros(2, 68, 2)  # an open eye and the same one closed
+    corners, lids = [36, 39], [37, 38, 41, 40]
+    landmarks[:, corners] = torch.tensor([[10.0, 20.0], [20.0, 20.0]])
+    landmarks[:, lids] = torch.tensor([[13.0, 17.0], [17.0, 17.0], [13.0, 22.0], [17.0, 22.0]])
+    landmarks[1, lids, 1] = 21.0
+    landmarks[:, 48:68] = torch.stack([torch.linspace(5, 25, 20), torch.full((20,), 40.0)], dim=-1)
+    opened, closed = detail_boxes(landmarks)
+    assert opened[1].tolist() == pytest.approx([8, 12.5, 22, 26.5])
+    assert closed[1].tolist() == pytest.approx([8, 13.5, 22, 27.5])  # from above the open lid, at 17
+    assert closed[0].tolist() == pytest.approx([1, 36, 29, 44])  # a mouth that is shut is not high
