@@ -90,7 +90,7 @@ lock: $(READY) ## resolve requirements.lock from pyproject.toml for every Python
 
 clean: ## delete data and results of demo and smoke, and caches; keeps the environment and other corpora
 	rm -rf data/demo data/demo-* data/smoke data/smoke-* results/demo results/demo-* results/smoke results/smoke-*
-	rm -rf results/sweeps results/figures results/index.html
+	rm -rf results/sweeps results/figures results/index.html results/seeds.*
 	rm -rf .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
