@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from dawn.config.a2v import A2v
+from dawn.config.a2v import A2v, A2vStage
 from dawn.config.base import ConfigError, Section
 from dawn.config.compare import Compare
 from dawn.config.data import Corpus, Data, Features, Prepare
@@ -51,6 +51,13 @@ class Config(Section):
         schedules |= {"a2v.stage1": self.a2v.stage1, "a2v.stage2": self.a2v.stage2}
         schedules |= {"a2v.ttr.train": self.a2v.ttr.train} if self.a2v.ttr.train else {}
         schedules |= {"evaluate.syncnet.train": self.evaluate.syncnet.train}
+        if self.generate.speech_guidance not in (None, self.generate.guidance):
+            for key, schedule in schedules.items():
+                if isinstance(schedule, A2vStage) and not schedule.drop_speech:
+                    raise ValueError(
+                        "generate.speech_guidance needs networks that know motion without speech: set "
+                        f"{key}.drop_speech, such as to 0.1, and train A2V"
+                    )
         for key, schedule in schedules.items():
             if schedule.validation and not self.data.validation_fraction:
                 raise ValueError(f"{key}.validation needs held-out clips: set data.validation_fraction, such as to 0.1")

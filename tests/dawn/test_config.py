@@ -49,6 +49,10 @@ def test_shipped_files_load_under_their_own_name_and_round_trip(path: Path) -> N
         ({"pbnet": {"pose_min": [90] * 6}}, "pose_min must differ from pose_max"),
         ({"generate": {"window": 41}}, "window must be even, got 41"),
         (
+            {"generate": {"speech_guidance": 2}, "a2v": {"stage2": {"steps": 1, "drop_speech": 0.1}}},
+            "networks that know motion without speech: set a2v.stage1.drop_speech",
+        ),
+        (
             {"pbnet": {"train": {"steps": 9, "validation": {"every": 3}}}},
             "pbnet.train.validation needs held-out clips: set data.validation_fraction",
         ),

@@ -62,6 +62,8 @@ def config(**generate: Any) -> Config:
             "a2v": {
                 "model": TINY.model_dump(),
                 "diffusion": {"objective": "clean", "flow": "residual", "flow_range": 0.3},
+                "stage1": {"steps": 1, "drop_speech": 0.1},
+                "stage2": {"steps": 1, "drop_speech": 0.1, "frames_min": 30, "frames_max": 40},
             },
             "pbnet": {
                 # Motion of order 1, like the conditions of trained networks: larger ones amplify rounding.
