@@ -45,7 +45,6 @@ from dawn.generation.strategies import load_strategy, videos_at_once
 from dawn.generation.styles import STYLES, style_of
 from dawn.generation.timed import Timed
 from dawn.media.files import atomic_path, sha256_file
-from dawn.media.image import write_image
 from dawn.media.json_files import read_json, write_json
 from dawn.methods import Method, get_method, networks_of_method
 from dawn.paths import Paths
@@ -194,6 +193,8 @@ def _inputs(
     features = Features.load(paths.clip_features(video.clip.clip))
     source = source_of(video.clip, features, paths)
     if method.styled:
+        from dawn.media.image import write_image
+
         source = replace(source, image=STYLES[style_of(video.index)](source.image))
         write_image(video.out.with_suffix(".png"), source.image)
     pose_blink = None
