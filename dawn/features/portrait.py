@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dawn.config import Features
 from dawn.errors import InputError
 from dawn.features.boxes import face_box
+from dawn.features.extractors import Extractor, FaceObservation
 from dawn.features.landmarks import FaceLandmarker
 from dawn.features.second_detector import confirm_face
 from dawn.media.framing import Box, crop, crop_box
@@ -75,6 +77,21 @@ def crop_portrait(
             if confirm_face(image, box):
                 return crop(image, crop_box(np.array([box]), face_height), resolution)
     raise InputError(f"no face found in {name}; give a picture of one person whose face is well visible")
+
+
+def observe_portrait(
+    image: NDArray[np.uint8], resolution: int, face_height: float, features: Features, name: str
+) -> tuple[NDArray[np.uint8], FaceObservation]:
+    """Crop the face of an image as :func:`crop_portrait`, and detect it in the crop.
+
+    Raises InputError, naming `name`, when there is no face, and when it is not found again at `resolution`.
+    """
+    with Extractor(features, static=True) as extractor:
+        cropped = crop_portrait(image, resolution, face_height, landmarker=extractor.landmarker, name=name)
+        face = next(extractor.detect([cropped]))
+    if face is None:
+        raise InputError(f"{name}: the face is lost at {resolution} x {resolution} pixels; use a clearer portrait")
+    return cropped, face
 
 
 _Part = tuple[NDArray[np.uint8], int, int, float]  # pixels, left and top in the image, image pixels of one of them

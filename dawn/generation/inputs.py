@@ -32,20 +32,15 @@ def read_source(portrait: Portrait, config: Config) -> Source:
     """
     from dawn.features.blink import eye_aspect_ratios
     from dawn.features.boxes import face_box
-    from dawn.features.extractors import Extractor
-    from dawn.features.portrait import crop_portrait
+    from dawn.features.portrait import observe_portrait
     from dawn.media.image import as_rgb, read_image
 
-    side, face_height = config.corpus.resolution, config.corpus.face_height
     if isinstance(portrait, str | os.PathLike):
         name, pixels = str(portrait), read_image(portrait)
     else:
         name, pixels = "portrait", as_rgb(portrait)
-    with Extractor(config.features, static=True) as extractor:
-        image = crop_portrait(pixels, side, face_height, landmarker=extractor.landmarker, name=name)
-        face = next(extractor.detect([image]))
-    if face is None:
-        raise InputError(f"{name}: the face is lost at {side} x {side} pixels; use a clearer portrait")
+    corpus = config.corpus
+    image, face = observe_portrait(pixels, corpus.resolution, corpus.face_height, config.features, name)
     return Source(
         image=image,
         pose=face.pose,

@@ -93,13 +93,8 @@ def styles(names: Sequence[str], videos: Path, plain: Path, out: Path, *, moment
         top = _TOP + i * SIDE
         indices = _moments(len(frames), moments)
         canvas.text(_LEFT - 0.07, top + SIDE / 2, style.capitalize(), align="right")
-        canvas.image(_LEFT, top, source)
-        for j, t in enumerate(indices):
-            canvas.image(_LEFT + _GAP + (j + 1) * SIDE, top, frames[t])
-            rows.append((name, style, t, f"{t / FPS:.2f}"))
-        if i == 0:
-            canvas.text(_LEFT + SIDE / 2, top - 0.07, "source", size=6)
-            _draw_times(canvas, top, indices)
+        _draw_row(canvas, _LEFT, top, source, frames, indices, titled=i == 0)
+        rows += [(name, style, t, f"{t / FPS:.2f}") for t in indices]
     size = f"{len(unstyled[0])} x {len(unstyled[0])} pixels"
     caption = f"DAWN at {size}, one test person per row, driven by their own speech. Styles are image filters."
     canvas.text(0.1, canvas.height - _FOOT, caption, align="left")
@@ -121,13 +116,8 @@ def spoken_portraits(measured: Path, videos: Path, out: Path, *, moments: int = 
     for i, (portrait, recording) in enumerate(first_videos.items()):
         frames = load_frames(video_path(videos, f"{portrait}-{recording}"))
         top, indices = _TOP + i * SIDE, _moments(len(frames), moments)
-        canvas.image(0.05, top, read_image(measured / f"{portrait}.png"))
-        for j, t in enumerate(indices):
-            canvas.image(0.05 + _GAP + (j + 1) * SIDE, top, frames[t])
-            rows.append((portrait, recording, t, f"{t / FPS:.2f}"))
-        if i == 0:
-            canvas.text(0.05 + SIDE / 2, top - 0.07, "portrait", size=6)
-            _draw_times(canvas, top, indices, left=0.05)
+        _draw_row(canvas, 0.05, top, read_image(measured / f"{portrait}.png"), frames, indices, titled=i == 0)
+        rows += [(portrait, recording, t, f"{t / FPS:.2f}") for t in indices]
     canvas.save(out)
     write_rows(out.with_suffix(".csv"), ("portrait", "recording", "frame", "seconds"), rows)
 
@@ -187,6 +177,25 @@ def reenacted(
 def _moments(frames: int, count: int) -> list[int]:
     """Return the indices of `count` frames evenly spaced after the first of `frames`, the last included."""
     return [int(t) for t in np.linspace(0, frames - 1, count + 1).round()[1:]]
+
+
+def _draw_row(
+    canvas: Canvas,
+    left: float,
+    top: float,
+    source: NDArray[np.uint8],
+    frames: NDArray[np.uint8],
+    indices: Sequence[int],
+    *,
+    titled: bool,
+) -> None:
+    """Draw a source and frames of its video side by side, `titled` with their times above."""
+    canvas.image(left, top, source)
+    for j, t in enumerate(indices):
+        canvas.image(left + _GAP + (j + 1) * SIDE, top, frames[t])
+    if titled:
+        canvas.text(left + SIDE / 2, top - 0.07, "source", size=6)
+        _draw_times(canvas, top, indices, left)
 
 
 def _draw_source(canvas: Canvas, top: float, frame: NDArray[np.uint8]) -> None:

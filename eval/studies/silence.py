@@ -29,10 +29,15 @@ def quiet_frames(sound: NDArray[np.float32], frames: int, samples: float) -> Fra
 
     sound: (T,), at `samples` per frame; frames after its end are quiet. Without any sound no frame is quiet.
     """
+    power = frame_power(sound, frames, samples)
+    return power < power.max() * 10 ** (QUIET_DB / 10)
+
+
+def frame_power(sound: NDArray[np.float32], frames: int, samples: float) -> NDArray[np.float64]:
+    """Compute the mean square (frames,) of sound (T,) during each frame, at `samples` per frame; 0 after its end."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
     edges = np.minimum(np.rint(np.arange(frames + 1) * samples).astype(int), len(sound))
-    power = np.diff(energy[edges]) / samples
-    return power < power.max() * 10 ** (QUIET_DB / 10)
+    return np.asarray(np.diff(energy[edges]) / samples)
 
 
 def silence_check(
